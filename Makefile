@@ -1,0 +1,51 @@
+# Every target makes the environment it needs, in .venv, and uses it.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo serve test lint format schema migration lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Make the environment only
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "training-monitor needs Python 3.11 or newer; name one with make PYTHON=python3.12 ..." >&2; exit 2; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(INSTALLED) ## Serve with simulated jobs of every kind, at http://127.0.0.1:8000/graphql
+	@exec $(BIN)/training-monitor demo $(ARGS)
+
+serve: $(INSTALLED) ## Serve, with the jobs in training-monitor.sqlite3
+	@exec $(BIN)/training-monitor serve $(ARGS)
+
+test: $(INSTALLED) ## Run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED) ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## Put the code into its style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+schema: $(INSTALLED) ## Write schema.graphql from the code
+	$(BIN)/training-monitor schema > schema.graphql
+
+migration: $(INSTALLED) ## Write the migration for what changed in the models
+	$(BIN)/python -m models.migrations
+
+lock: $(INSTALLED) ## Take the newest versions that pyproject.toml allows into requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --no-emit-index-url --no-emit-find-links --group dev pyproject.toml --output-file requirements.lock
+
+clean: ## Remove the environment and what tools left behind
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

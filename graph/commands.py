@@ -1,0 +1,163 @@
+"""The command line: `training-monitor serve`, `demo`, `simulate`, `schema`, `migrate`."""
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from strawberry import ID
+
+from graph import server
+from graph.app import Companion, create_app
+from graph.demo import demo_jobs
+from graph.schema import schema as graphql_schema
+from graph.schema.job import job_id_of
+from graph.settings import Settings, SettingsError, environment_name, flag_name, read_settings
+from models.database import Database, StoreError
+from models.errors import JobError, JobNotFound
+from models.feed import Feed
+from models.job import Job
+from models.jobs import Jobs
+from models.lifecycle import JobStatus
+from simulator import runner
+
+__all__ = ["main"]
+
+MISTAKE = 2
+"""The exit status where something asked for cannot be done as asked."""
+
+cli = typer.Typer(
+    name="training-monitor",
+    help="A training-job monitor you host yourself: a GraphQL API with subscriptions.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+
+def _option(setting: str) -> Any:
+    """The flag of a setting, described by the table of settings."""
+    field = Settings.model_fields[setting]
+    description = f"{field.description}. Also {environment_name(setting)}."
+    return typer.Option(flag_name(setting), help=description, show_default=str(field.default), metavar="VALUE")
+
+
+# As text: the settings check them, and say what is wrong with one in one line, wherever it came from.
+Host = Annotated[str | None, _option("host")]
+Port = Annotated[str | None, _option("port")]
+DatabaseUrl = Annotated[str | None, _option("database_url")]
+LiveBuffer = Annotated[str | None, _option("live_buffer")]
+LiveCheckSeconds = Annotated[str | None, _option("live_check_seconds")]
+
+
+@cli.command()
+def serve(
+    host: Host = None,
+    port: Port = None,
+    database_url: DatabaseUrl = None,
+    live_buffer: LiveBuffer = None,
+    live_check_seconds: LiveCheckSeconds = None,
+) -> None:
+    """Serve the API, and the playground to browsers, at /graphql."""
+    settings = read_settings(
+        host=host, port=port, database_url=database_url, live_buffer=live_buffer, live_check_seconds=live_check_seconds
+    )
+    _serve(settings)
+
+
+@cli.command()
+def demo(host: Host = None, port: Port = None, database_url: DatabaseUrl = None) -> None:
+    """Serve with simulated jobs of every scenario, some of them training as you watch.
+
+    Without a database of your own they live in a temporary one that goes with the server.
+    """
+    with TemporaryDirectory(prefix="training-monitor-demo-") as folder:
+        temporary = f"sqlite://{Path(folder) / 'demo.sqlite3'}"
+        _serve(read_settings(host=host, port=port, database_url=database_url or temporary), demo_jobs)
+
+
+@cli.command()
+def simulate(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id. A QUEUED job is started first.")],
+    steps: Annotated[int | None, typer.Option(min=1, help="How many steps to add.", show_default="1")] = None,
+    to_end: Annotated[bool, typer.Option("--to-end", help="Step on until the job completes.")] = False,
+    per_second: Annotated[
+        float | None, typer.Option(min=0.001, max=10_000, help="Steps a second.", show_default="as fast as it goes")
+    ] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Add simulated points to a job of the database, with a progress bar."""
+    if steps is not None and to_end:
+        raise click.UsageError("Give either --steps or --to-end, not both.")
+    settings = read_settings(database_url=database_url)
+    asyncio.run(_simulate(settings, job, None if to_end else steps or 1, per_second))
+
+
+@cli.command()
+def schema() -> None:
+    """Print the GraphQL schema."""
+    click.echo(graphql_schema.as_str())
+
+
+@cli.command()
+def migrate(database_url: DatabaseUrl = None) -> None:
+    """Bring a database up to date, as a server does when it starts."""
+    applied = asyncio.run(_migrate(read_settings(database_url=database_url)))
+    click.echo("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
+
+
+def main() -> None:
+    """Run the command line. Whatever is wrong with what was asked is one line on stderr, and exit status 2."""
+    try:
+        status = cli(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as help_text:
+        click.echo(help_text.format_message())
+        status = MISTAKE
+    except (click.Abort, KeyboardInterrupt):
+        status = 130
+    except click.ClickException as error:
+        status = _complain(error.format_message().replace("\n", " "))
+    except (SettingsError, StoreError, server.BindError, JobError) as error:
+        status = _complain(str(error))
+    sys.exit(status)
+
+
+def _complain(message: str) -> int:
+    click.echo(f"training-monitor: {message}", err=True)
+    return MISTAKE
+
+
+def _serve(settings: Settings, companion: Companion | None = None) -> None:
+    asyncio.run(_migrate(settings))  # here, so that what is wrong with the store is said before anything is served
+    listening = server.bind(settings)
+    click.echo(f"training-monitor is at {server.address_of(listening)}/graphql (Ctrl-C ends it)")
+    server.serve(create_app(settings, companion), listening)
+
+
+async def _migrate(settings: Settings) -> list[str]:
+    async with Database(settings.database_url) as database:
+        return database.applied
+
+
+async def _simulate(settings: Settings, id: str, steps: int | None, per_second: float | None) -> None:
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database(settings.database_url))
+        stack.enter_context(database.scope())
+        jobs = Jobs(database, Feed())
+        job_id = job_id_of(ID(id))
+        job = await Job.get_or_none(id=job_id)
+        if job is None:
+            raise JobNotFound(job_id)
+        if job.status is JobStatus.QUEUED:
+            job = await jobs.start(job_id)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        progress = stack.enter_context(Progress(*columns))
+        task = progress.add_task(job.name, total=job.total_steps, completed=job.metric_count)
+        async for step in runner.run(jobs, job_id, steps=steps, per_second=per_second):
+            progress.update(task, completed=step.job.metric_count)
+            job = step.job
+    click.echo(f"{job.name}: {job.status.value}, {job.metric_count} of {job.total_steps} steps")

@@ -1,0 +1,97 @@
+"""The demo: jobs of every scenario in every status, and some that always train."""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from itertools import count, cycle
+
+from models.errors import IllegalTransition, SimulationFailed
+from models.job import Job
+from models.jobs import Jobs
+from models.lifecycle import JobStatus
+from models.rules import NewJob
+from simulator import runner
+from simulator.scenarios import Scenario
+from simulator.schedules import Schedule
+
+__all__ = ["demo_jobs"]
+
+log = logging.getLogger(__name__)
+
+MODELS = ("resnet-50", "vit-base", "gpt2-small", "bert-base", "unet", "whisper-tiny", "llama-1b")
+LIVELY = (Scenario.SPIKES, Scenario.OVERFITTING, Scenario.NOISY, Scenario.PLATEAU, Scenario.HEALTHY)
+STEPS_PER_SECOND = 4.0
+TRAINING = 3
+"""Jobs that train at any moment."""
+KEPT = 200
+"""Jobs after which no new ones are made: a demo that is left alone for weeks does not fill the disk."""
+
+
+@contextlib.asynccontextmanager
+async def demo_jobs(jobs: Jobs) -> AsyncIterator[None]:
+    """Inside, the demo's jobs are there and training."""
+    demo = _Demo(jobs, made=await Job.all().count())
+    if not demo.made:
+        await demo.furnish()
+    left = deque(await Job.filter(status=JobStatus.RUNNING))  # by a demo before this one
+    training = [asyncio.create_task(demo.train_one_after_another(left)) for _ in range(TRAINING)]
+    try:
+        yield
+    finally:
+        for task in training:
+            task.cancel()
+        await asyncio.gather(*training, return_exceptions=True)
+
+
+class _Demo:
+    def __init__(self, jobs: Jobs, made: int) -> None:
+        self.jobs = jobs
+        self.made = made
+        self._numbers = count(made + 1)
+        self._scenarios = cycle(LIVELY)
+
+    async def furnish(self) -> None:
+        """A job of every scenario that has run to its end, one that was stopped, and some that wait."""
+        for scenario in Scenario:
+            job = await self.jobs.start((await self._create(scenario, epochs=3)).id)
+            with contextlib.suppress(SimulationFailed):  # the crash is to fail
+                await self._run(job)
+        stopped = await self.jobs.start((await self._create(Scenario.HEALTHY, epochs=20)).id)
+        await self._run(stopped, steps=230)
+        await self.jobs.fail(stopped.id, "Stopped by hand: the learning rate was too high.")
+        for scenario in (Scenario.PLATEAU, Scenario.DIVERGENCE):
+            await self._create(scenario, epochs=5)
+
+    async def train_one_after_another(self, left: deque[Job]) -> None:
+        """Train the jobs that were left running, then ever new ones."""
+        while left or self.made < KEPT:
+            try:
+                if left:
+                    job = left.popleft()
+                else:
+                    job = await self.jobs.start((await self._create(next(self._scenarios), epochs=6)).id)
+                await self._run(job, per_second=STEPS_PER_SECOND)
+            except (IllegalTransition, SimulationFailed) as ended:
+                log.info("demo: %s", ended)  # somebody stopped it: on with the next
+
+    async def _run(self, job: Job, steps: int | None = None, per_second: float | None = None) -> None:
+        async for _ in runner.run(self.jobs, job.id, steps=steps, per_second=per_second):
+            pass
+
+    async def _create(self, scenario: Scenario, epochs: int) -> Job:
+        number = next(self._numbers)
+        self.made = number
+        schedules = tuple(Schedule)
+        return await self.jobs.create(
+            NewJob(
+                name=f"{scenario.value} run {number}",
+                model_name=MODELS[number % len(MODELS)],
+                epochs=epochs,
+                learning_rate=3e-4,
+                scenario=scenario.value,
+                schedule=schedules[number % len(schedules)].value,
+                seed=number,
+            )
+        )

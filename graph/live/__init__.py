@@ -1,0 +1,1 @@
+"""Live streams: what is stored, then what is recorded, in order, each once."""

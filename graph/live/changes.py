@@ -1,0 +1,119 @@
+"""The changes of jobs' statuses as a stream, of all jobs or of one."""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+
+from models.feed import Event, Feed, JobChanged
+from models.job import Job, now
+from models.lifecycle import ENDED, TRANSITIONS
+
+__all__ = ["Changes"]
+
+log = logging.getLogger(__name__)
+
+WINDOW = timedelta(seconds=30)
+"""How much later than its time stamp says a change may be committed: a writer may wait for the store's lock."""
+
+
+class Changes:
+    """The newest changes, shared by all who follow them; each follower keeps only its place.
+
+    A follower that falls behind the buffer reads the store instead, and is given each job that changed meanwhile as it
+    now is. News that the feed lost, or that another process never sent, is found by a look at the store now and then.
+    """
+
+    def __init__(self, feed: Feed, buffer: int, check_seconds: float) -> None:
+        self._feed = feed
+        self._check_seconds = check_seconds
+        self._recent: deque[Job] = deque(maxlen=buffer)
+        self._count = 0
+        """Changes heard of so far: the place of the newest in `_recent`."""
+        self._known: dict[int, Job] = {}
+        """Jobs as they were last heard of, as far back as a look at the store reaches."""
+        self._news = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._open = contextlib.ExitStack()
+        self.followers = 0
+
+    async def follow(self, job_id: int | None) -> AsyncGenerator[Job, None]:
+        """Each job as it is after a change of its status, from now on. That of one job ends with the job."""
+        with self._following():
+            await self._ready.wait()
+            place, seen = self._count, now()
+            if job_id is not None and (await Job.get(id=job_id)).status in ENDED:
+                return
+            while True:
+                while place == self._count:
+                    await self._news.wait()
+                missed, place = self._count - place, self._count
+                if missed > len(self._recent):
+                    changed = await _changed_since(seen - WINDOW)
+                else:
+                    changed = list(islice(self._recent, len(self._recent) - missed, None))
+                for job in changed:
+                    seen = max(seen, job.status_changed_at)
+                    if job_id in (None, job.id):
+                        yield job
+                    if job_id == job.id and job.status in ENDED:
+                        return
+
+    def hear(self, event: Event) -> None:
+        """Take note of an event of the feed; a change that is known already is not told again."""
+        if isinstance(event, JobChanged) and self._is_news(event.job):
+            self._recent.append(event.job)
+            self._count += 1
+            self._news.set()
+            # Whoever waits now is woken; whoever comes later waits for the next news.
+            self._news.clear()
+
+    def _is_news(self, job: Job) -> bool:
+        known = self._known.get(job.id)
+        if known is not None and job.status not in TRANSITIONS[known.status]:
+            return False
+        self._known[job.id] = job
+        return True
+
+    @contextlib.contextmanager
+    def _following(self) -> Iterator[None]:
+        """Inside, changes are heard of: begun for the first follower, ended behind the last."""
+        self.followers += 1
+        if self.followers == 1:
+            self._open.enter_context(self._feed.listening(self.hear))
+            checking = asyncio.create_task(self._check())
+            self._open.callback(checking.cancel)
+        try:
+            yield
+        finally:
+            self.followers -= 1
+            if not self.followers:
+                self._open.close()
+                self._ready.clear()
+                self._recent.clear()
+                self._known.clear()
+
+    async def _check(self) -> None:
+        """Look at the store now and then. The first look is to know what is no news."""
+        while True:
+            try:
+                changed = await _changed_since(now() - WINDOW)
+            except Exception:  # whatever ails the store, the next look may find it well again
+                log.warning("could not look for changed jobs in the store", exc_info=True)
+            else:
+                for job in changed:
+                    if self._ready.is_set():
+                        self.hear(JobChanged(job))
+                    else:
+                        self._is_news(job)
+                self._ready.set()
+                horizon = now() - 2 * WINDOW
+                self._known = {id: job for id, job in self._known.items() if job.status_changed_at > horizon}
+            await asyncio.sleep(self._check_seconds)
+
+
+async def _changed_since(moment: datetime) -> list[Job]:
+    return await Job.filter(status_changed_at__gte=moment).order_by("status_changed_at", "id")

@@ -1,0 +1,71 @@
+"""A job's points as a stream: a stream from the store that happens to be told when to look.
+
+1. Begin to listen. 2. Read what is stored beyond the last point sent, and send it. 3. Send what the feed brings while
+it continues the sequence. 4. At a gap, an overflow or a doubt go back to 2. So nothing is lost and nothing comes twice,
+whatever happens to the feed. When the job has ended and its last point is sent, the stream completes.
+"""
+
+import contextlib
+from collections.abc import AsyncGenerator, Iterator
+
+from graph.live.changes import Changes
+from graph.live.topic import Topic
+from models.feed import Feed
+from models.job import Job
+from models.metric import Metric
+from models.points import read_after
+
+__all__ = ["Streams"]
+
+PAGE = 500
+"""Points a stream reads from the store at once: the most that a watcher who is behind holds in memory."""
+
+
+class Streams:
+    """The live streams of one process."""
+
+    def __init__(self, feed: Feed, buffer: int, check_seconds: float) -> None:
+        """`buffer`: newest points kept of each watched job; `check_seconds`: between two looks at the store."""
+        self._feed = feed
+        self._buffer = buffer
+        self._check_seconds = check_seconds
+        self._topics: dict[int, Topic] = {}
+        self.changes = Changes(feed, buffer, check_seconds)
+
+    async def metrics(self, job_id: int, after: int | None) -> AsyncGenerator[Metric, None]:
+        """Every point with seq > `after` in the order of seq, or, where it is None, those recorded from now on.
+
+        Ends once the job has ended and its last point was given.
+        """
+        with self._watching(job_id) as topic:
+            # Read after listening began: what is recorded in between is in one, the other, or both.
+            job = await Job.get(id=job_id)
+            topic.learn(job)
+            last = job.metric_count if after is None else after
+            while True:
+                points = topic.after(last)
+                if points is None and last < topic.stored:
+                    points = (await read_after([job_id], last, PAGE))[job_id]
+                for point in points or ():
+                    yield point
+                    last = point.seq
+                if last >= topic.stored:
+                    if topic.ended:
+                        return
+                    await topic.news(last)
+
+    @contextlib.contextmanager
+    def _watching(self, job_id: int) -> Iterator[Topic]:
+        """The job's topic, opened for its first watcher and closed behind its last."""
+        topic = self._topics.get(job_id)
+        if topic is None:
+            topic = self._topics[job_id] = Topic(job_id, self._buffer)
+            topic.open(self._feed, self._check_seconds)
+        topic.watchers += 1
+        try:
+            yield topic
+        finally:
+            topic.watchers -= 1
+            if not topic.watchers:
+                del self._topics[job_id]
+                topic.close()

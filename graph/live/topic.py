@@ -1,0 +1,101 @@
+"""What a process knows of one watched job, shared by all who watch it."""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+
+from models.feed import Event, Feed, MetricsRecorded
+from models.job import Job
+from models.lifecycle import ENDED
+from models.metric import Metric
+
+__all__ = ["Topic"]
+
+log = logging.getLogger(__name__)
+
+
+class Topic:
+    """The newest points of one job, and how far its store is known to reach.
+
+    Watchers keep only their place. While a watcher's next point is in the buffer it is served from there; one that
+    fell behind the buffer, or whose next point never came by the feed, reads the store. So the buffer is the only
+    memory, bounded whatever the number and the pace of the watchers.
+    """
+
+    def __init__(self, job_id: int, buffer: int) -> None:
+        self.job_id = job_id
+        self.watchers = 0
+        self.stored = 0
+        """The highest seq that is known to be stored."""
+        self.ended = False
+        """Whether the job is known to have ended: `stored` is then its last seq."""
+        self._recent: deque[Metric] = deque(maxlen=buffer)
+        self._news = asyncio.Event()
+        self._open = contextlib.ExitStack()
+
+    def hear(self, event: Event) -> None:
+        """Take note of an event of the feed; doubled, late and missing ones do no harm."""
+        if isinstance(event, MetricsRecorded):
+            for metric in event.metrics:
+                self._append(metric)
+        self.learn(event.job)
+
+    def learn(self, job: Job) -> None:
+        """Take note of the job as it is, or was: what is known only ever grows."""
+        ended = job.status in ENDED
+        if job.metric_count > self.stored or (ended and not self.ended):
+            self.stored = max(self.stored, job.metric_count)
+            self.ended = self.ended or ended
+            self._wake()
+
+    def after(self, seq: int) -> list[Metric] | None:
+        """The points that follow `seq`, as far as the buffer has them; None where it cannot tell the next one."""
+        recent = self._recent
+        if not recent or not recent[0].seq <= seq + 1 <= recent[-1].seq:
+            return None
+        skip = seq + 1 - recent[0].seq
+        return [recent[index] for index in range(skip, len(recent))]
+
+    async def news(self, after: int) -> None:
+        """Return as soon as a point with seq > `after` is known to be stored, or the job to have ended."""
+        while self.stored <= after and not self.ended:
+            await self._news.wait()
+
+    def open(self, feed: Feed, check_seconds: float) -> None:
+        """Begin to hear of the job: by the feed, and by a look at the store now and then."""
+        self._open.enter_context(feed.listening(self.hear, self.job_id))
+        checking = asyncio.create_task(self._check(check_seconds))
+        self._open.callback(checking.cancel)
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._open.close()
+
+    async def _check(self, seconds: float) -> None:
+        while not self.ended:
+            await asyncio.sleep(seconds)
+            try:
+                job = await Job.get_or_none(id=self.job_id)
+            except Exception:  # whatever ails the store, the next look may find it well again
+                log.warning("job %s: could not look for news in the store", self.job_id, exc_info=True)
+                continue
+            if job is not None:
+                self.learn(job)
+
+    def _append(self, metric: Metric) -> None:
+        if self._recent:
+            last = self._recent[-1].seq
+            if metric.seq <= last:
+                return
+            if metric.seq > last + 1:
+                self._recent.clear()
+        self._recent.append(metric)
+        if metric.seq > self.stored:
+            self.stored = metric.seq
+            self._wake()
+
+    def _wake(self) -> None:
+        self._news.set()
+        # Whoever waits now is woken; whoever comes later waits for the next news.
+        self._news.clear()

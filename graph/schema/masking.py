@@ -1,0 +1,39 @@
+"""Errors nobody expected: logged whole, told to the client only as a code."""
+
+import logging
+
+from graphql import GraphQLError
+from strawberry.extensions import MaskErrors
+
+from models.database import OUTAGES
+
+__all__ = ["MaskUnexpectedErrors", "is_unexpected", "log_unexpected"]
+
+log = logging.getLogger("graph.errors")
+
+
+class MaskUnexpectedErrors(MaskErrors):
+    """Hides what went wrong inside; errors that were raised for the client, and those of its request, pass."""
+
+    def __init__(self) -> None:
+        super().__init__(should_mask_error=is_unexpected)
+
+    def anonymise_error(self, error: GraphQLError) -> GraphQLError:
+        """The same error with a code for its only content."""
+        if isinstance(error.original_error, OUTAGES):
+            message, code = "The store is busy or out of reach; try again.", "SERVICE_UNAVAILABLE"
+        else:
+            message, code = "Something went wrong on the server.", "INTERNAL_SERVER_ERROR"
+        return GraphQLError(message, nodes=error.nodes, path=error.path, extensions={"code": code})
+
+
+def is_unexpected(error: GraphQLError) -> bool:
+    """Whether something other than a GraphQLError was raised: a bug, or a machine that fails."""
+    return error.original_error is not None and not isinstance(error.original_error, GraphQLError)
+
+
+def log_unexpected(errors: list[GraphQLError]) -> None:
+    """Log each error that the client is not told of, with its traceback."""
+    for error in errors:
+        if is_unexpected(error):
+            log.error("%s", error.message, exc_info=error.original_error)

@@ -1,0 +1,133 @@
+"""A point of a training curve, as the API shows it and as it takes it."""
+
+import math
+from datetime import datetime
+from typing import Annotated, Self
+
+import strawberry
+
+from graph.schema.enums import NonFinite
+from models.errors import InvalidInput
+from models.metric import Metric as MetricRow
+from models.metric import Point
+from models.rules import check_value_name
+
+__all__ = ["Metric", "MetricInput", "MetricValue", "MetricValueInput", "points_of"]
+
+
+@strawberry.type(description="One value of a point, by name.")
+class MetricValue:
+    name: str = strawberry.field(description="What was measured, as it was logged: loss, val_loss, train/grad_norm…")
+    value: float | None = strawberry.field(
+        description="The value; null where it is not finite: `nonFinite` then says what it was."
+    )
+    non_finite: NonFinite | None = strawberry.field(
+        description="What the value was where JSON has no number for it; null where it is finite."
+    )
+
+    @classmethod
+    def of(cls, name: str, value: float) -> Self:
+        """The value as the API shows it."""
+        if math.isfinite(value):
+            return cls(name=name, value=value, non_finite=None)
+        if math.isnan(value):
+            return cls(name=name, value=None, non_finite=NonFinite.NAN)
+        return cls(name=name, value=None, non_finite=NonFinite.INFINITY if value > 0 else NonFinite.NEGATIVE_INFINITY)
+
+
+@strawberry.type(description="One recorded point of a job's curves.")
+class Metric:
+    row: strawberry.Private[MetricRow]
+    seq: int = strawberry.field(
+        description="1, 2, 3… within the job in order of arrival, without a gap: the cursor for `after`."
+    )
+    step: int = strawberry.field(description="Its place on the axis: the training step it was measured at.")
+    epoch: int = strawberry.field(description="The epoch that the step belongs to, counted from 1.")
+    loss: float | None = strawberry.field(
+        description="The training loss; null where it is not finite (a diverged run), and where it was not logged."
+    )
+    accuracy: float | None = strawberry.field(
+        description="The training accuracy, 0 to 1; null where it is not finite or was not logged."
+    )
+    learning_rate: float | None = strawberry.field(
+        description="The learning rate of the step; null where it is not finite or was not logged."
+    )
+    recorded_at: datetime = strawberry.field(description="When the point was stored, in UTC.")
+
+    @classmethod
+    def of(cls, row: MetricRow) -> Self:
+        """The stored point as the API shows it."""
+        return cls(
+            row=row,
+            seq=row.seq,
+            step=row.step,
+            epoch=row.epoch,
+            loss=row.loss,
+            accuracy=row.accuracy,
+            learning_rate=row.learning_rate,
+            recorded_at=row.recorded_at,
+        )
+
+    @strawberry.field(
+        description="Every value of the point by name, in the order it was logged: loss, accuracy and learningRate "
+        "among them, and whatever else was logged; all, or those asked for."
+    )
+    def values(
+        self,
+        names: Annotated[
+            list[str] | None, strawberry.argument(description="Only the values with these names; all where it is null.")
+        ] = None,
+    ) -> list[MetricValue]:
+        wanted = None if names is None else set(names)
+        return [
+            MetricValue.of(name, value) for name, value in self.row.values.items() if wanted is None or name in wanted
+        ]
+
+
+@strawberry.input(
+    description="A value by name, each name once in a point; exactly one of `value` and `nonFinite` (JSON has no NaN)."
+)
+class MetricValueInput:
+    name: str = strawberry.field(
+        description="What was measured: 1 to 200 characters, any but control characters; train/loss is a name."
+    )
+    value: float | None = strawberry.field(default=None, description="The value, where it is finite.")
+    non_finite: NonFinite | None = strawberry.field(
+        default=None, description="What the value is, where it is not finite."
+    )
+
+
+@strawberry.input(description="A point to record.")
+class MetricInput:
+    step: int = strawberry.field(description="The training step it was measured at: 0 or more.")
+    epoch: int | None = strawberry.field(
+        default=None, description="The epoch it belongs to; from `step` and `stepsPerEpoch`, where it is left out."
+    )
+    loss: float | None = strawberry.field(default=None, description="The training loss.")
+    accuracy: float | None = strawberry.field(default=None, description="The training accuracy, 0 to 1.")
+    learning_rate: float | None = strawberry.field(default=None, description="The learning rate of the step.")
+    values: list[MetricValueInput] = strawberry.field(
+        default_factory=list, description="Whatever else was measured, by name; each name once, those above included."
+    )
+
+
+def points_of(metrics: list[MetricInput]) -> list[Point]:
+    """The points that the input means. Raises InvalidInput where a name or a value breaks a rule."""
+    return [
+        Point(step=metric.step, epoch=metric.epoch, values=_values_of(f"metrics[{index}]", metric))
+        for index, metric in enumerate(metrics)
+    ]
+
+
+def _values_of(path: str, metric: MetricInput) -> dict[str, float]:
+    beside = {"loss": metric.loss, "accuracy": metric.accuracy, "learningRate": metric.learning_rate}
+    values = {name: value for name, value in beside.items() if value is not None}
+    for index, given in enumerate(metric.values):
+        field = f"{path}.values[{index}]"
+        check_value_name(f"{field}.name", given.name)
+        if given.name in values:
+            raise InvalidInput(f"{field}.name", f"{given.name!r} is named twice in one point.")
+        if (given.value is None) == (given.non_finite is None):
+            raise InvalidInput(field, "must have exactly one of value and nonFinite.")
+        values[given.name] = float(given.non_finite) if given.value is None else given.value  # type: ignore[arg-type]  # one of them is not None
+    return values

@@ -1,0 +1,74 @@
+"""What can be watched."""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+import strawberry
+
+from graph.context import GraphInfo
+from graph.schema.arguments import bad_argument, in_range, not_found
+from graph.schema.job import Job, job_id_of
+from graph.schema.metric import Metric
+from models.errors import JobNotFound
+from models.job import Job as JobRow
+
+__all__ = ["Subscription"]
+
+
+@strawberry.type(description="What can be watched: streams that lose nothing and repeat nothing.")
+class Subscription:
+    # Coroutines that give a generator, not generators: what they raise before it begins refuses the operation.
+
+    @strawberry.subscription(
+        description="Every point of the job with `seq` > `after`, in the order of `seq`, each exactly once: first what "
+        "is stored, then live. Completes when the job has ended and its last point was sent."
+    )
+    async def metric_added(
+        self,
+        info: GraphInfo,
+        job_id: Annotated[strawberry.ID, strawberry.argument(description="The job's id.")],
+        after: Annotated[
+            int | None,
+            strawberry.argument(
+                description="The `seq` of the last point already seen; null for only what is recorded from now on."
+            ),
+        ] = None,
+    ) -> AsyncGenerator[Metric, None]:
+        if after is not None:
+            in_range("after", after, 0)
+        job = await _existing(job_id, "jobId")
+        return _metrics(info, job, after)
+
+    @strawberry.subscription(
+        description="A job as it is after each change of its status, its creation included; all jobs, or one. "
+        "That of one job completes when the job has ended."
+    )
+    async def job_changed(
+        self,
+        info: GraphInfo,
+        id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Only this job; all where it is null.")
+        ] = None,
+    ) -> AsyncGenerator[Job, None]:
+        job = None if id is None else await _existing(id, "id")
+        return _changes(info, job)
+
+
+async def _metrics(info: GraphInfo, job_id: int, after: int | None) -> AsyncGenerator[Metric, None]:
+    async for row in info.context.streams.metrics(job_id, after):
+        yield Metric.of(row)
+
+
+async def _changes(info: GraphInfo, job_id: int | None) -> AsyncGenerator[Job, None]:
+    async for row in info.context.streams.changes.follow(job_id):
+        yield Job.of(row)
+
+
+async def _existing(id: strawberry.ID, argument: str) -> int:
+    try:
+        job_id = job_id_of(id)
+    except JobNotFound as error:
+        raise bad_argument(argument, error.message) from error
+    if not await JobRow.exists(id=job_id):
+        raise not_found(f"There is no job with the id {id}.")
+    return job_id

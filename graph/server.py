@@ -1,0 +1,66 @@
+"""The server process: its socket, its signals, its end."""
+
+import errno
+import socket
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from graph.settings import Settings
+
+__all__ = ["BindError", "bind", "serve"]
+
+SHUTDOWN_SECONDS = 2
+"""How long requests under way may take to finish once the server is told to stop."""
+
+
+class BindError(Exception):
+    """The address cannot be listened on. The message says why, in one line, and what to do."""
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The socket to serve on. Raises BindError."""
+    host, port = settings.host, settings.port
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise BindError(f"Cannot listen on {host}: {error.strerror}. Choose another address with --host.") from error
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            message = f"Port {port} of {host} is taken. Stop what listens there, or choose another with --port."
+        elif error.errno == errno.EACCES:
+            message = f"Port {port} of {host} is not allowed to you. Choose one above 1023 with --port."
+        else:
+            message = f"Cannot listen on {host}: {error.strerror}. Choose another address with --host."
+        raise BindError(message) from error
+    return listening
+
+
+def address_of(listening: socket.socket) -> str:
+    """Where a client on this machine reaches the socket."""
+    host, port = listening.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # compared, not bound
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def serve(app: FastAPI, listening: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM, then end cleanly."""
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_SECONDS, ws="websockets-sansio"
+    )
+    _Server(config).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, but ending as told is a success: it would raise the signal again once it has shut down."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._captured_signals.clear()

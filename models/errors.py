@@ -1,0 +1,64 @@
+"""What may go wrong when a verb is asked for something: expected, and told to whoever asked.
+
+Anything else that is raised is a bug or a broken machine, and is not in this file.
+"""
+
+from typing import ClassVar
+
+from models.job import Job
+
+__all__ = ["IllegalTransition", "InvalidInput", "JobError", "JobNotFound", "PointsNotMade", "SimulationFailed"]
+
+
+class JobError(Exception):
+    """A verb could not do what it was asked."""
+
+    message: str
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class JobNotFound(JobError):
+    """There is no job with that id."""
+
+    def __init__(self, id: int | str, message: str | None = None) -> None:
+        super().__init__(message or f"There is no job with the id {id}.")
+        self.id = id
+
+
+class IllegalTransition(JobError):
+    """The job's status does not allow the verb. Carries the job as it now is."""
+
+    REASONS: ClassVar[dict[str, str]] = {
+        "start": "only a QUEUED job can be started",
+        "simulate": "only a RUNNING job can be stepped",
+        "fail": "only a QUEUED or RUNNING job can be failed",
+        "complete": "only a RUNNING job can be completed",
+        "log": "only a RUNNING job records metrics",
+    }
+
+    def __init__(self, job: Job, verb: str) -> None:
+        super().__init__(f"Job {job.id} is {job.status.value}: {self.REASONS[verb]}.")
+        self.job = job
+
+
+class SimulationFailed(JobError):
+    """The simulator raised, or its point could not be stored: the job is now FAILED."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(f"The simulation failed: {job.failure_reason}")
+        self.job = job
+
+
+class PointsNotMade(Exception):
+    """What a maker of points raises to fail its job. The message is the reason, for people to read."""
+
+
+class InvalidInput(JobError):
+    """A value that breaks a rule. `field` is the path of the offending one, as in `points[2].values[0].name`."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field

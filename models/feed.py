@@ -1,0 +1,66 @@
+"""Who hears of what changed.
+
+The store is the truth and the feed a doorbell that carries the news along: whoever listens must be able to miss any of
+it, hear it twice or out of order, and find out from the store.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from models.job import Job
+from models.metric import Metric
+
+__all__ = ["Event", "Feed", "JobChanged", "Listener", "MetricsRecorded"]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsRecorded:
+    """Points were stored: the job as it then was, and the points in the order of their seq."""
+
+    job: Job
+    metrics: tuple[Metric, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobChanged:
+    """A job took on a status: it was created, started, completed or failed."""
+
+    job: Job
+
+
+Event = MetricsRecorded | JobChanged
+Listener = Callable[[Event], None]
+
+
+class Feed:
+    """The feed within one process: a listener is called with each event as it is published.
+
+    Listeners are called one after another in the publisher's own turn, so they must only take note and return.
+    """
+
+    def __init__(self) -> None:
+        self._by_job: dict[int, set[Listener]] = {}
+        self._all: set[Listener] = set()
+
+    def publish(self, event: Event) -> None:
+        """Tell whoever listens to the event's job, or to all jobs."""
+        for listener in (*self._by_job.get(event.job.id, ()), *self._all):
+            listener(event)
+
+    @contextlib.contextmanager
+    def listening(self, listener: Listener, job_id: int | None = None) -> Iterator[None]:
+        """Inside, `listener` hears of one job, or of all; leaving forgets it."""
+        listeners = self._all if job_id is None else self._by_job.setdefault(job_id, set())
+        listeners.add(listener)
+        try:
+            yield
+        finally:
+            listeners.discard(listener)
+            if job_id is not None and not listeners and self._by_job.get(job_id) is listeners:
+                del self._by_job[job_id]
+
+    @property
+    def listener_count(self) -> int:
+        """How many listen now, to one job or to all."""
+        return len(self._all) + sum(len(listeners) for listeners in self._by_job.values())

@@ -1,0 +1,67 @@
+"""A training job, as it is stored."""
+
+from datetime import UTC, datetime
+
+from tortoise import Model, fields
+from tortoise.indexes import Index
+
+from models.lifecycle import JobStatus
+
+__all__ = ["Job", "now"]
+
+
+def now() -> datetime:
+    """This moment, aware, in UTC: the only clock of the domain."""
+    return datetime.now(UTC)
+
+
+class Job(Model):
+    """One training run: its settings, where it is in its life, and how far it has come.
+
+    Written only by the verbs of `models.jobs`; `metric_count` and `furthest_step` change in the transaction that
+    stores the points they count.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    name = fields.CharField(max_length=200)
+    model_name = fields.CharField(max_length=200)
+    status = fields.CharEnumField(JobStatus, max_length=16, default=JobStatus.QUEUED)
+    epochs = fields.IntField()
+    steps_per_epoch = fields.IntField()
+    learning_rate = fields.FloatField()
+
+    # What a simulated run is made of. The domain only keeps them; the simulator gives them meaning.
+    scenario = fields.CharField(max_length=32)
+    schedule = fields.CharField(max_length=32)
+    seed = fields.BigIntField()
+    batch_size = fields.IntField()
+
+    metric_count = fields.BigIntField(default=0)
+    furthest_step = fields.BigIntField(default=0)
+
+    created_at = fields.DatetimeField()
+    updated_at = fields.DatetimeField()
+    started_at = fields.DatetimeField(null=True)
+    finished_at = fields.DatetimeField(null=True)
+    status_changed_at = fields.DatetimeField(db_index=True)
+    """When it took on its status: what followers of all jobs look for when news may have been lost."""
+    failure_reason = fields.TextField(null=True)
+
+    class Meta:
+        table = "job"
+        indexes = (
+            Index(fields=("created_at", "id"), name="job_newest_first"),
+            Index(fields=("status", "created_at", "id"), name="job_newest_first_by_status"),
+        )
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run: epochs × steps an epoch."""
+        return self.epochs * self.steps_per_epoch
+
+    @property
+    def progress(self) -> float:
+        """0 to 1: the furthest step recorded over the total; 1 once complete."""
+        if self.status is JobStatus.COMPLETE:
+            return 1.0
+        return float(min(1.0, self.furthest_step / self.total_steps))

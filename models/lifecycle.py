@@ -1,0 +1,40 @@
+"""The life of a job: which statuses there are, and which may follow which. No I/O."""
+
+from enum import StrEnum
+
+__all__ = ["ENDED", "TRANSITIONS", "JobStatus", "epoch_of_step", "sources_of"]
+
+
+class JobStatus(StrEnum):
+    """Where a job is in its life."""
+
+    QUEUED = "QUEUED"
+    """Created and waiting. It records nothing until somebody starts it."""
+    RUNNING = "RUNNING"
+    """Training: the only status in which points are recorded."""
+    COMPLETE = "COMPLETE"
+    """Trained to its end. Nothing changes any more."""
+    FAILED = "FAILED"
+    """Ended before its end, by a person or by an error; its failure reason says which. Nothing changes any more."""
+
+
+TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.QUEUED: frozenset({JobStatus.RUNNING, JobStatus.FAILED}),
+    JobStatus.RUNNING: frozenset({JobStatus.COMPLETE, JobStatus.FAILED}),
+    JobStatus.COMPLETE: frozenset(),
+    JobStatus.FAILED: frozenset(),
+}
+"""Status -> the statuses it may become. Every change of status, anywhere, is guarded by this table."""
+
+ENDED: frozenset[JobStatus] = frozenset(status for status, following in TRANSITIONS.items() if not following)
+"""The statuses that nothing follows."""
+
+
+def sources_of(target: JobStatus) -> frozenset[JobStatus]:
+    """The statuses from which a job may become `target`."""
+    return frozenset(status for status, following in TRANSITIONS.items() if target in following)
+
+
+def epoch_of_step(step: int, steps_per_epoch: int) -> int:
+    """The epoch, counted from 1, that a step belongs to: ceil(step / steps_per_epoch), step 0 in the first."""
+    return max(1, -(-step // steps_per_epoch))

@@ -1,0 +1,88 @@
+"""One point of a training curve, as it is stored."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from tortoise import Model, fields
+from tortoise.indexes import Index
+
+from models.job import Job
+
+__all__ = ["Metric", "NamedValuesField", "Point", "encode_values"]
+
+_NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point that is not stored yet: what a training loop or a simulator hands in."""
+
+    step: int
+    values: Mapping[str, float] = field(default_factory=dict)
+    """By name, in the order they were logged; each a float, finite or not."""
+    epoch: int | None = None
+    """Counted from 1; from the step and the job's steps an epoch where it is None."""
+
+
+def encode_values(values: Mapping[str, float]) -> str:
+    """The values as the text they are stored as: a JSON object, in order.
+
+    JSON has no NaN, so what is not finite is written as the string NaN, Infinity or -Infinity.
+    """
+    return orjson.dumps(
+        {name: value if math.isfinite(value) else _non_finite_text(value) for name, value in values.items()}
+    ).decode()
+
+
+def decode_values(text: str) -> dict[str, float]:
+    """The values back from their stored text; see `encode_values`."""
+    return {name: _NON_FINITE[value] if isinstance(value, str) else value for name, value in orjson.loads(text).items()}
+
+
+def _non_finite_text(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+class NamedValuesField(fields.Field[dict[str, float]], dict):  # type: ignore[type-arg]  # as Tortoise's own
+    """name -> float in the order of logging, kept as text: a binary JSON column would sort the names."""
+
+    SQL_TYPE = "TEXT"
+
+    def to_db_value(self, value: Any, instance: Any) -> str:  # noqa: ARG002  # Tortoise's signature
+        """The stored text of the values."""
+        return encode_values(value)
+
+    def to_python_value(self, value: Any) -> Any:
+        """The values of the stored text."""
+        return decode_values(value) if isinstance(value, str) else value
+
+
+class Metric(Model):
+    """One recorded point. Its `seq` numbers the job's points 1, 2, 3… in order of arrival, without a gap."""
+
+    id = fields.BigIntField(primary_key=True)
+    job: fields.ForeignKeyRelation[Job] = fields.ForeignKeyField(
+        "models.Job", related_name="metrics", on_delete=fields.CASCADE, db_index=False
+    )
+    job_id: int
+    seq = fields.BigIntField()
+    step = fields.BigIntField()
+    epoch = fields.IntField()
+    # The three that every dashboard draws, each null where it is not finite or was not logged: beside the values, so
+    # that reading them parses nothing.
+    loss = fields.FloatField(null=True)
+    accuracy = fields.FloatField(null=True)
+    learning_rate = fields.FloatField(null=True)
+    values = NamedValuesField()
+    recorded_at = fields.DatetimeField()
+
+    class Meta:
+        table = "metric"
+        unique_together = (("job", "seq"),)
+        # By column: an index on the relation's name would be one on a constant, for SQLite takes "job" for a string.
+        indexes = (Index(fields=("job_id", "step"), name="metric_by_step"),)

@@ -1,0 +1,109 @@
+"""What a job and its points must be to be accepted. Broken rules raise InvalidInput, which names the field."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from unicodedata import category
+
+from models.errors import InvalidInput
+from models.metric import Point
+
+__all__ = ["MAX_BATCH", "MAX_NAME", "NewJob", "check_points", "failure_reason"]
+
+MAX_NAME = 200
+"""Characters of a job's, a model's or a value's name."""
+MAX_EPOCHS = 100_000
+MAX_STEPS_PER_EPOCH = 1_000_000
+MAX_TOTAL_STEPS = 2**31 - 1
+"""totalSteps is a GraphQL Int."""
+MAX_LEARNING_RATE = 1_000.0
+MAX_BATCH_SIZE = 2**20
+MAX_SEED = 2**31 - 1
+MAX_BATCH = 10_000
+"""Points in one batch."""
+MAX_REASON = 2_000
+"""Characters of a failure reason that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """The settings of a job that is to be created."""
+
+    name: str
+    model_name: str
+    epochs: int
+    learning_rate: float
+    steps_per_epoch: int = 100
+    scenario: str = "healthy"
+    schedule: str = "constant"
+    seed: int | None = None
+    """None draws one."""
+    batch_size: int = 32
+
+    def checked(self) -> "NewJob":
+        """The settings with names trimmed and a seed drawn. Raises InvalidInput where one breaks a rule."""
+        name, model_name = _trimmed("name", self.name), _trimmed("model_name", self.model_name)
+        _check_range("epochs", self.epochs, 1, MAX_EPOCHS)
+        _check_range("steps_per_epoch", self.steps_per_epoch, 1, MAX_STEPS_PER_EPOCH)
+        if (total := self.epochs * self.steps_per_epoch) > MAX_TOTAL_STEPS:
+            raise InvalidInput(
+                "steps_per_epoch", f"epochs × steps an epoch must be at most {MAX_TOTAL_STEPS}, got {total}."
+            )
+        if not 0 < self.learning_rate <= MAX_LEARNING_RATE:  # NaN is not in it either
+            raise InvalidInput(
+                "learning_rate", f"must be above 0 and at most {MAX_LEARNING_RATE:g}, got {self.learning_rate:g}."
+            )
+        _check_range("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
+        if self.batch_size & (self.batch_size - 1):
+            raise InvalidInput("batch_size", f"must be a power of two, got {self.batch_size}.")
+        seed = secrets.randbelow(MAX_SEED + 1) if self.seed is None else self.seed
+        _check_range("seed", seed, 0, MAX_SEED)
+        return replace(self, name=name, model_name=model_name, seed=seed)
+
+
+def check_points(points: Sequence[Point]) -> None:
+    """Raise InvalidInput unless the batch is 1 to MAX_BATCH points that may be stored."""
+    if not 1 <= len(points) <= MAX_BATCH:
+        raise InvalidInput("metrics", f"a batch is 1 to {MAX_BATCH} points, got {len(points)}.")
+    for index, point in enumerate(points):
+        if point.step < 0:
+            raise InvalidInput(f"metrics[{index}].step", f"must be 0 or more, got {point.step}.")
+        if point.epoch is not None and point.epoch < 0:
+            raise InvalidInput(f"metrics[{index}].epoch", f"must be 0 or more, got {point.epoch}.")
+
+
+def check_value_name(field: str, name: str) -> None:
+    """Raise InvalidInput unless `name` may name a value: 1 to MAX_NAME characters, no control characters."""
+    if not 1 <= len(name) <= MAX_NAME:
+        raise InvalidInput(field, f"must have 1 to {MAX_NAME} characters, got {len(name)}.")
+    if _has_control_characters(name):
+        raise InvalidInput(field, "must not contain control characters.")
+
+
+def failure_reason(reason: str | None) -> str:
+    """The reason as it is kept: what was given, without NULs, cut at MAX_REASON; never empty."""
+    text = (reason or "").replace("\0", "").strip()
+    if not text:
+        return "Stopped on request."
+    return text if len(text) <= MAX_REASON else text[: MAX_REASON - 1] + "…"
+
+
+def _trimmed(field: str, text: str) -> str:
+    trimmed = text.strip()
+    if not trimmed:
+        raise InvalidInput(field, "must not be empty or blank.")
+    if len(trimmed) > MAX_NAME:
+        raise InvalidInput(field, f"must have at most {MAX_NAME} characters, got {len(trimmed)}.")
+    if _has_control_characters(trimmed):
+        raise InvalidInput(field, "must not contain control characters.")
+    return trimmed
+
+
+def _check_range(field: str, value: int, lowest: int, highest: int) -> None:
+    if not lowest <= value <= highest:
+        raise InvalidInput(field, f"must be {lowest} to {highest}, got {value}.")
+
+
+def _has_control_characters(text: str) -> bool:
+    # Cc: controls; Cs: surrogates, which no encoding can store.
+    return any(category(character) in {"Cc", "Cs"} for character in text) if not text.isprintable() else False

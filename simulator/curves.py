@@ -1,0 +1,148 @@
+"""The points of a simulated training run: a pure function of its settings and the step."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.noise import Stream, gaussians
+from simulator.scenarios import FINAL_LOSS, Course, Scenario, shape
+from simulator.schedules import Schedule, learning_rates
+
+Floats = NDArray[np.float64]
+
+# No measured loss is below this: real data has labels nobody can predict.
+LOSS_FLOOR = 0.05
+CLASSES = 10
+TOKENS_PER_EXAMPLE = 512
+# Digits kept after the point: replicas whose CPUs disagree about an exponential's last bit agree about these.
+DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The settings that determine every point. Raises ValueError if one is out of its range."""
+
+    seed: int  # 0 <= seed < 2**63
+    epochs: int
+    steps_per_epoch: int
+    learning_rate: float  # what the schedule starts from
+    batch_size: int = 32  # examples a step
+    scenario: Scenario = Scenario.HEALTHY
+    schedule: Schedule = Schedule.CONSTANT
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed must be at least 0 and below 2**63, not {self.seed}")
+        for name in ("epochs", "steps_per_epoch", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0.0 <= self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be finite and not negative, not {self.learning_rate}")
+
+    @property
+    def total_steps(self) -> int:
+        return self.epochs * self.steps_per_epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What one step measured.
+
+    `values`, in this order: loss (nats), accuracy (0 to 1), learningRate, grad_norm, tokens_per_second, and
+    on the last step of an epoch val_loss and val_accuracy. A diverged run has infinities and NaNs among them.
+    """
+
+    step: int
+    epoch: int
+    values: dict[str, float]
+
+
+def points(run: Run, first: int, count: int) -> list[Point]:
+    """The points of the steps first .. first+count-1, counted from 1, in order.
+
+    Step k's point is the same in whatever range it is asked for. Steps past the run's last look like the
+    last, in the epochs that would follow. Raises ValueError for first < 1 or count < 1, and SimulatedCrash if
+    the run has crashed by the end of the range: asked one at a time, every step before it has its point.
+    """
+    if first < 1 or count < 1:
+        raise ValueError(f"first and count must be at least 1, not {first} and {count}")
+    steps = np.arange(first, first + count, dtype=np.int64)
+    progress = np.minimum(steps / run.total_steps, 1.0)
+    losses = shape(run.scenario, Course(run.seed, run.total_steps, steps, progress))
+    # Noise dies down as training settles: to a fifth at the end of the run.
+    scale = losses.noise * (1.0 - 0.8 * progress)
+    draws = gaussians(run.seed, Stream.MEASUREMENTS, first, count, rows=6)
+
+    training = zip(
+        _losses(losses.train, scale, draws[0]),
+        _accuracies(losses.train, scale, draws[1]),
+        learning_rates(run.schedule, run.learning_rate, steps, run.total_steps).tolist(),
+        _gradient_norms(losses.train, run.batch_size, losses.noise, draws[2]),
+        _throughputs(steps, run.batch_size, draws[3]),
+        strict=True,
+    )
+    made = [
+        Point(
+            step,
+            -(-step // run.steps_per_epoch),
+            {
+                "loss": loss,
+                "accuracy": accuracy,
+                "learningRate": learning_rate,
+                "grad_norm": gradient_norm,
+                "tokens_per_second": throughput,
+            },
+        )
+        for step, (loss, accuracy, learning_rate, gradient_norm, throughput) in enumerate(training, first)
+    ]
+
+    # Validation averages over many batches: half the noise of a single one.
+    val_losses = _losses(losses.validation, 0.5 * scale, draws[4])
+    val_accuracies = _accuracies(losses.validation, 0.5 * scale, draws[5])
+    for index in range(-first % run.steps_per_epoch, count, run.steps_per_epoch):
+        made[index].values["val_loss"] = val_losses[index]
+        made[index].values["val_accuracy"] = val_accuracies[index]
+    return made
+
+
+def _losses(noiseless: Floats, scale: Floats, draws: Floats) -> list[float]:
+    """Cross-entropy in nats with Gaussian noise of 0.1 x scale, never below the floor."""
+    return _rounded(np.maximum(noiseless + 0.1 * scale * draws, LOSS_FLOOR))
+
+
+def _accuracies(noiseless: Floats, scale: Floats, draws: Floats) -> list[float]:
+    """A straight line from certainty at no loss to chance at ln(classes), a uniform guess's cross-entropy.
+
+    Whatever is worse than a guess is right as often as one, infinity and NaN included (fmin passes over NaN).
+    """
+    unsure = np.fmin(noiseless / math.log(CLASSES), 1.0)
+    accuracy = 1.0 - (1.0 - 1.0 / CLASSES) * unsure
+    return _rounded(np.clip(accuracy + 0.03 * scale * draws, 0.0, 1.0))
+
+
+def _gradient_norms(noiseless: Floats, batch_size: int, noise: float, draws: Floats) -> list[float]:
+    """sqrt(2 (loss - final) + variance / batch size), times log-normal jitter.
+
+    Near a minimum of unit curvature |gradient|**2 is twice the excess loss; a mini-batch's estimate adds the
+    variance of one example's gradient over the batch size (McCandlish et al., "An Empirical Model of
+    Large-Batch Training", 2018, appendix A.1).
+    """
+    excess = np.maximum(noiseless - FINAL_LOSS, 0.0)
+    return _rounded(np.sqrt(2.0 * excess + 1.28 / batch_size) * np.exp(0.1 * noise * draws))
+
+
+def _throughputs(steps: NDArray[np.int64], batch_size: int, draws: Floats) -> list[float]:
+    """A step takes 50 ms however small the batch, and 4 ms an example: larger batches gain less and less.
+
+    The first steps are slow, as caches fill and kernels are tuned; after that the jitter is two per cent.
+    """
+    tokens_per_second = TOKENS_PER_EXAMPLE * batch_size / (0.050 + 0.004 * batch_size)
+    warming = 1.0 - 0.6 * np.exp(np.maximum(1 - steps, -100) / 3.0)
+    return _rounded(tokens_per_second * warming * np.exp(0.02 * draws))
+
+
+def _rounded(values: Floats) -> list[float]:
+    rounded: list[float] = np.round(values, DECIMALS).tolist()
+    return rounded

@@ -1,0 +1,63 @@
+"""Steps a job with simulated points, at a pace or as fast as it goes."""
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, Sequence
+
+from models.errors import PointsNotMade
+from models.job import Job
+from models.jobs import Jobs, Simulated
+from models.metric import Point
+from simulator import curves
+from simulator.scenarios import Scenario, SimulatedCrash
+from simulator.schedules import Schedule
+
+__all__ = ["make_points", "run"]
+
+CHUNK = 1_000
+"""Steps made and stored at once when nothing sets the pace."""
+
+
+def make_points(job: Job, first: int, count: int) -> Sequence[Point]:
+    """The simulated points of `count` steps of the job from `first` on; fewer where the scenario crashes.
+
+    Raises PointsNotMade where it crashes at the first of them.
+    """
+    settings = curves.Run(
+        seed=job.seed,
+        epochs=job.epochs,
+        steps_per_epoch=job.steps_per_epoch,
+        learning_rate=job.learning_rate,
+        batch_size=job.batch_size,
+        scenario=Scenario(job.scenario),
+        schedule=Schedule(job.schedule),
+    )
+    try:
+        made = curves.points(settings, first, count)
+    except SimulatedCrash as crash:
+        if crash.step <= first:
+            raise PointsNotMade(str(crash)) from crash
+        made = curves.points(settings, first, crash.step - first)
+    return [Point(step=point.step, epoch=point.epoch, values=point.values) for point in made]
+
+
+async def run(
+    jobs: Jobs, job_id: int, *, steps: int | None = None, per_second: float | None = None
+) -> AsyncGenerator[Simulated, None]:
+    """Step the job `steps` times, or until it completes, at `per_second`, or as fast as it goes.
+
+    Gives what each write did. Raises what `Jobs.simulate` raises.
+    """
+    loop = asyncio.get_running_loop()
+    began, done = loop.time(), 0
+    while steps is None or done < steps:
+        # At a pace: what is due by now, so that a slow store slows nothing for long.
+        due = CHUNK if per_second is None else max(1, math.floor((loop.time() - began) * per_second) + 1 - done)
+        count = min(due, CHUNK, CHUNK if steps is None else steps - done)
+        step = await jobs.simulate(job_id, make_points, count)
+        done += len(step.metrics)
+        yield step
+        if step.complete:
+            return
+        if per_second is not None:
+            await asyncio.sleep(max(0.0, began + done / per_second - loop.time()))
