@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 PointMaker = Callable[[Job, int, int], Sequence[Point]]
 """(job, first step, how many) -> the points of those steps, or fewer, but at least the first.
 
-Raises PointsNotMade to fail the job for a reason that people are told; anything else fails it too, for one that they are
-not."""
+Raises PointsNotMade to fail the job for a reason that people are told; anything else fails it too, for one
+that they are not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.noise import Stream, gaussians
+from simulator.noise import Floats, Stream, gaussians
 from simulator.scenarios import FINAL_LOSS, Course, Scenario, shape
 from simulator.schedules import Schedule, learning_rates
-
-Floats = NDArray[np.float64]
 
 # No measured loss is below this: real data has labels nobody can predict.
 LOSS_FLOOR = 0.05

@@ -7,9 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.noise import Stream, gaussians, uniforms
-
-Floats = NDArray[np.float64]
+from simulator.noise import Floats, Stream, gaussians, uniforms
 
 INITIAL_LOSS = 2.5
 FINAL_LOSS = 0.28

@@ -1,7 +1,7 @@
 """A simulated point is a pure function of the run's settings and the step."""
 
 import math
-from statistics import fmean
+from statistics import fmean, stdev
 
 import numpy as np
 import pytest
@@ -170,7 +170,9 @@ class TestRange:
     def test_past_the_last_step_looks_like_the_last_in_the_epochs_that_would_follow(self) -> None:
         beyond = points(Run(1, 2, 100, 0.01), 201, 300)
         assert [beyond[0].epoch, beyond[-1].epoch] == [3, 5]
-        assert fmean(column("loss", beyond)) == pytest.approx(0.295, abs=0.01)
+        losses = column("loss", beyond)
+        assert fmean(losses) == pytest.approx(0.295, abs=0.01)
+        assert stdev(losses) == pytest.approx(0.02, abs=0.004)
 
     @pytest.mark.parametrize("scenario", [scenario for scenario in Scenario if scenario is not Scenario.CRASH])
     def test_of_the_longest_run_is_reached_at_once_wherever_it_lies(self, scenario: Scenario) -> None:

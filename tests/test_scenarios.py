@@ -195,8 +195,9 @@ class TestCrash:
     def test_takes_a_whole_range_that_reaches_it(self) -> None:
         run = a_run(Scenario.CRASH, epochs=1, steps_per_epoch=100)
         assert len(points(run, 1, 60)) == 60
-        with pytest.raises(SimulatedCrash, match=r"at step 61$"):
+        with pytest.raises(SimulatedCrash, match=r"at step 61$") as crash:
             points(run, 1, 61)
+        assert crash.value.step == 61
 
     def test_is_for_ever(self) -> None:
         with pytest.raises(SimulatedCrash, match=r"at step 61$"):

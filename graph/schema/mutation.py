@@ -96,8 +96,9 @@ class Mutation:
 
     @strawberry.mutation(
         description="Record a batch of real points for a RUNNING job, 1 to 10,000: all of it is stored, or none. Steps "
-        "may come in any order and more than once (validation after training, several processes, a resumed run); a point "
-        "equal to one already recorded at its step is not stored again, so a batch whose answer was lost can be sent again."
+        "may come in any order and more than once (validation after training, several processes, a resumed run); a "
+        "point equal to one already recorded at its step is not stored again, so a batch whose answer was lost can be "
+        "sent again."
     )
     async def log_metrics(
         self,

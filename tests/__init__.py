@@ -1,0 +1,1 @@
+"""The specification: test names state the rules."""

@@ -1,0 +1,94 @@
+"""A client of the API, in process or over sockets, that tests speak through."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import httpx
+
+__all__ = ["JOB", "METRIC", "Api"]
+
+JOB = "id name status progress metricCount startedAt finishedAt failureReason"
+METRIC = "seq step epoch loss accuracy learningRate values { name value nonFinite }"
+
+
+class Api:
+    """Runs operations and gives what they answer; each mutation as a method that gives the member of its union."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self.http = http
+
+    async def post(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The whole answer: data and errors."""
+        response = await self.http.post("/graphql", json={"query": query, "variables": variables or {}})
+        assert response.status_code == 200, (response.status_code, response.text)
+        return cast("dict[str, Any]", response.json())
+
+    async def data(self, query: str, **variables: Any) -> Any:
+        """The data of an answer without errors."""
+        answer = await self.post(query, variables)
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    async def error(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The one error of an answer."""
+        answer = await self.post(query, variables)
+        (error,) = answer["errors"]
+        return cast("dict[str, Any]", error)
+
+    async def create(self, **settings: Any) -> dict[str, Any]:
+        given = {"name": "run", "modelName": "resnet", "epochs": 1, "learningRate": 0.1, **settings}
+        query = f"""mutation ($input: CreateJobInput!) {{ createJob(input: $input) {{
+            __typename ... on CreateJobSuccess {{ job {{ {JOB} }} }} ... on InvalidInput {{ field message }} }} }}"""
+        return await self._mutate(query, "createJob", input=given)
+
+    async def created(self, **settings: Any) -> str:
+        """The id of a new job."""
+        answer = await self.create(**settings)
+        assert answer["__typename"] == "CreateJobSuccess", answer
+        return cast("str", answer["job"]["id"])
+
+    async def started(self, **settings: Any) -> str:
+        """The id of a new job that was started."""
+        id = await self.created(**settings)
+        assert (await self.start(id))["__typename"] == "StartJobSuccess"
+        return id
+
+    async def start(self, id: Any) -> dict[str, Any]:
+        return await self._verb("startJob", "StartJobSuccess", id)
+
+    async def step(self, id: Any) -> dict[str, Any]:
+        extra = f"metric {{ {METRIC} }} complete progress"
+        return await self._verb("simulateStep", "SimulateStepSuccess", id, extra)
+
+    async def complete(self, id: Any) -> dict[str, Any]:
+        return await self._verb("completeJob", "CompleteJobSuccess", id)
+
+    async def fail(self, id: Any, reason: str | None = None) -> dict[str, Any]:
+        query = f"""mutation ($id: ID!, $reason: String) {{ failJob(id: $id, reason: $reason) {{
+            __typename ... on FailJobSuccess {{ job {{ {JOB} }} }} {_ERRORS} }} }}"""
+        return await self._mutate(query, "failJob", id=id, reason=reason)
+
+    async def log(self, id: Any, metrics: list[dict[str, Any]]) -> dict[str, Any]:
+        query = f"""mutation ($id: ID!, $metrics: [MetricInput!]!) {{ logMetrics(id: $id, metrics: $metrics) {{
+            __typename ... on LogMetricsSuccess {{ recorded job {{ {JOB} }} }}
+            ... on InvalidInput {{ field }} {_ERRORS} }} }}"""
+        return await self._mutate(query, "logMetrics", id=id, metrics=metrics)
+
+    async def job(self, id: Any, fields: str = JOB) -> dict[str, Any]:
+        data = await self.data(f"query ($id: ID!) {{ job(id: $id) {{ {fields} }} }}", id=id)
+        return cast("dict[str, Any]", data["job"])
+
+    async def metrics(self, id: Any, limit: int = 10_000, after: int = 0) -> list[dict[str, Any]]:
+        job = await self.job(id, f"metrics(limit: {limit}, after: {after}) {{ {METRIC} }}")
+        return cast("list[dict[str, Any]]", job["metrics"])
+
+    async def _verb(self, verb: str, success: str, id: Any, extra: str = "") -> dict[str, Any]:
+        query = f"""mutation ($id: ID!) {{ {verb}(id: $id) {{
+            __typename ... on {success} {{ job {{ {JOB} }} {extra} }} {_ERRORS} }} }}"""
+        return await self._mutate(query, verb, id=id)
+
+    async def _mutate(self, query: str, verb: str, **variables: Any) -> dict[str, Any]:
+        return cast("dict[str, Any]", (await self.data(query, **variables))[verb])
+
+
+_ERRORS = """... on Error { message } ... on JobNotFound { id } ... on IllegalTransition { job { id status } }"""

@@ -1,0 +1,102 @@
+"""What tests are given: a store, the app in process, and real servers."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from socket import create_server
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from graph.app import create_app
+from graph.settings import Settings
+from tests.api import Api
+from tests.process import ServerProcess
+from tests.sockets import Socket, opened, websocket_url
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """The address of a store that is not there yet."""
+    return f"sqlite://{tmp_path / 'test.sqlite3'}"
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    """Settings that look at the store often, so that tests wait little."""
+    return Settings(database_url=database_url, live_check_seconds=0.2)
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The app in this process, from its start to its end."""
+    app = create_app(settings)
+    async with running(app):
+        yield app
+
+
+@pytest.fixture
+async def api(app: FastAPI) -> AsyncIterator[Api]:
+    """A client of the app in this process."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+        yield Api(http)
+
+
+@pytest.fixture
+async def address(app: FastAPI) -> AsyncIterator[str]:
+    """Where the app in this process is served over real sockets, as http://host:port."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_level="warning", ws="websockets-sansio"))
+    with create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            yield "http://{}:{}".format(*listening.getsockname())
+        finally:
+            server.should_exit = True
+            await serving
+
+
+@pytest.fixture
+async def socket(address: str) -> AsyncIterator[Socket]:
+    """A socket to the app in this process."""
+    async with opened(websocket_url(address)) as socket:
+        yield socket
+
+
+@pytest.fixture
+def server(database_url: str) -> Iterator[ServerProcess]:
+    """A server in a process of its own, on a port of its own, as its command line starts it."""
+    with ServerProcess(database_url) as process:
+        yield process
+
+
+@pytest.fixture
+async def remote(server: ServerProcess) -> AsyncIterator[Api]:
+    """A client of that server, over real sockets."""
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        yield Api(http)
+
+
+@contextlib.asynccontextmanager
+async def running(app: FastAPI) -> AsyncIterator[None]:
+    """Inside, the app has started; its lifespan runs in a task of its own, as under a server."""
+    started, stop = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with app.router.lifespan_context(app):
+            started.set()
+            await stop.wait()
+
+    life = asyncio.create_task(live())
+    waiting = asyncio.create_task(started.wait())
+    await asyncio.wait({life, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if life.done():
+        await life
+    try:
+        yield
+    finally:
+        stop.set()
+        await life

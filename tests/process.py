@@ -1,0 +1,88 @@
+"""The product as its users run it: a process with sockets, signals and an exit status."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, Self
+
+__all__ = ["ServerProcess", "command"]
+
+PATIENCE = 30
+"""Seconds after which something that should have happened has not."""
+
+
+def command(*arguments: str, timeout: float = PATIENCE, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "graph", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+class ServerProcess:
+    """A server that is started on a free port, and is gone when the block ends."""
+
+    def __init__(self, database_url: str, *flags: str, verb: str = "serve") -> None:
+        self.arguments = [verb, "--port", "0", "--database-url", database_url, *flags]
+        self.url = ""
+        self._process: subprocess.Popen[str] | None = None
+        self._log: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.kill()
+        if self._log:
+            self._log.close()
+
+    @property
+    def process(self) -> subprocess.Popen[str]:
+        """The process that runs, or ran last."""
+        assert self._process is not None, "the server was never started"
+        return self._process
+
+    @property
+    def log(self) -> str:
+        """What it has written to stderr so far."""
+        assert self._log is not None
+        return Path(self._log.name).read_text()
+
+    def start(self) -> None:
+        """Start it, again on a new port, and return once it listens."""
+        if self._log is None:
+            self._log = tempfile.NamedTemporaryFile("a", suffix=".log")  # noqa: SIM115  # closed with the server
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "graph", *self.arguments], stdout=subprocess.PIPE, stderr=self._log, text=True
+        )
+        assert self._process.stdout is not None
+        first_line = self._process.stdout.readline()
+        address = re.search(r"http://\S+:\d+", first_line)
+        assert address, (first_line, self.log)
+        self.url = address[0]
+
+    def kill(self) -> None:
+        """End it without a word, as a power cut would."""
+        self.process.kill()
+        self._reap()
+
+    def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
+        """Tell it to end, and give its exit status."""
+        self.process.send_signal(with_signal)
+        return self._reap()
+
+    def _reap(self) -> int:
+        status = self.process.wait(PATIENCE)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
