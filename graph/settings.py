@@ -16,18 +16,22 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
 
     host: Annotated[str, Field(min_length=1)] = Field(
-        "127.0.0.1", description="The address to listen on; 0.0.0.0 for every one of this machine's"
+        default="127.0.0.1", description="The address to listen on; 0.0.0.0 for every one of this machine's"
     )
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="The port to listen on; 0 takes a free one")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=8000, description="The port to listen on; 0 takes a free one"
+    )
     database_url: str = Field(
-        "sqlite://training-monitor.sqlite3",
+        default="sqlite://training-monitor.sqlite3",
         description="Where jobs are stored: sqlite://path from here, sqlite:///path for an absolute one",
     )
     live_buffer: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        500, description="Newest points of a watched job kept in memory; a watcher further behind reads the store"
+        default=500,
+        description="Newest points of a watched job kept in memory; a watcher further behind reads the store",
     )
     live_check_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
-        1.0, description="Seconds between two looks at the store for each watched job, in case news of it was lost"
+        default=1.0,
+        description="Seconds between two looks at the store for each watched job, in case news of it was lost",
     )
 
 

@@ -166,7 +166,7 @@ def _why_not_opened(url: str, error: Exception) -> str:
     if scheme == "sqlite":
         path = Path(rest.partition("?")[0]).absolute()
         if not path.parent.is_dir():
-            return f"Cannot open the database {path}: there is no folder {path.parent}. Create it, or change --database-url."
+            return f"Cannot open the database {path}: its folder is not there. Create it, or change --database-url."
         return f"Cannot open the database {path}: {error}. Check that it can be written, or change --database-url."
     return f"Cannot use the database URL: {error}. It looks like sqlite://training-monitor.sqlite3."
 

@@ -18,7 +18,7 @@ PROTOCOL = Subprotocol("graphql-transport-ws")
 
 
 class Socket:
-    """One connection. Operations are numbered; messages of other operations than the one asked for are kept for them."""
+    """One connection. Operations are numbered; messages of operations that are not asked for yet are kept."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
