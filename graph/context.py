@@ -6,6 +6,7 @@ from strawberry.dataloader import DataLoader
 from strawberry.fastapi import BaseContext
 from strawberry.types import Info
 
+from graph.live.delivery import Parts
 from graph.live.stream import Streams
 from models.job import Job
 from models.jobs import Jobs
@@ -16,15 +17,16 @@ __all__ = ["Context", "GraphInfo"]
 
 
 class Context(BaseContext):
-    """The verbs, the streams, and the loaders that read the points of many jobs in one query.
+    """The verbs, the streams and their shared parts, and the loaders that read the points of many jobs in one query.
 
     A WebSocket keeps one context for as long as it is open, so the loaders batch but remember nothing.
     """
 
-    def __init__(self, jobs: Jobs, streams: Streams) -> None:
+    def __init__(self, jobs: Jobs, streams: Streams, parts: Parts) -> None:
         super().__init__()
         self.jobs = jobs
         self.streams = streams
+        self.parts = parts
         self._after: dict[tuple[int, int], DataLoader[int, list[Metric]]] = {}
         self._latest: dict[int, DataLoader[Job, list[Metric]]] = {}
 

@@ -53,7 +53,12 @@ def address_of(listening: socket.socket) -> str:
 def serve(app: FastAPI, listening: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM, then end cleanly."""
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_SECONDS, ws="websockets-sansio"
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,  # it costs each socket more memory and time than these small messages are worth
     )
     _Server(config).run(sockets=[listening])
 

@@ -5,8 +5,9 @@ it continues the sequence. 4. At a gap, an overflow or a doubt go back to 2. So 
 whatever happens to the feed. When the job has ended and its last point is sent, the stream completes.
 """
 
+import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from graph.live.changes import Changes
 from graph.live.topic import Topic
@@ -15,10 +16,12 @@ from models.job import Job
 from models.metric import Metric
 from models.points import read_after
 
-__all__ = ["Streams"]
+__all__ = ["BATCH", "Streams"]
 
 PAGE = 500
 """Points a stream reads from the store at once: the most that a watcher who is behind holds in memory."""
+BATCH = 1_000
+"""The most points in one batch."""
 
 
 class Streams:
@@ -38,21 +41,38 @@ class Streams:
         Ends once the job has ended and its last point was given.
         """
         with self._watching(job_id) as topic:
-            # Read after listening began: what is recorded in between is in one, the other, or both.
-            job = await Job.get(id=job_id)
-            topic.learn(job)
-            last = job.metric_count if after is None else after
-            while True:
-                points = topic.after(last)
-                if points is None and last < topic.stored:
-                    points = (await read_after([job_id], last, PAGE))[job_id]
-                for point in points or ():
+            last = await _first_place(topic, after)
+            while points := await self._following(topic, last, PAGE):
+                for point in points:
                     yield point
                     last = point.seq
-                if last >= topic.stored:
-                    if topic.ended:
-                        return
-                    await topic.news(last)
+
+    async def batches(self, job_id: int, after: int | None, every: float) -> AsyncGenerator[Sequence[Metric], None]:
+        """The same points in batches of all that is ready, up to BATCH, at most one each `every` seconds."""
+        loop = asyncio.get_running_loop()
+        with self._watching(job_id) as topic:
+            last = await _first_place(topic, after)
+            while points := await self._following(topic, last, BATCH):
+                due = loop.time() + every
+                yield points
+                last = points[-1].seq
+                await asyncio.sleep(due - loop.time())
+
+    async def _following(self, topic: Topic, last: int, limit: int) -> Sequence[Metric]:
+        """The points after `last` as soon as there are some, at most `limit`; none once the job has ended there."""
+        while True:
+            points = topic.after(last, limit)
+            if points is None and last < topic.stored:
+                points = (await read_after([topic.job_id], last, limit))[topic.job_id]
+            if points:
+                return points
+            if last < topic.stored:
+                # Known to be stored, and not to be read: a store that lags behind its own word is asked again.
+                await asyncio.sleep(self._check_seconds)
+            elif topic.ended:
+                return ()
+            else:
+                await topic.news(last)
 
     @contextlib.contextmanager
     def _watching(self, job_id: int) -> Iterator[Topic]:
@@ -69,3 +89,10 @@ class Streams:
             if not topic.watchers:
                 del self._topics[job_id]
                 topic.close()
+
+
+async def _first_place(topic: Topic, after: int | None) -> int:
+    """The seq to go on from, once the topic knows the job: read after listening began, or points would fall between."""
+    job = await Job.get(id=topic.job_id)
+    topic.learn(job)
+    return job.metric_count if after is None else after

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from itertools import islice
 
 from models.feed import Event, Feed, MetricsRecorded
 from models.job import Job
@@ -49,13 +50,15 @@ class Topic:
             self.ended = self.ended or ended
             self._wake()
 
-    def after(self, seq: int) -> list[Metric] | None:
-        """The points that follow `seq`, as far as the buffer has them; None where it cannot tell the next one."""
+    def after(self, seq: int, limit: int) -> list[Metric] | None:
+        """The points that follow `seq` in the buffer, at most `limit`; None where it has not the next one."""
         recent = self._recent
         if not recent or not recent[0].seq <= seq + 1 <= recent[-1].seq:
             return None
         skip = seq + 1 - recent[0].seq
-        return [recent[index] for index in range(skip, len(recent))]
+        if skip == len(recent) - 1:
+            return [recent[-1]]
+        return list(islice(recent, skip, skip + limit))
 
     async def news(self, after: int) -> None:
         """Return as soon as a point with seq > `after` is known to be stored, or the job to have ended."""

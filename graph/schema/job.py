@@ -1,6 +1,7 @@
 """A training job, as the API shows it."""
 
 import re
+from collections.abc import Hashable
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -45,6 +46,11 @@ class Job:
     started_at: datetime | None = strawberry.field(description="When it was started; null before.")
     finished_at: datetime | None = strawberry.field(description="When it completed or failed; null before.")
     failure_reason: str | None = strawberry.field(description="Why it failed; null unless FAILED.")
+
+    @property
+    def identity(self) -> Hashable:
+        """What tells it, in this state, from other jobs and other states."""
+        return "job", self.id, self.status, self.updated_at
 
     @classmethod
     def of(cls, row: JobRow) -> Self:

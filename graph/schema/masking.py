@@ -7,7 +7,7 @@ from strawberry.extensions import MaskErrors
 
 from models.database import OUTAGES
 
-__all__ = ["MaskUnexpectedErrors", "is_unexpected", "log_unexpected"]
+__all__ = ["MaskUnexpectedErrors", "is_unexpected", "log_unexpected", "masked"]
 
 log = logging.getLogger("graph.errors")
 
@@ -25,6 +25,12 @@ class MaskUnexpectedErrors(MaskErrors):
         else:
             message, code = "Something went wrong on the server.", "INTERNAL_SERVER_ERROR"
         return GraphQLError(message, nodes=error.nodes, path=error.path, extensions={"code": code})
+
+
+def masked(errors: list[GraphQLError] | None) -> list[GraphQLError] | None:
+    """The errors as the client is told of them."""
+    mask = MaskUnexpectedErrors()
+    return errors and [mask.anonymise_error(error) if is_unexpected(error) else error for error in errors]
 
 
 def is_unexpected(error: GraphQLError) -> bool:

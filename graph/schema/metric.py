@@ -1,6 +1,7 @@
 """A point of a training curve, as the API shows it and as it takes it."""
 
 import math
+from collections.abc import Hashable
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -53,6 +54,11 @@ class Metric:
         description="The learning rate of the step; null where it is not finite or was not logged."
     )
     recorded_at: datetime = strawberry.field(description="When the point was stored, in UTC.")
+
+    @property
+    def identity(self) -> Hashable:
+        """What tells it from other points: a point never changes."""
+        return self.row.job_id, self.seq
 
     @classmethod
     def of(cls, row: MetricRow) -> Self:

@@ -1,0 +1,115 @@
+"""Deliveries a second to 500 subscribers of one job, against plain Strawberry, Mercurius and bare uvicorn.
+
+Every server runs on one core and the load on another, in turn, round after round. A round publishes POINTS points at
+once and ends when every subscriber has every point. Ours stores them first, the others keep nothing.
+"""
+
+import asyncio
+import contextlib
+import os
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+
+import httpx
+import uvloop
+
+from benchmarks.servers import LOAD_CORE, memory_of, peer, served
+from benchmarks.sockets import subscribe_all
+
+SUBSCRIBERS = 500
+POINTS = 100
+WARMING = 10
+ROUNDS = 5
+SUBSCRIPTION = 'subscription { metricAdded(jobId: "1", after: 0) { seq step epoch loss accuracy learningRate } }'
+PUBLISH = "mutation ($first: Int!, $count: Int!) { publish(first: $first, count: $count) }"
+OURS = "training-monitor"
+
+
+@dataclass
+class Server:
+    name: str
+    command: list[str]
+    rates: list[float] = field(default_factory=list)
+    """Deliveries a second of each round."""
+    memory: float = 0
+    """MiB held after its last round."""
+
+
+async def measure(server: Server) -> None:
+    with served(server.command) as (url, pid):
+        async with httpx.AsyncClient(base_url=url, timeout=120) as http:
+            await _until_it_answers(http)
+            if server.name == OURS:
+                await _mutate(
+                    http, 'createJob(input: {name: "a", modelName: "b", epochs: 100, learningRate: 1}) { __typename }'
+                )
+                await _mutate(http, 'startJob(id: "1") { __typename }')
+            subscribers = await subscribe_all(url, SUBSCRIPTION, SUBSCRIBERS)
+            await _publish(http, server, 1, WARMING)
+            await asyncio.gather(*(subscriber.until(WARMING) for subscriber in subscribers))
+            began = time.perf_counter()
+            publishing = asyncio.create_task(_publish(http, server, WARMING + 1, POINTS))
+            await asyncio.gather(*(subscriber.until(WARMING + POINTS) for subscriber in subscribers))
+            server.rates.append(SUBSCRIBERS * POINTS / (time.perf_counter() - began))
+            await publishing
+            assert all(subscriber.received == WARMING + POINTS for subscriber in subscribers)
+            server.memory = memory_of(pid) / 2**20
+            for subscriber in subscribers:
+                subscriber.close()
+
+
+async def _until_it_answers(http: httpx.AsyncClient) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        with contextlib.suppress(httpx.TransportError):
+            await http.post("/graphql", json={"query": "{ __typename }", "variables": {"first": 1, "count": 0}})
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        await asyncio.sleep(0.05)
+
+
+async def _publish(http: httpx.AsyncClient, server: Server, first: int, count: int) -> None:
+    if server.name == OURS:
+        points = ", ".join(
+            f"{{step: {seq}, loss: {1 / seq}, accuracy: {1 - 1 / seq}, learningRate: 0.1}}"
+            for seq in range(first, first + count)
+        )
+        await _mutate(http, f'logMetrics(id: "1", metrics: [{points}]) {{ __typename }}')
+    else:
+        await http.post("/graphql", json={"query": PUBLISH, "variables": {"first": first, "count": count}})
+
+
+async def _mutate(http: httpx.AsyncClient, field: str) -> None:
+    answer = (await http.post("/graphql", json={"query": f"mutation {{ {field} }}"})).json()
+    assert "Success" in str(answer), answer
+
+
+def main() -> None:
+    os.sched_setaffinity(0, {LOAD_CORE})
+    servers = [
+        Server("bare uvicorn", peer("bare", 8801)),
+        Server("Mercurius", peer("mercurius", 8802)),
+        Server("plain Strawberry", peer("plain", 8803)),
+        Server(OURS, []),
+    ]
+    for _ in range(ROUNDS):
+        for server in servers:
+            with tempfile.TemporaryDirectory() as folder:
+                if server.name == OURS:
+                    database = f"sqlite://{folder}/bench.sqlite3"
+                    server.command = [sys.executable, "-m", "graph", "serve", "--port", "0", "--database-url", database]
+                uvloop.run(measure(server))
+    ours = statistics.median(servers[-1].rates)
+    print(f"{SUBSCRIBERS} subscribers, {POINTS} points, medians of {ROUNDS} rounds\n")
+    print("| server | deliveries a second | training-monitor is | memory, MiB |\n|---|---|---|---|")
+    for server in servers:
+        rate = statistics.median(server.rates)
+        print(f"| {server.name} | {rate:,.0f} | {ours / rate:.2f} × | {server.memory:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
