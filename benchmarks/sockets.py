@@ -77,13 +77,14 @@ class Subscriber(asyncio.Protocol):
 async def subscribe_all(url: str, query: str, count: int) -> list[Subscriber]:
     """`count` sockets, each subscribed and acknowledged."""
     address = urlsplit(url)
+    assert address.hostname is not None
+    assert address.port is not None
+    host, port = address.hostname, address.port
     loop = asyncio.get_running_loop()
     subscribers = []
     for begin in range(0, count, 100):
         for _ in range(min(100, count - begin)):
-            _, subscriber = await loop.create_connection(
-                lambda: Subscriber(address.netloc, query), address.hostname, address.port
-            )
+            _, subscriber = await loop.create_connection(lambda: Subscriber(address.netloc, query), host, port)
             subscribers.append(subscriber)
         await asyncio.gather(*(subscriber.acknowledged for subscriber in subscribers[begin:]))
     return subscribers

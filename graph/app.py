@@ -26,7 +26,7 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     feed = Feed()
     jobs = Jobs(database, feed)
     streams = Streams(feed, settings.live_buffer, settings.live_check_seconds)
-    view = GraphQLView(database, jobs, streams)
+    view = GraphQLView(settings, database, jobs, streams)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -36,6 +36,7 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
                     yield
 
     app = FastAPI(title="training-monitor", lifespan=lifespan, openapi_url=None)
+    app.state.end_streams = view.end_streams
     # As bare routes: a mount would send /graphql to /graphql/ first.
     app.router.routes += [Route("/graphql", view), WebSocketRoute("/graphql", view)]
     return app

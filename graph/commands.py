@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -42,45 +44,49 @@ cli = typer.Typer(
 def _option(setting: str) -> Any:
     """The flag of a setting, described by the table of settings."""
     field = Settings.model_fields[setting]
-    description = f"{field.description}. Also {environment_name(setting)}."
-    return typer.Option(flag_name(setting), help=description, show_default=str(field.default), metavar="VALUE")
+    described = f"{field.description}. Default {field.default}; also {environment_name(setting)}."
+    return typer.Option(flag_name(setting), help=described, show_default=False, metavar="VALUE")
 
 
-# As text: the settings check them, and say what is wrong with one in one line, wherever it came from.
-Host = Annotated[str | None, _option("host")]
-Port = Annotated[str | None, _option("port")]
-DatabaseUrl = Annotated[str | None, _option("database_url")]
-LiveBuffer = Annotated[str | None, _option("live_buffer")]
-LiveCheckSeconds = Annotated[str | None, _option("live_check_seconds")]
+def _with_flags(*settings: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command a flag for each of the settings, which it takes as keywords."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        # As text: the settings check them, and say what is wrong with one in one line, wherever it came from.
+        own = [one for one in signature(command).parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+        flags = [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, _option(name)])
+            for name in settings
+        ]
+        command.__signature__ = Signature([*own, *flags])  # type: ignore[attr-defined]  # what typer reads
+        return command
+
+    return decorate
 
 
 @cli.command()
-def serve(
-    host: Host = None,
-    port: Port = None,
-    database_url: DatabaseUrl = None,
-    live_buffer: LiveBuffer = None,
-    live_check_seconds: LiveCheckSeconds = None,
-) -> None:
+@_with_flags(*Settings.model_fields)
+def serve(**flags: str | None) -> None:
     """Serve the API, and the playground to browsers, at /graphql."""
-    settings = read_settings(
-        host=host, port=port, database_url=database_url, live_buffer=live_buffer, live_check_seconds=live_check_seconds
-    )
-    _serve(settings)
+    _serve(read_settings(**flags))
 
 
 @cli.command()
-def demo(host: Host = None, port: Port = None, database_url: DatabaseUrl = None) -> None:
+@_with_flags(*Settings.model_fields)
+def demo(**flags: str | None) -> None:
     """Serve with simulated jobs of every scenario, some of them training as you watch.
 
     Without a database of your own they live in a temporary one that goes with the server.
     """
+    settings = read_settings(**flags)
     with TemporaryDirectory(prefix="training-monitor-demo-") as folder:
-        temporary = f"sqlite://{Path(folder) / 'demo.sqlite3'}"
-        _serve(read_settings(host=host, port=port, database_url=database_url or temporary), demo_jobs)
+        if "database_url" not in settings.model_fields_set:
+            settings = read_settings(**{**flags, "database_url": f"sqlite://{Path(folder) / 'demo.sqlite3'}"})
+        _serve(settings, demo_jobs)
 
 
 @cli.command()
+@_with_flags("database_url")
 def simulate(
     job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id. A QUEUED job is started first.")],
     steps: Annotated[int | None, typer.Option(min=1, help="How many steps to add.", show_default="1")] = None,
@@ -88,13 +94,12 @@ def simulate(
     per_second: Annotated[
         float | None, typer.Option(min=0.001, max=10_000, help="Steps a second.", show_default="as fast as it goes")
     ] = None,
-    database_url: DatabaseUrl = None,
+    **flags: str | None,
 ) -> None:
     """Add simulated points to a job of the database, with a progress bar."""
     if steps is not None and to_end:
         raise click.UsageError("Give either --steps or --to-end, not both.")
-    settings = read_settings(database_url=database_url)
-    asyncio.run(_simulate(settings, job, None if to_end else steps or 1, per_second))
+    asyncio.run(_simulate(read_settings(**flags), job, None if to_end else steps or 1, per_second))
 
 
 @cli.command()
@@ -104,9 +109,10 @@ def schema() -> None:
 
 
 @cli.command()
-def migrate(database_url: DatabaseUrl = None) -> None:
+@_with_flags("database_url")
+def migrate(**flags: str | None) -> None:
     """Bring a database up to date, as a server does when it starts."""
-    applied = asyncio.run(_migrate(read_settings(database_url=database_url)))
+    applied = asyncio.run(_migrate(read_settings(**flags)))
     click.echo("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
 
 
@@ -135,7 +141,7 @@ def _serve(settings: Settings, companion: Companion | None = None) -> None:
     asyncio.run(_migrate(settings))  # here, so that what is wrong with the store is said before anything is served
     listening = server.bind(settings)
     click.echo(f"training-monitor is at {server.address_of(listening)}/graphql (Ctrl-C ends it)")
-    server.serve(create_app(settings, companion), listening)
+    server.serve(create_app(settings, companion), settings, listening)
 
 
 async def _migrate(settings: Settings) -> list[str]:

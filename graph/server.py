@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from graph.settings import Settings
 
-__all__ = ["BindError", "bind", "serve"]
+__all__ = ["BindError", "Server", "address_of", "bind", "configuration", "serve"]
 
 SHUTDOWN_SECONDS = 2
 """How long requests under way may take to finish once the server is told to stop."""
@@ -50,22 +50,35 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def serve(app: FastAPI, listening: socket.socket) -> None:
+def serve(app: FastAPI, settings: Settings, listening: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM, then end cleanly."""
-    config = uvicorn.Config(
+    Server(configuration(app, settings)).run(sockets=[listening])
+
+
+def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """uvicorn's settings for an app of ours."""
+    return uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         ws="websockets-sansio",
         ws_per_message_deflate=False,  # it costs each socket more memory and time than these small messages are worth
+        ws_max_size=settings.max_message_bytes,
+        ws_ping_interval=settings.ping_seconds,
+        ws_ping_timeout=settings.ping_seconds,
     )
-    _Server(config).run(sockets=[listening])
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's, but ending as told is a success: it would raise the signal again once it has shut down."""
+class Server(uvicorn.Server):
+    """uvicorn's, but it ends streams over HTTP, which it would wait for, and ending as told is a success."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close sockets with 1012, let streams end and requests finish."""
+        self.config.app.state.end_streams()  # type: ignore[union-attr]  # the app is ours
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; uvicorn would raise the signal once more afterwards, and end the process with it."""
         super().handle_exit(sig, frame)
         self._captured_signals.clear()

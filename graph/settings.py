@@ -25,6 +25,21 @@ class Settings(BaseSettings):
         default="sqlite://training-monitor.sqlite3",
         description="Where jobs are stored: sqlite://path from here, sqlite:///path for an absolute one",
     )
+    max_sockets: Annotated[int, Field(ge=1)] = Field(
+        default=10_000, description="Sockets that may be open at once; one more is refused with 503"
+    )
+    max_socket_operations: Annotated[int, Field(ge=1)] = Field(
+        default=100, description="Operations that may run on one socket at once; one more is answered with an error"
+    )
+    max_message_bytes: Annotated[int, Field(ge=1024)] = Field(
+        default=4 * 2**20, description="The longest message a socket takes; a longer one closes it with 1009"
+    )
+    init_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=10.0, description="Seconds a socket may take to begin its protocol; a slower one is closed with 4408"
+    )
+    ping_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=15.0, description="Seconds between signs of life on quiet streams; a socket silent for two is closed"
+    )
     live_buffer: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=500,
         description="Newest points of a watched job kept in memory; a watcher further behind reads the store",

@@ -1,25 +1,51 @@
 """GraphQL at one address: over HTTP, over WebSocket, and, for browsers, the playground."""
 
-from typing import Any
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Any, cast
 
 import orjson
-from starlette.requests import Request
+from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
-from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+from strawberry.http.streaming import AsyncTextStream, HTTPStreamTransport, SSETransport
+from strawberry.http.types import QueryParams
+from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.subscriptions import (
+    GRAPHQL_SSE_PROTOCOL,
+    GRAPHQL_TRANSPORT_WS_PROTOCOL,
+    MULTIPART_SUBSCRIPTION_PROTOCOL,
+)
+from strawberry.types import ExecutionResult, SubscriptionExecutionResult
 
+from graph import http
 from graph.context import Context
-from graph.live.delivery import Parts
+from graph.live.delivery import Encoded, Parts
+from graph.live.http_stream import with_signs_of_life
+from graph.live.multipart import MultipartTransport
 from graph.live.stream import Streams
 from graph.live.websocket import TransportWSAdapter, TransportWSHandler
 from graph.playground import playground_html
 from graph.schema import schema
+from graph.settings import Settings
 from models.database import Database
 from models.jobs import Jobs
 
 __all__ = ["GraphQLView"]
+
+
+class Payload(dict[str, Any]):
+    """An answer that is encoded already."""
+
+    def __init__(self, json: str) -> None:
+        super().__init__()
+        self.json = json
 
 
 class GraphQLView(GraphQL[Context, None]):
@@ -28,28 +54,168 @@ class GraphQLView(GraphQL[Context, None]):
     websocket_adapter_class = TransportWSAdapter
     graphql_transport_ws_handler_class = TransportWSHandler
 
-    def __init__(self, database: Database, jobs: Jobs, streams: Streams) -> None:
-        super().__init__(schema, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,))
+    def __init__(self, settings: Settings, database: Database, jobs: Jobs, streams: Streams) -> None:
+        super().__init__(
+            schema,
+            subscription_protocols=(
+                GRAPHQL_TRANSPORT_WS_PROTOCOL,
+                GRAPHQL_SSE_PROTOCOL,
+                MULTIPART_SUBSCRIPTION_PROTOCOL,
+            ),
+            connection_init_wait_timeout=timedelta(seconds=settings.init_seconds),
+            max_subscriptions_per_connection=settings.max_socket_operations,
+        )
+        self._stream_transport_map = {
+            transport.protocol: transport
+            for transport in (SSETransport(settings.ping_seconds), MultipartTransport(settings.ping_seconds))
+        }
+        self._max_sockets = settings.max_sockets
+        self._sockets = 0
         self._database = database
         self._jobs = jobs
         self._streams = streams
-
         self._parts = Parts()
+        self._ending = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket, its queries asked of this app's store."""
         with self._database.scope():
-            await super().__call__(scope, receive, send)
+            if scope["type"] == "websocket":
+                await self._serve_socket(WebSocket(scope, receive, send))
+            else:
+                await self._serve_request(Request(scope, receive), scope, receive, send)
+
+    async def _serve_request(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await self.run(request)
+        except HTTPException as refusal:
+            response = _refused(refusal)
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
+
+    async def _serve_socket(self, socket: WebSocket) -> None:
+        if self._sockets >= self._max_sockets:
+            await socket.send_denial_response(Response("Too many sockets are open.", 503, {"Retry-After": "10"}))
+            return
+        self._sockets += 1
+        try:
+            await self.run(socket)
+        finally:
+            self._sockets -= 1
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002
         """What resolvers are given."""
         return Context(self._jobs, self._streams, self._parts)
 
+    async def get_sub_response(self, request: Request | WebSocket) -> Response:
+        """The beginning of a response, which knows what the client accepts."""
+        sub_response = await super().get_sub_response(request)
+        # Streams have media types of their own; the playground is for browsers.
+        if self._get_stream_transport_from_headers(request.headers) is None and not _is_for_a_browser(request):
+            sub_response.media_type = http.accepted_media_type(request.headers)
+        return sub_response
+
+    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData | list[GraphQLRequestData]:
+        """The operation that is asked for. Raises HTTPException where it is none."""
+        http.check_body_type(request)
+        request_data = await super().parse_http_body(request)
+        if isinstance(request_data, GraphQLRequestData):
+            http.check_request(request_data)
+        return request_data
+
+    def parse_query_params(self, params: QueryParams) -> dict[str, Any]:
+        """The operation that an address asks for; a member of null is one that is left out."""
+        return super().parse_query_params({name: value for name, value in params.items() if value != "null"})
+
+    def parse_json(self, data: str | bytes) -> Any:
+        """A JSON object, or a list for Strawberry to refuse. Raises HTTPException."""
+        value = super().parse_json(data)
+        if not isinstance(value, dict | list):
+            raise HTTPException(400, "The request must be a JSON object.")
+        return value
+
+    async def execute_single(self, request: Request, *args: Any, **kwargs: Any) -> ExecutionResult:
+        """The result of an operation. Raises HTTPException."""
+        try:
+            return await super().execute_single(request, *args, **kwargs)
+        except HTTPException as refusal:
+            if isinstance(refusal.__cause__, InvalidOperationTypeError) and request.method == "GET":
+                raise HTTPException(405, refusal.reason) from refusal
+            raise
+
+    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:  # noqa: ARG002
+        """The answer to a result."""
+        return Payload(result.json) if isinstance(result, Encoded) else http.payload_of(result)  # type: ignore[return-value]  # a dict for the type checker, and encoded for encode_json
+
+    def _stream_result(
+        self, request: Request, result: SubscriptionExecutionResult, transport: HTTPStreamTransport
+    ) -> AsyncTextStream:
+        """The body of a response that streams: with a sign of life now and then, and forgotten when its client is gone.
+
+        A server that ends closes the response without saying that the operation is complete: it is not, and a client
+        that knows it will ask again.
+        """
+
+        async def body() -> AsyncGenerator[str, None]:
+            stops = {asyncio.create_task(self._ending.wait()), asyncio.create_task(_gone(request))}
+            try:
+                async with aclosing(with_signs_of_life(result, transport.heartbeat_interval, stops)) as results:
+                    if isinstance(transport, MultipartTransport):
+                        yield transport.beginning
+                    async for value in results:
+                        if value is None:
+                            yield transport.heartbeat_message(self.encode_json_string)
+                        else:
+                            answer = await self.process_result(request, value)
+                            yield transport.encode_next(answer, self.encode_json_string)
+                    if not any(stop.done() for stop in stops):
+                        yield transport.encode_complete()
+            finally:
+                for stop in stops:
+                    stop.cancel()
+                await cast("AsyncGenerator[ExecutionResult, None]", result).aclose()
+
+        return body
+
+    def end_streams(self) -> None:
+        """Let the streams over HTTP end: the server is about to."""
+        self._ending.set()
+
+    def create_response(
+        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
+    ) -> Response:
+        """The response, in the media type that the client accepts."""
+        media_type = sub_response.media_type or http.JSON
+        return Response(
+            self.encode_json(response_data), http.status_of(response_data, media_type), media_type=media_type
+        )
+
     def decode_json(self, data: str | bytes) -> Any:
         """Strictly JSON: no NaN, no lone surrogates. Raises json.JSONDecodeError."""
         return orjson.loads(data)
+
+    def encode_json(self, data: object) -> bytes:
+        """The bytes of an answer."""
+        return data.json.encode() if isinstance(data, Payload) else orjson.dumps(data)
 
     @property
     def graphql_ide_html(self) -> str:
         """The playground, with an example of everything."""
         return playground_html()
+
+
+def _is_for_a_browser(request: Request | WebSocket) -> bool:
+    return "text/html" in request.headers.get("accept", "")
+
+
+async def _gone(request: Request) -> None:
+    """Return when the client has hung up."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _refused(refusal: HTTPException) -> Response:
+    body = orjson.dumps({"errors": [{"message": refusal.reason}]})
+    headers = {"Allow": "POST" if "GET" in refusal.reason else "GET, POST"} if refusal.status_code == 405 else None
+    return Response(body, refusal.status_code, headers, media_type=http.JSON)

@@ -8,10 +8,10 @@ from socket import create_server
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from graph.app import create_app
+from graph.server import Server, configuration
 from graph.settings import Settings
 from tests.api import Api
 from tests.process import ServerProcess
@@ -46,9 +46,11 @@ async def api(app: FastAPI) -> AsyncIterator[Api]:
 
 
 @pytest.fixture
-async def address(app: FastAPI) -> AsyncIterator[str]:
+async def address(app: FastAPI, settings: Settings) -> AsyncIterator[str]:
     """Where the app in this process is served over real sockets, as http://host:port."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_level="warning", ws="websockets-sansio"))
+    config = configuration(app, settings)
+    config.lifespan = "off"  # the fixture `app` has its own
+    server = Server(config)
     with create_server(("127.0.0.1", 0)) as listening:
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
