@@ -1,9 +1,9 @@
 """What every resolver is given."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from strawberry.dataloader import DataLoader
-from strawberry.fastapi import BaseContext
 from strawberry.types import Info
 
 from graph.live.delivery import Parts
@@ -16,39 +16,48 @@ from models.points import read_after, read_latest
 __all__ = ["Context", "GraphInfo"]
 
 
-class Context(BaseContext):
+class Context:
     """The verbs, the streams and their shared parts, and the loaders that read the points of many jobs in one query.
 
     A WebSocket keeps one context for as long as it is open, so the loaders batch but remember nothing.
     """
 
+    __slots__ = ("_after", "_latest", "jobs", "parts", "streams")
+
     def __init__(self, jobs: Jobs, streams: Streams, parts: Parts) -> None:
-        super().__init__()
         self.jobs = jobs
         self.streams = streams
         self.parts = parts
-        self._after: dict[tuple[int, int], DataLoader[int, list[Metric]]] = {}
-        self._latest: dict[int, DataLoader[Job, list[Metric]]] = {}
+        self._after: DataLoader[tuple[Job, int, int], list[Metric]] | None = None
+        self._latest: DataLoader[tuple[Job, int], list[Metric]] | None = None
 
     async def metrics_after(self, job: Job, after: int, limit: int) -> list[Metric]:
         """The first `limit` points of the job with seq > `after`."""
-
-        async def load(job_ids: list[int]) -> Sequence[list[Metric]]:
-            found = await read_after(job_ids, after, limit)
-            return [found[job_id] for job_id in job_ids]
-
-        loader = self._after.setdefault((after, limit), DataLoader(load, cache=False))
-        return await loader.load(job.id)
+        self._after = self._after or DataLoader(_load_after, cache=False)
+        return await self._after.load((job, after, limit))
 
     async def latest_metrics(self, job: Job, count: int) -> list[Metric]:
         """The last `count` points of the job."""
+        self._latest = self._latest or DataLoader(_load_latest, cache=False)
+        return await self._latest.load((job, count))
 
-        async def load(jobs: list[Job]) -> Sequence[list[Metric]]:
-            found = await read_latest(jobs, count)
-            return [found[job.id] for job in jobs]
 
-        loader = self._latest.setdefault(count, DataLoader(load, cache=False))
-        return await loader.load(job)
+async def _load_after(asked: list[tuple[Job, int, int]]) -> Sequence[list[Metric]]:
+    """One query for each range that is asked for, whatever the number of jobs."""
+    ranges: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    for job, after, limit in asked:
+        ranges[after, limit].append(job.id)
+    found = {(after, limit): await read_after(ids, after, limit) for (after, limit), ids in ranges.items()}
+    return [found[after, limit][job.id] for job, after, limit in asked]
+
+
+async def _load_latest(asked: list[tuple[Job, int]]) -> Sequence[list[Metric]]:
+    """One query for each count that is asked for, whatever the number of jobs."""
+    counts: defaultdict[int, list[Job]] = defaultdict(list)
+    for job, count in asked:
+        counts[count].append(job)
+    found = {count: await read_latest(jobs, count) for count, jobs in counts.items()}
+    return [found[count][job.id] for job, count in asked]
 
 
 GraphInfo = Info[Context, None]

@@ -5,8 +5,8 @@ import socket
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
 
+from graph.app import App
 from graph.settings import Settings
 
 __all__ = ["BindError", "Server", "address_of", "bind", "configuration", "serve"]
@@ -50,12 +50,12 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def serve(app: FastAPI, settings: Settings, listening: socket.socket) -> None:
+def serve(app: App, settings: Settings, listening: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM, then end cleanly."""
-    Server(configuration(app, settings)).run(sockets=[listening])
+    Server(app, settings).run(sockets=[listening])
 
 
-def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def configuration(app: App, settings: Settings) -> uvicorn.Config:
     """uvicorn's settings for an app of ours."""
     return uvicorn.Config(
         app,
@@ -67,15 +67,20 @@ def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
         ws_max_size=settings.max_message_bytes,
         ws_ping_interval=settings.ping_seconds,
         ws_ping_timeout=settings.ping_seconds,
+        proxy_headers=False,  # nothing here asks who is asking
     )
 
 
 class Server(uvicorn.Server):
     """uvicorn's, but it ends streams over HTTP, which it would wait for, and ending as told is a success."""
 
+    def __init__(self, app: App, settings: Settings) -> None:
+        super().__init__(configuration(app, settings))
+        self._app = app
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close sockets with 1012, let streams end and requests finish."""
-        self.config.app.state.end_streams()  # type: ignore[union-attr]  # the app is ours
+        self._app.view.end_streams()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

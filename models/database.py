@@ -38,7 +38,8 @@ SQLITE_PRAGMAS = {
 }
 
 
-OUTAGES = (OperationalError, DBConnectionError)
+# Tortoise translates what statements raise, but not what a COMMIT does.
+OUTAGES = (OperationalError, DBConnectionError, sqlite3.OperationalError)
 """What a query raises where the store is locked, full or out of reach: nothing was done, and trying again may help."""
 
 

@@ -25,6 +25,8 @@ class Job(Model):
     id = fields.BigIntField(primary_key=True)
     name = fields.CharField(max_length=200)
     model_name = fields.CharField(max_length=200)
+    searchable = fields.TextField()
+    """Both names, with case folded: databases fold only what they know, SQLite no more than A to Z."""
     status = fields.CharEnumField(JobStatus, max_length=16, default=JobStatus.QUEUED)
     epochs = fields.IntField()
     steps_per_epoch = fields.IntField()
@@ -53,6 +55,11 @@ class Job(Model):
             Index(fields=("created_at", "id"), name="job_newest_first"),
             Index(fields=("status", "created_at", "id"), name="job_newest_first_by_status"),
         )
+
+    @staticmethod
+    def folded(*names: str) -> str:
+        """Names as they are searched."""
+        return "\n".join(names).casefold()
 
     @property
     def total_steps(self) -> int:

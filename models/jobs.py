@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tortoise.expressions import F
+
 from models.database import Database, uninterrupted
 from models.errors import IllegalTransition, JobNotFound, PointsNotMade, SimulationFailed
 from models.feed import Event, Feed, JobChanged, MetricsRecorded
@@ -72,6 +74,7 @@ class Jobs:
             job = await Job.create(
                 name=new.name,
                 model_name=new.model_name,
+                searchable=Job.folded(new.name, new.model_name),
                 epochs=new.epochs,
                 steps_per_epoch=new.steps_per_epoch,
                 learning_rate=new.learning_rate,
@@ -115,9 +118,11 @@ class Jobs:
         the job FAILED, where `make_points` or the write raises.
         """
         events: list[Event] = []
+        held = False
         try:
             async with self.database.transaction():
                 job = await self._held(id, "simulate")
+                held = True
                 first, remaining = job.metric_count + 1, job.total_steps - job.metric_count
                 metrics: list[Metric] = []
                 if remaining > 0:
@@ -132,6 +137,8 @@ class Jobs:
         except PointsNotMade as error:
             raise SimulationFailed(await self._fail(id, failure_reason(str(error)))) from error
         except Exception as error:
+            if not held:  # no step was tried: a store that was busy is no reason to fail the job
+                raise
             # The promise: whatever the simulator or the write raises fails the job. A store that is gone cannot even
             # record that, and then raises here itself. What was raised is for the log, not for clients.
             log.exception("job %s: the simulation raised", id)
@@ -170,7 +177,8 @@ class Jobs:
 
     async def _held(self, id: int, verb: str) -> Job:
         """Take the RUNNING job's row until the transaction ends, and give it as it is."""
-        won = await Job.filter(id=id, status=JobStatus.RUNNING).update(updated_at=now())
+        # A write that changes nothing: in every store it takes the row's lock.
+        won = await Job.filter(id=id, status=JobStatus.RUNNING).update(metric_count=F("metric_count"))
         return await self._after(id, won, verb)
 
     async def _after(self, id: int, won: int, verb: str) -> Job:

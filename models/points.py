@@ -25,8 +25,9 @@ async def store(job: Job, points: Iterable[Point], at: datetime) -> list[Metric]
     fresh = await _not_recorded(job, [_metric(job, point, at) for point in points])
     for seq, metric in enumerate(fresh, start=job.metric_count + 1):
         metric.seq = seq
-    if fresh:
-        await Metric.bulk_create(fresh)
+    if not fresh:
+        return fresh
+    await Metric.bulk_create(fresh)
     job.metric_count += len(fresh)
     job.furthest_step = max((job.furthest_step, *(metric.step for metric in fresh)))
     job.updated_at = at

@@ -8,7 +8,15 @@ from unicodedata import category
 from models.errors import InvalidInput
 from models.metric import Point
 
-__all__ = ["MAX_BATCH", "MAX_NAME", "NewJob", "check_points", "failure_reason"]
+__all__ = [
+    "MAX_BATCH",
+    "MAX_NAME",
+    "NewJob",
+    "check_points",
+    "check_value_name",
+    "failure_reason",
+    "has_control_characters",
+]
 
 MAX_NAME = 200
 """Characters of a job's, a model's or a value's name."""
@@ -76,7 +84,7 @@ def check_value_name(field: str, name: str) -> None:
     """Raise InvalidInput unless `name` may name a value: 1 to MAX_NAME characters, no control characters."""
     if not 1 <= len(name) <= MAX_NAME:
         raise InvalidInput(field, f"must have 1 to {MAX_NAME} characters, got {len(name)}.")
-    if _has_control_characters(name):
+    if has_control_characters(name):
         raise InvalidInput(field, "must not contain control characters.")
 
 
@@ -94,7 +102,7 @@ def _trimmed(field: str, text: str) -> str:
         raise InvalidInput(field, "must not be empty or blank.")
     if len(trimmed) > MAX_NAME:
         raise InvalidInput(field, f"must have at most {MAX_NAME} characters, got {len(trimmed)}.")
-    if _has_control_characters(trimmed):
+    if has_control_characters(trimmed):
         raise InvalidInput(field, "must not contain control characters.")
     return trimmed
 
@@ -104,6 +112,7 @@ def _check_range(field: str, value: int, lowest: int, highest: int) -> None:
         raise InvalidInput(field, f"must be {lowest} to {highest}, got {value}.")
 
 
-def _has_control_characters(text: str) -> bool:
+def has_control_characters(text: str) -> bool:
+    """Whether there is a character in the text that no name may have."""
     # Cc: controls; Cs: surrogates, which no encoding can store.
     return any(category(character) in {"Cc", "Cs"} for character in text) if not text.isprintable() else False

@@ -8,10 +8,9 @@ from socket import create_server
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from graph.app import create_app
-from graph.server import Server, configuration
+from graph.app import App, create_app
+from graph.server import Server
 from graph.settings import Settings
 from tests.api import Api
 from tests.process import ServerProcess
@@ -31,7 +30,7 @@ def settings(database_url: str) -> Settings:
 
 
 @pytest.fixture
-async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+async def app(settings: Settings) -> AsyncIterator[App]:
     """The app in this process, from its start to its end."""
     app = create_app(settings)
     async with running(app):
@@ -39,18 +38,17 @@ async def app(settings: Settings) -> AsyncIterator[FastAPI]:
 
 
 @pytest.fixture
-async def api(app: FastAPI) -> AsyncIterator[Api]:
+async def api(app: App) -> AsyncIterator[Api]:
     """A client of the app in this process."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
         yield Api(http)
 
 
 @pytest.fixture
-async def address(app: FastAPI, settings: Settings) -> AsyncIterator[str]:
+async def address(app: App, settings: Settings) -> AsyncIterator[str]:
     """Where the app in this process is served over real sockets, as http://host:port."""
-    config = configuration(app, settings)
-    config.lifespan = "off"  # the fixture `app` has its own
-    server = Server(config)
+    server = Server(app, settings)
+    server.config.lifespan = "off"  # the fixture `app` has its own
     with create_server(("127.0.0.1", 0)) as listening:
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
@@ -82,7 +80,7 @@ async def remote(server: ServerProcess) -> AsyncIterator[Api]:
 
 
 @contextlib.asynccontextmanager
-async def running(app: FastAPI) -> AsyncIterator[None]:
+async def running(app: App) -> AsyncIterator[None]:
     """Inside, the app has started; its lifespan runs in a task of its own, as under a server."""
     started, stop = asyncio.Event(), asyncio.Event()
 

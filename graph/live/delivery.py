@@ -159,14 +159,16 @@ async def deliver(
 class _Shared:
     """One subscriber's way to the shared parts."""
 
+    __slots__ = ("_before", "_executor", "_name", "_parts", "_selection")
+
     def __init__(self, executor: Executor[Any], plan: Plan, parts: Parts) -> None:
         self._executor = executor
         self._parts = parts
         self._name = plan.response_name
         self._before = f'{{"data":{{"{plan.response_name}":'
         coerced = executor.variable_values.coerced
-        used = {name: coerced[name] for name in plan.variables if name in coerced}
-        self._selection = (plan.selection, orjson.dumps(used, default=repr))
+        # By repr: values may be lists and objects, which are no keys.
+        self._selection = (plan.selection, *(repr(coerced[name]) for name in plan.variables if name in coerced))
 
     async def result(self, event: Any) -> StrawberryResult:
         """The message for an event: from shared parts, or, where its execution finds errors, the subscriber's own."""

@@ -1,16 +1,17 @@
 """graphql-transport-ws: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md"""
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any, cast
 
 import orjson
 from graphql import GraphQLError
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
-from strawberry.http.exceptions import NonJsonMessageReceived, WebSocketDisconnected
-from strawberry.schema.schema import StreamResult
+from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, Message
+from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from graph.context import Context
 from graph.live.delivery import Encoded
@@ -24,9 +25,18 @@ MAX_REASON_BYTES = 123
 class TransportWSAdapter(ASGIWebSocketAdapter):
     """Strawberry's socket, which gives nothing but objects, and whose end is told in one way, whoever ended it."""
 
-    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
+    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:  # noqa: ARG002  # Strawberry's signature
         """The messages, as objects. Raises NonJsonMessageReceived, NonTextMessageReceived."""
-        async for message in super().iter_json(ignore_parsing_errors=ignore_parsing_errors):
+        while self.ws.application_state is not WebSocketState.DISCONNECTED:
+            event = await self.ws.receive()
+            if event["type"] == "websocket.disconnect":
+                return
+            if event.get("text") is None:
+                raise NonTextMessageReceived
+            try:
+                message = orjson.loads(event["text"])
+            except ValueError as error:
+                raise NonJsonMessageReceived from error
             if not isinstance(message, dict):
                 raise NonJsonMessageReceived
             yield message
@@ -70,34 +80,29 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Context, None]):
         await super().handle_connection_init(message)
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
-        """The operation's task: its results, then its end."""
+        """The operation's task: its results, then its end. A document that is wrong ends it, and not the socket."""
+        frame = f'{{"id":{orjson.dumps(operation.id).decode()},"type":"next","payload":'
         try:
-            await super().run_operation(operation)
+            results = await self.schema.stream(
+                operation.query,
+                variable_values=operation.variables,
+                context_value=self.context,
+                operation_name=operation.operation_name,
+            )
+            async with aclosing(results):
+                async for result in results:
+                    if isinstance(result, Encoded):
+                        await self.websocket.send_text(f"{frame}{result.json}}}")
+                    elif isinstance(result, PreExecutionError):
+                        return await operation.send_initial_errors(result.errors or [])
+                    else:
+                        await operation.send_next(cast("ExecutionResult", result))
+            await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except WebSocketDisconnected:
             self.operations.pop(operation.id, None)
-
-    async def handle_task_exception(self, error: Exception) -> None:
-        """Log what a task raised, unless it is only that the client is gone."""
-        if not isinstance(error, WebSocketDisconnected):
-            await super().handle_task_exception(error)
-
-    async def _send_result_stream(self, operation: Operation[Context, None], result_source: StreamResult) -> None:
-        frame = f'{{"id":{orjson.dumps(operation.id).decode()},"type":"next","payload":'
-
-        async def rest() -> AsyncGenerator[Any, None]:
-            async for result in result_source:
-                if isinstance(result, Encoded):
-                    if not operation.completed:
-                        await self.websocket.send_text(f"{frame}{result.json}}}")
-                else:
-                    yield result
-
-        await super()._send_result_stream(operation, rest())
-
-    @staticmethod
-    def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:  # noqa: ARG004  # Strawberry's signature
-        """None: a document that is wrong ends its operation, and leaves the socket to the others."""
-        return None
+        except Exception as error:  # noqa: BLE001  # logged; the operation ends, and the socket goes on
+            await self.handle_task_exception(error)
+            await operation.send_initial_errors([GraphQLError("Something went wrong on the server.")])
 
 
 def _fault_of(message: dict[str, Any]) -> str | None:

@@ -127,7 +127,7 @@ def points_of(metrics: list[MetricInput]) -> list[Point]:
 
 def _values_of(path: str, metric: MetricInput) -> dict[str, float]:
     beside = {"loss": metric.loss, "accuracy": metric.accuracy, "learningRate": metric.learning_rate}
-    values = {name: value for name, value in beside.items() if value is not None}
+    values = {name: _finite(f"{path}.{name}", value) for name, value in beside.items() if value is not None}
     for index, given in enumerate(metric.values):
         field = f"{path}.values[{index}]"
         check_value_name(f"{field}.name", given.name)
@@ -135,5 +135,15 @@ def _values_of(path: str, metric: MetricInput) -> dict[str, float]:
             raise InvalidInput(f"{field}.name", f"{given.name!r} is named twice in one point.")
         if (given.value is None) == (given.non_finite is None):
             raise InvalidInput(field, "must have exactly one of value and nonFinite.")
-        values[given.name] = float(given.non_finite) if given.value is None else given.value  # type: ignore[arg-type]  # one of them is not None
+        if given.value is not None:
+            values[given.name] = _finite(f"{field}.value", given.value)
+        elif given.non_finite is not None:
+            values[given.name] = float(given.non_finite)
     return values
+
+
+def _finite(field: str, value: float) -> float:
+    # JSON has no infinity, but a document may have a number that is too large: 1e400.
+    if not math.isfinite(value):
+        raise InvalidInput(field, "must be finite; what is not goes into values, as nonFinite.")
+    return value

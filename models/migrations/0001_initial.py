@@ -16,6 +16,7 @@ class Migration(migrations.Migration):
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ('name', fields.CharField(max_length=200)),
                 ('model_name', fields.CharField(max_length=200)),
+                ('searchable', fields.TextField(unique=False)),
                 ('status', fields.CharEnumField(default=JobStatus.QUEUED, description='QUEUED: QUEUED\nRUNNING: RUNNING\nCOMPLETE: COMPLETE\nFAILED: FAILED', enum_type=JobStatus, max_length=16)),
                 ('epochs', fields.IntField()),
                 ('steps_per_epoch', fields.IntField()),

@@ -1,0 +1,141 @@
+"""Imports point one way: models <- simulator <- graph <- tests. Read from the source, so that nothing hides one."""
+
+import ast
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("models", "simulator", "graph")
+CURVES = ("simulator.curves", "simulator.noise", "simulator.scenarios", "simulator.schedules")
+SERVERS = {"fastapi", "graphql", "starlette", "strawberry", "uvicorn"}
+STORES = {"aiosqlite", "sqlite3", "tortoise"}
+
+
+def test_the_domain_knows_neither_simulator_nor_api() -> None:
+    assert importers_of({"simulator", "graph"}, among="models") == []
+
+
+def test_the_simulator_does_not_know_the_api() -> None:
+    assert importers_of({"graph"}, among="simulator") == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_product_code_imports_its_tests(package: str) -> None:
+    assert importers_of({"tests", "pytest", "hypothesis"}, among=package) == []
+
+
+@pytest.mark.parametrize("module", CURVES)
+def test_curves_need_numpy_and_nothing_else(module: str) -> None:
+    """They can be taken out and used anywhere."""
+    foreign = {name for name in imports_of(module) if top(name) not in {"numpy", *sys.stdlib_module_names}}
+    assert {name for name in foreign if not within(name, CURVES)} == set()
+
+
+def test_the_lifecycle_is_a_table_and_does_nothing() -> None:
+    """No input, no output, no library: it imports what enums need."""
+    assert imports_of("models.lifecycle") == {"enum", "enum.StrEnum"}
+
+
+@pytest.mark.parametrize("package", ["models", "simulator"])
+def test_only_the_api_knows_graphql_and_http(package: str) -> None:
+    assert importers_of(SERVERS, among=package) == []
+
+
+@pytest.mark.parametrize("package", ["simulator", "graph"])
+def test_only_the_domain_knows_how_jobs_are_stored(package: str) -> None:
+    assert importers_of(STORES, among=package) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_modules_are_imported_at_the_top_of_the_file(package: str) -> None:
+    """An import inside a function hides a cycle, or an arrow that points the wrong way."""
+    nested = [
+        f"{module}:{node.lineno}"
+        for module in modules_of(package)
+        for function in ast.walk(tree_of(module))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert nested == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_an_import_names_its_module_in_full(package: str) -> None:
+    """Where it points is read off the line."""
+    relative = [
+        f"{module}:{node.lineno}"
+        for module in modules_of(package)
+        for node in ast.walk(tree_of(module))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert relative == []
+
+
+def test_all_the_code_is_in_the_three_packages() -> None:
+    """So that nothing escapes the rules above."""
+    ours = [path for path in ROOT.glob("*/*.py") if path.parent.name not in {"tests", "benchmarks"}]
+    assert {path.parent.name for path in ours if not path.parent.name.startswith(".")} == set(PACKAGES)
+
+
+def test_every_way_to_import_is_seen() -> None:
+    source = """
+import a, b.c as d
+from e import f, g
+from e.h import i as j
+if True:
+    import k
+def late():
+    from l.m import n
+"""
+    assert names_in(ast.parse(source)) == {"a", "b.c", "e", "e.f", "e.g", "e.h", "e.h.i", "k", "l.m", "l.m.n"}
+
+
+def importers_of(names: Iterable[str], among: str) -> list[str]:
+    """Each module of a package that imports one of those, as importer -> imported."""
+    return [
+        f"{module} -> {name}"
+        for module in modules_of(among)
+        for name in sorted(imports_of(module))
+        if within(name, names)
+    ]
+
+
+def modules_of(package: str) -> list[str]:
+    """The names of a package's modules."""
+    paths = sorted((ROOT / package).rglob("*.py"))
+    assert paths, package
+    return [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
+
+
+def tree_of(module: str) -> ast.Module:
+    path = ROOT.joinpath(*module.split("."))
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(source.read_text())
+
+
+def imports_of(module: str) -> set[str]:
+    return names_in(tree_of(module))
+
+
+def names_in(tree: ast.Module) -> set[str]:
+    """The full names that are imported; of `from a import b` both a and a.b, for b may be a module."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def within(name: str, packages: Iterable[str]) -> bool:
+    """Whether a name is one of the packages, or something inside one."""
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def top(name: str) -> str:
+    return name.partition(".")[0]

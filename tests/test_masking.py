@@ -1,0 +1,228 @@
+"""What nobody expected: the client is told that it happened, the log is told what. Provoked in the store, for real."""
+
+import contextlib
+import json
+import logging
+import resource
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api import JOB, METRIC, Api
+from tests.sockets import Socket
+
+POINTS = "query ($id: ID!) { job(id: $id) { name metrics { seq values { name } } } }"
+STREAM = "subscription ($id: ID!) { metricAdded(jobId: $id, after: 0) { seq values { name } } }"
+BUG = {"message": "Something went wrong on the server.", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}
+OUTAGE = {"message": "The store is busy or out of reach; try again.", "extensions": {"code": "SERVICE_UNAVAILABLE"}}
+INTERNALS = (
+    "secret-place",
+    "sqlite",
+    "tortoise",
+    "traceback",
+    "jsondecodeerror",
+    "unexpected character",
+    "garbled-text",
+    "operationalerror",
+    "no such table",
+    "locked",
+    ".py",
+)
+"""What would tell a client of the inside, in small letters."""
+VERBS = {
+    "createJob": 'createJob(input: {name: "other", modelName: "m", epochs: 1, learningRate: 1})',
+    "startJob": "startJob(id: $id)",
+    "simulateStep": "simulateStep(id: $id)",
+    "failJob": "failJob(id: $id)",
+    "completeJob": "completeJob(id: $id)",
+    "logMetrics": "logMetrics(id: $id, metrics: [{step: 9, loss: 1}])",
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The file of the store."""
+    return tmp_path / "secret-place.sqlite3"
+
+
+@pytest.fixture
+def database_url(path: Path) -> str:
+    """An app that waits a tenth of a second for the store, where ten are the default."""
+    return f"sqlite://{path}?busy_timeout=100"
+
+
+@pytest.fixture
+def store(api: Api, path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to the app's store that the app knows nothing of; each statement is its own transaction."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def break_values(store: sqlite3.Connection) -> None:
+    store.execute("""UPDATE metric SET "values" = 'garbled-text'""")
+
+
+def take_table_away(store: sqlite3.Connection) -> None:
+    store.execute("ALTER TABLE metric RENAME TO taken_away")
+
+
+broken = pytest.mark.parametrize(
+    ("break_store", "told", "cause"),
+    [
+        pytest.param(break_values, BUG, "JSONDecodeError", id="a stored text that cannot be read"),
+        pytest.param(take_table_away, OUTAGE, "no such table: metric", id="a table that is gone"),
+    ],
+)
+Break = Callable[[sqlite3.Connection], None]
+Told = dict[str, Any]
+
+
+@broken
+async def test_a_query_tells_a_code_and_the_log_the_cause(
+    api: Api, store: sqlite3.Connection, caplog: pytest.LogCaptureFixture, break_store: Break, told: Told, cause: str
+) -> None:
+    id = await api.started()
+    await api.step(id)
+    break_store(store)
+    answer = await api.post(POINTS, {"id": id})
+    assert answer["data"] == {"job": None}
+    assert_told(answer, answer["errors"], told)
+    assert answer["errors"][0]["path"] == ["job", "metrics"]
+    assert logged(caplog) == 1
+    assert cause in caplog.text
+
+
+@broken
+@pytest.mark.parametrize("operation", [POINTS, STREAM], ids=["query", "subscription"])
+async def test_an_operation_over_a_socket_tells_a_code_and_leaves_the_socket(
+    api: Api,
+    socket: Socket,
+    store: sqlite3.Connection,
+    caplog: pytest.LogCaptureFixture,
+    operation: str,
+    break_store: Break,
+    told: Told,
+    cause: str,
+) -> None:
+    job = await api.started()
+    await api.step(job)
+    break_store(store)
+    id = await socket.subscribe(operation, id=job)
+    messages = [await socket.message(id)]
+    while messages[-1]["type"] == "next":
+        messages.append(await socket.message(id))
+    payload = messages[0]["payload"]
+    assert_told(messages, payload if messages[0]["type"] == "error" else payload["errors"], told)
+    assert logged(caplog) == 1
+    assert cause in caplog.text
+    assert await socket.next(await socket.subscribe("{ __typename }")) == {"__typename": "Query"}
+
+
+async def test_a_step_that_cannot_be_stored_fails_its_job_without_saying_more(
+    api: Api, store: sqlite3.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    id = await api.started()
+    take_table_away(store)
+    answer = await api.step(id)
+    assert answer["__typename"] == "SimulationFailed"
+    job = await api.job(id)
+    assert (job["status"], job["metricCount"]) == ("FAILED", 0)
+    assert job["failureReason"] in answer["message"]
+    assert_nothing_told([answer, job])
+    assert "no such table: metric" in caplog.text
+
+
+async def test_points_that_cannot_be_stored_are_not_counted(api: Api, store: sqlite3.Connection) -> None:
+    id = await api.started()
+    await api.step(id)
+    take_table_away(store)
+    answer = await api.post(mutation("logMetrics", id))
+    assert answer["data"] is None
+    assert_told(answer, answer["errors"], OUTAGE)
+    store.execute("ALTER TABLE taken_away RENAME TO metric")
+    assert (await api.job(id))["metricCount"] == 1
+    assert (await api.log(id, [{"step": 2}]))["recorded"] == 1
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_a_verb_that_the_store_kept_waiting_has_done_nothing(
+    api: Api, store: sqlite3.Connection, caplog: pytest.LogCaptureFixture, verb: str
+) -> None:
+    """Another process writes for longer than anybody waits. Reading goes on, and so do the verbs once it has ended."""
+    id = await api.created() if verb == "startJob" else await api.started()
+    before = await everything(api)
+    store.execute("BEGIN IMMEDIATE")
+    answer = await api.post(mutation(verb, id))
+    assert answer["data"] is None
+    assert_told(answer, answer["errors"], OUTAGE)
+    assert await everything(api) == before
+    assert "database is locked" in caplog.text
+    store.execute("ROLLBACK")
+    assert await everything(api) == before
+    assert (await api.data(mutation(verb, id)))["answer"]["__typename"].endswith("Success")
+
+
+async def test_a_full_disk_is_an_outage_that_has_stored_nothing(
+    api: Api, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    id = await api.started()
+    await api.step(id)
+    before = await everything(api)
+    with full_disk(path.with_name(f"{path.name}-wal").stat().st_size):
+        answer = await api.post(mutation("logMetrics", id))
+    assert answer["data"] is None
+    assert await everything(api) == before
+    assert (await api.step(id))["metric"]["seq"] == 2
+    assert logged(caplog) == 1
+    assert_told(answer, answer["errors"], OUTAGE)
+
+
+async def test_what_a_client_does_wrong_is_no_matter_for_the_log(
+    api: Api, socket: Socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    for query in ("{ nonsense", "{ nothing }", "{ job(id: true) { id } }", '{ job(id: "abc") { id } }', STREAM):
+        await api.post(query)
+    for query in ("{ nothing }", '{ job(id: "abc") { id } }', STREAM):
+        await socket.message(await socket.subscribe(query, id="99"))
+    assert logged(caplog) == 0
+
+
+@contextlib.contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """Inside, this process can make no file longer than `size`: to SQLite, a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def mutation(verb: str, id: str) -> str:
+    return f"mutation {{ answer: {VERBS[verb]} {{ __typename }} }}".replace("$id", f'"{id}"')
+
+
+async def everything(api: Api) -> Any:
+    """All that there is to read."""
+    return await api.data(f"{{ jobs {{ updatedAt {JOB} metrics {{ {METRIC} }} }} }}")
+
+
+def assert_told(body: Any, errors: list[dict[str, Any]], expected: Told) -> None:
+    """One error, as expected, and nothing else of what happened."""
+    (error,) = errors
+    assert {key: error.get(key) for key in expected} == expected
+    assert_nothing_told(body)
+
+
+def assert_nothing_told(body: Any) -> None:
+    text = json.dumps(body).lower()
+    assert [word for word in INTERNALS if word in text] == []
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> int:
+    """How many errors the log tells of."""
+    return sum(record.levelno >= logging.ERROR for record in caplog.records)
