@@ -10,7 +10,7 @@ from graph.live.delivery import Parts
 from graph.live.stream import Streams
 from models.job import Job
 from models.jobs import Jobs
-from models.metric import Metric
+from models.metric import Recorded
 from models.points import read_after, read_latest
 
 __all__ = ["Context", "GraphInfo"]
@@ -28,21 +28,21 @@ class Context:
         self.jobs = jobs
         self.streams = streams
         self.parts = parts
-        self._after: DataLoader[tuple[Job, int, int], list[Metric]] | None = None
-        self._latest: DataLoader[tuple[Job, int], list[Metric]] | None = None
+        self._after: DataLoader[tuple[Job, int, int], list[Recorded]] | None = None
+        self._latest: DataLoader[tuple[Job, int], list[Recorded]] | None = None
 
-    async def metrics_after(self, job: Job, after: int, limit: int) -> list[Metric]:
+    async def metrics_after(self, job: Job, after: int, limit: int) -> list[Recorded]:
         """The first `limit` points of the job with seq > `after`."""
         self._after = self._after or DataLoader(_load_after, cache=False)
         return await self._after.load((job, after, limit))
 
-    async def latest_metrics(self, job: Job, count: int) -> list[Metric]:
+    async def latest_metrics(self, job: Job, count: int) -> list[Recorded]:
         """The last `count` points of the job."""
         self._latest = self._latest or DataLoader(_load_latest, cache=False)
         return await self._latest.load((job, count))
 
 
-async def _load_after(asked: list[tuple[Job, int, int]]) -> Sequence[list[Metric]]:
+async def _load_after(asked: list[tuple[Job, int, int]]) -> Sequence[list[Recorded]]:
     """One query for each range that is asked for, whatever the number of jobs."""
     ranges: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     for job, after, limit in asked:
@@ -51,7 +51,7 @@ async def _load_after(asked: list[tuple[Job, int, int]]) -> Sequence[list[Metric
     return [found[after, limit][job.id] for job, after, limit in asked]
 
 
-async def _load_latest(asked: list[tuple[Job, int]]) -> Sequence[list[Metric]]:
+async def _load_latest(asked: list[tuple[Job, int]]) -> Sequence[list[Recorded]]:
     """One query for each count that is asked for, whatever the number of jobs."""
     counts: defaultdict[int, list[Job]] = defaultdict(list)
     for job, count in asked:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from models.job import Job
-from models.metric import Metric
+from models.metric import Recorded
 
 __all__ = ["Event", "Feed", "JobChanged", "Listener", "MetricsRecorded"]
 
@@ -19,7 +19,7 @@ class MetricsRecorded:
     """Points were stored: the job as it then was, and the points in the order of their seq."""
 
     job: Job
-    metrics: tuple[Metric, ...]
+    metrics: tuple[Recorded, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,27 @@
 """A training job, as it is stored."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from tortoise import Model, fields
 from tortoise.indexes import Index
 
 from models.lifecycle import JobStatus
 
-__all__ = ["Job", "now"]
+__all__ = ["Job", "UtcField", "now"]
 
 
 def now() -> datetime:
     """This moment, aware, in UTC: the only clock of the domain."""
     return datetime.now(UTC)
+
+
+class UtcField(fields.DatetimeField[datetime]):
+    """A moment in UTC. As Tortoise's own, but read with the standard library's parser: it is many times as fast."""
+
+    def to_python_value(self, value: Any) -> datetime | None:
+        """The moment of the stored text, or what the driver has made of it already."""
+        return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 class Job(Model):
@@ -41,11 +50,11 @@ class Job(Model):
     metric_count = fields.BigIntField(default=0)
     furthest_step = fields.BigIntField(default=0)
 
-    created_at = fields.DatetimeField()
-    updated_at = fields.DatetimeField()
-    started_at = fields.DatetimeField(null=True)
-    finished_at = fields.DatetimeField(null=True)
-    status_changed_at = fields.DatetimeField(db_index=True)
+    created_at = UtcField()
+    updated_at = UtcField()
+    started_at = UtcField(null=True)
+    finished_at = UtcField(null=True)
+    status_changed_at = UtcField(db_index=True)
     """When it took on its status: what followers of all jobs look for when news may have been lost."""
     failure_reason = fields.TextField(null=True)
 

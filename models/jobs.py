@@ -15,7 +15,7 @@ from models.errors import IllegalTransition, JobNotFound, PointsNotMade, Simulat
 from models.feed import Event, Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
 from models.lifecycle import JobStatus, sources_of
-from models.metric import Metric, Point
+from models.metric import Point, Recorded
 from models.points import store
 from models.rules import NewJob, check_points, failure_reason
 
@@ -37,7 +37,7 @@ class Simulated:
     """What a simulated step came to: the points it added, or none where it completed the job."""
 
     job: Job
-    metrics: list[Metric]
+    metrics: list[Recorded]
 
     @property
     def complete(self) -> bool:
@@ -55,7 +55,7 @@ class Logged:
     """What logging a batch came to: the points that were new."""
 
     job: Job
-    metrics: list[Metric]
+    metrics: list[Recorded]
 
 
 class Jobs:
@@ -124,7 +124,7 @@ class Jobs:
                 job = await self._held(id, "simulate")
                 held = True
                 first, remaining = job.metric_count + 1, job.total_steps - job.metric_count
-                metrics: list[Metric] = []
+                metrics: list[Recorded] = []
                 if remaining > 0:
                     points = make_points(job, first, min(count, remaining))
                     metrics = await store(job, points, now())

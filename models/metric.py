@@ -1,17 +1,18 @@
 """One point of a training curve, as it is stored."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import orjson
 from tortoise import Model, fields
 from tortoise.indexes import Index
 
-from models.job import Job
+from models.job import Job, UtcField
 
-__all__ = ["Metric", "NamedValuesField", "Point", "encode_values"]
+__all__ = ["Metric", "NamedValuesField", "Point", "Recorded", "encode_values"]
 
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -48,6 +49,33 @@ def _non_finite_text(value: float) -> str:
     return "Infinity" if value > 0 else "-Infinity"
 
 
+class StoredValues(Mapping[str, float]):
+    """Values in the text they are stored as, decoded at the first look: most who read points do not look."""
+
+    __slots__ = ("_decoded", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._decoded: dict[str, float] | None = None
+
+    def _values(self) -> dict[str, float]:
+        if self._decoded is None:
+            self._decoded = decode_values(self.text)
+        return self._decoded
+
+    def __getitem__(self, name: str) -> float:
+        return self._values()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values())
+
+    def __len__(self) -> int:
+        return len(self._values())
+
+    def __repr__(self) -> str:
+        return repr(self._values())
+
+
 class NamedValuesField(fields.Field[dict[str, float]], dict):  # type: ignore[type-arg]  # as Tortoise's own
     """name -> float in the order of logging, kept as text: a binary JSON column would sort the names."""
 
@@ -58,8 +86,22 @@ class NamedValuesField(fields.Field[dict[str, float]], dict):  # type: ignore[ty
         return encode_values(value)
 
     def to_python_value(self, value: Any) -> Any:
-        """The values of the stored text."""
-        return decode_values(value) if isinstance(value, str) else value
+        """The values of the stored text, decoded when they are looked at."""
+        return StoredValues(value) if isinstance(value, str) else value
+
+
+class Recorded(NamedTuple):
+    """A stored point as it is read: the columns of `Metric`, without what a model costs."""
+
+    job_id: int
+    seq: int
+    step: int
+    epoch: int
+    loss: float | None
+    accuracy: float | None
+    learning_rate: float | None
+    values: Mapping[str, float]
+    recorded_at: datetime
 
 
 class Metric(Model):
@@ -79,7 +121,7 @@ class Metric(Model):
     accuracy = fields.FloatField(null=True)
     learning_rate = fields.FloatField(null=True)
     values = NamedValuesField()
-    recorded_at = fields.DatetimeField()
+    recorded_at = UtcField()
 
     class Meta:
         table = "metric"

@@ -91,7 +91,7 @@ async def test_a_query_tells_a_code_and_the_log_the_cause(
     answer = await api.post(POINTS, {"id": id})
     assert answer["data"] == {"job": None}
     assert_told(answer, answer["errors"], told)
-    assert answer["errors"][0]["path"] == ["job", "metrics"]
+    assert answer["errors"][0]["path"][:2] == ["job", "metrics"]
     assert logged(caplog) == 1
     assert cause in caplog.text
 
@@ -112,11 +112,9 @@ async def test_an_operation_over_a_socket_tells_a_code_and_leaves_the_socket(
     await api.step(job)
     break_store(store)
     id = await socket.subscribe(operation, id=job)
-    messages = [await socket.message(id)]
-    while messages[-1]["type"] == "next":
-        messages.append(await socket.message(id))
-    payload = messages[0]["payload"]
-    assert_told(messages, payload if messages[0]["type"] == "error" else payload["errors"], told)
+    message = await socket.message(id)
+    payload = message["payload"]
+    assert_told([message], payload if message["type"] == "error" else payload["errors"], told)
     assert logged(caplog) == 1
     assert cause in caplog.text
     assert await socket.next(await socket.subscribe("{ __typename }")) == {"__typename": "Query"}

@@ -13,7 +13,7 @@ from graph.live.changes import Changes
 from graph.live.topic import Topic
 from models.feed import Feed
 from models.job import Job
-from models.metric import Metric
+from models.metric import Recorded
 from models.points import read_after
 
 __all__ = ["BATCH", "Streams"]
@@ -35,7 +35,7 @@ class Streams:
         self._topics: dict[int, Topic] = {}
         self.changes = Changes(feed, buffer, check_seconds)
 
-    async def metrics(self, job_id: int, after: int | None) -> AsyncGenerator[Metric, None]:
+    async def metrics(self, job_id: int, after: int | None) -> AsyncGenerator[Recorded, None]:
         """Every point with seq > `after` in the order of seq, or, where it is None, those recorded from now on.
 
         Ends once the job has ended and its last point was given.
@@ -47,7 +47,7 @@ class Streams:
                     yield point
                     last = point.seq
 
-    async def batches(self, job_id: int, after: int | None, every: float) -> AsyncGenerator[Sequence[Metric], None]:
+    async def batches(self, job_id: int, after: int | None, every: float) -> AsyncGenerator[Sequence[Recorded], None]:
         """The same points in batches of all that is ready, up to BATCH, at most one each `every` seconds."""
         loop = asyncio.get_running_loop()
         with self._watching(job_id) as topic:
@@ -58,7 +58,7 @@ class Streams:
                 last = points[-1].seq
                 await asyncio.sleep(due - loop.time())
 
-    async def _following(self, topic: Topic, last: int, limit: int) -> Sequence[Metric]:
+    async def _following(self, topic: Topic, last: int, limit: int) -> Sequence[Recorded]:
         """The points after `last` as soon as there are some, at most `limit`; none once the job has ended there."""
         while True:
             points = topic.after(last, limit)

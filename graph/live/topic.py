@@ -9,7 +9,7 @@ from itertools import islice
 from models.feed import Event, Feed, MetricsRecorded
 from models.job import Job
 from models.lifecycle import ENDED
-from models.metric import Metric
+from models.metric import Recorded
 
 __all__ = ["Topic"]
 
@@ -31,7 +31,7 @@ class Topic:
         """The highest seq that is known to be stored."""
         self.ended = False
         """Whether the job is known to have ended: `stored` is then its last seq."""
-        self._recent: deque[Metric] = deque(maxlen=buffer)
+        self._recent: deque[Recorded] = deque(maxlen=buffer)
         self._news = asyncio.Event()
         self._open = contextlib.ExitStack()
 
@@ -50,7 +50,7 @@ class Topic:
             self.ended = self.ended or ended
             self._wake()
 
-    def after(self, seq: int, limit: int) -> list[Metric] | None:
+    def after(self, seq: int, limit: int) -> list[Recorded] | None:
         """The points that follow `seq` in the buffer, at most `limit`; None where it has not the next one."""
         recent = self._recent
         if not recent or not recent[0].seq <= seq + 1 <= recent[-1].seq:
@@ -86,7 +86,7 @@ class Topic:
             if job is not None:
                 self.learn(job)
 
-    def _append(self, metric: Metric) -> None:
+    def _append(self, metric: Recorded) -> None:
         if self._recent:
             last = self._recent[-1].seq
             if metric.seq <= last:

@@ -9,8 +9,7 @@ import strawberry
 
 from graph.schema.enums import NonFinite
 from models.errors import InvalidInput
-from models.metric import Metric as MetricRow
-from models.metric import Point
+from models.metric import Point, Recorded
 from models.rules import check_value_name
 
 __all__ = ["Metric", "MetricInput", "MetricValue", "MetricValueInput", "points_of"]
@@ -38,7 +37,7 @@ class MetricValue:
 
 @strawberry.type(description="One recorded point of a job's curves.")
 class Metric:
-    row: strawberry.Private[MetricRow]
+    row: strawberry.Private[Recorded]
     seq: int = strawberry.field(
         description="1, 2, 3… within the job in order of arrival, without a gap: the cursor for `after`."
     )
@@ -61,7 +60,7 @@ class Metric:
         return self.row.job_id, self.seq
 
     @classmethod
-    def of(cls, row: MetricRow) -> Self:
+    def of(cls, row: Recorded) -> Self:
         """The stored point as the API shows it."""
         return cls(
             row=row,
