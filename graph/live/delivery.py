@@ -8,7 +8,7 @@ to Strawberry: see `plan_of`.
 
 import asyncio
 import functools
-from collections.abc import AsyncGenerator, Awaitable, Coroutine, Hashable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Hashable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -36,6 +36,8 @@ from graphql import (
 )
 from strawberry.types.execution import ExecutionResult as StrawberryResult
 from strawberry.types.execution import PreExecutionError
+
+from graph.fast.points import PointEncoder, compile_points
 
 __all__ = ["Encoded", "Part", "Parts", "Plan", "deliver", "plan_of"]
 
@@ -98,6 +100,8 @@ class Plan:
     """What is selected of each part, as text, with the fragments it uses."""
     variables: tuple[str, ...]
     """The variables that are used in the selection."""
+    encode_points: PointEncoder | None
+    """The compiled way to encode points, for a selection that has one."""
 
 
 @functools.lru_cache(maxsize=1_000)
@@ -118,13 +122,14 @@ def plan_of(schema: GraphQLSchema, query: str, operation_name: str | None) -> Pl
         return None
     if root.selection_set is None or validate(schema, document):
         return None
-    fragments = [node for node in document.definitions if isinstance(node, FragmentDefinitionNode)]
-    selected = (root.selection_set, *fragments)
+    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    selected = (root.selection_set, *fragments.values())
     return Plan(
         document=document,
         response_name=(root.alias or root.name).value,
         selection="".join(map(print_ast, selected)),
         variables=tuple(sorted({name for node in selected for name in _variables_in(node)})),
+        encode_points=compile_points(root.selection_set, fragments) if root.name.value == "metricsAdded" else None,
     )
 
 
@@ -159,12 +164,13 @@ async def deliver(
 class _Shared:
     """One subscriber's way to the shared parts."""
 
-    __slots__ = ("_before", "_executor", "_name", "_parts", "_selection")
+    __slots__ = ("_before", "_encode_points", "_executor", "_name", "_parts", "_selection")
 
     def __init__(self, executor: Executor[Any], plan: Plan, parts: Parts) -> None:
         self._executor = executor
         self._parts = parts
         self._name = plan.response_name
+        self._encode_points = plan.encode_points
         self._before = f'{{"data":{{"{plan.response_name}":'
         coerced = executor.variable_values.coerced
         # By repr: values may be lists and objects, which are no keys.
@@ -172,8 +178,8 @@ class _Shared:
 
     async def result(self, event: Any) -> StrawberryResult:
         """The message for an event: from shared parts, or, where its execution finds errors, the subscriber's own."""
-        if isinstance(event, list):
-            encoded = await self._list(event)
+        if isinstance(event, Sequence):
+            encoded = self._compiled(event) or await self._list(event)
         else:
             encoded = self._parts.get((self._selection, event.identity)) or await self._one(event)
         if encoded is not None:
@@ -198,7 +204,11 @@ class _Shared:
     def _made(self, key: Hashable, result: ExecutionResult) -> str | None:
         return None if result.errors else self._kept(key, cast("dict[str, Any]", result.data)[self._name])
 
-    async def _list(self, parts: list[Part]) -> str | None:
+    def _compiled(self, event: Sequence[Part]) -> str | None:
+        points = getattr(event, "rows", None)
+        return self._encode_points(points).decode() if self._encode_points and points is not None else None
+
+    async def _list(self, parts: Sequence[Part]) -> str | None:
         keys = [(self._selection, part.identity) for part in parts]
         encoded = [self._parts.get(key) for key in keys]
         missing = [index for index, part in enumerate(encoded) if part is None]

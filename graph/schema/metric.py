@@ -1,9 +1,9 @@
 """A point of a training curve, as the API shows it and as it takes it."""
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Self, overload
 
 import strawberry
 
@@ -12,7 +12,7 @@ from models.errors import InvalidInput
 from models.metric import Point, Recorded
 from models.rules import check_value_name
 
-__all__ = ["Metric", "MetricInput", "MetricValue", "MetricValueInput", "points_of"]
+__all__ = ["Batch", "Metric", "MetricInput", "MetricValue", "MetricValueInput", "points_of"]
 
 
 @strawberry.type(description="One value of a point, by name.")
@@ -87,6 +87,23 @@ class Metric:
         return [
             MetricValue.of(name, value) for name, value in self.row.values.items() if wanted is None or name in wanted
         ]
+
+
+class Batch(Sequence[Metric]):
+    """Stored points as the API shows them, each made when it is looked at: a compiled encoder never looks."""
+
+    def __init__(self, rows: Sequence[Recorded]) -> None:
+        self.rows = rows
+
+    @overload
+    def __getitem__(self, index: int) -> Metric: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Batch": ...
+    def __getitem__(self, index: int | slice) -> "Metric | Batch":
+        return Batch(self.rows[index]) if isinstance(index, slice) else Metric.of(self.rows[index])
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 @strawberry.input(

@@ -1,14 +1,14 @@
 """What can be watched."""
 
 from collections.abc import AsyncGenerator
-from typing import Annotated
+from typing import Annotated, cast
 
 import strawberry
 
 from graph.context import GraphInfo
 from graph.schema.arguments import bad_argument, in_range, not_found
 from graph.schema.job import Job, job_id_of
-from graph.schema.metric import Metric
+from graph.schema.metric import Batch, Metric
 from models.errors import JobNotFound
 from models.job import Job as JobRow
 
@@ -83,7 +83,7 @@ async def _metrics(info: GraphInfo, job_id: int, after: int | None) -> AsyncGene
 
 async def _batches(info: GraphInfo, job_id: int, after: int | None, every: float) -> AsyncGenerator[list[Metric], None]:
     async for rows in info.context.streams.batches(job_id, after, every):
-        yield [Metric.of(row) for row in rows]
+        yield cast("list[Metric]", Batch(rows))  # a list to GraphQL, which takes any sequence
 
 
 async def _changes(info: GraphInfo, job_id: int | None) -> AsyncGenerator[Job, None]:
