@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test lint format schema migration lock clean
+.PHONY: help install demo serve test lint format schema migration lock peers bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,14 @@ migration: $(INSTALLED) ## Write the migration for what changed in the models
 lock: $(INSTALLED) ## Take the newest versions that pyproject.toml allows into requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --no-emit-index-url --no-emit-find-links --group dev pyproject.toml --output-file requirements.lock
+
+peers: $(INSTALLED) ## Install the servers that the benchmarks measure against
+	cd benchmarks/peers && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund
+
+bench: peers ## Measure, side by side, and write the tables into the README
+	$(BIN)/python -m benchmarks.fanout --write
+	$(BIN)/python -m benchmarks.replay --write
+	$(BIN)/python -m benchmarks.idle --write
 
 clean: ## Remove the environment and what tools left behind
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import httpx
 import uvloop
 
+from benchmarks.report import publish
 from benchmarks.servers import LOAD_CORE, memory_of, peer, served
 from benchmarks.sockets import subscribe_all
 
@@ -41,12 +42,9 @@ class Server:
 async def measure(server: Server) -> None:
     with served(server.command) as (url, pid):
         async with httpx.AsyncClient(base_url=url, timeout=120) as http:
-            await _until_it_answers(http)
+            await until_it_answers(http)
             if server.name == OURS:
-                await _mutate(
-                    http, 'createJob(input: {name: "a", modelName: "b", epochs: 100, learningRate: 1}) { __typename }'
-                )
-                await _mutate(http, 'startJob(id: "1") { __typename }')
+                await create_started_job(http)
             subscribers = await subscribe_all(url, SUBSCRIPTION, SUBSCRIBERS)
             await _publish(http, server, 1, WARMING)
             await asyncio.gather(*(subscriber.until(WARMING) for subscriber in subscribers))
@@ -61,7 +59,8 @@ async def measure(server: Server) -> None:
                 subscriber.close()
 
 
-async def _until_it_answers(http: httpx.AsyncClient) -> None:
+async def until_it_answers(http: httpx.AsyncClient) -> None:
+    """Return once the server answers. Raises TimeoutError."""
     deadline = time.monotonic() + 20
     while True:
         with contextlib.suppress(httpx.TransportError):
@@ -72,18 +71,25 @@ async def _until_it_answers(http: httpx.AsyncClient) -> None:
         await asyncio.sleep(0.05)
 
 
+async def create_started_job(http: httpx.AsyncClient) -> None:
+    """Job 1 of a new store, RUNNING."""
+    await mutate(http, 'createJob(input: {name: "a", modelName: "b", epochs: 100, learningRate: 1}) { __typename }')
+    await mutate(http, 'startJob(id: "1") { __typename }')
+
+
 async def _publish(http: httpx.AsyncClient, server: Server, first: int, count: int) -> None:
     if server.name == OURS:
         points = ", ".join(
             f"{{step: {seq}, loss: {1 / seq}, accuracy: {1 - 1 / seq}, learningRate: 0.1}}"
             for seq in range(first, first + count)
         )
-        await _mutate(http, f'logMetrics(id: "1", metrics: [{points}]) {{ __typename }}')
+        await mutate(http, f'logMetrics(id: "1", metrics: [{points}]) {{ __typename }}')
     else:
         await http.post("/graphql", json={"query": PUBLISH, "variables": {"first": first, "count": count}})
 
 
-async def _mutate(http: httpx.AsyncClient, field: str) -> None:
+async def mutate(http: httpx.AsyncClient, field: str) -> None:
+    """Run a mutation of training-monitor that must succeed."""
     answer = (await http.post("/graphql", json={"query": f"mutation {{ {field} }}"})).json()
     assert "Success" in str(answer), answer
 
@@ -104,11 +110,17 @@ def main() -> None:
                     server.command = [sys.executable, "-m", "graph", "serve", "--port", "0", "--database-url", database]
                 uvloop.run(measure(server))
     ours = statistics.median(servers[-1].rates)
-    print(f"{SUBSCRIBERS} subscribers, {POINTS} points, medians of {ROUNDS} rounds\n")
-    print("| server | deliveries a second | training-monitor is | memory, MiB |\n|---|---|---|---|")
+    rows = []
     for server in servers:
         rate = statistics.median(server.rates)
-        print(f"| {server.name} | {rate:,.0f} | {ours / rate:.2f} × | {server.memory:.0f} |")
+        rows.append([server.name, f"{rate:,.0f}", f"{ours / rate:.2f} ×", f"{server.memory:.0f} MiB"])
+    publish(
+        "fanout",
+        f"{SUBSCRIBERS} subscribers of one job, server on one core and load on another, medians of {ROUNDS} rounds "
+        "(`python -m benchmarks.fanout`):",
+        ["server", "deliveries a second", "training-monitor against it", "memory"],
+        rows,
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Replaying 100,000 stored points over one socket: in batches (metricsAdded) against point by point (metricAdded)."""
 
-import asyncio
 import json
 import os
 import statistics
@@ -12,6 +11,7 @@ import uvloop
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from benchmarks.report import publish
 from benchmarks.servers import LOAD_CORE, served
 
 POINTS = 100_000
@@ -83,11 +83,16 @@ async def measure(url: str) -> None:
                 second, messages[query] = await socket.replay(query)
                 seconds.append(second)
     single, batched = (statistics.median(seconds) for seconds in taken.values())
-    print(f"{POINTS:,} stored points over one socket, medians of {ROUNDS} rounds\n")
-    print("| subscription | messages | seconds | points a second |\n|---|---|---|---|")
-    print(f"| `metricAdded` | {messages[ONE_BY_ONE]:,} | {single:.2f} | {POINTS / single:,.0f} |")
-    print(f"| `metricsAdded(everyMs: 0)` | {messages[BATCHED]:,} | {batched:.2f} | {POINTS / batched:,.0f} |")
-    print(f"\nIn batches it is {single / batched:.1f} × as fast.")
+    publish(
+        "replay",
+        f"{POINTS:,} stored points replayed over one socket, medians of {ROUNDS} rounds "
+        f"(`python -m benchmarks.replay`); in batches it is {single / batched:.1f} × as fast:",
+        ["subscription", "messages", "seconds", "points a second"],
+        [
+            ["`metricAdded`", f"{messages[ONE_BY_ONE]:,}", f"{single:.2f}", f"{POINTS / single:,.0f}"],
+            ["`metricsAdded(everyMs: 0)`", f"{messages[BATCHED]:,}", f"{batched:.2f}", f"{POINTS / batched:,.0f}"],
+        ],
+    )
 
 
 def main() -> None:

