@@ -16,7 +16,7 @@ from models.feed import Event, Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
 from models.lifecycle import JobStatus, sources_of
 from models.metric import Point, Recorded
-from models.points import store
+from models.points import store, unrecorded
 from models.rules import NewJob, check_points, failure_reason
 
 __all__ = ["Jobs", "Logged", "PointMaker", "Simulated"]
@@ -156,7 +156,7 @@ class Jobs:
         check_points(points)
         async with self.database.transaction():
             job = await self._held(id, "log")
-            metrics = await store(job, points, now())
+            metrics = await store(job, await unrecorded(job, points), now())
         if metrics:
             self._feed.publish(MetricsRecorded(job, tuple(metrics)))
         return Logged(job, metrics)

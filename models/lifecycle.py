@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["ENDED", "TRANSITIONS", "JobStatus", "epoch_of_step", "sources_of"]
+__all__ = ["ENDED", "TRANSITIONS", "JobStatus", "epoch_of_step", "may_become", "sources_of"]
 
 
 class JobStatus(StrEnum):
@@ -33,6 +33,11 @@ ENDED: frozenset[JobStatus] = frozenset(status for status, following in TRANSITI
 def sources_of(target: JobStatus) -> frozenset[JobStatus]:
     """The statuses from which a job may become `target`."""
     return frozenset(status for status, following in TRANSITIONS.items() if target in following)
+
+
+def may_become(source: JobStatus, target: JobStatus) -> bool:
+    """Whether a job that is `source` may be `target` later, in one step or in several."""
+    return any(target is following or may_become(following, target) for following in TRANSITIONS[source])
 
 
 def epoch_of_step(step: int, steps_per_epoch: int) -> int:

@@ -11,7 +11,7 @@ from models.job import Job
 from models.lifecycle import epoch_of_step
 from models.metric import Metric, Point, Recorded, StoredValues
 
-__all__ = ["read_after", "read_latest", "store"]
+__all__ = ["read_after", "read_latest", "store", "unrecorded"]
 
 _COLUMNS = ", ".join(f'"{name}"' for name in Recorded._fields)
 
@@ -20,21 +20,37 @@ MAX_READ = 10_000
 
 
 async def store(job: Job, points: Iterable[Point], at: datetime) -> list[Recorded]:
-    """Store the points that the job has not got yet, numbered on from its last.
+    """Store points, numbered on from the job's last, and give them as they are stored.
 
     To be called in the transaction that holds the job's row, with the row as it is in there: the job's counters are
-    raised by the same commit. Equal are points of the same step and epoch with the same values. Gives those stored.
+    raised by the same commit.
     """
-    fresh = await _not_recorded(job, [_unnumbered(job, point, at) for point in points])
-    if not fresh:
-        return fresh
-    stored = [point._replace(seq=seq) for seq, point in enumerate(fresh, start=job.metric_count + 1)]
+    stored = [_recorded(job, seq, point, at) for seq, point in enumerate(points, start=job.metric_count + 1)]
+    if not stored:
+        return stored
     await Metric.bulk_create([Metric(**point._asdict()) for point in stored])
     job.metric_count = stored[-1].seq
     job.furthest_step = max((job.furthest_step, *(point.step for point in stored)))
     job.updated_at = at
     await job.save(update_fields=["metric_count", "furthest_step", "updated_at"])
     return stored
+
+
+async def unrecorded(job: Job, points: Sequence[Point]) -> list[Point]:
+    """Those of `points` that equal neither a stored point of the job nor an earlier one among them.
+
+    Equal are points of the same step and epoch with the same values. To be called where `store` is.
+    """
+    steps = {point.step for point in points if point.step <= job.furthest_step}
+    # Nothing at or before the furthest step: nothing to look up.
+    at_steps = Metric.filter(job_id=job.id, step__in=steps).values_list("step", "epoch", "values")
+    seen = {_identity(*point) for point in (await at_steps if steps else ())}
+    fresh = []
+    for point in points:
+        if (identity := _identity(point.step, _epoch(job, point), point.values)) not in seen:
+            seen.add(identity)
+            fresh.append(point)
+    return fresh
 
 
 async def read_after(job_ids: Sequence[int], after: int, limit: int) -> dict[int, list[Recorded]]:
@@ -68,13 +84,12 @@ async def _read(job_ids: Sequence[int], wanted: str) -> dict[int, list[Recorded]
     return grouped
 
 
-def _unnumbered(job: Job, point: Point, at: datetime) -> Recorded:
-    epoch = epoch_of_step(point.step, job.steps_per_epoch) if point.epoch is None else point.epoch
+def _recorded(job: Job, seq: int, point: Point, at: datetime) -> Recorded:
     return Recorded(
         job_id=job.id,
-        seq=0,
+        seq=seq,
         step=point.step,
-        epoch=epoch,
+        epoch=_epoch(job, point),
         loss=_finite(point, "loss"),
         accuracy=_finite(point, "accuracy"),
         learning_rate=_finite(point, "learningRate"),
@@ -88,20 +103,8 @@ def _finite(point: Point, name: str) -> float | None:
     return value if value is not None and isfinite(value) else None
 
 
-async def _not_recorded(job: Job, points: list[Recorded]) -> list[Recorded]:
-    """Those of `points` that equal neither a stored point of the job nor an earlier one of the batch."""
-    steps = {point.step for point in points if point.step <= job.furthest_step}
-    # Nothing at or before the furthest step: nothing to look up.
-    recorded = (
-        await Metric.filter(job_id=job.id, step__in=steps).values_list("step", "epoch", "values") if steps else []
-    )
-    seen = {_identity(*point) for point in recorded}
-    fresh = []
-    for point in points:
-        if (identity := _identity(point.step, point.epoch, point.values)) not in seen:
-            seen.add(identity)
-            fresh.append(point)
-    return fresh
+def _epoch(job: Job, point: Point) -> int:
+    return epoch_of_step(point.step, job.steps_per_epoch) if point.epoch is None else point.epoch
 
 
 def _identity(step: int, epoch: int, values: Mapping[str, float]) -> tuple[int, int, frozenset[tuple[str, str]]]:

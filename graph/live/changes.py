@@ -10,7 +10,7 @@ from itertools import islice
 
 from models.feed import Event, Feed, JobChanged
 from models.job import Job, now
-from models.lifecycle import ENDED, TRANSITIONS
+from models.lifecycle import ENDED, may_become
 
 __all__ = ["Changes"]
 
@@ -20,8 +20,38 @@ WINDOW = timedelta(seconds=30)
 """How much later than its time stamp says a change may be committed: a writer may wait for the store's lock."""
 
 
+FORGET_ABOVE = 1_000
+"""Jobs that a follower may have been told of before it forgets the old ones."""
+
+
+class Known:
+    """The statuses that jobs are known to have, as far back as a look at the store reaches."""
+
+    def __init__(self, jobs: dict[int, Job] | None = None) -> None:
+        self._jobs = jobs or {}
+
+    def is_news(self, job: Job) -> bool:
+        """Whether the job has moved on since it was last heard of; from then on it is known."""
+        known = self._jobs.get(job.id)
+        if known is not None and not may_become(known.status, job.status):
+            return False
+        self._jobs[job.id] = job
+        return True
+
+    def forget(self, before: datetime) -> None:
+        """Forget jobs whose status is older: no look at the store will find them again."""
+        self._jobs = {id: job for id, job in self._jobs.items() if job.status_changed_at > before}
+
+    def copy(self) -> "Known":
+        """The same, to go its own way."""
+        return Known(dict(self._jobs))
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+
 class Changes:
-    """The newest changes, shared by all who follow them; each follower keeps only its place.
+    """The newest changes, shared by all who follow them; each follower keeps its place, and what it was told of late.
 
     A follower that falls behind the buffer reads the store instead, and is given each job that changed meanwhile as it
     now is. News that the feed lost, or that another process never sent, is found by a look at the store now and then.
@@ -33,8 +63,7 @@ class Changes:
         self._recent: deque[Job] = deque(maxlen=buffer)
         self._count = 0
         """Changes heard of so far: the place of the newest in `_recent`."""
-        self._known: dict[int, Job] = {}
-        """Jobs as they were last heard of, as far back as a look at the store reaches."""
+        self._known = Known()
         self._news = asyncio.Event()
         self._ready = asyncio.Event()
         self._open = contextlib.ExitStack()
@@ -44,7 +73,7 @@ class Changes:
         """Each job as it is after a change of its status, from now on. That of one job ends with the job."""
         with self._following():
             await self._ready.wait()
-            place, seen = self._count, now()
+            place, seen, told = self._count, now(), self._known.copy()
             if job_id is not None and (await Job.get(id=job_id)).status in ENDED:
                 return
             while True:
@@ -57,26 +86,21 @@ class Changes:
                     changed = list(islice(self._recent, len(self._recent) - missed, None))
                 for job in changed:
                     seen = max(seen, job.status_changed_at)
-                    if job_id in (None, job.id):
+                    if told.is_news(job) and job_id in (None, job.id):
                         yield job
                     if job_id == job.id and job.status in ENDED:
                         return
+                if len(told) > FORGET_ABOVE:
+                    told.forget(seen - 2 * WINDOW)
 
     def hear(self, event: Event) -> None:
         """Take note of an event of the feed; a change that is known already is not told again."""
-        if isinstance(event, JobChanged) and self._is_news(event.job):
+        if isinstance(event, JobChanged) and self._known.is_news(event.job):
             self._recent.append(event.job)
             self._count += 1
             self._news.set()
             # Whoever waits now is woken; whoever comes later waits for the next news.
             self._news.clear()
-
-    def _is_news(self, job: Job) -> bool:
-        known = self._known.get(job.id)
-        if known is not None and job.status not in TRANSITIONS[known.status]:
-            return False
-        self._known[job.id] = job
-        return True
 
     @contextlib.contextmanager
     def _following(self) -> Iterator[None]:
@@ -94,7 +118,7 @@ class Changes:
                 self._open.close()
                 self._ready.clear()
                 self._recent.clear()
-                self._known.clear()
+                self._known = Known()
 
     async def _check(self) -> None:
         """Look at the store now and then. The first look is to know what is no news."""
@@ -108,10 +132,9 @@ class Changes:
                     if self._ready.is_set():
                         self.hear(JobChanged(job))
                     else:
-                        self._is_news(job)
+                        self._known.is_news(job)
                 self._ready.set()
-                horizon = now() - 2 * WINDOW
-                self._known = {id: job for id, job in self._known.items() if job.status_changed_at > horizon}
+                self._known.forget(now() - 2 * WINDOW)
             await asyncio.sleep(self._check_seconds)
 
 

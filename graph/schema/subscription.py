@@ -1,6 +1,7 @@
 """What can be watched."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, cast
 
 import strawberry
@@ -77,18 +78,21 @@ class Subscription:
 
 
 async def _metrics(info: GraphInfo, job_id: int, after: int | None) -> AsyncGenerator[Metric, None]:
-    async for row in info.context.streams.metrics(job_id, after):
-        yield Metric.of(row)
+    async with aclosing(info.context.streams.metrics(job_id, after)) as rows:
+        async for row in rows:
+            yield Metric.of(row)
 
 
 async def _batches(info: GraphInfo, job_id: int, after: int | None, every: float) -> AsyncGenerator[list[Metric], None]:
-    async for rows in info.context.streams.batches(job_id, after, every):
-        yield cast("list[Metric]", Batch(rows))  # a list to GraphQL, which takes any sequence
+    async with aclosing(info.context.streams.batches(job_id, after, every)) as batches:
+        async for rows in batches:
+            yield cast("list[Metric]", Batch(rows))  # a list to GraphQL, which takes any sequence
 
 
 async def _changes(info: GraphInfo, job_id: int | None) -> AsyncGenerator[Job, None]:
-    async for row in info.context.streams.changes.follow(job_id):
-        yield Job.of(row)
+    async with aclosing(info.context.streams.changes.follow(job_id)) as rows:
+        async for row in rows:
+            yield Job.of(row)
 
 
 async def _existing(id: strawberry.ID, argument: str) -> int:

@@ -1,0 +1,150 @@
+"""The rules of a job in as few lines as they fit: what the state machine holds the API against."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator import curves
+from simulator.scenarios import Scenario, SimulatedCrash
+
+__all__ = ["ModelJob", "ModelPoint"]
+
+BESIDE = ("loss", "accuracy", "learningRate")
+
+
+@dataclass
+class ModelPoint:
+    """A point that was recorded."""
+
+    step: int
+    epoch: int
+    values: Mapping[str, float]
+
+    def equals(self, other: "ModelPoint") -> bool:
+        """Whether it need not be stored beside the other; NaN equals NaN, and 0.0 is not -0.0."""
+        mine, theirs = ({name: repr(value) for name, value in point.values.items()} for point in (self, other))
+        return (self.step, self.epoch, mine) == (other.step, other.epoch, theirs)
+
+    def view(self, seq: int) -> dict[str, Any]:
+        """The point as the API is to show it."""
+        return {
+            "seq": seq,
+            "step": self.step,
+            "epoch": self.epoch,
+            **{name: _finite(self.values.get(name, math.nan)) for name in BESIDE},
+            "values": [
+                {"name": name, "value": _finite(value), "nonFinite": _non_finite(value)}
+                for name, value in self.values.items()
+            ],
+        }
+
+
+@dataclass
+class ModelJob:
+    """A job, and what the verbs make of it: each says whether it is allowed."""
+
+    id: str
+    settings: Mapping[str, Any] = field(repr=False)
+    status: str = "QUEUED"
+    started: bool = False
+    reason: str | None = None
+    points: list[ModelPoint] = field(default_factory=list, repr=False)
+
+    @property
+    def total_steps(self) -> int:
+        return int(self.settings["epochs"] * self.settings["stepsPerEpoch"])
+
+    @property
+    def progress(self) -> float:
+        furthest = max((point.step for point in self.points), default=0)
+        return 1 if self.status == "COMPLETE" else min(1, furthest / self.total_steps)
+
+    def start(self) -> bool:
+        if self.status != "QUEUED":
+            return False
+        self.status, self.started = "RUNNING", True
+        return True
+
+    def fail(self, reason: str) -> bool:
+        if self.status not in {"QUEUED", "RUNNING"}:
+            return False
+        self.status, self.reason = "FAILED", reason
+        return True
+
+    def complete(self) -> bool:
+        if self.status != "RUNNING":
+            return False
+        self.status = "COMPLETE"
+        return True
+
+    def log(self, given: Sequence[Mapping[str, Any]]) -> int | None:
+        """How many of the points are new; None where it is not allowed."""
+        if self.status != "RUNNING":
+            return None
+        before = len(self.points)
+        for each in given:
+            point = self._point(each)
+            if not any(point.equals(other) for other in self.points):
+                self.points.append(point)
+        return len(self.points) - before
+
+    def simulate(self) -> ModelPoint | str | None:
+        """The step's point; COMPLETE or FAILED where it ends the job; None where it is not allowed."""
+        if self.status != "RUNNING":
+            return None
+        step = len(self.points) + 1
+        if step > self.total_steps:
+            self.status = "COMPLETE"
+            return self.status
+        try:
+            point = self.simulated(step)
+        except SimulatedCrash as crash:
+            self.status, self.reason = "FAILED", str(crash)
+            return self.status
+        self.points.append(point)
+        return point
+
+    def simulated(self, step: int) -> ModelPoint:
+        """The simulator's point of a step. Raises SimulatedCrash."""
+        run = curves.Run(
+            seed=self.settings["seed"],
+            epochs=self.settings["epochs"],
+            steps_per_epoch=self.settings["stepsPerEpoch"],
+            learning_rate=self.settings["learningRate"],
+            scenario=Scenario[self.settings["scenario"]],
+        )
+        (point,) = curves.points(run, step, 1)
+        return ModelPoint(point.step, point.epoch, point.values)
+
+    def view(self) -> dict[str, Any]:
+        """The job as the API is to show it."""
+        return {
+            "id": self.id,
+            **self.settings,
+            "status": self.status,
+            "totalSteps": self.total_steps,
+            "metricCount": len(self.points),
+            "progress": self.progress,
+            "failureReason": self.reason,
+            "metrics": [point.view(seq) for seq, point in enumerate(self.points, 1)],
+            "latestMetrics": [{"seq": seq} for seq in range(1, len(self.points) + 1)][-2:],
+        }
+
+    def _point(self, given: Mapping[str, Any]) -> ModelPoint:
+        values = {name: given[name] for name in BESIDE if name in given}
+        for each in given["values"]:
+            values[each["name"]] = each["value"] if "value" in each else float(NON_FINITE[each["nonFinite"]])
+        epoch = given.get("epoch", max(1, math.ceil(given["step"] / self.settings["stepsPerEpoch"])))
+        return ModelPoint(given["step"], epoch, values)
+
+
+NON_FINITE = {"NAN": "nan", "INFINITY": "inf", "NEGATIVE_INFINITY": "-inf"}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _non_finite(value: float) -> str | None:
+    return {repr(float(text)): name for name, text in NON_FINITE.items()}.get(repr(value))
