@@ -13,7 +13,6 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, Message
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
-from graph.context import Context
 from graph.live.delivery import Encoded
 
 __all__ = ["TransportWSAdapter", "TransportWSHandler"]
@@ -61,7 +60,7 @@ class TransportWSAdapter(ASGIWebSocketAdapter):
             return
 
 
-class TransportWSHandler(BaseGraphQLTransportWSHandler[Context, None]):
+class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
     """Strawberry's handler, strict about messages, and mild about operations: what is wrong with one ends that one."""
 
     websocket: TransportWSAdapter
@@ -81,7 +80,7 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Context, None]):
         if self.connection_acknowledged:
             self.connection_init_timeout_task = None  # it has been cancelled, and thousands of sockets keep theirs
 
-    async def run_operation(self, operation: Operation[Context, None]) -> None:
+    async def run_operation(self, operation: Operation[Any, None]) -> None:
         """The operation's task: its results, then its end. A document that is wrong ends it, and not the socket."""
         frame = f'{{"id":{orjson.dumps(operation.id).decode()},"type":"next","payload":'
         try:
