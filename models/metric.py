@@ -103,6 +103,11 @@ class Recorded(NamedTuple):
     values: Mapping[str, float]
     recorded_at: datetime
 
+    @property
+    def identity(self) -> tuple[int, int]:
+        """What tells it from every other point; it never changes."""
+        return self.job_id, self.seq
+
 
 class Metric(Model):
     """One recorded point. Its `seq` numbers the job's points 1, 2, 3… in order of arrival, without a gap."""

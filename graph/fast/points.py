@@ -16,7 +16,7 @@ from models.metric import Recorded
 
 __all__ = ["PointEncoder", "compile_points"]
 
-PointEncoder = Callable[[Sequence[Recorded]], bytes]
+PointEncoder = Callable[[Sequence[Recorded]], str]
 """Stored points -> the JSON list of what is selected of them."""
 
 _TYPE = "Metric"
@@ -41,9 +41,9 @@ def compile_points(selection: SelectionSetNode, fragments: dict[str, FragmentDef
     names = tuple(fields)
     getters = tuple(_GETTERS[field] for field in fields.values())
 
-    def encode(points: Sequence[Recorded]) -> bytes:
+    def encode(points: Sequence[Recorded]) -> str:
         columns = [map(getter, points) for getter in getters]
-        return orjson.dumps([dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)])
+        return orjson.dumps([dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]).decode()
 
     return encode
 

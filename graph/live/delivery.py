@@ -8,7 +8,7 @@ to Strawberry: see `plan_of`.
 
 import asyncio
 import functools
-from collections.abc import AsyncGenerator, Awaitable, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -28,7 +28,9 @@ from graphql import (
     Visitor,
     create_source_event_stream,
     execute_subscription_event,
+    get_nullable_type,
     get_operation_ast,
+    is_list_type,
     parse,
     print_ast,
     validate,
@@ -60,34 +62,48 @@ class Encoded(StrawberryResult):
     json: str = ""
 
 
+Made = Encoded | str
+"""A part as it is kept: one that is sent alone as the whole result, one of a list as its JSON."""
+
+
 class Parts:
     """The encoded parts of one app that were made last, up to KEPT_BYTES, and those that are being made."""
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, str] = {}
+        self._kept: dict[Hashable, Made] = {}
         self._bytes = 0
-        self._making: dict[Hashable, asyncio.Task[str | None]] = {}
+        self._making: dict[Hashable, asyncio.Task[Made | None]] = {}
 
-    def get(self, key: Hashable) -> str | None:
+    def get(self, key: Hashable) -> Made | None:
         """The part, if it is still kept."""
         return self._kept.get(key)
 
-    def keep(self, key: Hashable, part: str) -> None:
+    def keep(self, key: Hashable, part: Made) -> None:
         """Keep a part, and drop the oldest where there are too many."""
-        self._bytes += len(part) - len(self._kept.pop(key, ""))
+        self._drop(key)
         self._kept[key] = part
+        self._bytes += _size(part)
         while self._bytes > KEPT_BYTES:
-            self._bytes -= len(self._kept.pop(next(iter(self._kept))))
+            self._drop(next(iter(self._kept)))
 
-    def making(self, key: Hashable) -> asyncio.Task[str | None] | None:
+    def making(self, key: Hashable) -> "asyncio.Task[Made | None] | None":
         """The task that makes the part now, if there is one."""
         return self._making.get(key)
 
-    def make(self, key: Hashable, coroutine: Coroutine[Any, Any, str | None]) -> asyncio.Task[str | None]:
+    def make(self, key: Hashable, coroutine: Coroutine[Any, Any, Made | None]) -> "asyncio.Task[Made | None]":
         """Make the part in a task that others can wait for too."""
         task = self._making[key] = asyncio.create_task(coroutine)
         task.add_done_callback(lambda _: self._making.pop(key))
         return task
+
+    def _drop(self, key: Hashable) -> None:
+        part = self._kept.pop(key, None)
+        if part is not None:
+            self._bytes -= _size(part)
+
+
+def _size(part: Made) -> int:
+    return len(part if isinstance(part, str) else part.json)
 
 
 @dataclass(frozen=True)
@@ -96,12 +112,14 @@ class Plan:
 
     document: DocumentNode
     response_name: str
+    is_list: bool
+    """Whether an event is a list of parts, and not a part."""
     selection: str
-    """What is selected of each part, as text, with the fragments it uses."""
+    """What is selected of each part, as text, with the fragments it uses, and what the result calls it."""
     variables: tuple[str, ...]
     """The variables that are used in the selection."""
     encode_points: PointEncoder | None
-    """The compiled way to encode points, for a selection that has one."""
+    """The compiled way to encode a list of points, for a selection that has one."""
 
 
 @functools.lru_cache(maxsize=1_000)
@@ -124,10 +142,14 @@ def plan_of(schema: GraphQLSchema, query: str, operation_name: str | None) -> Pl
         return None
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     selected = (root.selection_set, *fragments.values())
+    response_name = (root.alias or root.name).value
+    assert schema.subscription_type is not None
+    is_list = is_list_type(get_nullable_type(schema.subscription_type.fields[root.name.value].type))
     return Plan(
         document=document,
-        response_name=(root.alias or root.name).value,
-        selection="".join(map(print_ast, selected)),
+        response_name=response_name,
+        is_list=is_list,
+        selection=f"{response_name}{'[]' if is_list else ''} {''.join(map(print_ast, selected))}",
         variables=tuple(sorted({name for node in selected for name in _variables_in(node)})),
         encode_points=compile_points(root.selection_set, fragments) if root.name.value == "metricsAdded" else None,
     )
@@ -140,10 +162,11 @@ async def deliver(
     variables: Mapping[str, Any] | None,
     context: Any,
     parts: Parts,
+    told: Callable[[list[GraphQLError]], list[GraphQLError]],
 ) -> AsyncGenerator[StrawberryResult, None]:
     """The results of a subscription, Encoded where they could be shared; a PreExecutionError where it is refused.
 
-    Raises what its source of events raises.
+    `told` gives errors as the client is told of them. One that the source of events raises is the last result.
     """
     executor = Executor.build(schema, plan.document, None, context, dict(variables or {}), operation_name)
     if isinstance(executor, list):
@@ -153,77 +176,88 @@ async def deliver(
     if executor.is_awaitable(source):
         source = await source
     if isinstance(source, ExecutionResult):
-        yield PreExecutionError(data=None, errors=source.errors)
+        yield PreExecutionError(data=None, errors=told(source.errors or []))
         return
     shared = _Shared(executor, plan, parts)
-    async with aclosing(cast("AsyncGenerator[Any, None]", source)) as events:
-        async for event in events:
-            yield await shared.result(event)
+    try:
+        async with aclosing(cast("AsyncGenerator[Any, None]", source)) as events:
+            async for event in events:
+                result = shared.kept(event) or await shared.made(event)
+                if result.errors:
+                    result.errors = told(result.errors)
+                yield result
+    except Exception as error:  # noqa: BLE001  # told and logged, as Strawberry has it
+        yield StrawberryResult(data=None, errors=told([GraphQLError(str(error), original_error=error)]))
 
 
 class _Shared:
     """One subscriber's way to the shared parts."""
 
-    __slots__ = ("_before", "_encode_points", "_executor", "_name", "_parts", "_selection")
+    __slots__ = ("_executor", "_parts", "_plan", "_selection")
 
     def __init__(self, executor: Executor[Any], plan: Plan, parts: Parts) -> None:
         self._executor = executor
         self._parts = parts
-        self._name = plan.response_name
-        self._encode_points = plan.encode_points
-        self._before = f'{{"data":{{"{plan.response_name}":'
+        self._plan = plan
         coerced = executor.variable_values.coerced
-        # By repr: values may be lists and objects, which are no keys.
-        self._selection = (plan.selection, *(repr(coerced[name]) for name in plan.variables if name in coerced))
+        # By repr: values may be lists and objects, which are no keys. As one string: its hash is computed once.
+        used = [f"{name}={coerced[name]!r}" for name in plan.variables if name in coerced]
+        self._selection = " ".join([plan.selection, *used]) if used else plan.selection
 
-    async def result(self, event: Any) -> StrawberryResult:
-        """The message for an event: from shared parts, or, where its execution finds errors, the subscriber's own."""
-        if isinstance(event, Sequence):
-            encoded = self._compiled(event) or await self._list(event)
-        else:
-            encoded = self._parts.get((self._selection, event.identity)) or await self._one(event)
-        if encoded is not None:
-            return Encoded(data=None, errors=None, json=f"{self._before}{encoded}}}}}")
+    def kept(self, event: Any) -> Encoded | None:
+        """The result for an event that is a part which is kept."""
+        return None if self._plan.is_list else cast("Encoded | None", self._parts.get(self._key(event)))
+
+    async def made(self, event: Any) -> StrawberryResult:
+        """The result for an event: from shared parts, or, where its execution finds errors, the subscriber's own."""
+        shared = await (self._list(event) if self._plan.is_list else self._one(event))
+        if shared is not None:
+            return shared
         result = await self._execute(event)
         return StrawberryResult(data=result.data, errors=result.errors)
 
-    async def _one(self, part: Part) -> str | None:
-        key = (self._selection, part.identity)
-        making = self._parts.making(key)
+    def _key(self, part: Part) -> Hashable:
+        return self._selection, part.identity
+
+    async def _one(self, part: Part) -> Encoded | None:
+        making = self._parts.making(self._key(part))
         if making is None:
             result = execute_subscription_event(self._executor.build_per_event_executor(part))
             if not self._executor.is_awaitable(result):
-                return self._made(key, cast("ExecutionResult", result))
-            making = self._parts.make(key, self._made_later(key, result))
+                return self._shared(part, cast("ExecutionResult", result))
+            making = self._parts.make(self._key(part), self._shared_later(part, result))
         # Whoever leaves must not take the others' part with them.
-        return await asyncio.shield(making)
+        return cast("Encoded | None", await asyncio.shield(making))
 
-    async def _made_later(self, key: Hashable, result: Awaitable[Any]) -> str | None:
-        return self._made(key, await result)
+    async def _shared_later(self, part: Part, result: Awaitable[Any]) -> Encoded | None:
+        return self._shared(part, await result)
 
-    def _made(self, key: Hashable, result: ExecutionResult) -> str | None:
-        return None if result.errors else self._kept(key, cast("dict[str, Any]", result.data)[self._name])
+    def _shared(self, part: Part, result: ExecutionResult) -> Encoded | None:
+        if result.errors:
+            return None
+        encoded = Encoded(data=None, errors=None, json=orjson.dumps({"data": result.data}).decode())
+        self._parts.keep(self._key(part), encoded)
+        return encoded
 
-    def _compiled(self, event: Sequence[Part]) -> str | None:
-        points = getattr(event, "rows", None)
-        return self._encode_points(points).decode() if self._encode_points and points is not None else None
+    async def _list(self, parts: Sequence[Part]) -> Encoded | None:
+        encoded = (
+            self._plan.encode_points(cast("Any", parts)) if self._plan.encode_points else await self._joined(parts)
+        )
+        if encoded is None:
+            return None
+        return Encoded(data=None, errors=None, json=f'{{"data":{{"{self._plan.response_name}":{encoded}}}}}')
 
-    async def _list(self, parts: Sequence[Part]) -> str | None:
-        keys = [(self._selection, part.identity) for part in parts]
-        encoded = [self._parts.get(key) for key in keys]
+    async def _joined(self, parts: Sequence[Part]) -> str | None:
+        encoded = [cast("str | None", self._parts.get(self._key(part))) for part in parts]
         missing = [index for index, part in enumerate(encoded) if part is None]
         if missing:
             result = await self._execute([parts[index] for index in missing])
             if result.errors:
                 return None
-            for index, made in zip(missing, cast("dict[str, Any]", result.data)[self._name], strict=True):
-                encoded[index] = self._kept(keys[index], made)
+            for index, made in zip(missing, cast("dict[str, Any]", result.data)[self._plan.response_name], strict=True):
+                encoded[index] = part = orjson.dumps(made).decode()
+                self._parts.keep(self._key(parts[index]), part)
         return f"[{','.join(cast('list[str]', encoded))}]"
-
-    def _kept(self, key: Hashable, made: Any) -> str:
-        encoded = orjson.dumps(made).decode()
-        self._parts.keep(key, encoded)
-        return encoded
 
     async def _execute(self, event: Any) -> ExecutionResult:
         result = execute_subscription_event(self._executor.build_per_event_executor(event))

@@ -10,7 +10,7 @@ import strawberry
 from graph.context import GraphInfo
 from graph.schema.arguments import in_range
 from graph.schema.enums import JobStatus, Scenario, Schedule
-from graph.schema.metric import Metric
+from graph.schema.metric import Metric, as_metrics
 from models.errors import JobNotFound
 from models.job import Job as JobRow
 from models.points import MAX_READ
@@ -89,7 +89,7 @@ class Job:
     ) -> list[Metric]:
         in_range("limit", limit, 1, MAX_READ)
         in_range("after", after, 0)
-        return [Metric.of(row) for row in await info.context.metrics_after(self.row, after, limit)]
+        return as_metrics(await info.context.metrics_after(self.row, after, limit))
 
     @strawberry.field(description="Its last `count` points, in ascending order of `seq`.")
     async def latest_metrics(
@@ -98,7 +98,7 @@ class Job:
         count: Annotated[int, strawberry.argument(description="The most points to give: 1 to 10000.")] = 1,
     ) -> list[Metric]:
         in_range("count", count, 1, MAX_READ)
-        return [Metric.of(row) for row in await info.context.latest_metrics(self.row, count)]
+        return as_metrics(await info.context.latest_metrics(self.row, count))
 
 
 def job_id_of(id: strawberry.ID) -> int:

@@ -27,10 +27,10 @@ class MaskUnexpectedErrors(MaskErrors):
         return GraphQLError(message, nodes=error.nodes, path=error.path, extensions={"code": code})
 
 
-def masked(errors: list[GraphQLError] | None) -> list[GraphQLError] | None:
+def masked(errors: list[GraphQLError]) -> list[GraphQLError]:
     """The errors as the client is told of them."""
     mask = MaskUnexpectedErrors()
-    return errors and [mask.anonymise_error(error) if is_unexpected(error) else error for error in errors]
+    return [mask.anonymise_error(error) if is_unexpected(error) else error for error in errors]
 
 
 def is_unexpected(error: GraphQLError) -> bool:

@@ -1,9 +1,9 @@
 """A point of a training curve, as the API shows it and as it takes it."""
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Self, overload
+from typing import Annotated, Self, cast
 
 import strawberry
 
@@ -12,7 +12,7 @@ from models.errors import InvalidInput
 from models.metric import Point, Recorded
 from models.rules import check_value_name
 
-__all__ = ["Batch", "Metric", "MetricInput", "MetricValue", "MetricValueInput", "points_of"]
+__all__ = ["Metric", "MetricInput", "MetricValue", "MetricValueInput", "as_metrics", "points_of"]
 
 
 @strawberry.type(description="One value of a point, by name.")
@@ -37,7 +37,8 @@ class MetricValue:
 
 @strawberry.type(description="One recorded point of a job's curves.")
 class Metric:
-    row: strawberry.Private[Recorded]
+    """A `Recorded` to GraphQL, which resolves the fields on it by their names; none of these is ever made."""
+
     seq: int = strawberry.field(
         description="1, 2, 3… within the job in order of arrival, without a gap: the cursor for `after`."
     )
@@ -54,56 +55,23 @@ class Metric:
     )
     recorded_at: datetime = strawberry.field(description="When the point was stored, in UTC.")
 
-    @property
-    def identity(self) -> Hashable:
-        """What tells it from other points: a point never changes."""
-        return self.row.job_id, self.seq
-
-    @classmethod
-    def of(cls, row: Recorded) -> Self:
-        """The stored point as the API shows it."""
-        return cls(
-            row=row,
-            seq=row.seq,
-            step=row.step,
-            epoch=row.epoch,
-            loss=row.loss,
-            accuracy=row.accuracy,
-            learning_rate=row.learning_rate,
-            recorded_at=row.recorded_at,
-        )
-
     @strawberry.field(
         description="Every value of the point by name, in the order it was logged: loss, accuracy and learningRate "
         "among them, and whatever else was logged; all, or those asked for."
     )
     def values(
-        self,
+        point: strawberry.Parent[Recorded],  # noqa: N805  # what GraphQL resolves on is no Metric
         names: Annotated[
             list[str] | None, strawberry.argument(description="Only the values with these names; all where it is null.")
         ] = None,
     ) -> list[MetricValue]:
         wanted = None if names is None else set(names)
-        return [
-            MetricValue.of(name, value) for name, value in self.row.values.items() if wanted is None or name in wanted
-        ]
+        return [MetricValue.of(name, value) for name, value in point.values.items() if wanted is None or name in wanted]
 
 
-class Batch(Sequence[Metric]):
-    """Stored points as the API shows them, each made when it is looked at: a compiled encoder never looks."""
-
-    def __init__(self, rows: Sequence[Recorded]) -> None:
-        self.rows = rows
-
-    @overload
-    def __getitem__(self, index: int) -> Metric: ...
-    @overload
-    def __getitem__(self, index: slice) -> "Batch": ...
-    def __getitem__(self, index: int | slice) -> "Metric | Batch":
-        return Batch(self.rows[index]) if isinstance(index, slice) else Metric.of(self.rows[index])
-
-    def __len__(self) -> int:
-        return len(self.rows)
+def as_metrics(points: Sequence[Recorded]) -> list[Metric]:
+    """Stored points for a resolver to give."""
+    return cast("list[Metric]", points)
 
 
 @strawberry.input(

@@ -9,7 +9,7 @@ from graph.schema import results
 from graph.schema.enums import Scenario, Schedule
 from graph.schema.errors import as_data
 from graph.schema.job import Job, job_id_of
-from graph.schema.metric import Metric, MetricInput, points_of
+from graph.schema.metric import MetricInput, as_metrics, points_of
 from models.errors import IllegalTransition, InvalidInput, JobNotFound, SimulationFailed
 from models.rules import NewJob
 from simulator.runner import make_points
@@ -68,7 +68,7 @@ class Mutation:
             return as_data(error)
         return results.SimulateStepSuccess(
             job=Job.of(step.job),
-            metric=Metric.of(step.metrics[0]) if step.metrics else None,
+            metric=next(iter(as_metrics(step.metrics)), None),
             complete=step.complete,
             progress=step.progress,
         )

@@ -1,15 +1,15 @@
 """The schema, put together."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import strawberry
 from graphql import GraphQLError
 from strawberry.schema.schema import StreamResult
-from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types import ExecutionContext
 from strawberry.types.graphql import OperationType
 
-from graph.live.delivery import Plan, deliver, plan_of
+from graph.live.delivery import deliver, plan_of
 from graph.schema.masking import MaskUnexpectedErrors, log_unexpected, masked
 from graph.schema.mutation import Mutation
 from graph.schema.query import Query
@@ -29,7 +29,7 @@ class Schema(strawberry.Schema):
         self,
         query: str | None,
         variable_values: dict[str, Any] | None = None,
-        context_value: Any | None = None,
+        context_value: Any = None,
         root_value: Any | None = None,
         operation_name: str | None = None,
         operation_extensions: dict[str, Any] | None = None,
@@ -38,7 +38,9 @@ class Schema(strawberry.Schema):
         """The results of an operation: of a subscription shared with all who select the same, where that can be."""
         plan = plan_of(self._schema, query, operation_name) if query else None
         if plan is not None:
-            return self._delivered(plan, operation_name, variable_values, context_value)
+            return deliver(
+                self._schema, plan, operation_name, variable_values, context_value, context_value.parts, self._told
+            )
         return await super().stream(
             query,
             variable_values,
@@ -49,19 +51,9 @@ class Schema(strawberry.Schema):
             allowed_operation_types,
         )
 
-    async def _delivered(
-        self, plan: Plan, operation_name: str | None, variables: dict[str, Any] | None, context: Any
-    ) -> AsyncGenerator[ExecutionResult, None]:
-        try:
-            async for result in deliver(self._schema, plan, operation_name, variables, context, context.parts):
-                if result.errors:
-                    self.process_errors(result.errors)
-                    result.errors = masked(result.errors)
-                yield result
-        except Exception as error:  # noqa: BLE001  # masked and logged, as Strawberry has it
-            errors = [GraphQLError(str(error), original_error=error)]
-            self.process_errors(errors)
-            yield ExecutionResult(data=None, errors=masked(errors))
+    def _told(self, errors: list[GraphQLError]) -> list[GraphQLError]:
+        self.process_errors(errors)
+        return masked(errors)
 
 
 schema = Schema(

@@ -9,7 +9,7 @@ import strawberry
 from graph.context import GraphInfo
 from graph.schema.arguments import bad_argument, in_range, not_found
 from graph.schema.job import Job, job_id_of
-from graph.schema.metric import Batch, Metric
+from graph.schema.metric import Metric
 from models.errors import JobNotFound
 from models.job import Job as JobRow
 
@@ -41,7 +41,7 @@ class Subscription:
         if after is not None:
             in_range("after", after, 0)
         job = await _existing(job_id, "jobId")
-        return _metrics(info, job, after)
+        return cast("AsyncGenerator[Metric, None]", info.context.streams.metrics(job, after))
 
     @strawberry.subscription(
         description="The same stream as `metricAdded`, with the same promises, in batches of all that is ready, up to "
@@ -60,7 +60,8 @@ class Subscription:
             in_range("after", after, 0)
         in_range("everyMs", every_ms, 0, MAX_EVERY_MS)
         job = await _existing(job_id, "jobId")
-        return _batches(info, job, after, every_ms / 1000)
+        batches = info.context.streams.batches(job, after, every_ms / 1000)
+        return cast("AsyncGenerator[list[Metric], None]", batches)
 
     @strawberry.subscription(
         description="A job as it is after each change of its status, its creation included; all jobs, or one. "
@@ -75,18 +76,6 @@ class Subscription:
     ) -> AsyncGenerator[Job, None]:
         job = None if id is None else await _existing(id, "id")
         return _changes(info, job)
-
-
-async def _metrics(info: GraphInfo, job_id: int, after: int | None) -> AsyncGenerator[Metric, None]:
-    async with aclosing(info.context.streams.metrics(job_id, after)) as rows:
-        async for row in rows:
-            yield Metric.of(row)
-
-
-async def _batches(info: GraphInfo, job_id: int, after: int | None, every: float) -> AsyncGenerator[list[Metric], None]:
-    async with aclosing(info.context.streams.batches(job_id, after, every)) as batches:
-        async for rows in batches:
-            yield cast("list[Metric]", Batch(rows))  # a list to GraphQL, which takes any sequence
 
 
 async def _changes(info: GraphInfo, job_id: int | None) -> AsyncGenerator[Job, None]:
