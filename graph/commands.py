@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from strawberry import ID
@@ -38,6 +37,7 @@ cli = typer.Typer(
     help="A training-job monitor you host yourself: a GraphQL API with subscriptions.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # plain help: boxes cut long words short
 )
 
 
@@ -98,14 +98,14 @@ def simulate(
 ) -> None:
     """Add simulated points to a job of the database, with a progress bar."""
     if steps is not None and to_end:
-        raise click.UsageError("Give either --steps or --to-end, not both.")
+        raise typer.BadParameter("Give either --steps or --to-end, not both.")
     asyncio.run(_simulate(read_settings(**flags), job, None if to_end else steps or 1, per_second))
 
 
 @cli.command()
 def schema() -> None:
     """Print the GraphQL schema."""
-    click.echo(graphql_schema.as_str())
+    typer.echo(graphql_schema.as_str())
 
 
 @cli.command()
@@ -113,35 +113,32 @@ def schema() -> None:
 def migrate(**flags: str | None) -> None:
     """Bring a database up to date, as a server does when it starts."""
     applied = asyncio.run(_migrate(read_settings(**flags)))
-    click.echo("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
+    typer.echo("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
 
 
 def main() -> None:
     """Run the command line. Whatever is wrong with what was asked is one line on stderr, and exit status 2."""
     try:
-        status = cli(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as help_text:
-        click.echo(help_text.format_message())
-        status = MISTAKE
-    except (click.Abort, KeyboardInterrupt):
+        status = cli(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except (typer.Abort, KeyboardInterrupt):
         status = 130
-    except click.ClickException as error:
-        status = _complain(error.format_message().replace("\n", " "))
+    except typer.TyperException as error:
+        status = _complain(f"{error.format_message()} See training-monitor --help.".replace("\n", " "))
     except (SettingsError, StoreError, server.BindError, JobError) as error:
         status = _complain(str(error))
     sys.exit(status)
 
 
 def _complain(message: str) -> int:
-    click.echo(f"training-monitor: {message}", err=True)
+    typer.echo(f"training-monitor: {message}", err=True)
     return MISTAKE
 
 
 def _serve(settings: Settings, companion: Companion | None = None) -> None:
-    asyncio.run(_migrate(settings))  # here, so that what is wrong with the store is said before anything is served
-    listening = server.bind(settings)
-    click.echo(f"training-monitor is at {server.address_of(listening)}/graphql (Ctrl-C ends it)")
-    server.serve(create_app(settings, companion), settings, listening)
+    with server.bind(settings) as listening:
+        asyncio.run(_migrate(settings))  # here, so that what is wrong with the store is said in one line
+        said = f"training-monitor is at {server.address_of(listening)}/graphql (Ctrl-C ends it)"
+        server.serve(create_app(settings, companion), settings, listening, lambda: typer.echo(said))
 
 
 async def _migrate(settings: Settings) -> list[str]:
@@ -160,10 +157,15 @@ async def _simulate(settings: Settings, id: str, steps: int | None, per_second: 
             raise JobNotFound(job_id)
         if job.status is JobStatus.QUEUED:
             job = await jobs.start(job_id)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         progress = stack.enter_context(Progress(*columns))
         task = progress.add_task(job.name, total=job.total_steps, completed=job.metric_count)
         async for step in runner.run(jobs, job_id, steps=steps, per_second=per_second):
             progress.update(task, completed=step.job.metric_count)
             job = step.job
-    click.echo(f"{job.name}: {job.status.value}, {job.metric_count} of {job.total_steps} steps")
+    typer.echo(f"{job.name}: {job.status.value}, {job.metric_count} of {job.total_steps} steps")

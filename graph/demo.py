@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from itertools import count, cycle
 
+from models.database import OUTAGES
 from models.errors import IllegalTransition, SimulationFailed
 from models.job import Job
 from models.jobs import Jobs
@@ -20,6 +21,7 @@ __all__ = ["demo_jobs"]
 
 log = logging.getLogger(__name__)
 
+PREFIX = "demo "
 MODELS = ("resnet-50", "vit-base", "gpt2-small", "bert-base", "unet", "whisper-tiny", "llama-1b")
 LIVELY = (Scenario.SPIKES, Scenario.OVERFITTING, Scenario.NOISY, Scenario.PLATEAU, Scenario.HEALTHY)
 STEPS_PER_SECOND = 4.0
@@ -35,7 +37,8 @@ async def demo_jobs(jobs: Jobs) -> AsyncIterator[None]:
     demo = _Demo(jobs, made=await Job.all().count())
     if not demo.made:
         await demo.furnish()
-    left = deque(await Job.filter(status=JobStatus.RUNNING))  # by a demo before this one
+    # What a demo before this one left running; other people's jobs are theirs.
+    left = deque(await Job.filter(status=JobStatus.RUNNING, name__startswith=PREFIX))
     training = [asyncio.create_task(demo.train_one_after_another(left)) for _ in range(TRAINING)]
     try:
         yield
@@ -75,6 +78,9 @@ class _Demo:
                 await self._run(job, per_second=STEPS_PER_SECOND)
             except (IllegalTransition, SimulationFailed) as ended:
                 log.info("demo: %s", ended)  # somebody stopped it: on with the next
+            except OUTAGES as outage:
+                log.warning("demo: %s", outage)
+                await asyncio.sleep(1)
 
     async def _run(self, job: Job, steps: int | None = None, per_second: float | None = None) -> None:
         async for _ in runner.run(self.jobs, job.id, steps=steps, per_second=per_second):
@@ -86,7 +92,7 @@ class _Demo:
         schedules = tuple(Schedule)
         return await self.jobs.create(
             NewJob(
-                name=f"{scenario.value} run {number}",
+                name=f"{PREFIX}{number}: {scenario.value}",
                 model_name=MODELS[number % len(MODELS)],
                 epochs=epochs,
                 learning_rate=3e-4,

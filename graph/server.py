@@ -1,7 +1,10 @@
 """The server process: its socket, its signals, its end."""
 
 import errno
+import os
 import socket
+import threading
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -11,8 +14,10 @@ from graph.settings import Settings
 
 __all__ = ["BindError", "Server", "address_of", "bind", "configuration", "serve"]
 
-SHUTDOWN_SECONDS = 2
+SHUTDOWN_SECONDS = 1.5
 """How long requests under way may take to finish once the server is told to stop."""
+GIVE_UP_SECONDS = 2.5
+"""How long after that word the process ends whatever it waits for."""
 
 
 class BindError(Exception):
@@ -50,9 +55,9 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def serve(app: App, settings: Settings, listening: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM, then end cleanly."""
-    Server(app, settings).run(sockets=[listening])
+def serve(app: App, settings: Settings, listening: socket.socket, ready: Callable[[], object]) -> None:
+    """Serve until SIGINT or SIGTERM, then end cleanly; `ready` is called when the first request can be served."""
+    _ServerProcess(app, settings, ready).run(sockets=[listening])
 
 
 def configuration(app: App, settings: Settings) -> uvicorn.Config:
@@ -61,7 +66,7 @@ def configuration(app: App, settings: Settings) -> uvicorn.Config:
         app,
         log_level="warning",
         access_log=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # type: ignore[arg-type]  # handed to asyncio, which takes fractions
         ws="websockets-sansio",
         ws_per_message_deflate=False,  # it costs each socket more memory and time than these small messages are worth
         ws_max_size=settings.max_message_bytes,
@@ -74,9 +79,16 @@ def configuration(app: App, settings: Settings) -> uvicorn.Config:
 class Server(uvicorn.Server):
     """uvicorn's, but it ends streams over HTTP, which it would wait for, and ending as told is a success."""
 
-    def __init__(self, app: App, settings: Settings) -> None:
+    def __init__(self, app: App, settings: Settings, ready: Callable[[], object] = lambda: None) -> None:
         super().__init__(configuration(app, settings))
         self._app = app
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, and say so."""
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close sockets with 1012, let streams end and requests finish."""
@@ -87,3 +99,14 @@ class Server(uvicorn.Server):
         """Begin to end; uvicorn would raise the signal once more afterwards, and end the process with it."""
         super().handle_exit(sig, frame)
         self._captured_signals.clear()
+
+
+class _ServerProcess(Server):
+    """A server that is all that its process is for, and ends it in time."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end. What waits for a store that another process keeps locked cannot be interrupted: it is left."""
+        super().handle_exit(sig, frame)
+        giving_up = threading.Timer(GIVE_UP_SECONDS, os._exit, (0,))
+        giving_up.daemon = True
+        giving_up.start()

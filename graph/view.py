@@ -92,6 +92,10 @@ class GraphQLView(GraphQL[Context, None]):
             response = _refused(refusal)
         except ClientDisconnect:
             return
+        except asyncio.CancelledError:
+            if not self._ending.is_set():
+                raise
+            response = _refused(HTTPException(503, "The server is stopping; try again."))
         await response(scope, receive, send)
 
     async def _serve_socket(self, socket: WebSocket) -> None:

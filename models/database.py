@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import functools
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar, cast
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.config_generator import expand_db_url
@@ -30,10 +31,12 @@ APPS: dict[str, dict[str, Any]] = {
         "default_connection": CONNECTION,
     }
 }
+SQLITE_PATIENCE = 10.0
+"""Seconds to wait for another process that is writing."""
 SQLITE_PRAGMAS = {
     "journal_mode": "WAL",
     "synchronous": "FULL",  # an acknowledged point survives a power cut
-    "busy_timeout": 10_000,  # ms to wait for another process that is writing
+    "busy_timeout": int(SQLITE_PATIENCE * 1000),
     "foreign_keys": "ON",
 }
 
@@ -84,7 +87,10 @@ class Database:
         """
         try:
             with self.scope():
-                await self._context.init(config={"connections": {CONNECTION: _connection(self.url)}, "apps": APPS})
+                connection = _connection(self.url)
+                if (path := connection["credentials"]["file_path"]) != ":memory:":
+                    await asyncio.to_thread(_check_file, path)
+                await self._context.init(config={"connections": {CONNECTION: connection}, "apps": APPS})
                 self.applied = await self._migrate()
         except StoreError:
             await self.close()
@@ -129,13 +135,54 @@ class Database:
         if not await _pending(_executor(self._context.db(CONNECTION))):
             return []
         async with in_transaction(CONNECTION) as connection:
+            # A write, though it changes nothing: it takes the lock. Who waited for it looks again at what is pending.
+            await connection.execute_query("PRAGMA user_version = 0")
             executor = _executor(connection)
-            await executor.recorder.ensure_schema(executor._schema_editor(atomic=False))  # noqa: SLF001  # no public way
-            # A write, though it changes nothing: who waited for the lock must look again at what is pending.
-            await connection.execute_query(f"DELETE FROM {executor.recorder.table_name} WHERE 1 = 0")  # noqa: S608
+            books = executor._schema_editor(atomic=False)  # noqa: SLF001  # no public way
+            books.client = cast("BaseDBAsyncClient", _OneByOne(connection))
+            await executor.recorder.ensure_schema(books)
             pending = await _pending(executor)
-            await executor.migrate()
+            for name in pending:
+                await _OneByOne(connection).execute_script("\n".join(await executor.collect_sql(APP, name)))
+                await executor.recorder.record_applied(APP, name)
         return pending
+
+
+class _OneByOne:
+    """Runs a script a statement at a time: SQLite's own way with scripts is to commit first what is under way."""
+
+    def __init__(self, connection: BaseDBAsyncClient) -> None:
+        self._connection = connection
+
+    async def execute_script(self, script: str) -> None:
+        """Run each statement of the script."""
+        statement = ""
+        for line in script.splitlines():
+            statement += line + "\n"
+            if sqlite3.complete_statement(statement):
+                await self._connection.execute_query(statement)
+                statement = ""
+
+
+def _check_file(path: str) -> None:
+    """Raise sqlite3.Error unless the file is a database, or can be made one, that can be written.
+
+    Before Tortoise opens it: Tortoise keeps its lock when that fails, and waits for it for ever.
+    """
+    with contextlib.closing(sqlite3.connect(path, SQLITE_PATIENCE, isolation_level=None)) as connection:
+        deadline = time.monotonic() + SQLITE_PATIENCE
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                break
+            except sqlite3.OperationalError as error:
+                # Of two who do this to a new file at once, one is told that it is locked, whatever its patience.
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("CREATE TABLE can_be_written (once INTEGER)")
+        connection.execute("ROLLBACK")
 
 
 def _connection(url: str) -> dict[str, Any]:
