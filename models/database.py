@@ -92,12 +92,11 @@ class Database:
                     await asyncio.to_thread(_check_file, path)
                 await self._context.init(config={"connections": {CONNECTION: connection}, "apps": APPS})
                 self.applied = await self._migrate()
-        except StoreError:
-            await self.close()
+        except BaseException as error:
+            await self.close()  # its thread would keep the process from ending
+            if isinstance(error, BaseORMException | sqlite3.Error | OSError | ValueError):
+                raise StoreError(_why_not_opened(self.url, error)) from error
             raise
-        except (BaseORMException, sqlite3.Error, OSError, ValueError) as error:
-            await self.close()
-            raise StoreError(_why_not_opened(self.url, error)) from error
 
     async def close(self) -> None:
         """Let writes under way finish, then disconnect."""
@@ -153,6 +152,9 @@ class _OneByOne:
 
     def __init__(self, connection: BaseDBAsyncClient) -> None:
         self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
 
     async def execute_script(self, script: str) -> None:
         """Run each statement of the script."""
