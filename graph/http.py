@@ -8,7 +8,6 @@ from typing import Any
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from starlette.datastructures import Headers
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData, process_result
-from strawberry.http.parse_content_type import parse_content_type
 from strawberry.types import ExecutionResult
 
 __all__ = [
@@ -23,8 +22,23 @@ __all__ = [
 
 JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
-_RANGES = {RESPONSE_JSON: RESPONSE_JSON, JSON: JSON, "application/*": JSON, "*/*": JSON}
-"""Media range a client may ask for -> what it is answered with."""
+
+
+def media_type_of(header: str) -> tuple[str, dict[str, str]]:
+    """A media type or range and its parameters, names in lower case; whatever is written there."""
+    media_type, *parameters = header.split(";")
+    pairs = (parameter.partition("=") for parameter in parameters)
+    return media_type.strip().lower(), {name.strip().lower(): value.strip().strip("\"'") for name, _, value in pairs}
+
+
+def media_ranges(accept: str) -> dict[str, float]:
+    """The media ranges of an Accept header, in its order, and how much each is liked: 0 to 1, 0 for not at all."""
+    ranges: dict[str, float] = {}
+    for part in accept.split(","):
+        media_range, parameters = media_type_of(part)
+        if media_range:
+            ranges[media_range] = max(ranges.get(media_range, 0.0), _quality(parameters.get("q", "1")))
+    return ranges
 
 
 def accepted_media_type(headers: Headers) -> str:
@@ -32,24 +46,28 @@ def accepted_media_type(headers: Headers) -> str:
 
     Raises HTTPException 406 where it takes neither.
     """
-    accept = headers.get("accept")
-    if not accept:
+    ranges = media_ranges(headers.get("accept", ""))
+    if not ranges:
         return JSON
-    liked: list[tuple[float, str]] = []
-    for part in accept.split(","):
-        media_range, parameters = parse_content_type(part)
-        if media_range in _RANGES and (quality := _quality(parameters)) > 0:
-            liked.append((quality, _RANGES[media_range]))
+    places = list(ranges)
+    liked: list[tuple[float, int, str]] = []
+    for media_type in (JSON, RESPONSE_JSON):
+        # The most exact range is the one that counts.
+        said = next((one for one in (media_type, "application/*", "*/*") if one in ranges), None)
+        if said is not None and ranges[said] > 0:
+            liked.append((ranges[said], -places.index(said), media_type))
     if not liked:
         raise HTTPException(406, f"This address answers with {JSON} or {RESPONSE_JSON}.")
-    return max(liked, key=lambda one: one[0])[1]
+    return max(liked, key=lambda one: one[:2])[2]
 
 
 def check_body_type(request: AsyncHTTPRequestAdapter) -> None:
     """Raise HTTPException 415 unless a POST says that its body is JSON in UTF-8."""
-    media_type, parameters = parse_content_type(request.content_type or "")
-    charset = parameters.get("charset", "utf-8").lower()
-    if request.method == "POST" and (media_type != JSON or charset not in {"utf-8", "utf8"}):
+    media_type, parameters = media_type_of(request.headers.get("content-type", ""))
+    # Also the names of RFC 2231, charset* and charset*0, which nobody needs to say UTF-8.
+    charsets = {value.lower() for name, value in parameters.items() if name.partition("*")[0] == "charset"}
+    is_utf8 = charsets <= {"utf-8", "utf8"}
+    if request.method == "POST" and (media_type != JSON or not is_utf8):
         raise HTTPException(415, f"The Content-Type of a POST must be {JSON}, in UTF-8.")
 
 
@@ -72,8 +90,8 @@ def status_of(payload: object, media_type: str) -> int:
     return 400 if media_type == RESPONSE_JSON and isinstance(payload, dict) and "data" not in payload else 200
 
 
-def _quality(parameters: dict[str, str]) -> float:
+def _quality(text: str) -> float:
     try:
-        return float(parameters.get("q", "1"))
+        return float(text)
     except ValueError:
         return 0.0

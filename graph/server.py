@@ -10,6 +10,7 @@ from types import FrameType
 import uvicorn
 
 from graph.app import App
+from graph.live.socket import SocketProtocol
 from graph.settings import Settings
 
 __all__ = ["BindError", "Server", "address_of", "bind", "configuration", "serve"]
@@ -34,6 +35,7 @@ def bind(settings: Settings) -> socket.socket:
         raise BindError(f"Cannot listen on {host}: {error.strerror}. Choose another address with --host.") from error
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _find_the_gone(listening, settings.ping_seconds)
         listening.bind(address)
         listening.listen(2048)
     except OSError as error:
@@ -46,6 +48,20 @@ def bind(settings: Settings) -> socket.socket:
             message = f"Cannot listen on {host}: {error.strerror}. Choose another address with --host."
         raise BindError(message) from error
     return listening
+
+
+def _find_the_gone(listening: socket.socket, seconds: float) -> None:
+    """Let TCP find peers that are gone without a word, in about twice `seconds`: accepted sockets inherit this."""
+    whole = max(1, round(seconds))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in {
+        "TCP_KEEPIDLE": whole,
+        "TCP_KEEPINTVL": max(1, whole // 2),
+        "TCP_KEEPCNT": 2,
+        "TCP_USER_TIMEOUT": 2000 * whole,
+    }.items():
+        if option := getattr(socket, name, None):  # not every system has each
+            listening.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def address_of(listening: socket.socket) -> str:
@@ -67,7 +83,7 @@ def configuration(app: App, settings: Settings) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # type: ignore[arg-type]  # handed to asyncio, which takes fractions
-        ws="websockets-sansio",
+        ws=SocketProtocol,
         ws_per_message_deflate=False,  # it costs each socket more memory and time than these small messages are worth
         ws_max_size=settings.max_message_bytes,
         ws_ping_interval=settings.ping_seconds,

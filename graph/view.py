@@ -7,28 +7,31 @@ from datetime import timedelta
 from typing import Any, cast
 
 import orjson
-from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
+from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
-from strawberry.http.streaming import AsyncTextStream, HTTPStreamTransport, SSETransport
+from strawberry.http.streaming import AsyncTextStream, HTTPStreamTransport
 from strawberry.http.types import QueryParams
-from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import (
     GRAPHQL_SSE_PROTOCOL,
     GRAPHQL_TRANSPORT_WS_PROTOCOL,
     MULTIPART_SUBSCRIPTION_PROTOCOL,
 )
 from strawberry.types import ExecutionResult, SubscriptionExecutionResult
+from strawberry.types.graphql import OperationType
 
 from graph import http
 from graph.context import Context
 from graph.live.delivery import Encoded, Parts
 from graph.live.http_stream import with_signs_of_life
 from graph.live.multipart import MultipartTransport
+from graph.live.sse import SSETransport
 from graph.live.stream import Streams
 from graph.live.websocket import TransportWSAdapter, TransportWSHandler
 from graph.playground import playground_html
@@ -48,9 +51,19 @@ class Payload(dict[str, Any]):
         self.json = json
 
 
+class RequestAdapter(StarletteRequestAdapter):
+    """Strawberry's view of a request, in which a media type is what it is in any case, whatever stands beside it."""
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type of the body."""
+        return http.media_type_of(super().content_type or "")[0]
+
+
 class GraphQLView(GraphQL[Context, None]):
     """Strawberry's ASGI view with our context: mounted bare, for its FastAPI router costs a third of the speed."""
 
+    request_adapter_class = RequestAdapter
     websocket_adapter_class = TransportWSAdapter
     graphql_transport_ws_handler_class = TransportWSHandler
 
@@ -89,13 +102,13 @@ class GraphQLView(GraphQL[Context, None]):
         try:
             response = await self.run(request)
         except HTTPException as refusal:
-            response = _refused(refusal)
+            response = _refused(request, refusal)
         except ClientDisconnect:
             return
         except asyncio.CancelledError:
             if not self._ending.is_set():
                 raise
-            response = _refused(HTTPException(503, "The server is stopping; try again."))
+            response = _refused(request, HTTPException(503, "The server is stopping; try again."))
         await response(scope, receive, send)
 
     async def _serve_socket(self, socket: WebSocket) -> None:
@@ -139,14 +152,35 @@ class GraphQLView(GraphQL[Context, None]):
             raise HTTPException(400, "The request must be a JSON object.")
         return value
 
-    async def execute_single(self, request: Request, *args: Any, **kwargs: Any) -> ExecutionResult:
-        """The result of an operation. Raises HTTPException."""
+    async def execute_single(
+        self,
+        request: Request,
+        request_adapter: AsyncHTTPRequestAdapter,
+        sub_response: Response,  # noqa: ARG002  # Strawberry's signature
+        context: Context,
+        root_value: None,
+        request_data: GraphQLRequestData,
+    ) -> ExecutionResult:
+        """The result of a query or a mutation. Raises HTTPException."""
         try:
-            return await super().execute_single(request, *args, **kwargs)
-        except HTTPException as refusal:
-            if isinstance(refusal.__cause__, InvalidOperationTypeError) and request.method == "GET":
-                raise HTTPException(405, refusal.reason) from refusal
-            raise
+            return await self.schema.execute(
+                request_data.query,
+                root_value=root_value,
+                variable_values=request_data.variables,
+                context_value=context,
+                operation_name=request_data.operation_name,
+                allowed_operation_types=OperationType.from_http(request_adapter.method) - {OperationType.SUBSCRIPTION},
+                operation_extensions=request_data.extensions,
+            )
+        except MissingQueryError as error:
+            raise HTTPException(400, "No GraphQL query found in the request") from error
+        except CannotGetOperationTypeError as error:
+            raise HTTPException(400, error.as_http_error_reason()) from error
+        except InvalidOperationTypeError as error:
+            if error.operation_type is OperationType.SUBSCRIPTION:
+                reason = "A subscription needs a WebSocket, or an Accept of text/event-stream or multipart/mixed."
+                raise HTTPException(400, reason) from error
+            raise HTTPException(405, error.as_http_error_reason(request.method)) from error
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:  # noqa: ARG002
         """The answer to a result."""
@@ -210,7 +244,7 @@ class GraphQLView(GraphQL[Context, None]):
 
 
 def _is_for_a_browser(request: Request | WebSocket) -> bool:
-    return "text/html" in request.headers.get("accept", "")
+    return request.scope.get("method") == "GET" and "text/html" in request.headers.get("accept", "")
 
 
 async def _gone(request: Request) -> None:
@@ -219,7 +253,9 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def _refused(refusal: HTTPException) -> Response:
+def _refused(request: Request, refusal: HTTPException) -> Response:
+    headers = {}
+    if refusal.status_code == 405:
+        headers["Allow"] = "POST" if request.method == "GET" else "GET, POST"
     body = orjson.dumps({"errors": [{"message": refusal.reason}]})
-    headers = {"Allow": "POST" if "GET" in refusal.reason else "GET, POST"} if refusal.status_code == 405 else None
     return Response(body, refusal.status_code, headers, media_type=http.JSON)

@@ -8,6 +8,7 @@ to Strawberry: see `plan_of`.
 
 import asyncio
 import functools
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ from graph.fast.points import PointEncoder, compile_points
 
 __all__ = ["Encoded", "Part", "Parts", "Plan", "deliver", "plan_of"]
 
+PART_BYTES = 600
+"""What keeping a part costs beside its text: its key, its place, the result around it."""
 KEPT_BYTES = 8 * 2**20
 """Encoded parts that are kept, in bytes: enough for thousands of points, whatever is selected of them."""
 
@@ -103,7 +106,7 @@ class Parts:
 
 
 def _size(part: Made) -> int:
-    return len(part if isinstance(part, str) else part.json)
+    return PART_BYTES + sys.getsizeof(part if isinstance(part, str) else part.json)
 
 
 @dataclass(frozen=True)
@@ -157,18 +160,19 @@ def plan_of(schema: GraphQLSchema, query: str, operation_name: str | None) -> Pl
 
 async def deliver(
     schema: GraphQLSchema,
+    executor_class: type[Executor[Any]],
     plan: Plan,
     operation_name: str | None,
     variables: Mapping[str, Any] | None,
     context: Any,
-    parts: Parts,
     told: Callable[[list[GraphQLError]], list[GraphQLError]],
 ) -> AsyncGenerator[StrawberryResult, None]:
     """The results of a subscription, Encoded where they could be shared; a PreExecutionError where it is refused.
 
-    `told` gives errors as the client is told of them. One that the source of events raises is the last result.
+    `context.parts` are the shared parts; `told` gives errors as the client is told of them. One that the source of
+    events raises is the last result.
     """
-    executor = Executor.build(schema, plan.document, None, context, dict(variables or {}), operation_name)
+    executor = executor_class.build(schema, plan.document, None, context, dict(variables or {}), operation_name)
     if isinstance(executor, list):
         yield PreExecutionError(data=None, errors=executor)
         return
@@ -178,7 +182,7 @@ async def deliver(
     if isinstance(source, ExecutionResult):
         yield PreExecutionError(data=None, errors=told(source.errors or []))
         return
-    shared = _Shared(executor, plan, parts)
+    shared = _Shared(executor, plan, context.parts)
     try:
         async with aclosing(cast("AsyncGenerator[Any, None]", source)) as events:
             async for event in events:

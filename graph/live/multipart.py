@@ -6,6 +6,8 @@ https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/mult
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.http.streaming import JSONEncoder, MultipartSubscriptionTransport
 
+from graph.http import media_type_of
+
 __all__ = ["MultipartTransport"]
 
 
@@ -21,6 +23,10 @@ class MultipartTransport(MultipartSubscriptionTransport):
     def __init__(self, heartbeat_interval: float) -> None:
         super().__init__()
         self.heartbeat_interval = heartbeat_interval
+
+    def accepts(self, accept: str) -> bool:
+        """Whether the client takes parts."""
+        return any(self.accepts_content_type(*media_type_of(part)) for part in accept.split(","))
 
     def encode_next(self, response: GraphQLHTTPResponse, encode_json: JSONEncoder) -> str:
         """A result as a part."""

@@ -58,7 +58,9 @@ class Streams:
                 last = points[-1].seq
                 yield points
                 del points
-                await asyncio.sleep(due - loop.time())
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(due):
+                        await topic.end(last)
 
     async def _following(self, topic: Topic, last: int, limit: int) -> Sequence[Recorded]:
         """The points after `last` as soon as there are some, at most `limit`; none once the job has ended there."""

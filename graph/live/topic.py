@@ -65,6 +65,11 @@ class Topic:
         while self.stored <= after and not self.ended:
             await self._news.wait()
 
+    async def end(self, after: int) -> None:
+        """Return as soon as the job is known to have ended without a point with seq > `after`."""
+        while self.stored > after or not self.ended:
+            await self._news.wait()
+
     def open(self, feed: Feed, check_seconds: float) -> None:
         """Begin to hear of the job: by the feed, and by a look at the store now and then."""
         self._open.enter_context(feed.listening(self.hear, self.job_id))

@@ -3,13 +3,19 @@
 import logging
 
 from graphql import GraphQLError
+from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import MaskErrors
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from models.database import OUTAGES
 
 __all__ = ["MaskUnexpectedErrors", "is_unexpected", "log_unexpected", "masked"]
 
 log = logging.getLogger("graph.errors")
+
+
+CLIENTS_DOING = (GraphQLError, MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
+"""What may be raised for the client to read."""
 
 
 class MaskUnexpectedErrors(MaskErrors):
@@ -34,8 +40,11 @@ def masked(errors: list[GraphQLError]) -> list[GraphQLError]:
 
 
 def is_unexpected(error: GraphQLError) -> bool:
-    """Whether something other than a GraphQLError was raised: a bug, or a machine that fails."""
-    return error.original_error is not None and not isinstance(error.original_error, GraphQLError)
+    """Whether something was raised that is not the client's doing: a bug, or a machine that fails."""
+    if error.original_error is None or isinstance(error.original_error, CLIENTS_DOING):
+        return False
+    # With a place in the document but none in the answer, it is a literal that could not be read.
+    return error.path is not None or not error.nodes
 
 
 def log_unexpected(errors: list[GraphQLError]) -> None:

@@ -12,10 +12,15 @@ from strawberry.types.graphql import OperationType
 from graph.live.delivery import deliver, plan_of
 from graph.schema.masking import MaskUnexpectedErrors, log_unexpected, masked
 from graph.schema.mutation import Mutation
+from graph.schema.operations import EventExecutor, OneOperation
 from graph.schema.query import Query
 from graph.schema.subscription import Subscription
 
 __all__ = ["schema"]
+
+
+MAX_PLANNED = 20_000
+"""Characters of the longest document that is planned."""
 
 
 class Schema(strawberry.Schema):
@@ -36,10 +41,18 @@ class Schema(strawberry.Schema):
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> StreamResult:
         """The results of an operation: of a subscription shared with all who select the same, where that can be."""
-        plan = plan_of(self._schema, query, operation_name) if query else None
+        # A plan is remembered with its document, so long ones go without.
+        short = query is not None and len(query) <= MAX_PLANNED
+        plan = plan_of(self._schema, query, operation_name) if query and short else None
         if plan is not None:
             return deliver(
-                self._schema, plan, operation_name, variable_values, context_value, context_value.parts, self._told
+                self._schema,
+                self.execution_context_class,
+                plan,
+                operation_name,
+                variable_values,
+                context_value,
+                self._told,
             )
         return await super().stream(
             query,
@@ -60,5 +73,6 @@ schema = Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    extensions=[MaskUnexpectedErrors],
+    extensions=[MaskUnexpectedErrors, OneOperation],
+    execution_context_class=EventExecutor,
 )

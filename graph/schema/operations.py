@@ -1,0 +1,41 @@
+"""How operations are executed, where GraphQL's libraries leave something to be desired."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from graphql import Executor, GraphQLError, OperationDefinitionNode
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+__all__ = ["EventExecutor", "OneOperation"]
+
+
+class OneOperation(SchemaExtension):
+    """Refuses a document with several operations where the request names none: Strawberry would run the first."""
+
+    def on_validate(self) -> Iterator[None]:
+        """Before the document is validated."""
+        context = self.execution_context
+        document = context.graphql_document
+        operations = (
+            [node for node in document.definitions if isinstance(node, OperationDefinitionNode)] if document else ()
+        )
+        if len(operations) > 1 and context._provided_operation_name is None:  # noqa: SLF001  # else it names the first
+            context.pre_execution_errors = [
+                GraphQLError("Must provide operation name if query contains multiple operations.")
+            ]
+        yield
+
+
+class EventExecutor(StrawberryGraphQLCoreExecutionContext):
+    """Executes each event of a subscription with a memory of its own.
+
+    graphql-core remembers the sub-fields of each value that it has resolved, by its identity in memory, and shares this
+    among the events of a stream: it would grow for as long as the stream is open.
+    """
+
+    def build_per_event_executor(self, payload: Any) -> Executor[Any]:
+        """The executor of one event."""
+        executor = super().build_per_event_executor(payload)
+        executor._relevant_sub_fields = {}  # noqa: SLF001  # no public way
+        return executor
