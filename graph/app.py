@@ -5,6 +5,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from graph.live.stream import Streams
@@ -36,7 +39,13 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
                 async with companion(jobs) if companion else nullcontext():
                     yield
 
-    return App(view, title="training-monitor", lifespan=lifespan, openapi_url=None)
+    app = App(view, title="training-monitor", lifespan=lifespan, openapi_url=None)
+    app.router.routes.append(Route("/", _to_the_playground))
+    return app
+
+
+async def _to_the_playground(_: Request) -> RedirectResponse:
+    return RedirectResponse("/graphql")
 
 
 class App(FastAPI):

@@ -20,11 +20,11 @@ from graph.schema import schema as graphql_schema
 from graph.schema.job import job_id_of
 from graph.settings import Settings, SettingsError, environment_name, flag_name, read_settings
 from models.database import Database, StoreError
-from models.errors import JobError, JobNotFound
+from models.errors import IllegalTransition, JobError, JobNotFound
 from models.feed import Feed
 from models.job import Job
 from models.jobs import Jobs
-from models.lifecycle import JobStatus
+from models.lifecycle import ENDED, JobStatus
 from simulator import runner
 
 __all__ = ["main"]
@@ -123,7 +123,8 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         status = 130
     except typer.TyperException as error:
-        status = _complain(f"{error.format_message()} See training-monitor --help.".replace("\n", " "))
+        message = error.format_message().rstrip(".").replace("\n", " ")
+        status = _complain(f"{message}. See training-monitor --help.")
     except (SettingsError, StoreError, server.BindError, JobError) as error:
         status = _complain(str(error))
     sys.exit(status)
@@ -148,13 +149,15 @@ async def _migrate(settings: Settings) -> list[str]:
 
 async def _simulate(settings: Settings, id: str, steps: int | None, per_second: float | None) -> None:
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(settings.database_url))
+        database = await stack.enter_async_context(Database(settings.database_url, create=False))
         stack.enter_context(database.scope())
         jobs = Jobs(database, Feed())
         job_id = job_id_of(ID(id))
         job = await Job.get_or_none(id=job_id)
         if job is None:
-            raise JobNotFound(job_id)
+            raise JobNotFound(job_id, f"There is no job with the id {id} in {settings.database_url}.")
+        if job.status in ENDED:
+            raise IllegalTransition(job, "simulate")
         if job.status is JobStatus.QUEUED:
             job = await jobs.start(job_id)
         columns = (

@@ -107,6 +107,13 @@ subscription MetricAdded {
   }
 }
 
+subscription MetricsAdded {
+  metricsAdded(jobId: "1", after: 0, everyMs: 500) {
+    seq
+    loss
+  }
+}
+
 subscription JobChanged {
   jobChanged {
     id

@@ -32,7 +32,8 @@ class Settings(BaseSettings):
         default=100, description="Operations that may run on one socket at once; one more is answered with an error"
     )
     max_message_bytes: Annotated[int, Field(ge=1024)] = Field(
-        default=4 * 2**20, description="The longest message a socket takes; a longer one closes it with 1009"
+        default=4 * 2**20,
+        description="Longest body or message taken; a longer one is refused with 413, or closes its socket with 1009",
     )
     init_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=10.0, description="Seconds a socket may take to begin its protocol; a slower one is closed with 4408"

@@ -54,10 +54,24 @@ class Payload(dict[str, Any]):
 class RequestAdapter(StarletteRequestAdapter):
     """Strawberry's view of a request, in which a media type is what it is in any case, whatever stands beside it."""
 
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self._request = request
+
     @property
     def content_type(self) -> str | None:
         """The media type of the body."""
         return http.media_type_of(super().content_type or "")[0]
+
+    async def get_body(self) -> bytes:
+        """The body. Raises HTTPException 413 where it is longer than the settings allow."""
+        limit = self._request.state.max_body_bytes
+        body = bytearray()
+        async for piece in self._request.stream():
+            body += piece
+            if len(body) > limit:
+                raise HTTPException(413, f"The body is longer than {limit} bytes.")
+        return bytes(body)
 
 
 class GraphQLView(GraphQL[Context, None]):
@@ -82,6 +96,7 @@ class GraphQLView(GraphQL[Context, None]):
             transport.protocol: transport
             for transport in (SSETransport(settings.ping_seconds), MultipartTransport(settings.ping_seconds))
         }
+        self._max_body_bytes = settings.max_message_bytes
         self._max_sockets = settings.max_sockets
         self._sockets = 0
         self._database = database
@@ -99,6 +114,7 @@ class GraphQLView(GraphQL[Context, None]):
                 await self._serve_request(Request(scope, receive), scope, receive, send)
 
     async def _serve_request(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        request.state.max_body_bytes = self._max_body_bytes
         try:
             response = await self.run(request)
         except HTTPException as refusal:
@@ -147,7 +163,14 @@ class GraphQLView(GraphQL[Context, None]):
 
     def parse_json(self, data: str | bytes) -> Any:
         """A JSON object, or a list for Strawberry to refuse. Raises HTTPException."""
-        value = super().parse_json(data)
+        try:
+            value = super().parse_json(data)
+        except HTTPException as refusal:
+            raw = data.encode() if isinstance(data, str) else data
+            if b"NaN" not in raw and b"Infinity" not in raw:
+                raise
+            hint = "JSON has no NaN and no Infinity: send such a value by its name in `values`, as `nonFinite`."
+            raise HTTPException(400, hint) from refusal
         if not isinstance(value, dict | list):
             raise HTTPException(400, "The request must be a JSON object.")
         return value

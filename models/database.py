@@ -56,9 +56,10 @@ class Database:
     Several may be open in one process: whoever queries does so inside `scope()`, which tells Tortoise which is meant.
     """
 
-    def __init__(self, url: str) -> None:
-        """`url` is Tortoise's: sqlite://path from here, sqlite:///absolute/path."""
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        """`url` is Tortoise's: sqlite://path from here, sqlite:///absolute/path. `create`: one that is not there."""
         self.url = url
+        self._create = create
         self.applied: list[str] = []
         """Names of the migrations that opening it applied."""
         self._context = TortoiseContext()
@@ -89,7 +90,7 @@ class Database:
             with self.scope():
                 connection = _connection(self.url)
                 if (path := connection["credentials"]["file_path"]) != ":memory:":
-                    await asyncio.to_thread(_check_file, path)
+                    await asyncio.to_thread(_check_file, path, self._create)
                 await self._context.init(config={"connections": {CONNECTION: connection}, "apps": APPS})
                 self.applied = await self._migrate()
         except BaseException as error:
@@ -166,11 +167,15 @@ class _OneByOne:
                 statement = ""
 
 
-def _check_file(path: str) -> None:
+def _check_file(path: str, create: bool) -> None:
     """Raise sqlite3.Error unless the file is a database, or can be made one, that can be written.
+
+    Raises StoreError where it is not there, and not to be created.
 
     Before Tortoise opens it: Tortoise keeps its lock when that fails, and waits for it for ever.
     """
+    if not create and not Path(path).exists():
+        raise StoreError(f"There is no database {path}. Name the one you mean with --database-url.")
     with contextlib.closing(sqlite3.connect(path, SQLITE_PATIENCE, isolation_level=None)) as connection:
         deadline = time.monotonic() + SQLITE_PATIENCE
         while True:
