@@ -182,8 +182,9 @@ async def test_a_full_disk_is_an_outage_that_has_stored_nothing(
 async def test_what_a_client_does_wrong_is_no_matter_for_the_log(
     api: Api, socket: Socket, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for query in ("{ nonsense", "{ nothing }", "{ job(id: true) { id } }", '{ job(id: "abc") { id } }', STREAM):
+    for query in ("{ nonsense", "{ nothing }", "{ job(id: true) { id } }", '{ job(id: "abc") { id } }'):
         await api.post(query)
+    assert (await api.http.post("/graphql", json={"query": STREAM})).status_code == 400
     for query in ("{ nothing }", '{ job(id: "abc") { id } }', STREAM):
         await socket.message(await socket.subscribe(query, id="99"))
     assert logged(caplog) == 0

@@ -20,6 +20,7 @@ from tests.sockets import PATIENCE, PROTOCOL, Socket, opened, websocket_url
 from tests.streaming import METRICS
 
 QUIET = "subscription { jobChanged { id } }"
+MESSAGE_BYTES = 100_000
 PING_SECONDS = 0.3
 
 
@@ -29,7 +30,7 @@ def settings(database_url: str) -> Settings:
         database_url=database_url,
         max_socket_operations=3,
         max_sockets=4,
-        max_message_bytes=2_000,
+        max_message_bytes=MESSAGE_BYTES,
         ping_seconds=PING_SECONDS,
     )
 
@@ -66,7 +67,7 @@ class TestOperations:
 class TestMessages:
     @pytest.mark.parametrize("pieces", [1, 10], ids=["whole", "in fragments"])
     async def test_one_that_is_too_long_closes_with_1009(self, socket: Socket, pieces: int) -> None:
-        query = "{ __typename }" + " " * 2_000
+        query = "{ __typename }" + " " * MESSAGE_BYTES
         message = json.dumps({"id": "1", "type": "subscribe", "payload": {"query": query}})
         size = len(message) // pieces + 1
         parts = [message[start : start + size] for start in range(0, len(message), size)]
@@ -77,7 +78,7 @@ class TestMessages:
 
     async def test_one_that_is_just_short_enough_is_taken(self, socket: Socket) -> None:
         bare = json.dumps({"id": "1", "type": "subscribe", "payload": {"query": "{ __typename }"}})
-        query = "{ __typename }" + " " * (2_000 - len(bare))
+        query = "{ __typename }" + " " * (MESSAGE_BYTES - len(bare))
         await socket.send({"id": "1", "type": "subscribe", "payload": {"query": query}})
         assert (await socket.receive())["type"] == "next"
 
@@ -137,8 +138,8 @@ class TestAPeerThatIsGoneWithoutAWord:
         """What it has not read yet must not keep it: nobody will ever read that."""
         id = await api.started(epochs=1_000)
         values = [{"name": f"{letter * 200}", "value": 1} for letter in "abcdefgh"]
-        for first in range(0, 6_000, 2_000):
-            await api.log(id, [{"step": first + step, "values": values} for step in range(2_000)])
+        for first in range(0, 6_000, 40):
+            await api.log(id, [{"step": first + step, "values": values} for step in range(40)])
         query = "subscription ($id: ID!) { metricAdded(jobId: $id, after: 0) { seq values { name } } }"
         async with mute_peer(address, query, id=id):
             await inside.has_a_listener()
