@@ -19,7 +19,7 @@ from graph.demo import demo_jobs
 from graph.schema import schema as graphql_schema
 from graph.schema.job import job_id_of
 from graph.settings import Settings, SettingsError, environment_name, flag_name, read_settings
-from models.database import Database, StoreError
+from models.database import OUTAGES, Database, StoreError
 from models.errors import IllegalTransition, JobError, JobNotFound
 from models.feed import Feed
 from models.job import Job
@@ -127,6 +127,8 @@ def main() -> None:
         status = _complain(f"{message}. See training-monitor --help.")
     except (SettingsError, StoreError, server.BindError, JobError) as error:
         status = _complain(str(error))
+    except OUTAGES as outage:
+        status = _complain(f"The store is busy or out of reach ({outage}). Try again.")
     sys.exit(status)
 
 

@@ -57,7 +57,11 @@ async def _load_latest(asked: list[tuple[Job, int]]) -> Sequence[list[Recorded]]
     for job, count in asked:
         counts[count].append(job)
     found = {count: await read_latest(jobs, count) for count, jobs in counts.items()}
-    return [found[count][job.id] for job, count in asked]
+    # One job may be asked for as it was at two moments: each is given the last points of its own.
+    return [
+        [point for point in found[count][job.id] if job.metric_count - count < point.seq <= job.metric_count]
+        for job, count in asked
+    ]
 
 
 GraphInfo = Info[Context, None]

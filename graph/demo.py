@@ -1,4 +1,4 @@
-"""The demo: jobs of every scenario in every status, and some that always train."""
+"""The demo: jobs of every scenario in every status, and some that train as one watches."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ KEPT = 200
 @contextlib.asynccontextmanager
 async def demo_jobs(jobs: Jobs) -> AsyncIterator[None]:
     """Inside, the demo's jobs are there and training."""
-    demo = _Demo(jobs, made=await Job.all().count())
+    demo = _Demo(jobs, made=await Job.filter(name__startswith=PREFIX).count())
     if not demo.made:
         await demo.furnish()
     # What a demo before this one left running; other people's jobs are theirs.
@@ -70,6 +70,7 @@ class _Demo:
     async def train_one_after_another(self, left: deque[Job]) -> None:
         """Train the jobs that were left running, then ever new ones."""
         while left or self.made < KEPT:
+            job: Job | None = None
             try:
                 if left:
                     job = left.popleft()
@@ -80,6 +81,8 @@ class _Demo:
                 log.info("demo: %s", ended)  # somebody stopped it: on with the next
             except OUTAGES as outage:
                 log.warning("demo: %s", outage)
+                if job is not None:
+                    left.append(job)
                 await asyncio.sleep(1)
 
     async def _run(self, job: Job, steps: int | None = None, per_second: float | None = None) -> None:

@@ -39,7 +39,8 @@ class Settings(BaseSettings):
         default=10.0, description="Seconds a socket may take to begin its protocol; a slower one is closed with 4408"
     )
     ping_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=15.0, description="Seconds between signs of life on quiet streams; a socket silent for two is closed"
+        default=15.0,
+        description="Seconds between signs of life on streams; a peer silent or reading nothing for two is cut off",
     )
     live_buffer: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=500,

@@ -57,7 +57,7 @@ class PointsNotMade(Exception):
 
 
 class InvalidInput(JobError):
-    """A value that breaks a rule. `field` is the path of the offending one, as in `points[2].values[0].name`."""
+    """A value that breaks a rule. `field` is the path of the offending one, as in `metrics[2].values[0].name`."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)

@@ -29,6 +29,8 @@ MAX_BATCH_SIZE = 2**20
 MAX_SEED = 2**31 - 1
 MAX_BATCH = 10_000
 """Points in one batch."""
+MAX_VALUES = 1_000
+"""Values of one point."""
 MAX_REASON = 2_000
 """Characters of a failure reason that are kept."""
 
@@ -76,6 +78,8 @@ def check_points(points: Sequence[Point]) -> None:
     for index, point in enumerate(points):
         if point.step < 0:
             raise InvalidInput(f"metrics[{index}].step", f"must be 0 or more, got {point.step}.")
+        if len(point.values) > MAX_VALUES:
+            raise InvalidInput(f"metrics[{index}].values", f"a point has at most {MAX_VALUES} values.")
         if point.epoch is not None and point.epoch < 0:
             raise InvalidInput(f"metrics[{index}].epoch", f"must be 0 or more, got {point.epoch}.")
 

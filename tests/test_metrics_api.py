@@ -225,3 +225,10 @@ async def test_a_simulated_run_validates_once_an_epoch(api: Api, epochs: int) ->
 def points(*steps: int) -> Points:
     """A point with a loss at each of the steps."""
     return [{"step": step, "loss": step / 10} for step in steps]
+
+
+async def test_a_point_has_at_most_a_thousand_values(api: Api) -> None:
+    id = await api.started()
+    values = [{"name": f"v{number}", "value": 1.0} for number in range(1_001)]
+    assert (await api.log(id, [{"step": 1, "values": values}]))["field"] == "metrics[0].values"
+    assert (await api.log(id, [{"step": 1, "values": values[:1_000]}]))["recorded"] == 1

@@ -1,5 +1,6 @@
 """What the store is asked for: counted, and held against its indexes."""
 
+import asyncio
 import logging
 import re
 import sqlite3
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from graph.app import App
+from models.job import Job
 from tests.api import Api
 
 TORTOISE = "tortoise.db_client"
@@ -214,3 +217,16 @@ def cost_of(store: sqlite3.Connection, sql: str, values: Sequence[Any]) -> int:
     store.execute(sql, values).fetchall()
     store.set_progress_handler(None, 1)
     return instructions
+
+
+async def test_one_job_read_at_two_moments_is_given_the_latest_points_of_each(app: App, api: Api) -> None:
+    """As operations on one socket may read it: they share a batch of reads."""
+    id = await api.started()
+    await api.step(id)
+    with app.view._database.scope():
+        before = await Job.get(id=id)
+        await api.step(id)
+        after = await Job.get(id=id)
+        context = await app.view.get_context(None, None)  # type: ignore[arg-type]  # looks at neither
+        points = await asyncio.gather(*(context.latest_metrics(job, 1) for job in (before, after)))
+    assert [[point.seq for point in of_job] for of_job in points] == [[1], [2]]

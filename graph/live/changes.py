@@ -121,10 +121,12 @@ class Changes:
                 self._known = Known()
 
     async def _check(self) -> None:
-        """Look at the store now and then. The first look is to know what is no news."""
+        """Look at the store now and then, back to the last look. The first is to know what is no news."""
+        looked = now()
         while True:
+            began = now()
             try:
-                changed = await _changed_since(now() - WINDOW)
+                changed = await _changed_since(looked - WINDOW)
             except Exception:  # whatever ails the store, the next look may find it well again
                 log.warning("could not look for changed jobs in the store", exc_info=True)
             else:
@@ -134,7 +136,8 @@ class Changes:
                     else:
                         self._known.is_news(job)
                 self._ready.set()
-                self._known.forget(now() - 2 * WINDOW)
+                looked = began
+                self._known.forget(looked - 2 * WINDOW)
             await asyncio.sleep(self._check_seconds)
 
 

@@ -125,7 +125,7 @@ class Plan:
     """The compiled way to encode a list of points, for a selection that has one."""
 
 
-@functools.lru_cache(maxsize=1_000)
+@functools.lru_cache(maxsize=128)  # a pure function of its arguments; a long document may take 300 kB
 def plan_of(schema: GraphQLSchema, query: str, operation_name: str | None) -> Plan | None:
     """How to share the results of an operation; None where it is no valid subscription, or one of an unusual shape.
 
@@ -244,11 +244,18 @@ class _Shared:
         return encoded
 
     async def _list(self, parts: Sequence[Part]) -> Encoded | None:
-        encoded = (
-            self._plan.encode_points(cast("Any", parts)) if self._plan.encode_points else await self._joined(parts)
-        )
-        if encoded is None:
-            return None
+        if self._plan.encode_points is None:
+            encoded = await self._joined(parts)
+            return None if encoded is None else self._whole(encoded)
+        # A batch of points has no gap: its ends say what it is.
+        key = (self._selection, parts[0].identity, parts[-1].identity)
+        kept = cast("Encoded | None", self._parts.get(key))
+        if kept is None:
+            kept = self._whole(self._plan.encode_points(cast("Any", parts)))
+            self._parts.keep(key, kept)
+        return kept
+
+    def _whole(self, encoded: str) -> Encoded:
         return Encoded(data=None, errors=None, json=f'{{"data":{{"{self._plan.response_name}":{encoded}}}}}')
 
     async def _joined(self, parts: Sequence[Part]) -> str | None:

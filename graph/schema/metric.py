@@ -97,7 +97,8 @@ class MetricInput:
     accuracy: float | None = strawberry.field(default=None, description="The training accuracy, 0 to 1.")
     learning_rate: float | None = strawberry.field(default=None, description="The learning rate of the step.")
     values: list[MetricValueInput] = strawberry.field(
-        default_factory=list, description="Whatever else was measured, by name; each name once, those above included."
+        default_factory=list,
+        description="Whatever else was measured, by name, at most 1000; each name once, those above included.",
     )
 
 

@@ -19,7 +19,7 @@ from graph.schema.subscription import Subscription
 __all__ = ["schema"]
 
 
-MAX_PLANNED = 20_000
+MAX_PLANNED = 2_000
 """Characters of the longest document that is planned."""
 
 
