@@ -54,10 +54,6 @@ class Payload(dict[str, Any]):
 class RequestAdapter(StarletteRequestAdapter):
     """Strawberry's view of a request, in which a media type is what it is in any case, whatever stands beside it."""
 
-    def __init__(self, request: Request) -> None:
-        super().__init__(request)
-        self._request = request
-
     @property
     def content_type(self) -> str | None:
         """The media type of the body."""
@@ -137,7 +133,7 @@ class GraphQLView(GraphQL[Context, None]):
         finally:
             self._sockets -= 1
 
-    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002  # Strawberry's signature
         """What resolvers are given."""
         return Context(self._jobs, self._streams, self._parts)
 
@@ -205,7 +201,7 @@ class GraphQLView(GraphQL[Context, None]):
                 raise HTTPException(400, reason) from error
             raise HTTPException(405, error.as_http_error_reason(request.method)) from error
 
-    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:  # noqa: ARG002
+    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:  # noqa: ARG002  # Strawberry's signature
         """The answer to a result."""
         return Payload(result.json) if isinstance(result, Encoded) else http.payload_of(result)  # type: ignore[return-value]  # a dict for the type checker, and encoded for encode_json
 

@@ -248,7 +248,7 @@ def uninterrupted(
     async def run(owner: Owner, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         task = asyncio.create_task(verb(owner, *args, **kwargs))
         owner.database._writes.add(task)  # noqa: SLF001  # the database waits for its writers when it closes
-        task.add_done_callback(owner.database._writes.discard)  # noqa: SLF001
+        task.add_done_callback(owner.database._writes.discard)  # noqa: SLF001  # as above
         return await asyncio.shield(task)
 
     return run

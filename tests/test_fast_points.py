@@ -39,7 +39,7 @@ def compiled(query: str) -> PointEncoder | None:
     (operation,) = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
     root = operation.selection_set.selections[0]
     assert root.selection_set is not None  # type: ignore[attr-defined]  # the root field of these queries
-    return compile_points(root.selection_set, fragments)  # type: ignore[attr-defined]
+    return compile_points(root.selection_set, fragments)  # type: ignore[attr-defined]  # as above
 
 
 # An alias belongs to one field, so that no two selections of one response name differ, which is no valid document.

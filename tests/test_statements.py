@@ -33,7 +33,7 @@ class Statements(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         sql, values = record.args  # type: ignore[misc]  # Tortoise gives two
-        self._seen.append((str(sql), values or ()))  # type: ignore[arg-type]
+        self._seen.append((str(sql), values or ()))  # type: ignore[arg-type]  # a log record's arguments
 
     def taken(self) -> list[Statement]:
         """Each with its values; from here on they are counted anew."""
