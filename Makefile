@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test lint format schema migration lock peers bench clean
+.PHONY: help install page web demo serve test lint format schema migration lock screenshots peers bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,23 +19,33 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(INSTALLED) ## Serve with simulated jobs of every kind, at http://127.0.0.1:8000/graphql
+# Quick where the page is as new as its sources.
+page: $(INSTALLED)
+	@$(BIN)/python web/build.py
+
+web: page ## Develop the page with hot reload, against the server of `make demo`
+	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run dev
+
+demo: page ## Serve with simulated jobs of every kind, at http://127.0.0.1:8000/
 	@exec $(BIN)/training-monitor demo $(ARGS)
 
-serve: $(INSTALLED) ## Serve, with the jobs in training-monitor.sqlite3
+serve: page ## Serve, with the jobs in training-monitor.sqlite3
 	@exec $(BIN)/training-monitor serve $(ARGS)
 
-test: $(INSTALLED) ## Run all tests
-	$(BIN)/python -m pytest $(ARGS)
+test: page ## Run all tests
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
-lint: $(INSTALLED) ## Check style and types
+lint: page ## Check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy web/build.py
+	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent lint
 
 format: $(INSTALLED) ## Put the code into its style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent format
 
 schema: $(INSTALLED) ## Write schema.graphql from the code
 	$(BIN)/training-monitor schema > schema.graphql
@@ -47,6 +57,9 @@ lock: $(INSTALLED) ## Take the newest versions that pyproject.toml allows into r
 	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --no-emit-index-url --no-emit-find-links --group dev pyproject.toml --output-file requirements.lock
 
+screenshots: page ## Take the README's pictures of the page
+	$(BIN)/python -m tests.screenshots
+
 peers: $(INSTALLED) ## Install the servers that the benchmarks measure against
 	cd benchmarks/peers && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund
 
@@ -56,4 +69,4 @@ bench: peers ## Measure, side by side, and write the tables into the README
 	$(BIN)/python -m benchmarks.idle --write
 
 clean: ## Remove the environment and what tools left behind
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf .venv graph/static web/node_modules tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -5,12 +5,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.requests import Request
-from starlette.responses import RedirectResponse
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from graph.live.stream import Streams
+from graph.pages import page_routes
 from graph.settings import Settings, read_settings
 from graph.view import GraphQLView
 from models.database import Database
@@ -24,7 +22,10 @@ Companion = Callable[[Jobs], AbstractAsyncContextManager[None]]
 
 
 def create_app(settings: Settings | None = None, companion: Companion | None = None) -> "App":
-    """The API over one store; several apps may live in one process. Settings left out are read from the environment."""
+    """The API and the pages over one store; several apps may live in one process.
+
+    Settings left out are read from the environment.
+    """
     settings = settings or read_settings()
     database = Database(settings.database_url)
     feed = Feed()
@@ -40,12 +41,8 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
                     yield
 
     app = App(view, title="training-monitor", lifespan=lifespan, openapi_url=None)
-    app.router.routes.append(Route("/", _to_the_playground))
+    app.router.routes.extend(page_routes())
     return app
-
-
-async def _to_the_playground(_: Request) -> RedirectResponse:
-    return RedirectResponse("/graphql")
 
 
 class App(FastAPI):

@@ -8,6 +8,7 @@ from strawberry.types import Info
 
 from graph.live.delivery import Parts
 from graph.live.stream import Streams
+from models.curve import Curve, Wanted, read_curves
 from models.job import Job
 from models.jobs import Jobs
 from models.metric import Recorded
@@ -22,7 +23,7 @@ class Context:
     A WebSocket keeps one context for as long as it is open, so the loaders batch but remember nothing.
     """
 
-    __slots__ = ("_after", "_latest", "jobs", "parts", "streams")
+    __slots__ = ("_after", "_curves", "_latest", "jobs", "parts", "streams")
 
     def __init__(self, jobs: Jobs, streams: Streams, parts: Parts) -> None:
         self.jobs = jobs
@@ -30,6 +31,7 @@ class Context:
         self.parts = parts
         self._after: DataLoader[tuple[Job, int, int], list[Recorded]] | None = None
         self._latest: DataLoader[tuple[Job, int], list[Recorded]] | None = None
+        self._curves: DataLoader[Wanted, Curve] | None = None
 
     async def metrics_after(self, job: Job, after: int, limit: int) -> list[Recorded]:
         """The first `limit` points of the job with seq > `after`."""
@@ -40,6 +42,11 @@ class Context:
         """The last `count` points of the job."""
         self._latest = self._latest or DataLoader(_load_latest, cache=False)
         return await self._latest.load((job, count))
+
+    async def curve(self, wanted: Wanted) -> Curve:
+        """One named value of a job over the steps."""
+        self._curves = self._curves or DataLoader(read_curves, cache=False)
+        return await self._curves.load(wanted)
 
 
 async def _load_after(asked: list[tuple[Job, int, int]]) -> Sequence[list[Recorded]]:

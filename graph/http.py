@@ -3,6 +3,7 @@
 What Strawberry leaves open: which media type a client accepts, which status an answer has, and what is no request.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
@@ -14,6 +15,7 @@ __all__ = [
     "JSON",
     "RESPONSE_JSON",
     "accepted_media_type",
+    "answers_by_name",
     "check_body_type",
     "check_request",
     "payload_of",
@@ -59,6 +61,12 @@ def accepted_media_type(headers: Headers) -> str:
     if not liked:
         raise HTTPException(406, f"This address answers with {JSON} or {RESPONSE_JSON}.")
     return max(liked, key=lambda one: one[:2])[2]
+
+
+def answers_by_name(headers: Mapping[str, str]) -> bool:
+    """Whether the client names a media type of a single answer, beside those of streams perhaps."""
+    ranges = media_ranges(headers.get("accept", ""))
+    return any(ranges.get(media_type, 0.0) > 0 for media_type in (JSON, RESPONSE_JSON))
 
 
 def check_body_type(request: AsyncHTTPRequestAdapter) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import orjson
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
+from graphql import GraphQLError, get_operation_ast, parse
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -34,7 +35,7 @@ from graph.live.multipart import MultipartTransport
 from graph.live.sse import SSETransport
 from graph.live.stream import Streams
 from graph.live.websocket import TransportWSAdapter, TransportWSHandler
-from graph.playground import playground_html
+from graph.pages import playground
 from graph.schema import schema
 from graph.settings import Settings
 from models.database import Database
@@ -133,6 +134,10 @@ class GraphQLView(GraphQL[Context, None]):
         finally:
             self._sockets -= 1
 
+    async def render_graphql_ide(self, request: Request) -> Response:
+        """The playground, for a browser that opens the API's own address."""
+        return await playground(request)
+
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002  # Strawberry's signature
         """What resolvers are given."""
         return Context(self._jobs, self._streams, self._parts)
@@ -141,7 +146,9 @@ class GraphQLView(GraphQL[Context, None]):
         """The beginning of a response, which knows what the client accepts."""
         sub_response = await super().get_sub_response(request)
         # Streams have media types of their own; the playground is for browsers.
-        if self._get_stream_transport_from_headers(request.headers) is None and not _is_for_a_browser(request):
+        streams = self._get_stream_transport_from_headers(request.headers) is not None
+        answers = not streams or http.answers_by_name(request.headers)
+        if answers and not _is_for_a_browser(request):
             sub_response.media_type = http.accepted_media_type(request.headers)
         return sub_response
 
@@ -151,6 +158,10 @@ class GraphQLView(GraphQL[Context, None]):
         request_data = await super().parse_http_body(request)
         if isinstance(request_data, GraphQLRequestData):
             http.check_request(request_data)
+            streams = request_data.protocol != "http"
+            if streams and http.answers_by_name(request.headers) and _has_one_answer(request_data):
+                # A client that takes both, as urql does, wants a stream of what streams.
+                request_data.protocol = "http"
         return request_data
 
     def parse_query_params(self, params: QueryParams) -> dict[str, Any]:
@@ -256,14 +267,18 @@ class GraphQLView(GraphQL[Context, None]):
         """The bytes of an answer."""
         return data.json.encode() if isinstance(data, Payload) else orjson.dumps(data)
 
-    @property
-    def graphql_ide_html(self) -> str:
-        """The playground, with an example of everything."""
-        return playground_html()
-
 
 def _is_for_a_browser(request: Request | WebSocket) -> bool:
     return request.scope.get("method") == "GET" and "text/html" in request.headers.get("accept", "")
+
+
+def _has_one_answer(request: GraphQLRequestData) -> bool:
+    """Whether the operation is a query or a mutation; what is neither is refused in whatever form was asked for."""
+    try:
+        operation = get_operation_ast(parse(request.query or ""), request.operation_name)
+    except GraphQLError:
+        return False
+    return operation is not None and operation.operation.value != OperationType.SUBSCRIPTION.value
 
 
 async def _gone(request: Request) -> None:

@@ -5,12 +5,13 @@ import contextlib
 import functools
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar, cast
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.config_generator import expand_db_url
+from tortoise.connection import get_connection
 
 # Tortoise finds its connections through this variable. `TortoiseContext.__enter__` sets it too, but keeps the token on
 # the shared context object, so two requests at once would reset each other's.
@@ -20,7 +21,7 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.transactions import in_transaction
 
-__all__ = ["OUTAGES", "Database", "StoreError", "uninterrupted"]
+__all__ = ["OUTAGES", "Database", "StoreError", "read_tuples", "uninterrupted"]
 
 APP = "models"
 CONNECTION = "default"
@@ -224,6 +225,15 @@ def _why_not_opened(url: str, error: Exception) -> str:
             return f"Cannot open the database {path}: its folder is not there. Create it, or change --database-url."
         return f"Cannot open the database {path}: {error}. Check that it can be written, or change --database-url."
     return f"Cannot use the database URL: {error}. It looks like sqlite://training-monitor.sqlite3."
+
+
+async def read_tuples(query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of a query as bare tuples: those that Tortoise gives cost half as much again, where there are many."""
+    client = get_connection(CONNECTION)
+    client.log.debug("%s: %s", query, parameters)
+    async with client.acquire_connection() as connection, connection.execute(query, parameters) as cursor:
+        cursor.row_factory = None
+        return cast("list[tuple[Any, ...]]", await cursor.fetchall())
 
 
 class _HasDatabase(Protocol):

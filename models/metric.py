@@ -1,10 +1,11 @@
 """One point of a training curve, as it is stored."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from enum import StrEnum
+from typing import Any, NamedTuple, Self
 
 import orjson
 from tortoise import Model, fields
@@ -12,9 +13,22 @@ from tortoise.indexes import Index
 
 from models.job import Job, UtcField
 
-__all__ = ["Metric", "NamedValuesField", "Point", "Recorded", "encode_values"]
+__all__ = ["Metric", "NamedValuesField", "NonFinite", "Point", "Recorded", "encode_values"]
 
-_NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+class NonFinite(StrEnum):
+    """What a number is that JSON has no number for, in the text that it is stored as; `float` reads it."""
+
+    NAN = "NaN"
+    INFINITY = "Infinity"
+    NEGATIVE_INFINITY = "-Infinity"
+
+    @classmethod
+    def of(cls, value: float) -> Self:
+        """What `value` is, which is not finite."""
+        if math.isnan(value):
+            return cls("NaN")
+        return cls("Infinity" if value > 0 else "-Infinity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +48,21 @@ def encode_values(values: Mapping[str, float]) -> str:
     JSON has no NaN, so what is not finite is written as the string NaN, Infinity or -Infinity.
     """
     return orjson.dumps(
-        {name: value if math.isfinite(value) else _non_finite_text(value) for name, value in values.items()}
+        {name: value if math.isfinite(value) else NonFinite.of(value) for name, value in values.items()}
     ).decode()
 
 
 def decode_values(text: str) -> dict[str, float]:
     """The values back from their stored text; see `encode_values`."""
-    return {name: _NON_FINITE[value] if isinstance(value, str) else value for name, value in orjson.loads(text).items()}
+    return {name: float(value) for name, value in orjson.loads(text).items()}
 
 
-def _non_finite_text(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
+def decode_named(text: str, names: Iterable[str]) -> Iterator[tuple[str, float]]:
+    """Of the values in a stored text those with one of these names, and their names."""
+    values = orjson.loads(text)
+    for name in names:
+        if (value := values.get(name)) is not None:
+            yield name, float(value)
 
 
 class StoredValues(Mapping[str, float]):
@@ -71,6 +87,10 @@ class StoredValues(Mapping[str, float]):
 
     def __len__(self) -> int:
         return len(self._values())
+
+    def items(self) -> ItemsView[str, float]:
+        """Of the decoded values, for those of a mapping look each of them up."""
+        return self._values().items()
 
     def __repr__(self) -> str:
         return repr(self._values())

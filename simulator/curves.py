@@ -4,10 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from simulator.noise import Floats, Stream, gaussians
-from simulator.scenarios import FINAL_LOSS, Course, Scenario, shape
+from simulator.noise import Floats, Steps, Stream, gaussians
+from simulator.scenarios import FINAL_LOSS, Course, Scenario, last_step, shape
 from simulator.schedules import Schedule, learning_rates
 
 # No measured loss is below this: real data has labels nobody can predict.
@@ -16,6 +15,10 @@ CLASSES = 10
 TOKENS_PER_EXAMPLE = 512
 # Digits kept after the point: replicas whose CPUs disagree about an exponential's last bit agree about these.
 DECIMALS = 6
+
+# What a point measures, in this order, and what else the last one of an epoch does.
+EVERY_STEP = ("loss", "accuracy", "learningRate", "grad_norm", "tokens_per_second")
+END_OF_EPOCH = ("val_loss", "val_accuracy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,18 @@ class Run:
     def total_steps(self) -> int:
         return self.epochs * self.steps_per_epoch
 
+    @property
+    def last_step(self) -> int:
+        """The last step that has a point: 0 where none has."""
+        return last_step(self.scenario, self.total_steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
     """What one step measured.
 
-    `values`, in this order: loss (nats), accuracy (0 to 1), learningRate, grad_norm, tokens_per_second, and
-    on the last step of an epoch val_loss and val_accuracy. A diverged run has infinities and NaNs among them.
+    `values` are those of EVERY_STEP, then, on the last step of an epoch, those of END_OF_EPOCH: losses in nats,
+    accuracies from 0 to 1. A diverged run has infinities and NaNs among them.
     """
 
     step: int
@@ -66,51 +74,46 @@ def points(run: Run, first: int, count: int) -> list[Point]:
     """
     if first < 1 or count < 1:
         raise ValueError(f"first and count must be at least 1, not {first} and {count}")
-    steps = np.arange(first, first + count, dtype=np.int64)
+    columns = {name: column.tolist() for name, column in values_at(run, np.arange(first, first + count)).items()}
+    made = [
+        Point(step, -(-step // run.steps_per_epoch), dict(zip(EVERY_STEP, values, strict=True)))
+        for step, values in enumerate(zip(*(columns[name] for name in EVERY_STEP), strict=True), first)
+    ]
+    for index in range(-first % run.steps_per_epoch, count, run.steps_per_epoch):
+        made[index].values.update({name: columns[name][index] for name in END_OF_EPOCH})
+    return made
+
+
+def values_at(run: Run, steps: Steps) -> dict[str, Floats]:
+    """Name -> its value at each of `steps`, any of 1 or more, at least one; in the order of a point's values.
+
+    A step's values are the same whatever is asked for beside it. Those of END_OF_EPOCH are what validation would
+    find after each step; only the last of an epoch has them in its point. Raises SimulatedCrash if the run has
+    crashed by the last of the steps.
+    """
     progress = np.minimum(steps / run.total_steps, 1.0)
     losses = shape(run.scenario, Course(run.seed, run.total_steps, steps, progress))
     # Noise dies down as training settles: to a fifth at the end of the run.
     scale = losses.noise * (1.0 - 0.8 * progress)
-    draws = gaussians(run.seed, Stream.MEASUREMENTS, first, count, rows=6)
-
-    training = zip(
-        _losses(losses.train, scale, draws[0]),
-        _accuracies(losses.train, scale, draws[1]),
-        learning_rates(run.schedule, run.learning_rate, steps, run.total_steps).tolist(),
-        _gradient_norms(losses.train, run.batch_size, losses.noise, draws[2]),
-        _throughputs(steps, run.batch_size, draws[3]),
-        strict=True,
-    )
-    made = [
-        Point(
-            step,
-            -(-step // run.steps_per_epoch),
-            {
-                "loss": loss,
-                "accuracy": accuracy,
-                "learningRate": learning_rate,
-                "grad_norm": gradient_norm,
-                "tokens_per_second": throughput,
-            },
-        )
-        for step, (loss, accuracy, learning_rate, gradient_norm, throughput) in enumerate(training, first)
-    ]
-
-    # Validation averages over many batches: half the noise of a single one.
-    val_losses = _losses(losses.validation, 0.5 * scale, draws[4])
-    val_accuracies = _accuracies(losses.validation, 0.5 * scale, draws[5])
-    for index in range(-first % run.steps_per_epoch, count, run.steps_per_epoch):
-        made[index].values["val_loss"] = val_losses[index]
-        made[index].values["val_accuracy"] = val_accuracies[index]
-    return made
+    draws = gaussians(run.seed, Stream.MEASUREMENTS, steps, rows=6)
+    return {
+        "loss": _losses(losses.train, scale, draws[0]),
+        "accuracy": _accuracies(losses.train, scale, draws[1]),
+        "learningRate": learning_rates(run.schedule, run.learning_rate, steps, run.total_steps),
+        "grad_norm": _gradient_norms(losses.train, run.batch_size, losses.noise, draws[2]),
+        "tokens_per_second": _throughputs(steps, run.batch_size, draws[3]),
+        # Validation averages over many batches: half the noise of a single one.
+        "val_loss": _losses(losses.validation, 0.5 * scale, draws[4]),
+        "val_accuracy": _accuracies(losses.validation, 0.5 * scale, draws[5]),
+    }
 
 
-def _losses(noiseless: Floats, scale: Floats, draws: Floats) -> list[float]:
+def _losses(noiseless: Floats, scale: Floats, draws: Floats) -> Floats:
     """Cross-entropy in nats with Gaussian noise of 0.1 x scale, never below the floor."""
     return _rounded(np.maximum(noiseless + 0.1 * scale * draws, LOSS_FLOOR))
 
 
-def _accuracies(noiseless: Floats, scale: Floats, draws: Floats) -> list[float]:
+def _accuracies(noiseless: Floats, scale: Floats, draws: Floats) -> Floats:
     """A straight line from certainty at no loss to chance at ln(classes), a uniform guess's cross-entropy.
 
     Whatever is worse than a guess is right as often as one, infinity and NaN included (fmin passes over NaN).
@@ -120,7 +123,7 @@ def _accuracies(noiseless: Floats, scale: Floats, draws: Floats) -> list[float]:
     return _rounded(np.clip(accuracy + 0.03 * scale * draws, 0.0, 1.0))
 
 
-def _gradient_norms(noiseless: Floats, batch_size: int, noise: float, draws: Floats) -> list[float]:
+def _gradient_norms(noiseless: Floats, batch_size: int, noise: float, draws: Floats) -> Floats:
     """sqrt(2 (loss - final) + variance / batch size), times log-normal jitter.
 
     Near a minimum of unit curvature |gradient|**2 is twice the excess loss; a mini-batch's estimate adds the
@@ -131,7 +134,7 @@ def _gradient_norms(noiseless: Floats, batch_size: int, noise: float, draws: Flo
     return _rounded(np.sqrt(2.0 * excess + 1.28 / batch_size) * np.exp(0.1 * noise * draws))
 
 
-def _throughputs(steps: NDArray[np.int64], batch_size: int, draws: Floats) -> list[float]:
+def _throughputs(steps: Steps, batch_size: int, draws: Floats) -> Floats:
     """A step takes 50 ms however small the batch, and 4 ms an example: larger batches gain less and less.
 
     The first steps are slow, as caches fill and kernels are tuned; after that the jitter is two per cent.
@@ -141,6 +144,5 @@ def _throughputs(steps: NDArray[np.int64], batch_size: int, draws: Floats) -> li
     return _rounded(tokens_per_second * warming * np.exp(0.02 * draws))
 
 
-def _rounded(values: Floats) -> list[float]:
-    rounded: list[float] = np.round(values, DECIMALS).tolist()
-    return rounded
+def _rounded(values: Floats) -> Floats:
+    return np.round(values, DECIMALS)

@@ -8,11 +8,12 @@ from models.errors import PointsNotMade
 from models.job import Job
 from models.jobs import Jobs, Simulated
 from models.metric import Point
+from models.rules import NewJob
 from simulator import curves
 from simulator.scenarios import Scenario, SimulatedCrash
 from simulator.schedules import Schedule
 
-__all__ = ["make_points", "run"]
+__all__ = ["make_points", "run", "run_of"]
 
 CHUNK = 1_000
 """Steps made and stored at once when nothing sets the pace."""
@@ -23,15 +24,7 @@ def make_points(job: Job, first: int, count: int) -> Sequence[Point]:
 
     Raises PointsNotMade where it crashes at the first of them.
     """
-    settings = curves.Run(
-        seed=job.seed,
-        epochs=job.epochs,
-        steps_per_epoch=job.steps_per_epoch,
-        learning_rate=job.learning_rate,
-        batch_size=job.batch_size,
-        scenario=Scenario(job.scenario),
-        schedule=Schedule(job.schedule),
-    )
+    settings = run_of(job, job.seed)
     try:
         made = curves.points(settings, first, count)
     except SimulatedCrash as crash:
@@ -39,6 +32,19 @@ def make_points(job: Job, first: int, count: int) -> Sequence[Point]:
             raise PointsNotMade(str(crash)) from crash
         made = curves.points(settings, first, crash.step - first)
     return [Point(step=point.step, epoch=point.epoch, values=point.values) for point in made]
+
+
+def run_of(job: Job | NewJob, seed: int) -> curves.Run:
+    """The settings of a job, as curves take them."""
+    return curves.Run(
+        seed=seed,
+        epochs=job.epochs,
+        steps_per_epoch=job.steps_per_epoch,
+        learning_rate=job.learning_rate,
+        batch_size=job.batch_size,
+        scenario=Scenario(job.scenario),
+        schedule=Schedule(job.schedule),
+    )
 
 
 async def run(

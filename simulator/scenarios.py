@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-from simulator.noise import Floats, Stream, gaussians, uniforms
+from simulator.noise import Floats, Steps, Stream, gaussians, uniforms
 
 INITIAL_LOSS = 2.5
 FINAL_LOSS = 0.28
@@ -50,11 +49,11 @@ class SimulatedCrash(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """The stretch of a run that is asked for: consecutive `steps`, each one's share of the run, 0 to 1."""
+    """What is asked for of a run: `steps`, at least one, and each one's share of the run, 0 to 1."""
 
     seed: int
     total_steps: int
-    steps: NDArray[np.int64]
+    steps: Steps
     progress: Floats
 
 
@@ -68,8 +67,13 @@ class Shape:
 
 
 def shape(scenario: Scenario, course: Course) -> Shape:
-    """What `scenario` makes of `course`. Raises SimulatedCrash if the run has crashed by its last step."""
+    """What `scenario` makes of `course`. Raises SimulatedCrash if the run has crashed by the last of its steps."""
     return _SHAPES[scenario](course)
+
+
+def last_step(scenario: Scenario, total_steps: int) -> int:
+    """The last step that has a point: 0 where none has."""
+    return _fatal_step(total_steps) - 1 if scenario is Scenario.CRASH else total_steps
 
 
 def _falling(progress: Floats, final: float = FINAL_LOSS, decay: float = DECAY) -> Floats:
@@ -109,14 +113,13 @@ def _spikes(course: Course) -> Shape:
     A step's loss is raised by the largest of the spikes that began in the window of steps that ends with it.
     It looks back instead of remembering, and a maximum is the same in whatever order it is taken.
     """
-    first, count = int(course.steps[0]), course.steps.size
-    since = max(first - SPIKE_WINDOW + 1, 1)
-    start, height = uniforms(course.seed, Stream.SPIKES, since, first + count - since, rows=2)
-    begun = np.where(start < SPIKE_CHANCE, 1.0 + 3.0 * height, 0.0)
-    before_the_run = np.zeros(count + SPIKE_WINDOW - 1 - begun.size)
-    windows = np.lib.stride_tricks.sliding_window_view(np.concatenate([before_the_run, begun]), SPIKE_WINDOW)
-    fade = np.exp(-np.arange(SPIKE_WINDOW)[::-1] / SPIKE_FADING_STEPS)
-    raised = 1.0 + (windows * fade).max(axis=1)
+    # Before the first step it is the first again: fading for longer than it does, that raises nothing.
+    window = np.maximum(course.steps[:, np.newaxis] - np.arange(SPIKE_WINDOW), 1)
+    looked_at, places = np.unique(window, return_inverse=True)
+    start, height = uniforms(course.seed, Stream.SPIKES, looked_at, rows=2)
+    begun = np.where(start < SPIKE_CHANCE, 1.0 + 3.0 * height, 0.0)[places.reshape(window.shape)]
+    fade = np.exp(-np.arange(SPIKE_WINDOW) / SPIKE_FADING_STEPS)
+    raised = 1.0 + (begun * fade).max(axis=1)
     return _generalising(_falling(course.progress) * raised, course.progress)
 
 
@@ -127,7 +130,7 @@ def _divergence(course: Course) -> Shape:
     """
     overflow = max(course.total_steps * 9 // 10, 1)
     undefined = max(course.total_steps * 19 // 20, overflow + 1)
-    jitter = gaussians(course.seed, Stream.DIVERGENCE, int(course.steps[0]), course.steps.size, rows=2)[0]
+    jitter = gaussians(course.seed, Stream.DIVERGENCE, course.steps, rows=2)[0]
     growing = np.clip((course.progress - 0.5) / 0.4, 0.0, 1.0) ** 2
     train = _falling(course.progress) * np.exp(growing * (12.0 + jitter))
     train[course.steps >= overflow] = np.inf
@@ -136,10 +139,14 @@ def _divergence(course: Course) -> Shape:
 
 
 def _crash(course: Course) -> Shape:
-    fatal = course.total_steps * 3 // 5 + 1
-    if course.steps[-1] >= fatal:
+    fatal = _fatal_step(course.total_steps)
+    if course.steps.max() >= fatal:
         raise SimulatedCrash(fatal)
     return _healthy(course)
+
+
+def _fatal_step(total_steps: int) -> int:
+    return total_steps * 3 // 5 + 1
 
 
 _SHAPES: dict[Scenario, Callable[[Course], Shape]] = {

@@ -7,14 +7,22 @@ from pathlib import Path
 from socket import create_server
 
 import httpx
+import hypothesis
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page
 
 from graph.app import App, create_app
 from graph.server import Server
 from graph.settings import Settings
 from tests.api import Api
+from tests.browser import Visits, launched_browser
 from tests.process import ServerProcess
 from tests.sockets import Socket, opened, websocket_url
+
+# How long an example takes says how busy the machine is, not whether a rule holds.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture
@@ -77,6 +85,42 @@ async def remote(server: ServerProcess) -> AsyncIterator[Api]:
     """A client of that server, over real sockets."""
     async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
         yield Api(http)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that the tests of a module share: each finds its own jobs by their names."""
+    path = tmp_path_factory.mktemp("site") / "test.sqlite3"
+    with ServerProcess(f"sqlite://{path}", "--live-check-seconds", "0.2") as process:
+        yield process
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def trainer(site: ServerProcess) -> AsyncIterator[Api]:
+    """A client of the shared server: what a page sees others do."""
+    async with httpx.AsyncClient(base_url=site.url, timeout=30) as http:
+        yield Api(http)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """A browser, one for all tests of a session."""
+    async with launched_browser() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visits(browser: Browser, site: ServerProcess) -> AsyncIterator[Visits]:
+    """The pages of one test; it fails where anything goes wrong on them."""
+    visits = Visits(browser, site.url)
+    yield visits
+    await visits.end()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(visits: Visits) -> Page:
+    """A page that has not gone anywhere yet."""
+    return await visits.page()
 
 
 @contextlib.asynccontextmanager

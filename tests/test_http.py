@@ -100,7 +100,7 @@ class TestAccept:
     async def test_a_client_that_takes_neither_is_answered_with_406(self, http: httpx.AsyncClient, accept: str) -> None:
         refused(await post(http, accept=accept), 406)
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
     @given(
         accept=st.lists(media_ranges, max_size=3).map(",".join),
         type=st.lists(media_ranges, max_size=2).map(",".join),
@@ -282,6 +282,35 @@ class TestBodies:
             assert response.json()["data"] == {"__typename": "Query", "job": None}
 
 
+class TestClientsThatTakeAnswersAndStreams:
+    """urql and others name all that they understand, for every operation."""
+
+    ACCEPT = f"{RESPONSE_JSON}, application/graphql+json, {JSON}, {SSE}, multipart/mixed"
+
+    @pytest.mark.parametrize("query", ["{ __typename }", "mutation { startJob(id: 1) { __typename } }"])
+    async def test_what_has_one_answer_is_answered_in_json(self, http: httpx.AsyncClient, query: str) -> None:
+        response = await post(http, json.dumps({"query": query}).encode(), accept=self.ACCEPT)
+        assert response.headers["content-type"] == "application/graphql-response+json"
+        assert response.json()["data"]
+
+    async def test_a_mutation_by_get_is_refused_however_many_types_are_taken(self, http: httpx.AsyncClient) -> None:
+        query = "mutation { startJob(id: 1) { __typename } }"
+        response = await http.get("/graphql", params={"query": query}, headers={"accept": self.ACCEPT})
+        refused(response, 405)
+
+    async def test_what_streams_is_streamed(self, http: httpx.AsyncClient) -> None:
+        query = 'subscription { metricAdded(jobId: "nobody") { seq } }'
+        response = await post(http, json.dumps({"query": query}).encode(), accept=self.ACCEPT)
+        assert response.headers["content-type"].startswith("text/event-stream")
+
+    async def test_an_event_ends_with_a_bare_empty_line_and_one_without_data_with_a_bare_colon(
+        self, http: httpx.AsyncClient
+    ) -> None:
+        """urql splits a stream there, and reads anything behind a colon as JSON."""
+        response = await post(http, b'{"query": "{ __typename }"}', accept=SSE)
+        assert response.text == 'event: next\ndata: {"data":{"__typename":"Query"}}\n\nevent: complete\ndata:\n\n'
+
+
 class TestStreamsThatAreRefused:
     """Over SSE and multipart what is wrong with an operation is told in the stream, and is the client's as well."""
 
@@ -302,14 +331,14 @@ class TestStreamsThatAreRefused:
         if response.status_code != 200:
             refused(response, response.status_code)
             return
-        answer = json.loads(response.text.partition("data: ")[2].partition("\r\n")[0])
+        answer = json.loads(response.text.partition("data: ")[2].partition("\n")[0])
         assert answer["errors"][0]["message"]
         assert "data" not in answer
         assert "INTERNAL_SERVER_ERROR" not in response.text
 
     @pytest.mark.parametrize("query", ["{ __typename }", "mutation { startJob(id: 1) { __typename } }", ""])
     async def test_by_multipart_which_is_for_subscriptions_only(self, http: httpx.AsyncClient, query: str) -> None:
-        accept = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/json"
+        accept = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0"
         response = await post(http, json.dumps({"query": query}).encode(), accept=accept)
         if response.status_code != 200:
             refused(response, response.status_code)

@@ -6,8 +6,6 @@ import httpx
 import pytest
 
 from graph.app import create_app
-from graph.playground import EXAMPLES
-from graph.schema import schema
 from graph.settings import Settings
 from tests.conftest import running
 from tests.process import command
@@ -41,13 +39,6 @@ async def test_who_sends_nan_as_json_is_told_how_to_send_it(settings: Settings, 
     assert "nonFinite" in response.json()["errors"][0]["message"]
 
 
-async def test_the_root_leads_to_the_playground(settings: Settings) -> None:
-    app = create_app(settings)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
-        response = await http.get("/")
-    assert (response.status_code, response.headers["location"]) == (307, "/graphql")
-
-
 def test_simulate_makes_no_database_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "typo.sqlite3"
     ended = command("simulate", "1", "--database-url", f"sqlite://{path}")
@@ -55,10 +46,3 @@ def test_simulate_makes_no_database_of_its_own(tmp_path: Path) -> None:
     assert "There is no database" in ended.stderr
     assert "--database-url" in ended.stderr
     assert not path.exists()
-
-
-def test_the_playground_has_an_example_of_every_mutation_and_subscription() -> None:
-    assert schema._schema.mutation_type is not None
-    assert schema._schema.subscription_type is not None
-    fields = {**schema._schema.mutation_type.fields, **schema._schema.subscription_type.fields}
-    assert [name for name in fields if f" {name}" not in EXAMPLES] == []

@@ -9,7 +9,6 @@ import pytest
 from graphql import parse, validate
 
 from graph.commands import cli
-from graph.playground import EXAMPLES
 from graph.schema import schema
 from graph.settings import Settings, environment_name, flag_name
 from models.lifecycle import TRANSITIONS
@@ -20,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-def test_every_operation_of_the_readme_and_of_the_playground_is_valid() -> None:
-    for text in (*blocks("graphql"), EXAMPLES):
+def test_every_operation_of_the_readme_is_valid() -> None:
+    for text in blocks("graphql"):
         assert validate(schema._schema, parse(text)) == []
 
 

@@ -135,7 +135,12 @@ jobs = st.builds(
     st.builds(
         "{} {{ {} }}".format, st.sampled_from(["metrics", "latestMetrics(count: 2)", "metrics(limit: 0)"]), metrics
     )
-    | st.just(""),
+    | st.sampled_from(
+        ["", "curve { name seq step value }", 'curve(from: 2, name: "none") { seq }', "curve(points: 1) { seq }"]
+    ),
+)
+roots_of_jobs = st.sampled_from(
+    [*["jobChanged(id: $id)"] * 3, *["jobChanged(id: $id, everyMs: 100)"] * 3, "jobChanged(everyMs: 99)"]
 )
 FRAGMENTS = (
     "fragment OnMetric on Metric { __typename c: loss values { ...OnValue } } fragment OnValue on MetricValue { name }"
@@ -176,7 +181,7 @@ def declaring_what_is_used(query: str) -> str:
 
 
 class TestTheSameAsPlainStrawberry:
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
     @given(root=roots, fields=metrics, given_variables=variables)
     async def test_of_points(self, both: Both, root: str, fields: str, given_variables: dict[str, Any]) -> None:
         """One store and one set of shared parts for all examples: what was shared before must not leak into them."""
@@ -188,10 +193,10 @@ class TestTheSameAsPlainStrawberry:
         assert await both.shared(query, given_variables) == plain
         assert await both.shared(query, given_variables) == plain, "and again, from what was kept"
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
-    @given(fields=jobs, given_variables=variables)
-    async def test_of_jobs(self, both: Both, fields: str, given_variables: dict[str, Any]) -> None:
-        query = f"subscription ({DECLARED}) {{ jobChanged(id: $id) {{ {fields} }} }} {FRAGMENTS_OF_JOBS}"
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+    @given(root=roots_of_jobs, fields=jobs, given_variables=variables)
+    async def test_of_jobs(self, both: Both, root: str, fields: str, given_variables: dict[str, Any]) -> None:
+        query = f"subscription ({DECLARED}) {{ {root} {{ {fields} }} }} {FRAGMENTS_OF_JOBS}"
         query = declaring_what_is_used(query)
         job = await both.domain.job()
         await both.domain.record(job, 1, 3)  # now: each reads them when it is told of the job, sooner or later

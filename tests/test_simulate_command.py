@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.api import Api
-from tests.process import ServerProcess, command
+from tests.process import PATIENCE, ServerProcess, command
 from tests.sockets import opened, websocket_url
 from tests.test_commands import Ended, Run, complaint
 
@@ -129,7 +129,7 @@ async def test_ctrl_c_ends_it_without_a_word_and_keeps_what_was_stored(api: Api,
         sys.executable, "-m", "graph", "simulate", id, *flags,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (before := (await api.job(id))["metricCount"]) < 2:
             assert process.returncode is None
         process.send_signal(signal.SIGINT)

@@ -241,7 +241,6 @@ TestEveryVerb = EveryVerb.TestCase
 TestEveryVerb.settings = settings(
     max_examples=30,
     stateful_step_count=30,
-    deadline=None,
     print_blob=True,
     report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],

@@ -98,6 +98,7 @@ class TestArguments:
             ('subscription { metricAdded(jobId: "1", after: -1) { seq } }', "after"),
             ('subscription { metricAdded(jobId: "abc") { seq } }', "jobId"),
             ('subscription { jobChanged(id: "abc") { id } }', "id"),
+            ("subscription { jobChanged(current: true) { id } }", "current"),
         ],
     )
     async def test_one_that_breaks_a_rule_ends_that_operation_with_an_error_that_names_it(

@@ -1,4 +1,4 @@
-"""The changes of jobs' statuses as a stream, of all jobs or of one."""
+"""The changes of jobs' statuses as a stream, of all jobs or of one; and their progress, for who asks for it."""
 
 import asyncio
 import contextlib
@@ -8,9 +8,10 @@ from collections.abc import AsyncGenerator, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
-from models.feed import Event, Feed, JobChanged
+from graph.live.progress import Progress
+from models.feed import Event, Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
-from models.lifecycle import ENDED, may_become
+from models.lifecycle import ENDED, JobStatus, may_become
 
 __all__ = ["Changes"]
 
@@ -38,6 +39,11 @@ class Known:
         self._jobs[job.id] = job
         return True
 
+    def has_ended(self, job_id: int) -> bool:
+        """Whether the job is known to have ended."""
+        known = self._jobs.get(job_id)
+        return known is not None and known.status in ENDED
+
     def forget(self, before: datetime) -> None:
         """Forget jobs whose status is older: no look at the store will find them again."""
         self._jobs = {id: job for id, job in self._jobs.items() if job.status_changed_at > before}
@@ -64,43 +70,66 @@ class Changes:
         self._count = 0
         """Changes heard of so far: the place of the newest in `_recent`."""
         self._known = Known()
-        self._news = asyncio.Event()
+        self._progress = Progress()
         self._ready = asyncio.Event()
         self._open = contextlib.ExitStack()
         self.followers = 0
 
-    async def follow(self, job_id: int | None) -> AsyncGenerator[Job, None]:
-        """Each job as it is after a change of its status, from now on. That of one job ends with the job."""
-        with self._following():
+    async def follow(
+        self, job_id: int | None, every: float | None = None, current: bool = False
+    ) -> AsyncGenerator[Job, None]:
+        """Each job as it is after a change of its status, from now on. That of one job ends with the job.
+
+        With `current`, and one job, first that job as it is now: nothing can happen in between that is not told.
+        With `every`, also a RUNNING job as it is when it has come further, at most once in so many seconds; the latest
+        always in the end, but nothing behind the end of the job.
+        """
+        with self._following(), self._progress.following(every) as pace:
             await self._ready.wait()
-            place, seen, told = self._count, now(), self._known.copy()
-            if job_id is not None and (await Job.get(id=job_id)).status in ENDED:
-                return
+            if every is not None:
+                await self._progress.begin()
+            place, round, seen, told = self._count, pace.round, now(), self._known.copy()
+            if job_id is not None:
+                job = await Job.get(id=job_id)
+                if current:
+                    told.is_news(job)
+                    yield job
+                if job.status in ENDED:
+                    return
             while True:
-                while place == self._count:
-                    await self._news.wait()
+                while place == self._count and round == pace.round:
+                    await pace.news()
                 missed, place = self._count - place, self._count
                 if missed > len(self._recent):
                     changed = await _changed_since(seen - WINDOW)
                 else:
                     changed = list(islice(self._recent, len(self._recent) - missed, None))
+                progressed, round = pace.since(round), pace.round
                 for job in changed:
                     seen = max(seen, job.status_changed_at)
                     if told.is_news(job) and job_id in (None, job.id):
                         yield job
                     if job_id == job.id and job.status in ENDED:
                         return
+                for job in progressed:
+                    # It may be known here to have ended, or not yet to have started: then this is news of that too.
+                    if job_id in (None, job.id) and not told.has_ended(job.id):
+                        told.is_news(job)
+                        yield job
                 if len(told) > FORGET_ABOVE:
                     told.forget(seen - 2 * WINDOW)
 
     def hear(self, event: Event) -> None:
         """Take note of an event of the feed; a change that is known already is not told again."""
-        if isinstance(event, JobChanged) and self._known.is_news(event.job):
-            self._recent.append(event.job)
-            self._count += 1
-            self._news.set()
-            # Whoever waits now is woken; whoever comes later waits for the next news.
-            self._news.clear()
+        job = event.job
+        if isinstance(event, JobChanged):
+            if self._known.is_news(job):
+                self._progress.learn(job)
+                self._recent.append(job)
+                self._count += 1
+                self._progress.wake()
+        elif self._progress.is_followed and job.status is JobStatus.RUNNING and not self._known.has_ended(job.id):
+            self._progress.hear(job)
 
     @contextlib.contextmanager
     def _following(self) -> Iterator[None]:
@@ -127,6 +156,7 @@ class Changes:
             began = now()
             try:
                 changed = await _changed_since(looked - WINDOW)
+                progressed = await self._progress.look()
             except Exception:  # whatever ails the store, the next look may find it well again
                 log.warning("could not look for changed jobs in the store", exc_info=True)
             else:
@@ -135,6 +165,8 @@ class Changes:
                         self.hear(JobChanged(job))
                     else:
                         self._known.is_news(job)
+                for job in progressed:
+                    self.hear(MetricsRecorded(job, ()))
                 self._ready.set()
                 looked = began
                 self._known.forget(looked - 2 * WINDOW)

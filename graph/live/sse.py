@@ -13,3 +13,11 @@ class SSETransport(StrawberrySSETransport):
     def accepts(self, accept: str) -> bool:
         """Whether the client takes events."""
         return media_ranges(accept).get("text/event-stream", 0.0) > 0
+
+    def encode_event(self, event: str, data: str | None = None) -> str:
+        """One event. With bare line feeds, and nothing after the colon where there is no data: urql knows no others."""
+        return f"event: {event}\ndata: {data}\n\n" if data else f"event: {event}\ndata:\n\n"
+
+    def encode_comment(self, comment: str) -> str:
+        """A line that clients pass over."""
+        return f": {comment}\n\n"

@@ -1,23 +1,16 @@
 """Enums of the domain as enums of the schema, each value described."""
 
 from collections.abc import Mapping
-from enum import Enum, StrEnum
+from enum import Enum
 
 import strawberry
 
 from models.lifecycle import JobStatus
+from models.metric import NonFinite
 from simulator.scenarios import Scenario
 from simulator.schedules import Schedule
 
 __all__ = ["JobStatus", "NonFinite", "Scenario", "Schedule"]
-
-
-class NonFinite(StrEnum):
-    """What a value was that JSON has no number for."""
-
-    NAN = "NaN"
-    INFINITY = "Infinity"
-    NEGATIVE_INFINITY = "-Infinity"
 
 
 def _describe(enum: type[Enum], description: str, values: Mapping[str, str]) -> None:

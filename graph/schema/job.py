@@ -8,12 +8,15 @@ from typing import Annotated, Self
 import strawberry
 
 from graph.context import GraphInfo
-from graph.schema.arguments import in_range
+from graph.schema.arguments import bad_argument, in_range
+from graph.schema.curve import Curve
 from graph.schema.enums import JobStatus, Scenario, Schedule
 from graph.schema.metric import Metric, as_metrics
-from models.errors import JobNotFound
+from models.curve import MAX_POINTS, MIN_POINTS, Wanted
+from models.errors import InvalidInput, JobNotFound
 from models.job import Job as JobRow
 from models.points import MAX_READ
+from models.rules import check_value_name
 
 __all__ = ["Job", "job_id_of"]
 
@@ -99,6 +102,36 @@ class Job:
     ) -> list[Metric]:
         in_range("count", count, 1, MAX_READ)
         return as_metrics(await info.context.latest_metrics(self.row, count))
+
+    @strawberry.field(
+        description="One named value over the steps, of the points recorded up to `metricCount`. Where several points "
+        "of one step carry the name, the one with the highest `seq` counts. A curve of no more than `points` values is "
+        "given whole and exactly; a longer one is downsampled so that no spike is lost: the first and the last value, "
+        "the lowest and the highest are always there, and a stretch that is not finite is there as its first and its "
+        "last value, as long as these are no more than half of `points`. (Below 10 points nothing is chosen: they are "
+        "spread evenly.) A name that was never logged has empty lists."
+    )
+    async def curve(
+        self,
+        info: GraphInfo,
+        points: Annotated[int, strawberry.argument(description="The most points to give: 2 to 10000.")] = 500,
+        first: Annotated[
+            int | None,
+            strawberry.argument(name="from", description="The first step to show; null for the first there is."),
+        ] = None,
+        last: Annotated[
+            int | None,
+            strawberry.argument(name="to", description="The last step to show; null for the last there is."),
+        ] = None,
+        name: Annotated[str, strawberry.argument(description="The name of the value, as it was logged.")] = "loss",
+    ) -> Curve:
+        in_range("points", points, MIN_POINTS, MAX_POINTS)
+        try:
+            check_value_name("name", name)
+        except InvalidInput as error:
+            raise bad_argument("name", error.message) from error
+        wanted = Wanted(self.row.id, self.row.metric_count, name, points, first, last)
+        return Curve.of(name, await info.context.curve(wanted))
 
 
 def job_id_of(id: strawberry.ID) -> int:

@@ -30,9 +30,7 @@ class MetricValue:
         """The value as the API shows it."""
         if math.isfinite(value):
             return cls(name=name, value=value, non_finite=None)
-        if math.isnan(value):
-            return cls(name=name, value=None, non_finite=NonFinite.NAN)
-        return cls(name=name, value=None, non_finite=NonFinite.INFINITY if value > 0 else NonFinite.NEGATIVE_INFINITY)
+        return cls(name=name, value=None, non_finite=NonFinite.of(value))
 
 
 @strawberry.type(description="One recorded point of a job's curves.")

@@ -6,36 +6,16 @@ import strawberry
 
 from graph.context import GraphInfo
 from graph.schema import results
-from graph.schema.enums import Scenario, Schedule
 from graph.schema.errors import as_data
 from graph.schema.job import Job, job_id_of
+from graph.schema.job_input import CreateJobInput, new_job_of
 from graph.schema.metric import MetricInput, as_metrics, points_of
 from models.errors import IllegalTransition, InvalidInput, JobNotFound, SimulationFailed
-from models.rules import NewJob
 from simulator.runner import make_points
 
-__all__ = ["CreateJobInput", "Mutation"]
+__all__ = ["Mutation"]
 
 JobId = Annotated[strawberry.ID, strawberry.argument(description="The job's id.")]
-
-
-@strawberry.input(description="The settings of a new job.")
-class CreateJobInput:
-    name: str = strawberry.field(description="What people call it: 1 to 200 characters.")
-    model_name: str = strawberry.field(description="The model that is trained: 1 to 200 characters.")
-    epochs: int = strawberry.field(description="Passes over the data: 1 to 100000.")
-    learning_rate: float = strawberry.field(description="Above 0, at most 1000.")
-    steps_per_epoch: int = strawberry.field(default=100, description="Steps in one epoch: 1 to 1000000.")
-    scenario: Scenario = strawberry.field(
-        default=Scenario.HEALTHY, description="How the run fares, where it is simulated."
-    )
-    schedule: Schedule = strawberry.field(
-        default=Schedule.CONSTANT, description="How the learning rate changes, where the run is simulated."
-    )
-    seed: int | None = strawberry.field(
-        default=None, description="What a simulated run's noise is drawn from, 0 or more; drawn where it is null."
-    )
-    batch_size: int = strawberry.field(default=32, description="Examples in one step: a power of two.")
 
 
 @strawberry.type(
@@ -47,7 +27,7 @@ class Mutation:
         self, info: GraphInfo, input: Annotated[CreateJobInput, strawberry.argument(description="Its settings.")]
     ) -> results.CreateJobResult:
         try:
-            return results.CreateJobSuccess(job=Job.of(await info.context.jobs.create(NewJob(**vars(input)))))
+            return results.CreateJobSuccess(job=Job.of(await info.context.jobs.create(new_job_of(input))))
         except InvalidInput as error:
             return as_data(error)
 

@@ -6,10 +6,15 @@ import strawberry
 
 from graph.schema.arguments import bad_argument, in_range
 from graph.schema.enums import JobStatus
+from graph.schema.errors import as_data
 from graph.schema.job import Job, job_id_of
-from models.errors import JobNotFound
+from graph.schema.job_input import CreateJobInput, new_job_of
+from graph.schema.preview import JobPreview, PreviewJobResult
+from models.curve import MIN_POINTS
+from models.errors import InvalidInput, JobNotFound
 from models.job import Job as JobRow
 from models.listing import MAX_PAGE, newest_first
+from simulator.preview import MAX_PREVIEW
 
 __all__ = ["Query"]
 
@@ -47,3 +52,25 @@ class Query:
         except JobNotFound as error:
             raise bad_argument("id", error.message) from error
         return None if row is None else Job.of(row)
+
+    @strawberry.field(
+        description="What a simulated run of these settings would look like; nothing is stored. The points are those "
+        "that the job would record. Where no `seed` is given it is 0, so that the preview stays the same while "
+        "other settings change; a job that is created draws its own."
+    )
+    async def preview_job(
+        self,
+        input: Annotated[CreateJobInput, strawberry.argument(description="The settings, as for `createJob`.")],
+        points: Annotated[
+            int,
+            strawberry.argument(
+                description="The most points of each curve, 2 to 1000: steps spread evenly from the first to the last "
+                "that has a point, and for validation the ends of epochs nearest to them."
+            ),
+        ] = 100,
+    ) -> PreviewJobResult:
+        in_range("points", points, MIN_POINTS, MAX_PREVIEW)
+        try:
+            return JobPreview.of(new_job_of(input), points)
+        except InvalidInput as error:
+            return as_data(error)

@@ -17,6 +17,7 @@ __all__ = ["Subscription"]
 
 
 MAX_EVERY_MS = 10_000
+MIN_PROGRESS_MS, MAX_PROGRESS_MS = 100, 60_000
 
 
 @strawberry.type(description="What can be watched: streams that lose nothing and repeat nothing.")
@@ -65,7 +66,9 @@ class Subscription:
 
     @strawberry.subscription(
         description="A job as it is after each change of its status, its creation included; all jobs, or one. "
-        "That of one job completes when the job has ended."
+        "That of one job completes when the job has ended. With `everyMs`, also a RUNNING job as it is whenever points "
+        "were recorded: each job at most once in that time, and always its latest in the end. Changes of status do not "
+        "wait for that, and after a job's end nothing more of it comes."
     )
     async def job_changed(
         self,
@@ -73,13 +76,33 @@ class Subscription:
         id: Annotated[
             strawberry.ID | None, strawberry.argument(description="Only this job; all where it is null.")
         ] = None,
+        every_ms: Annotated[
+            int | None,
+            strawberry.argument(
+                description="The least time between two reports of one job's progress, in milliseconds: 100 to 60000; "
+                "null for changes of status alone."
+            ),
+        ] = None,
+        current: Annotated[
+            bool,
+            strawberry.argument(
+                description="Whether to begin with the job as it now is, so that nothing is missed between a query and "
+                "this; for one job only."
+            ),
+        ] = False,
     ) -> AsyncGenerator[Job, None]:
+        if every_ms is not None:
+            in_range("everyMs", every_ms, MIN_PROGRESS_MS, MAX_PROGRESS_MS)
+        if current and id is None:
+            raise bad_argument("current", "is for one job: name its id.")
         job = None if id is None else await _existing(id, "id")
-        return _changes(info, job)
+        return _changes(info, job, None if every_ms is None else every_ms / 1000, current)
 
 
-async def _changes(info: GraphInfo, job_id: int | None) -> AsyncGenerator[Job, None]:
-    async with aclosing(info.context.streams.changes.follow(job_id)) as rows:
+async def _changes(
+    info: GraphInfo, job_id: int | None, every: float | None, current: bool
+) -> AsyncGenerator[Job, None]:
+    async with aclosing(info.context.streams.changes.follow(job_id, every, current)) as rows:
         async for row in rows:
             yield Job.of(row)
 

@@ -10,7 +10,7 @@ const client = createClient({
   url,
   webSocketImpl: WebSocket,
   lazy: false,
-  retryAttempts: 100,
+  retryAttempts: Infinity,
   retryWait: () => new Promise((resolve) => setTimeout(resolve, 50)),
   shouldRetry: () => true,
   on: {

@@ -1,0 +1,149 @@
+"""How far running jobs have come, told at the paces that followers ask for."""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Iterator
+from itertools import takewhile
+
+from models.job import Job
+from models.lifecycle import ENDED, JobStatus
+
+__all__ = ["Pace", "Progress"]
+
+
+class Pace:
+    """What all who ask for progress each `every` seconds are told, in rounds: the latest of each job that moved.
+
+    Followers keep only the round that they were told last. What is kept for them is one row a running job, so whoever
+    is slow skips what is no longer the latest, and costs nothing.
+    """
+
+    def __init__(self, every: float) -> None:
+        self.followers = 0
+        self.round = 0
+        self._every = every
+        self._coming: dict[int, Job] = {}
+        self._told: dict[int, tuple[int, Job]] = {}
+        """By job, with the round it was told in, the latest last."""
+        self._due = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._news = asyncio.Event()
+
+    def hear(self, job: Job) -> None:
+        """Take note of a job that has come further: the next round, which is at once if none was lately, tells it."""
+        self._coming[job.id] = job
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(max(self._due, loop.time()), self._tell)
+
+    def forget(self, job_id: int) -> None:
+        """Tell no more of a job: it has ended."""
+        self._coming.pop(job_id, None)
+        self._told.pop(job_id, None)
+
+    def since(self, round: int) -> list[Job]:
+        """The latest of each job that was told of after a round, in the order of telling."""
+        later = takewhile(lambda told: told[0] > round, reversed(self._told.values()))
+        return [job for _, job in later][::-1]
+
+    async def news(self) -> None:
+        """Return at the next round, or when those who wait are woken."""
+        await self._news.wait()
+
+    def wake(self) -> None:
+        """Wake those who wait now; whoever comes later waits for the next news."""
+        self._news.set()
+        self._news.clear()
+
+    def close(self) -> None:
+        """Tell nothing more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tell(self) -> None:
+        self._timer = None
+        self._due = asyncio.get_running_loop().time() + self._every
+        self.round += 1
+        for job_id, job in self._coming.items():
+            self._told.pop(job_id, None)
+            self._told[job_id] = self.round, job
+        self._coming = {}
+        self.wake()
+
+
+class Progress:
+    """How many points running jobs are known to have, while somebody follows that, and the paces it is told at."""
+
+    def __init__(self) -> None:
+        self._paces: dict[float, Pace] = {}
+        self._still = Pace(math.inf)
+        """Where those wait who follow no progress: it hears of none."""
+        self._counts: dict[int, int] = {}
+        self._begun = False
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether anybody follows progress now."""
+        return bool(self._paces)
+
+    @contextlib.contextmanager
+    def following(self, every: float | None) -> Iterator[Pace]:
+        """The pace of those who are told each `every` seconds, or of those who are told no progress."""
+        if every is None:
+            yield self._still
+            return
+        pace = self._paces.setdefault(every, Pace(every))
+        pace.followers += 1
+        try:
+            yield pace
+        finally:
+            pace.followers -= 1
+            if not pace.followers:
+                del self._paces[every]
+                pace.close()
+            if not self._paces:
+                self._counts, self._begun = {}, False
+
+    async def begin(self) -> None:
+        """Learn from the store what is no news. To be called once `hear` is called with what happens."""
+        if not self._begun:
+            for job_id, count in await _running():
+                self._counts.setdefault(job_id, count)
+            self._begun = True
+
+    async def look(self) -> list[Job]:
+        """The jobs that have come further by what the store knows, as they now are: one query where there are none."""
+        if not self._begun:
+            return []
+        further = [job_id for job_id, count in await _running() if count > self._counts.get(job_id, 0)]
+        return await Job.filter(id__in=further) if further else []
+
+    def hear(self, job: Job) -> None:
+        """Take note of a RUNNING job as it is, or was; what is known only ever grows."""
+        if job.metric_count > self._counts.get(job.id, 0):
+            self._counts[job.id] = job.metric_count
+            for pace in self._paces.values():
+                pace.hear(job)
+
+    def learn(self, job: Job) -> None:
+        """Take note of a job whose status changed, which is told of anyhow; once it has ended nothing else of it is."""
+        if job.status in ENDED:
+            self._counts.pop(job.id, None)
+            for pace in self._paces.values():
+                pace.forget(job.id)
+        elif job.status is JobStatus.RUNNING and self._paces:
+            if job.id in self._counts:  # it came further before it was known to run, and may have come further since
+                self.hear(job)
+            else:
+                self._counts[job.id] = job.metric_count
+
+    def wake(self) -> None:
+        """Wake all who wait, at every pace."""
+        for pace in (self._still, *self._paces.values()):
+            pace.wake()
+
+
+async def _running() -> list[tuple[int, int]]:
+    """The id and the count of points of each RUNNING job."""
+    return [(id, count) for id, count in await Job.filter(status=JobStatus.RUNNING).values_list("id", "metric_count")]

@@ -1,0 +1,102 @@
+"""The web pages: files that the build of the package left in graph/static, served with caching."""
+
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
+from starlette.types import Scope
+
+__all__ = ["page_routes", "playground"]
+
+STATIC = Path(__file__).parent / "static"
+
+PATHS = ("/", "/training/jobs", "/training/jobs/{id}", "/training/compare")
+"""Addresses of the page: it finds out by itself what to show."""
+
+HEADERS = {
+    # The names of its scripts change with each build, its own does not: ask each time whether it is still the same.
+    "Cache-Control": "no-cache",
+    # Nothing from elsewhere. Styles may stand in the page: charts, toasts and the playground's editor set theirs so.
+    "Content-Security-Policy": "; ".join(
+        (
+            "default-src 'self'",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "worker-src 'self' blob:",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+            "object-src 'none'",
+        )
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def page_routes() -> list[BaseRoute]:
+    """The routes of the pages, and of the files they load. Raises RuntimeError where the pages were not built."""
+    if not (STATIC / "index.html").is_file():
+        raise RuntimeError("The pages are not built: run python web/build.py.")
+    return [
+        *(Route(path, _index) for path in PATHS),
+        Route("/playground", playground),
+        Route("/favicon.svg", _favicon),
+        Mount("/assets", _Assets(directory=STATIC / "assets")),
+    ]
+
+
+async def playground(request: Request) -> Response:
+    """GraphiQL."""
+    return _file("playground.html", request)
+
+
+async def _index(request: Request) -> Response:
+    return _file("index.html", request)
+
+
+async def _favicon(request: Request) -> Response:
+    return _file("favicon.svg", request)
+
+
+def _file(name: str, request: Request) -> Response:
+    response = _compressed_where_wanted(STATIC / name, request.headers)
+    response.headers.update(HEADERS)
+    return _unless_known(response, request.headers)
+
+
+class _Assets(StaticFiles):
+    """Files whose names are made from their content: whoever has one need not ask again."""
+
+    def file_response(self, full_path: object, stat_result: object, scope: Scope, status_code: int = 200) -> Response:  # noqa: ARG002  # Starlette's signature
+        """The file, compressed where that is understood."""
+        headers = Headers(scope=scope)
+        response = _compressed_where_wanted(Path(str(full_path)), headers)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return _unless_known(response, headers)
+
+
+def _compressed_where_wanted(path: Path, request_headers: Headers) -> FileResponse:
+    """The file, or what the build compressed of it. Named by the file's own type either way."""
+    compressed = path.with_name(path.name + ".gz")
+    if not compressed.is_file():
+        return FileResponse(path, stat_result=path.stat())
+    accepted = "gzip" in request_headers.get("accept-encoding", "")
+    sent = compressed if accepted else path
+    plain_type = FileResponse(path).media_type
+    response = FileResponse(sent, stat_result=sent.stat(), media_type=plain_type)
+    response.headers["Vary"] = "Accept-Encoding"
+    if accepted:
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+def _unless_known(response: FileResponse, request_headers: Headers) -> Response:
+    """The response, or that it is what the client has already."""
+    known = [tag.strip().removeprefix("W/") for tag in request_headers.get("if-none-match", "").split(",")]
+    return NotModifiedResponse(response.headers) if response.headers["etag"] in known else response

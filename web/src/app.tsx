@@ -1,0 +1,56 @@
+import { lazy, Suspense } from "react";
+import { Toaster } from "sonner";
+import { Link, Route, Switch } from "wouter";
+import { JobsPage } from "./jobs/jobs-page";
+import { Boundary } from "./parts/boundary";
+import { ConnectionNotice } from "./parts/connection-notice";
+import { NotFound } from "./parts/not-found";
+import { ThemeSwitch, useTheme } from "./parts/theme";
+
+// Curves come with the pages that draw them.
+const MonitorPage = lazy(() => import("./monitor/monitor-page"));
+const ComparePage = lazy(() => import("./compare/compare-page"));
+
+export function App() {
+  const [theme, setTheme] = useTheme();
+  return (
+    <>
+      <a className="skip" href="#page">
+        Skip to content
+      </a>
+      <header className="top">
+        <nav aria-label="Pages">
+          <Link className="brand" href="/">
+            <img src="/favicon.svg" alt="" width="24" height="24" />
+            training-monitor
+          </Link>
+          <Link href="/training/jobs">Jobs</Link>
+          <a href="/playground">Playground</a>
+        </nav>
+        <ThemeSwitch theme={theme} onChange={setTheme} />
+      </header>
+      <ConnectionNotice />
+      <div id="page" tabIndex={-1}>
+        <Boundary>
+          <Suspense fallback={<p className="loading">Loading…</p>}>
+            <Switch>
+              <Route path="/" component={JobsPage} />
+              <Route path="/training/jobs" component={JobsPage} />
+              <Route path="/training/compare" component={ComparePage} />
+              {/* By its id, so that another job is another page, and nothing of the last one stays. */}
+              <Route path="/training/jobs/:id">{({ id }) => <MonitorPage key={id} id={id} />}</Route>
+              <Route>
+                <NotFound title="Page not found" text="There is no page at this address." />
+              </Route>
+            </Switch>
+          </Suspense>
+        </Boundary>
+      </div>
+      {/* Sonner gives the focus back to where it was when it leaves the toasts, and so would hold the Tab key. */}
+      <div onBlurCapture={(event) => event.stopPropagation()}>
+        {/* Below the header and the page's own buttons. */}
+        <Toaster offset={{ top: 128 }} position="top-right" richColors closeButton theme={theme} />
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,33 @@
+import { useMemo, useState } from "react";
+import { DEFAULTS, type Errors, errorsOf, previewInputOf, SETTINGS, type Setting, type Texts } from "./settings";
+import { type Refusal, usePreview } from "./use-preview";
+
+/** What was typed, what is wrong with it, and the preview of it. */
+export function useSettings() {
+  const [texts, setTexts] = useState(DEFAULTS);
+  const [touched, setTouched] = useState<ReadonlySet<Setting>>(new Set());
+  const [refusal, setRefusal] = useState<Refusal>();
+  const preview = usePreview(useMemo(() => previewInputOf(texts), [texts]));
+  const errors = allErrors(texts, refusal ?? preview.refusal);
+
+  return {
+    texts,
+    preview,
+    /** Whether closing loses something. */
+    changed: SETTINGS.some((setting) => texts[setting] !== DEFAULTS[setting]),
+    /** Nobody is told off for what they did not come to yet. */
+    shownError: (setting: Setting) => (touched.has(setting) ? errors[setting] : undefined),
+    change: (setting: Setting, text: string) => {
+      setTexts((now) => ({ ...now, [setting]: text }));
+      setTouched((now) => new Set(now).add(setting));
+      setRefusal(undefined);
+    },
+    touchAll: () => setTouched(new Set(SETTINGS)),
+    /** Keeps what the server said against creating the job, until something is changed. */
+    refuse: setRefusal,
+  };
+}
+
+function allErrors(texts: Texts, refusal: Refusal | undefined): Errors {
+  return { ...(refusal && { [refusal.field]: refusal.message }), ...errorsOf(texts) };
+}

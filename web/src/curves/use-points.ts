@@ -1,0 +1,86 @@
+import { stringifyDocument } from "@urql/core";
+import { useEffect, useReducer, useState } from "react";
+import { sockets } from "../api/connection";
+import { PointsDocument, type PointsSubscription } from "../api/generated";
+import { Points } from "./points";
+
+/** The least time between two drawings of what came. */
+const REST_MS = 100;
+
+const QUERY = stringifyDocument(PointsDocument);
+
+export interface LivePoints {
+  points: Points;
+  /** How often points came: what is drawn of them is as new as this. */
+  version: number;
+  /** Whether the job has ended, and its last point is here. */
+  whole: boolean;
+  error: string | undefined;
+}
+
+type News = { type: "points" } | { type: "whole" } | { type: "error"; message: string };
+
+function reduce(live: LivePoints, news: News): LivePoints {
+  switch (news.type) {
+    case "points":
+      return { ...live, version: live.version + 1 };
+    case "whole":
+      return { ...live, whole: true };
+    case "error":
+      return { ...live, error: news.message };
+  }
+}
+
+/** All points of a job from the first, then live; whatever happens to the line, each of them once. */
+export function usePoints(id: string): LivePoints {
+  const [points] = useState(() => new Points());
+  const [live, dispatch] = useReducer(reduce, { points, version: 0, whole: false, error: undefined });
+  useEffect(() => {
+    let listening = true;
+    let told = Number.NEGATIVE_INFINITY;
+    let due: ReturnType<typeof setTimeout> | undefined;
+    const tell = () => {
+      due ??= setTimeout(
+        () => {
+          due = undefined;
+          told = performance.now();
+          dispatch({ type: "points" });
+        },
+        told + REST_MS - performance.now(),
+      );
+    };
+    const unsubscribe = sockets.subscribe<PointsSubscription>(
+      {
+        query: QUERY,
+        variables: {
+          id,
+          // Read each time the operation is sent, so also after a reconnect: on from the last point that came.
+          get after() {
+            return points.lastSeq;
+          },
+        },
+      },
+      {
+        next: ({ data }) => {
+          if (!data) return;
+          points.add(data.metricsAdded);
+          tell();
+        },
+        error: (error) => dispatch({ type: "error", message: textOf(error) }),
+        // Also called when we hang up ourselves.
+        complete: () => listening && dispatch({ type: "whole" }),
+      },
+    );
+    return () => {
+      listening = false;
+      clearTimeout(due);
+      unsubscribe();
+    };
+  }, [id, points]);
+  return live;
+}
+
+function textOf(error: unknown): string {
+  if (Array.isArray(error)) return error.map((each: { message: string }) => each.message).join(" ");
+  return "The stream of points broke off.";
+}

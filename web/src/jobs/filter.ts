@@ -1,0 +1,32 @@
+import { useSearchParams } from "wouter";
+import type { JobCardFragment, JobStatus } from "../api/generated";
+import { STATUSES } from "../parts/status";
+
+/** Which jobs a list shows; none of a kind means all. */
+export interface Filter {
+  statuses: readonly JobStatus[];
+  search: string;
+}
+
+/** The filter is in the address, so that a link keeps it. */
+export function useFilter(): [Filter, (change: Partial<Filter>) => void] {
+  const [params, setParams] = useSearchParams();
+  const named = params.getAll("status").map((status) => status.toUpperCase());
+  const filter = { statuses: STATUSES.filter((status) => named.includes(status)), search: params.get("search") ?? "" };
+  const change = (to: Partial<Filter>) => {
+    const next = { ...filter, ...to };
+    const address = new URLSearchParams(next.statuses.map((status) => ["status", status.toLowerCase()]));
+    if (next.search) address.set("search", next.search);
+    setParams(address, { replace: true });
+  };
+  return [filter, change];
+}
+
+/** Whether a list with the filter shows the job, as the server decides it. */
+export function matches(filter: Filter, job: JobCardFragment): boolean {
+  const wanted = filter.search.toLowerCase();
+  return (
+    (filter.statuses.length === 0 || filter.statuses.includes(job.status)) &&
+    (wanted === "" || `${job.name}\n${job.modelName}`.toLowerCase().includes(wanted))
+  );
+}

@@ -1,0 +1,144 @@
+import { useEffect, useRef } from "react";
+import { toast } from "sonner";
+import { Link } from "wouter";
+import type { WholeJobFragment } from "../api/generated";
+import { Chart } from "../curves/chart";
+import { ViewControls } from "../curves/controls";
+import { DataButtons } from "../curves/data-buttons";
+import { startOf } from "../curves/lines";
+import { namesOf } from "../curves/names";
+import { overviewLine, useOverview } from "../curves/use-overview";
+import { usePoints } from "../curves/use-points";
+import { useView } from "../curves/view";
+import { useJob } from "../jobs/use-job";
+import { ConnectionMark } from "../parts/connection-notice";
+import { NotFound } from "../parts/not-found";
+import { ProgressBar, percentOf } from "../parts/progress";
+import { iconOf, StatusBadge, wordOf } from "../parts/status";
+import { JobControls } from "./job-controls";
+import { Stats } from "./stats";
+
+/** One job: how it is, how far it is, and its curves, live. */
+export default function MonitorPage({ id }: { id: string }) {
+  const { job, error, missing } = useJob(id);
+  if (missing) return <NotFound title="Job not found" text={missing} />;
+  if (job !== undefined) return <Monitor job={job} />;
+  return (
+    <main>
+      {error ? (
+        <p className="notice" role="alert">
+          {error}
+        </p>
+      ) : (
+        <p className="loading">Loading job…</p>
+      )}
+    </main>
+  );
+}
+
+function Monitor({ job }: { job: WholeJobFragment }) {
+  const { points, version, error } = usePoints(job.id);
+  const overview = useOverview(job.id, job.metricCount);
+  const [view, setView] = useView();
+  useEndToasts(job);
+  // The points are ahead of the job's own news while it runs.
+  const progress =
+    job.status === "COMPLETE" ? 1 : Math.min(1, Math.max(job.progress, points.furthest / job.totalSteps));
+  useTab(job, progress);
+
+  const start = startOf(job, points);
+  // Until all of a long run is here, its overview stands for what is still to come.
+  const ahead = overview && points.lastSeq < overview.upTo ? overview.curves : [];
+  const names = namesOf([...points.names, ...ahead.map(({ name }) => name)]);
+  const lineOf = (name: string) => {
+    const curve = ahead.find((each) => each.name === name);
+    const whole = curve && overviewLine(curve, view.axis, job.stepsPerEpoch);
+    return whole ?? points.line(name, view.axis, job.stepsPerEpoch, start);
+  };
+  return (
+    <main>
+      <p className="back">
+        <Link href="/training/jobs">← All jobs</Link>
+      </p>
+      <div className="page-head">
+        <div>
+          <h1>{job.name}</h1>
+          <p className="subtitle">{job.modelName}</p>
+        </div>
+        <div className="head-side">
+          <ConnectionMark />
+          <StatusBadge status={job.status} />
+        </div>
+      </div>
+      {job.failureReason && (
+        <p className="notice">
+          <b>Failed:</b> {job.failureReason}
+        </p>
+      )}
+      {error && (
+        <p className="notice" role="alert">
+          {error}
+        </p>
+      )}
+      <ProgressBar progress={progress} status={job.status} label="Progress" />
+      <Stats job={job} points={points} />
+      <JobControls job={job} simulated={points.simulated} />
+      {names.length === 0 ? (
+        <p className="loading">
+          {job.status === "QUEUED"
+            ? "Start the job to see its curves."
+            : "No points yet: they appear here as they are recorded."}
+        </p>
+      ) : (
+        <>
+          <ViewControls view={view} onView={setView}>
+            <DataButtons points={points} name={job.name} />
+          </ViewControls>
+          <div className="charts">
+            {names.map((name, place) => (
+              <Chart
+                key={name}
+                title={name}
+                looks={[{ label: name, colour: `--curve-${(place % 8) + 1}`, dash: [] }]}
+                lines={() => [lineOf(name)]}
+                version={version}
+                view={view}
+                onView={setView}
+                group={job.id}
+              />
+            ))}
+          </div>
+        </>
+      )}
+    </main>
+  );
+}
+
+/** Say so when the job ends while it is watched; one that had ended before is no news. */
+function useEndToasts(job: WholeJobFragment): void {
+  const before = useRef(job.status);
+  useEffect(() => {
+    if (before.current === job.status) return;
+    before.current = job.status;
+    if (job.status === "COMPLETE") toast.success("Training Complete", { description: job.name });
+    if (job.status === "FAILED") toast.error("Training Failed", { description: job.failureReason });
+  }, [job.status, job.name, job.failureReason]);
+}
+
+/** The tab's title and icon say how the job is. */
+function useTab(job: WholeJobFragment, progress: number): void {
+  const percent = percentOf(progress);
+  useEffect(() => {
+    const running = job.status === "RUNNING";
+    document.title = `${running ? `${percent} %` : wordOf(job.status)} · ${job.name}`;
+    const icon = document.querySelector<HTMLLinkElement>("link[rel=icon]");
+    if (icon) icon.href = iconOf(job.status, percent / 100);
+  }, [job.status, job.name, percent]);
+  useEffect(
+    () => () => {
+      const icon = document.querySelector<HTMLLinkElement>("link[rel=icon]");
+      if (icon) icon.href = "/favicon.svg";
+    },
+    [],
+  );
+}

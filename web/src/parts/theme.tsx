@@ -1,0 +1,34 @@
+import { useEffect, useState } from "react";
+
+export type Theme = "light" | "dark" | "system";
+
+const THEMES: readonly Theme[] = ["system", "light", "dark"];
+const KEY = "theme";
+
+/** Light or dark: as the system has it, unless the person chose. */
+export function useTheme(): [Theme, (theme: Theme) => void] {
+  const [theme, setTheme] = useState<Theme>(
+    () => THEMES.find((each) => each === localStorage.getItem(KEY)) ?? "system",
+  );
+  useEffect(() => {
+    localStorage.setItem(KEY, theme);
+    if (theme === "system") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+    // Canvases are painted with colours of their own, and have to hear of it.
+    window.dispatchEvent(new Event("themechange"));
+  }, [theme]);
+  return [theme, setTheme];
+}
+
+export function ThemeSwitch({ theme, onChange }: { theme: Theme; onChange: (theme: Theme) => void }) {
+  return (
+    <label className="theme">
+      Theme{" "}
+      <select value={theme} onChange={(event) => onChange(event.target.value as Theme)}>
+        <option value="system">System</option>
+        <option value="light">Light</option>
+        <option value="dark">Dark</option>
+      </select>
+    </label>
+  );
+}

@@ -1,0 +1,22 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+const server = process.env.TRAINING_MONITOR_URL ?? "http://127.0.0.1:8000";
+
+export default defineConfig({
+  plugins: [react()],
+  build: {
+    outDir: "../graph/static",
+    emptyOutDir: true,
+    target: "es2022",
+    // GraphiQL's editor is large, and loaded by the playground only.
+    chunkSizeWarningLimit: 6000,
+    modulePreload: { polyfill: false },
+    rolldownOptions: {
+      input: ["index.html", "playground.html"],
+      // "use no memo", which GraphiQL's own build has used up: nothing is lost with it.
+      checks: { moduleLevelDirective: false },
+    },
+  },
+  server: { proxy: { "/graphql": { target: server, ws: true } } },
+});
