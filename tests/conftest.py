@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from socket import create_server
 
 import httpx
 import hypothesis
@@ -13,11 +12,11 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from graph.app import App, create_app
-from graph.server import Server
 from graph.settings import Settings
 from tests.api import Api
 from tests.browser import Visits, launched_browser
 from tests.process import ServerProcess
+from tests.serving import served
 from tests.sockets import Socket, opened, websocket_url
 
 # How long an example takes says how busy the machine is, not whether a rule holds.
@@ -55,15 +54,8 @@ async def api(app: App) -> AsyncIterator[Api]:
 @pytest.fixture
 async def address(app: App, settings: Settings) -> AsyncIterator[str]:
     """Where the app in this process is served over real sockets, as http://host:port."""
-    server = Server(app, settings)
-    server.config.lifespan = "off"  # the fixture `app` has its own
-    with create_server(("127.0.0.1", 0)) as listening:
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        try:
-            yield "http://{}:{}".format(*listening.getsockname())
-        finally:
-            server.should_exit = True
-            await serving
+    async with served(app, settings) as address:
+        yield address
 
 
 @pytest.fixture

@@ -4,17 +4,16 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from socket import create_server
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from graph.app import create_app
 from graph.settings import Settings
 from tests.api import Api
 from tests.conftest import running
+from tests.serving import served
 from tests.sockets import Socket, opened, websocket_url
 
 
@@ -30,17 +29,14 @@ class Site:
 @contextlib.asynccontextmanager
 async def site(name: str, folder: Path) -> AsyncIterator[Site]:
     """An app with a store in the folder, served from this process over real sockets, from its start to its end."""
-    app = create_app(Settings(database_url=f"sqlite://{folder / name}.sqlite3", live_check_seconds=0.1))
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="warning", ws="websockets-sansio"))
-    async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(running(app))
-        listening = stack.enter_context(create_server(("127.0.0.1", 0)))
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        stack.push_async_callback(lambda: serving)
-        stack.callback(setattr, server, "should_exit", True)
-        url = "http://{}:{}".format(*listening.getsockname())
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=30))
-        socket = await stack.enter_async_context(opened(websocket_url(url)))
+    settings = Settings(database_url=f"sqlite://{folder / name}.sqlite3", live_check_seconds=0.1)
+    app = create_app(settings)
+    async with (
+        running(app),
+        served(app, settings) as url,
+        httpx.AsyncClient(base_url=url, timeout=30) as http,
+        opened(websocket_url(url)) as socket,
+    ):
         yield Site(name, Api(http), socket)
 
 

