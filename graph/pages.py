@@ -3,11 +3,14 @@
 from pathlib import Path
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Scope
+
+from graph.http import media_ranges
 
 __all__ = ["page_routes", "playground"]
 
@@ -47,16 +50,28 @@ def page_routes() -> list[BaseRoute]:
         Route("/playground", playground),
         Route("/favicon.svg", _favicon),
         Mount("/assets", _Assets(directory=STATIC / "assets")),
+        Route("/{path:path}", _nothing),
     ]
 
 
 async def playground(request: Request) -> Response:
-    """GraphiQL."""
-    return _file("playground.html", request)
+    """GraphiQL. At the API's own address it is what browsers get, and others do not."""
+    response = _file("playground.html", request)
+    response.headers.add_vary_header("Accept")
+    return response
 
 
 async def _index(request: Request) -> Response:
     return _file("index.html", request)
+
+
+async def _nothing(request: Request) -> Response:
+    """For a person the page, which says that there is none at this address."""
+    if "text/html" not in request.headers.get("accept", ""):
+        raise HTTPException(404)
+    response = _file("index.html", request)
+    response.status_code = 404
+    return response
 
 
 async def _favicon(request: Request) -> Response:
@@ -86,7 +101,7 @@ def _compressed_where_wanted(path: Path, request_headers: Headers) -> FileRespon
     compressed = path.with_name(path.name + ".gz")
     if not compressed.is_file():
         return FileResponse(path, stat_result=path.stat())
-    accepted = "gzip" in request_headers.get("accept-encoding", "")
+    accepted = media_ranges(request_headers.get("accept-encoding", "")).get("gzip", 0.0) > 0
     sent = compressed if accepted else path
     plain_type = FileResponse(path).media_type
     response = FileResponse(sent, stat_result=sent.stat(), media_type=plain_type)

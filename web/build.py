@@ -29,7 +29,8 @@ class PageBuildHook(BuildHookInterface[Any]):
 
 def build() -> None:
     """Build the page, unless it is as new as what it is built from. Raises SystemExit where npm fails."""
-    if BUILT.exists() and BUILT.stat().st_mtime >= max(path.stat().st_mtime for path in sources()):
+    released = (ROOT / "PKG-INFO").exists()  # an unpacked source distribution, which carries the page
+    if BUILT.exists() and (released or not any(is_older(BUILT, source) for source in sources())):
         return
     if is_older(INSTALLED, WEB / "package-lock.json"):
         npm("ci", "--no-audit", "--no-fund", "--loglevel=error")
@@ -41,9 +42,12 @@ def build() -> None:
 
 
 def sources() -> list[Path]:
-    """What the page is built from."""
-    mine = (path for path in WEB.rglob("*") if "node_modules" not in path.parts and path.name != "generated.ts")
-    return [ROOT / "schema.graphql", *(path for path in mine if path.is_file() and "__pycache__" not in path.parts)]
+    """What the page is built from; folders too, for theirs is the time at which a file was taken away."""
+    below = (path for folder in ("src", "public") for path in (WEB / folder, *(WEB / folder).rglob("*")))
+    beside = (path for path in WEB.iterdir() if path.is_file())
+    # What codegen writes there is made from the others.
+    made = {WEB / "src" / "api", WEB / "src" / "api" / "generated.ts"}
+    return [ROOT / "schema.graphql", *(path for path in (*below, *beside) if path not in made)]
 
 
 def is_older(path: Path, than: Path) -> bool:

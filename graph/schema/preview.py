@@ -1,5 +1,6 @@
 """What a simulated run of some settings would look like, as the API shows it."""
 
+import asyncio
 from typing import Annotated, Self
 
 import strawberry
@@ -21,9 +22,9 @@ class JobPreview:
     )
 
     @classmethod
-    def of(cls, new: NewJob, points: int) -> Self:
+    async def of(cls, new: NewJob, points: int) -> Self:
         """The preview of such a job. Raises InvalidInput where a setting breaks a rule."""
-        made = preview(new, points)
+        made = await asyncio.to_thread(preview, new, points)  # tens of milliseconds, in which others are served
         return cls(total_steps=made.total_steps, curves=[Curve.of(name, curve) for name, curve in made.curves.items()])
 
 

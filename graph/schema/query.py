@@ -71,6 +71,6 @@ class Query:
     ) -> PreviewJobResult:
         in_range("points", points, MIN_POINTS, MAX_PREVIEW)
         try:
-            return JobPreview.of(new_job_of(input), points)
+            return await JobPreview.of(new_job_of(input), points)
         except InvalidInput as error:
             return as_data(error)

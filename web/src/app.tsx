@@ -1,6 +1,6 @@
 import { lazy, Suspense } from "react";
 import { Toaster } from "sonner";
-import { Link, Route, Switch } from "wouter";
+import { Link, Route, Switch, useLocation } from "wouter";
 import { JobsPage } from "./jobs/jobs-page";
 import { Boundary } from "./parts/boundary";
 import { ConnectionNotice } from "./parts/connection-notice";
@@ -13,6 +13,7 @@ const ComparePage = lazy(() => import("./compare/compare-page"));
 
 export function App() {
   const [theme, setTheme] = useTheme();
+  const [place] = useLocation();
   return (
     <>
       <a className="skip" href="#page">
@@ -24,14 +25,16 @@ export function App() {
             <img src="/favicon.svg" alt="" width="24" height="24" />
             training-monitor
           </Link>
-          <Link href="/training/jobs">Jobs</Link>
+          <Link href="/training/jobs" aria-current={place === "/" || place === "/training/jobs" ? "page" : undefined}>
+            Jobs
+          </Link>
           <a href="/playground">Playground</a>
         </nav>
         <ThemeSwitch theme={theme} onChange={setTheme} />
       </header>
       <ConnectionNotice />
       <div id="page" tabIndex={-1}>
-        <Boundary>
+        <Boundary key={place}>
           <Suspense fallback={<p className="loading">Loading…</p>}>
             <Switch>
               <Route path="/" component={JobsPage} />

@@ -51,7 +51,10 @@ export const sockets = createClient({
   onNonLazyError: () => become("lost"),
   on: {
     connected: () => become("live"),
-    closed: () => become("lost"),
+    closed: () => {
+      clearTimeout(unanswered);
+      become("lost");
+    },
     // A peer that vanished without a word is noticed by its silence.
     ping: (received) => {
       if (!received) unanswered = setTimeout(() => sockets.terminate(), PATIENCE_MS);

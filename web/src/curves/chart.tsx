@@ -26,6 +26,7 @@ export function Chart({ title, looks, lines, version, view, onView, group }: Cha
   const plot = useRef<Plot>(null);
   const inView = useInView(box);
   const [readings, setReadings] = useState<readonly Reading[]>();
+  const [focused, setFocused] = useState(false);
   const hint = useId();
 
   const zoom = useRef(onView);
@@ -97,10 +98,28 @@ export function Chart({ title, looks, lines, version, view, onView, group }: Cha
   return (
     <figure className="chart" data-curve={title}>
       <figcaption>
-        <h3>{title}</h3>
-        <span className="reading">
+        <h2>{title}</h2>
+        {/* Told to who reads with keys here; the other charts of the group only show it. */}
+        <span className="reading" aria-live={focused ? "polite" : "off"}>
           {readings && <Readings readings={readings} view={view} named={looks.length > 1} />}
         </span>
+        {/* Dragging needs a mouse. */}
+        <button
+          type="button"
+          className="button small"
+          aria-label={`Zoom in on ${title}`}
+          onClick={() => plot.current?.zoom(0.5)}
+        >
+          +
+        </button>
+        <button
+          type="button"
+          className="button small"
+          aria-label={`Zoom out of ${title}`}
+          onClick={() => plot.current?.zoom(2)}
+        >
+          −
+        </button>
         <button type="button" className="button small" aria-label={`Download ${title} as PNG`} onClick={download}>
           PNG
         </button>
@@ -114,6 +133,8 @@ export function Chart({ title, looks, lines, version, view, onView, group }: Cha
         aria-label={`Curve of ${title}`}
         aria-describedby={hint}
         onKeyDown={onKey}
+        onFocus={() => setFocused(true)}
+        onBlur={() => setFocused(false)}
       />
       <span id={hint} className="visually-hidden">
         Arrow keys read the curve, plus and minus zoom, Escape shows all of it.
@@ -126,7 +147,7 @@ function Readings({ readings, view, named }: { readings: readonly Reading[]; vie
   const [first] = readings;
   if (first === undefined) return null;
   return (
-    <output>
+    <>
       <span className="place">{placeName(view.axis, first.x)}</span>
       {readings.map(({ label, value }) => (
         <span key={label}>
@@ -134,7 +155,7 @@ function Readings({ readings, view, named }: { readings: readonly Reading[]; vie
           <b>{valueText(value)}</b>
         </span>
       ))}
-    </output>
+    </>
   );
 }
 

@@ -3,8 +3,8 @@ import { save } from "../parts/files";
 import { csvOf } from "./csv";
 import type { Points } from "./points";
 
-/** All points of a job to take away. */
-export function DataButtons({ points, name }: { points: Points; name: string }) {
+/** All points of a job to take away: once all of them are here. */
+export function DataButtons({ points, name, whole }: { points: Points; name: string; whole: boolean }) {
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(csvOf(points));
@@ -16,10 +16,10 @@ export function DataButtons({ points, name }: { points: Points; name: string }) 
   const download = () => save(new Blob([csvOf(points)], { type: "text/csv" }), `${name}.csv`);
   return (
     <>
-      <button type="button" className="button small" onClick={copy}>
+      <button type="button" className="button small" disabled={!whole} onClick={copy}>
         Copy data
       </button>
-      <button type="button" className="button small" onClick={download}>
+      <button type="button" className="button small" disabled={!whole} onClick={download}>
         Download CSV
       </button>
     </>

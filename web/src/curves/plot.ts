@@ -1,3 +1,4 @@
+import "./language";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { placeText, valueText } from "./formats";
@@ -30,6 +31,8 @@ export interface PlotListener {
 const FAINT = 0.28;
 /** Pixels between two marks, or between two points that are drawn as dots. */
 const APART = 10;
+/** Heights of the chart that a curve may go up and down before it counts as a zigzag. */
+const ZIGZAG = 20;
 
 /** A chart on a canvas: draws traces in a view, and tells what was dragged and pointed at. It knows no React. */
 export class Plot {
@@ -69,7 +72,8 @@ export class Plot {
           { ...axis, size: 72, values: (_, values) => values.map((value) => (value === null ? "" : valueText(value))) },
         ],
         cursor: {
-          drag: { x: true, y: false, setScale: false },
+          // A click that slips is no zoom.
+          drag: { x: true, y: false, setScale: false, dist: 5 },
           points: { size: 7 },
           sync: { key: group, setSeries: false },
           bind: {
@@ -114,6 +118,11 @@ export class Plot {
       return [raw, reduceLine(smooth(line, view.smoothing), from, to, pixels, view.log)];
     });
     this.sparse = [false, ...drawn.map(({ x }) => x.length < pixels / APART)];
+    // Dashes along a dense zigzag cannot be seen, and take the browser seconds to paint.
+    for (const [index, { y }] of drawn.entries()) {
+      const series = this.uplot.series[index + 1];
+      if (series) series.dash = isZigzag(y) ? [] : this.looks[index >> 1]!.dash;
+    }
     this.marks = lines.flatMap((line) => marksOf(line, from, to, pixels / APART));
     this.uplot.setData(aligned(drawn));
   }
@@ -232,6 +241,15 @@ export class Plot {
   private css(colour: string): string {
     return getComputedStyle(this.box).getPropertyValue(colour);
   }
+}
+
+/** Whether a curve goes up and down so much that it is an area rather than a line. */
+function isZigzag(values: readonly (number | null)[]): boolean {
+  const finite = values.filter((value) => value !== null);
+  let way = 0;
+  for (let index = 1; index < finite.length; index += 1) way += Math.abs(finite[index]! - finite[index - 1]!);
+  const [low, high] = [finite.reduce((a, b) => Math.min(a, b), 0), finite.reduce((a, b) => Math.max(a, b), 0)];
+  return way > ZIGZAG * (high - low);
 }
 
 /** Curves over one list of x, as uPlot wants them: where a curve has no point it goes straight on, a null breaks it. */

@@ -15,8 +15,11 @@ export interface Line {
 
 const NON_FINITE = { NAN: Number.NaN, INFINITY: Number.POSITIVE_INFINITY, NEGATIVE_INFINITY: Number.NEGATIVE_INFINITY };
 
-/** Points that the recent rate is taken from. */
-const RECENT = 200;
+/** What the simulator makes at every step: together they are a loop's that nobody else wrote. */
+const SIMULATED = ["loss", "accuracy", "learningRate", "grad_norm", "tokens_per_second"];
+
+/** How far back the recent rate goes. */
+const RECENT_MS = 10_000;
 
 /** A list of numbers that grows: 8 bytes each, however many. */
 class Numbers {
@@ -33,6 +36,12 @@ class Numbers {
     this.length += 1;
   }
 
+  insert(place: number, value: number): void {
+    this.push(value);
+    this.data.copyWithin(place + 1, place, this.length - 1);
+    this.data[place] = value;
+  }
+
   at(index: number): number {
     return this.data[index] as number;
   }
@@ -42,12 +51,27 @@ class Numbers {
 class Column {
   readonly point = new Numbers();
   readonly value = new Numbers();
-  /** Whether each step is beyond the one before: then nothing has to be sorted. */
-  ascending = true;
-  furthest = Number.NEGATIVE_INFINITY;
+  /** Places of the values by step; of one step's only the last that came. */
+  readonly order = new Numbers();
   /** The lowest and the highest finite value. */
   low = Number.POSITIVE_INFINITY;
   high = Number.NEGATIVE_INFINITY;
+
+  push(point: number, value: number, steps: Numbers): void {
+    const stepAt = (place: number) => steps.at(this.point.at(this.order.at(place)));
+    const step = steps.at(point);
+    // Most come in order; what comes late has not far to go.
+    let place = this.order.length;
+    while (place > 0 && stepAt(place - 1) > step) place -= 1;
+    if (place > 0 && stepAt(place - 1) === step) this.order.data[place - 1] = this.value.length;
+    else this.order.insert(place, this.value.length);
+    this.point.push(point);
+    this.value.push(value);
+    if (Number.isFinite(value)) {
+      this.low = Math.min(this.low, value);
+      this.high = Math.max(this.high, value);
+    }
+  }
 }
 
 /** All points of one job that have arrived, by the column: their seqs have no gap, so a point's place is its seq - 1. */
@@ -69,9 +93,14 @@ export class Points {
     return [...this.columns.keys()];
   }
 
-  /** Whether all points may be the simulator's: each at its own number, with a value that no other loop is likely to log. */
+  /** The epoch of the latest point; 0 where there is none. */
+  get epoch(): number {
+    return this.lastSeq === 0 ? 0 : this.epochs.at(this.lastSeq - 1);
+  }
+
+  /** Whether all points may be the simulator's: each at its own number, with just the values that it makes. */
   get simulated(): boolean {
-    return this.lastSeq === 0 || (this.numberedBySteps && this.columns.has("tokens_per_second"));
+    return this.lastSeq === 0 || (this.numberedBySteps && SIMULATED.every((name) => this.columns.has(name)));
   }
 
   /** Take in a batch; what is here already is left out. */
@@ -85,20 +114,19 @@ export class Points {
   line(name: string, axis: Axis, stepsPerEpoch: number, startedAt: number): Line {
     const column = this.columns.get(name);
     if (column === undefined) return { x: new Float64Array(), y: new Float64Array(), length: 0 };
-    const x = new Float64Array(column.point.length);
-    if (axis === "time") {
-      let last = Number.NEGATIVE_INFINITY;
-      for (let index = 0; index < x.length; index += 1) {
-        // The points of a batch have one moment: kept in their order.
-        last = Math.max(last + 1e-6, (this.times.at(column.point.at(index)) - startedAt) / 1000);
-        x[index] = last;
-      }
-      return { x, y: column.value.data, length: x.length };
+    if (axis === "time") return this.lineByTime(column, startedAt);
+    const { length } = column.order;
+    const [x, y] = [new Float64Array(length), new Float64Array(length)];
+    let last = Number.NEGATIVE_INFINITY;
+    for (let index = 0; index < length; index += 1) {
+      const place = column.order.at(index);
+      const point = column.point.at(place);
+      const step = this.steps.at(point);
+      last = Math.max(last, axis === "step" ? step : epochOf(step, this.epochs.at(point), stepsPerEpoch));
+      x[index] = last;
+      y[index] = column.value.at(place);
     }
-    for (let index = 0; index < x.length; index += 1) x[index] = this.steps.at(column.point.at(index));
-    const line = column.ascending ? { x, y: column.value.data, length: x.length } : sorted(x, column.value.data);
-    if (axis === "epoch") for (let index = 0; index < line.length; index += 1) line.x[index]! /= stepsPerEpoch;
-    return line;
+    return { x, y, length };
   }
 
   /** Every point in order of arrival, with its values by name; the map is the same one each time. */
@@ -125,15 +153,16 @@ export class Points {
     }
   }
 
-  /** The latest value of a name, and the one that was the latest `steps` steps before; undefined where there is none. */
+  /** The value of a name at its furthest step, and the one `steps` steps before; undefined where there is none. */
   latest(name: string, steps: number): { value: number | undefined; before: number | undefined } {
     const column = this.columns.get(name);
     if (column === undefined) return { value: undefined, before: undefined };
-    const last = column.value.length - 1;
-    const beginning = this.steps.at(column.point.at(last)) - steps;
+    const stepAt = (index: number) => this.steps.at(column.point.at(column.order.at(index)));
+    const last = column.order.length - 1;
     let index = last;
-    while (index >= 0 && this.steps.at(column.point.at(index)) > beginning) index -= 1;
-    return { value: column.value.at(last), before: index < 0 ? undefined : column.value.at(index) };
+    while (index >= 0 && stepAt(index) > stepAt(last) - steps) index -= 1;
+    const valueAt = (place: number) => column.value.at(column.order.at(place));
+    return { value: valueAt(last), before: index < 0 ? undefined : valueAt(index) };
   }
 
   /** The lowest and the highest finite value of a name; undefined where there is none. */
@@ -142,13 +171,26 @@ export class Points {
     return column && column.low <= column.high ? { low: column.low, high: column.high } : undefined;
   }
 
-  /** Steps a second over the most recent points; undefined where there are too few. */
+  /** Steps a second over the last seconds; undefined where there are too few points. */
   get rate(): number | undefined {
     const last = this.lastSeq - 1;
-    const first = Math.max(0, last - RECENT);
+    let first = last;
+    while (first > 0 && this.times.at(first) > this.times.at(last) - RECENT_MS) first -= 1;
+    if (first < 0) return undefined;
     const seconds = (this.times.at(last) - this.times.at(first)) / 1000;
-    const steps = this.steps.at(last) - this.steps.at(first);
-    return last > first && seconds > 0 && steps > 0 ? steps / seconds : undefined;
+    const steps = this.furthest - this.steps.at(first);
+    return seconds > 0 && steps > 0 ? steps / seconds : undefined;
+  }
+
+  private lineByTime(column: Column, startedAt: number): Line {
+    const x = new Float64Array(column.point.length);
+    let last = Number.NEGATIVE_INFINITY;
+    for (let index = 0; index < x.length; index += 1) {
+      // The points of a batch have one moment: kept in their order.
+      last = Math.max(last + 1e-6, (this.times.at(column.point.at(index)) - startedAt) / 1000);
+      x[index] = last;
+    }
+    return { x, y: column.value.data, length: x.length };
   }
 
   private append(point: Point): void {
@@ -164,15 +206,7 @@ export class Points {
         column = new Column();
         this.columns.set(value.name, column);
       }
-      column.ascending &&= point.step > column.furthest;
-      column.furthest = Math.max(column.furthest, point.step);
-      column.point.push(place);
-      const number = numberOf(value);
-      column.value.push(number);
-      if (Number.isFinite(number)) {
-        column.low = Math.min(column.low, number);
-        column.high = Math.max(column.high, number);
-      }
+      column.push(place, numberOf(value), this.steps);
     }
   }
 }
@@ -181,15 +215,7 @@ function numberOf({ value, nonFinite }: Value): number {
   return value ?? (nonFinite === null ? Number.NaN : NON_FINITE[nonFinite]);
 }
 
-/** By x; of equal ones the last. */
-function sorted(x: Float64Array, y: Float64Array): Line {
-  const order = Uint32Array.from(x.keys()).sort((a, b) => x[a]! - x[b]! || a - b);
-  const line = { x: new Float64Array(x.length), y: new Float64Array(x.length), length: 0 };
-  for (const place of order) {
-    if (line.length > 0 && line.x[line.length - 1] === x[place]) line.length -= 1;
-    line.x[line.length] = x[place]!;
-    line.y[line.length] = y[place]!;
-    line.length += 1;
-  }
-  return line;
+/** The place on the axis of epochs: within the epoch where steps count them, else the epoch that was logged. */
+function epochOf(step: number, epoch: number, stepsPerEpoch: number): number {
+  return Math.max(1, Math.ceil(step / stepsPerEpoch)) === epoch ? step / stepsPerEpoch : epoch;
 }

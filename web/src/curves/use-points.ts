@@ -13,19 +13,15 @@ export interface LivePoints {
   points: Points;
   /** How often points came: what is drawn of them is as new as this. */
   version: number;
-  /** Whether the job has ended, and its last point is here. */
-  whole: boolean;
   error: string | undefined;
 }
 
-type News = { type: "points" } | { type: "whole" } | { type: "error"; message: string };
+type News = { type: "points" } | { type: "error"; message: string };
 
 function reduce(live: LivePoints, news: News): LivePoints {
   switch (news.type) {
     case "points":
-      return { ...live, version: live.version + 1 };
-    case "whole":
-      return { ...live, whole: true };
+      return { ...live, version: live.version + 1, error: undefined };
     case "error":
       return { ...live, error: news.message };
   }
@@ -34,9 +30,8 @@ function reduce(live: LivePoints, news: News): LivePoints {
 /** All points of a job from the first, then live; whatever happens to the line, each of them once. */
 export function usePoints(id: string): LivePoints {
   const [points] = useState(() => new Points());
-  const [live, dispatch] = useReducer(reduce, { points, version: 0, whole: false, error: undefined });
+  const [live, dispatch] = useReducer(reduce, { points, version: 0, error: undefined });
   useEffect(() => {
-    let listening = true;
     let told = Number.NEGATIVE_INFINITY;
     let due: ReturnType<typeof setTimeout> | undefined;
     const tell = () => {
@@ -67,12 +62,11 @@ export function usePoints(id: string): LivePoints {
           tell();
         },
         error: (error) => dispatch({ type: "error", message: textOf(error) }),
-        // Also called when we hang up ourselves.
-        complete: () => listening && dispatch({ type: "whole" }),
+        // The job has ended, and its last point is here; or we hung up.
+        complete: () => {},
       },
     );
     return () => {
-      listening = false;
       clearTimeout(due);
       unsubscribe();
     };

@@ -1,4 +1,4 @@
-import { useCallback, useMemo } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { useSearchParams } from "wouter";
 import type { Axis } from "./points";
 
@@ -16,15 +16,24 @@ export interface View {
 
 const AXES: readonly Axis[] = ["step", "epoch", "time"];
 export const MAX_SMOOTHING = 0.99;
+const REST_MS = 200;
 
-/** The view is in the address, so that it can be sent to someone. */
+/** The view is in the address, so that it can be sent to someone; written there when it rests: browsers bound how often. */
 export function useView(): [View, (change: Partial<View>) => void] {
   const [params, setParams] = useSearchParams();
-  const view = useMemo(() => viewOf(params), [params]);
+  const [view, setView] = useState(() => viewOf(params));
+  const latest = useRef(view);
+  const resting = useRef<ReturnType<typeof setTimeout>>(undefined);
   const change = useCallback(
-    (to: Partial<View>) => setParams((now) => written({ ...viewOf(now), ...to }, now), { replace: true }),
+    (to: Partial<View>) => {
+      latest.current = { ...latest.current, ...to };
+      setView(latest.current);
+      clearTimeout(resting.current);
+      resting.current = setTimeout(() => setParams((now) => written(latest.current, now), { replace: true }), REST_MS);
+    },
     [setParams],
   );
+  useEffect(() => () => clearTimeout(resting.current), []);
   return [view, change];
 }
 

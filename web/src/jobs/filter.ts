@@ -1,3 +1,4 @@
+import { useCallback } from "react";
 import { useSearchParams } from "wouter";
 import type { JobCardFragment, JobStatus } from "../api/generated";
 import { STATUSES } from "../parts/status";
@@ -11,15 +12,22 @@ export interface Filter {
 /** The filter is in the address, so that a link keeps it. */
 export function useFilter(): [Filter, (change: Partial<Filter>) => void] {
   const [params, setParams] = useSearchParams();
+  const change = useCallback(
+    (to: Partial<Filter>) => setParams((now) => written({ ...filterOf(now), ...to }), { replace: true }),
+    [setParams],
+  );
+  return [filterOf(params), change];
+}
+
+function filterOf(params: URLSearchParams): Filter {
   const named = params.getAll("status").map((status) => status.toUpperCase());
-  const filter = { statuses: STATUSES.filter((status) => named.includes(status)), search: params.get("search") ?? "" };
-  const change = (to: Partial<Filter>) => {
-    const next = { ...filter, ...to };
-    const address = new URLSearchParams(next.statuses.map((status) => ["status", status.toLowerCase()]));
-    if (next.search) address.set("search", next.search);
-    setParams(address, { replace: true });
-  };
-  return [filter, change];
+  return { statuses: STATUSES.filter((status) => named.includes(status)), search: params.get("search") ?? "" };
+}
+
+function written({ statuses, search }: Filter): URLSearchParams {
+  const params = new URLSearchParams(statuses.map((status) => ["status", status.toLowerCase()]));
+  if (search) params.set("search", search);
+  return params;
 }
 
 /** Whether a list with the filter shows the job, as the server decides it. */

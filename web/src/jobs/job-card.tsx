@@ -28,7 +28,7 @@ export const JobCard = memo(function JobCard({ job, ticked, onTick, onJob }: Car
         <StatusBadge status={job.status} />
       </div>
       <p className="model">{job.modelName}</p>
-      <Sparkline id={job.id} metricCount={job.metricCount} />
+      <Sparkline id={job.id} metricCount={job.metricCount} ended={job.finishedAt !== null} />
       <ProgressBar progress={job.progress} status={job.status} label={`Progress of ${job.name}`} />
       <dl className="facts">
         <div>

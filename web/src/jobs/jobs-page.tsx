@@ -12,7 +12,7 @@ const TYPING_MS = 250;
 /** Training Jobs: a card per job, newest first, live. */
 export function JobsPage() {
   const [filter, setFilter] = useFilter();
-  const { list, more, loading, error, fetchMore, put } = useJobs(filter);
+  const { list, more, loading, error, fetchMore, reload, put } = useJobs(filter);
   const [ticked, setTicked] = useState<readonly string[]>([]);
   const [creating, setCreating] = useState(false);
   const onTick = useCallback((id: string, on: boolean) => {
@@ -37,7 +37,10 @@ export function JobsPage() {
       <FilterBar filter={filter} onChange={setFilter} />
       {error && (
         <p className="notice" role="alert">
-          {error}
+          {error}{" "}
+          <button type="button" className="button small" onClick={reload}>
+            Try again
+          </button>
         </p>
       )}
       {list.length > 0 && (
@@ -47,7 +50,7 @@ export function JobsPage() {
           ))}
         </ul>
       )}
-      {list.length > 0 && more && <More key={list.length} onInView={fetchMore} />}
+      {list.length > 0 && more && !error && <More key={list.length} onInView={fetchMore} />}
       {list.length === 0 && !loading && !error && !more && (
         <Empty
           filtered={filtered}
@@ -72,6 +75,7 @@ function FilterBar({ filter, onChange }: { filter: Filter; onChange: (change: Pa
     typing.current = setTimeout(() => onChange({ search: to.trim() }), TYPING_MS);
   };
   useEffect(() => () => clearTimeout(typing.current), []);
+  // What is set elsewhere, by a link or a button, counts more than what is still being typed.
   useEffect(() => setText((now) => (now.trim() === filter.search ? now : filter.search)), [filter.search]);
   return (
     <search className="filters">

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import { useClient } from "urql";
+import { useConnectionCount } from "../api/connection";
 import { SparklineDocument } from "../api/generated";
 import { useInView } from "../parts/in-view";
 
@@ -8,24 +9,30 @@ const WIDTH = 240;
 const HEIGHT = 48;
 const REST_MS = 3_000;
 
-/** The loss of a job from its beginning, drawn anew now and then while the job trains and the card is in sight. */
-export function Sparkline({ id, metricCount }: { id: string; metricCount: number }) {
+/** The loss of a job from its beginning, drawn anew when there is more to see: while the card is in sight. */
+export function Sparkline({ id, metricCount, ended }: { id: string; metricCount: number; ended: boolean }) {
   const client = useClient();
   const box = useRef<HTMLDivElement>(null);
   const inView = useInView(box);
+  const connections = useConnectionCount();
   const [path, setPath] = useState("");
-  const asked = useRef({ metricCount: 0, at: Number.NEGATIVE_INFINITY });
+  const drawn = useRef({ metricCount: 0, at: Number.NEGATIVE_INFINITY });
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: asked again with each connection, for the last may have failed
   useEffect(() => {
-    if (!inView || metricCount === asked.current.metricCount) return;
-    const wait = Math.max(0, asked.current.at + REST_MS - performance.now());
+    const fresh = metricCount - drawn.current.metricCount;
+    // Less than a point's worth cannot be seen.
+    const visible = fresh * POINTS >= metricCount || ended;
+    if (!inView || fresh === 0 || !visible) return;
+    const wait = Math.max(0, drawn.current.at + REST_MS - performance.now());
     const timer = setTimeout(async () => {
-      asked.current = { metricCount, at: performance.now() };
       const { data } = await client.query(SparklineDocument, { id, points: POINTS });
-      if (data?.job) setPath(pathOf(data.job.curve.step, data.job.curve.value));
+      if (!data?.job) return;
+      drawn.current = { metricCount, at: performance.now() };
+      setPath(pathOf(data.job.curve.step, data.job.curve.value));
     }, wait);
     return () => clearTimeout(timer);
-  }, [client, id, inView, metricCount]);
+  }, [client, id, inView, metricCount, ended, connections]);
 
   return (
     <div ref={box} className="sparkline">

@@ -5,9 +5,11 @@ import { type JobCardFragment, JobsChangedDocument, JobsDocument } from "../api/
 import { type Filter, matches } from "./filter";
 import { messageOf } from "./verbs";
 
-export const PAGE = 50;
+const PAGE = 50;
 const LARGEST_PAGE = 500;
 const PROGRESS_MS = 1_000;
+/** Time enough for a subscription to begin. */
+const BEGUN_MS = 1_000;
 
 interface Jobs {
   /** Newest first, as far as they were fetched. */
@@ -80,29 +82,49 @@ export function useJobs(filter: Filter) {
   const current = useRef({ key, filter, jobs, asking: false });
   current.current = { ...current.current, key, filter, jobs };
 
-  const fetchPage = useCallback(
-    async (after: string | null, limit: number) => {
-      const asked = current.current;
-      asked.asking = true;
-      const { statuses, search } = asked.filter;
+  /** Fetch the jobs below `after`, at least `count` of them where there are as many. */
+  const fetchBelow = useCallback(
+    async (after: string | null, count: number) => {
+      const { key, filter } = current.current;
+      current.current.asking = true;
       dispatch({ type: "ask" });
-      const variables = { status: statuses.length ? [...statuses] : null, search: search || null, after, limit };
-      const { data, error } = await client.query(JobsDocument, variables);
-      // Another filter was set meanwhile: this is the answer to a question that nobody asks any more.
-      if (current.current.key !== asked.key) return;
+      const asked = { status: filter.statuses.length ? [...filter.statuses] : null, search: filter.search || null };
+      const jobs: JobCardFragment[] = [];
+      let more = true;
+      while (more && jobs.length < count) {
+        const limit = Math.min(LARGEST_PAGE, count - jobs.length);
+        const below = jobs.at(-1)?.id ?? after;
+        const { data, error } = await client.query(JobsDocument, { ...asked, after: below, limit });
+        // Another filter was set meanwhile: this is the answer to a question that nobody asks any more.
+        if (current.current.key !== key) return;
+        if (!data) {
+          current.current.asking = false;
+          dispatch({ type: "fail", error: messageOf(error) });
+          return;
+        }
+        jobs.push(...data.jobs);
+        more = data.jobs.length === limit;
+      }
       current.current.asking = false;
-      if (data) dispatch({ type: "page", after, jobs: data.jobs, more: data.jobs.length === limit });
-      else dispatch({ type: "fail", error: messageOf(error) });
+      dispatch({ type: "page", after, jobs, more });
     },
     [client],
   );
 
-  // Anew with each filter, and with each connection: news was missed while there was none.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: they are what it is run for
+  const reload = useCallback(() => fetchBelow(null, Math.max(PAGE, current.current.jobs.list.length)), [fetchBelow]);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: anew with each filter
   useEffect(() => {
-    const loaded = current.current.jobs.list.length;
-    fetchPage(null, Math.min(LARGEST_PAGE, Math.max(PAGE, loaded)));
-  }, [key, connections, fetchPage]);
+    reload();
+  }, [key, reload]);
+
+  // News was missed while there was no connection. By then the subscription has begun, which the server does not
+  // acknowledge, and what changes from now on is told.
+  useEffect(() => {
+    if (connections === 0) return;
+    const begun = setTimeout(reload, BEGUN_MS);
+    return () => clearTimeout(begun);
+  }, [connections, reload]);
 
   const put = useCallback((job: JobCardFragment) => {
     dispatch({ type: "changed", job, filter: current.current.filter });
@@ -115,8 +137,8 @@ export function useJobs(filter: Filter) {
 
   const fetchMore = useCallback(() => {
     const { jobs, asking } = current.current;
-    if (jobs.more && !asking) fetchPage(jobs.list.at(-1)?.id ?? null, PAGE);
-  }, [fetchPage]);
+    if (jobs.more && !asking) fetchBelow(jobs.list.at(-1)?.id ?? null, PAGE);
+  }, [fetchBelow]);
 
-  return { ...jobs, fetchMore, put };
+  return { ...jobs, fetchMore, reload, put };
 }

@@ -22,7 +22,11 @@ import { Stats } from "./stats";
 export default function MonitorPage({ id }: { id: string }) {
   const { job, error, missing } = useJob(id);
   if (missing) return <NotFound title="Job not found" text={missing} />;
-  if (job !== undefined) return <Monitor job={job} />;
+  if (job !== undefined)
+    return (
+      // By its creation: a store that was emptied has other jobs under the same ids.
+      <Monitor key={job.createdAt} job={job} wrong={error} />
+    );
   return (
     <main>
       {error ? (
@@ -36,7 +40,7 @@ export default function MonitorPage({ id }: { id: string }) {
   );
 }
 
-function Monitor({ job }: { job: WholeJobFragment }) {
+function Monitor({ job, wrong }: { job: WholeJobFragment; wrong: string | undefined }) {
   const { points, version, error } = usePoints(job.id);
   const overview = useOverview(job.id, job.metricCount);
   const [view, setView] = useView();
@@ -75,14 +79,14 @@ function Monitor({ job }: { job: WholeJobFragment }) {
           <b>Failed:</b> {job.failureReason}
         </p>
       )}
-      {error && (
+      {(error ?? wrong) && (
         <p className="notice" role="alert">
-          {error}
+          {error ?? wrong}
         </p>
       )}
       <ProgressBar progress={progress} status={job.status} label="Progress" />
-      <Stats job={job} points={points} />
-      <JobControls job={job} simulated={points.simulated} />
+      <Stats job={job} points={points} progress={progress} />
+      <JobControls job={job} simulated={points.lastSeq >= job.metricCount && points.simulated} />
       {names.length === 0 ? (
         <p className="loading">
           {job.status === "QUEUED"
@@ -92,7 +96,7 @@ function Monitor({ job }: { job: WholeJobFragment }) {
       ) : (
         <>
           <ViewControls view={view} onView={setView}>
-            <DataButtons points={points} name={job.name} />
+            <DataButtons points={points} name={job.name} whole={points.lastSeq >= job.metricCount} />
           </ViewControls>
           <div className="charts">
             {names.map((name, place) => (

@@ -5,11 +5,13 @@ import type { Points } from "../curves/points";
 import { clock } from "../parts/time";
 
 /** Where the job is, in numbers. */
-export function Stats({ job, points }: { job: WholeJobFragment; points: Points }) {
+export function Stats(props: { job: WholeJobFragment; points: Points; progress: number }) {
+  const { job, points } = props;
   const running = job.status === "RUNNING";
   const now = useNow(running);
-  const step = points.furthest;
-  const epoch = step === 0 ? 0 : Math.min(job.epochs, Math.ceil(step / job.stepsPerEpoch));
+  // While a long run is still on its way here, the job knows better how far it is.
+  const step = Math.max(points.furthest, Math.round(job.status === "COMPLETE" ? 0 : props.progress * job.totalSteps));
+  const epoch = points.epoch;
   const began = job.startedAt === null ? undefined : Date.parse(job.startedAt);
   const ended = job.finishedAt === null ? now : Date.parse(job.finishedAt);
   const remaining = running && points.rate !== undefined ? Math.max(0, job.totalSteps - step) / points.rate : undefined;

@@ -5,7 +5,14 @@ export function ConnectionNotice() {
   const connection = useConnection();
   return (
     <div className="connection-notice" role="status">
-      {connection === "lost" && "The server cannot be reached. Trying again; what was missed comes with it."}
+      {connection === "lost" && (
+        <>
+          The server cannot be reached. Trying again; what was missed comes with it.{" "}
+          <button type="button" className="button small" onClick={() => location.reload()}>
+            Load anew
+          </button>
+        </>
+      )}
     </div>
   );
 }

@@ -23,5 +23,6 @@ export function ProgressBar({ progress, status, label }: { progress: number; sta
 
 /** Whole percents, rounded down: a run is at 100 % when all of it is done. */
 export function percentOf(progress: number): number {
-  return Math.floor(progress * 100);
+  // 0.29 × 100 is a little less than 29.
+  return Math.floor(progress * 100 + 1e-9);
 }

@@ -7,17 +7,31 @@ const KEY = "theme";
 
 /** Light or dark: as the system has it, unless the person chose. */
 export function useTheme(): [Theme, (theme: Theme) => void] {
-  const [theme, setTheme] = useState<Theme>(
-    () => THEMES.find((each) => each === localStorage.getItem(KEY)) ?? "system",
-  );
+  const [theme, setTheme] = useState<Theme>(() => THEMES.find((each) => each === remembered()) ?? "system");
   useEffect(() => {
-    localStorage.setItem(KEY, theme);
+    remember(theme);
     if (theme === "system") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
     // Canvases are painted with colours of their own, and have to hear of it.
     window.dispatchEvent(new Event("themechange"));
   }, [theme]);
   return [theme, setTheme];
+}
+
+// A browser may keep nothing for the page: the choice then holds for as long as it is open.
+
+function remembered(): string | null {
+  try {
+    return localStorage.getItem(KEY);
+  } catch {
+    return null;
+  }
+}
+
+function remember(theme: Theme): void {
+  try {
+    localStorage.setItem(KEY, theme);
+  } catch {}
 }
 
 export function ThemeSwitch({ theme, onChange }: { theme: Theme; onChange: (theme: Theme) => void }) {

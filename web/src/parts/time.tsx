@@ -11,6 +11,7 @@ let ticking: ReturnType<typeof setInterval> | undefined;
 /** One clock for all that is written as "ago", however many there are. */
 function listen(listener: () => void): () => void {
   listeners.add(listener);
+  if (ticking === undefined) now = Date.now();
   ticking ??= setInterval(() => {
     now = Date.now();
     for (const each of listeners) each();
