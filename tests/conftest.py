@@ -79,9 +79,9 @@ async def remote(server: ServerProcess) -> AsyncIterator[Api]:
         yield Api(http)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server that the tests of a module share: each finds its own jobs by their names."""
+    """A server that the tests of a session share: each finds its own jobs by their names."""
     path = tmp_path_factory.mktemp("site") / "test.sqlite3"
     with ServerProcess(f"sqlite://{path}", "--live-check-seconds", "0.2") as process:
         yield process

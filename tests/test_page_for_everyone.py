@@ -128,19 +128,20 @@ class TestAxe:
 
 class TestTheWidth:
     @every_page
-    @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=lambda size: str(size["width"]))
-    async def test_is_never_wider_than_the_screen(self, visits: Visits, trainer: Api, show: Show, size: Any) -> None:
-        page = await visits.page(viewport=size)
+    async def test_is_never_wider_than_the_screen(self, visits: Visits, trainer: Api, show: Show) -> None:
+        page = await visits.page(viewport=PHONE)
         await show(page, trainer)
-        wide: list[str] = await page.evaluate(
-            """() => document.documentElement.scrollWidth <= innerWidth ? [] : [
-                `${document.documentElement.scrollWidth} wide`,
-                ...[...document.querySelectorAll("body *")]
-                    .filter((each) => each.getBoundingClientRect().right > innerWidth + 1)
-                    .map((each) => each.outerHTML.slice(0, 100)),
-            ]"""
-        )
-        assert not wide, "\n".join(wide)
+        for size in (PHONE, DESKTOP):
+            await page.set_viewport_size(size)
+            wide: list[str] = await page.evaluate(
+                """() => document.documentElement.scrollWidth <= innerWidth ? [] : [
+                    `${document.documentElement.scrollWidth} wide`,
+                    ...[...document.querySelectorAll("body *")]
+                        .filter((each) => each.getBoundingClientRect().right > innerWidth + 1)
+                        .map((each) => each.outerHTML.slice(0, 100)),
+                ]"""
+            )
+            assert not wide, "\n".join(wide)
 
 
 class TestColours:

@@ -67,7 +67,7 @@ class TestTheList:
         await page.goto("/?search=in+order")
         await expect(page.get_by_role("heading", level=2)).to_have_text(["in order 2", "in order 1", "in order 0"])
 
-    async def test_without_jobs_leads_to_creating_one(self, visits: Visits, server: ServerProcess) -> None:
+    async def test_without_jobs_leads_to_creating_one(self, server: ServerProcess, visits: Visits) -> None:
         page = await visits.page("/", url=server.url)
         await page.get_by_role("button", name=re.compile("Create .*job")).last.click()
         await expect(page.get_by_role("dialog", name="Create job")).to_be_visible()

@@ -9,12 +9,13 @@ from time import perf_counter
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Response, expect
+from playwright.async_api import Page, Response, expect
 
 from models.lifecycle import JobStatus
 from models.metric import Point
 from tests.api import Api
 from tests.browser import Visits, mean_frame, stat, until
+from tests.charts import chart, drawn, read_at
 from tests.domain import opened_domain
 from tests.process import ServerProcess
 
@@ -25,9 +26,7 @@ POINTS = 100_000
 SMOOTH = 50.0
 """Milliseconds from one frame to the next that are not taken for a halt."""
 AT_ONCE = 2.0
-"""Seconds until a curve is drawn."""
-SOON = 5.0
-"""Seconds until it is the curve of the whole run, on a machine that does other things too."""
+"""Seconds until a run is drawn, or on a busy machine so many times as long as a short run takes."""
 FIRST_LOAD = 150_000
 """Bytes of compressed script for the two pages."""
 
@@ -37,6 +36,7 @@ class Crowd:
     """A server with many jobs, one of them long."""
 
     url: str
+    short_run: str
     long_run: str
 
 
@@ -45,13 +45,14 @@ async def crowd(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crowd
     url = f"sqlite://{tmp_path_factory.mktemp('crowd') / 'test.sqlite3'}"
     async with opened_domain(url) as domain:
         async with domain.database.transaction():
-            for number in range(JOBS - 1):
+            for number in range(JOBS - 2):
                 await domain.job(JobStatus.QUEUED, name=f"job {number}")
-        job = await domain.job(name="long", epochs=2_000)
+        short, long = [await domain.job(name=name, epochs=2_000) for name in ("short", "long")]
+        await domain.jobs.log(short.id, [a_point(step) for step in (1, 2)])
         for first in range(1, POINTS, 10_000):
-            await domain.jobs.log(job.id, [a_point(step) for step in range(first, first + 10_000)])
+            await domain.jobs.log(long.id, [a_point(step) for step in range(first, first + 10_000)])
     with ServerProcess(url) as process:
-        yield Crowd(process.url, str(job.id))
+        yield Crowd(process.url, str(short.id), str(long.id))
 
 
 def a_point(step: int) -> Point:
@@ -95,7 +96,7 @@ async def test_a_thousand_jobs_are_scrolled_smoothly_to_the_end_while_points_arr
         scrolling = page.evaluate(
             f"""new Promise((done) => {{
                 const scroll = () => {{
-                    scrollBy(0, 300);
+                    scrollBy(0, 600);
                     const all = document.querySelectorAll("[data-job]").length === {JOBS};
                     if (all && scrollY + innerHeight >= document.body.scrollHeight - 2) done();
                     else requestAnimationFrame(scroll);
@@ -103,29 +104,37 @@ async def test_a_thousand_jobs_are_scrolled_smoothly_to_the_end_while_points_arr
                 scroll();
             }})"""
         )
-        frame, _ = await asyncio.gather(mean_frame(page, 4), scrolling)
+        frame, _ = await asyncio.gather(mean_frame(page, 3), scrolling)
     assert frame < SMOOTH
     names = await page.locator("[data-job] h2").all_text_contents()
-    assert names == ["long", *(f"job {number}" for number in reversed(range(JOBS - 1)))]
+    assert names == ["long", "short", *(f"job {number}" for number in reversed(range(JOBS - 2)))]
 
 
 async def test_a_run_of_a_hundred_thousand_points_opens_at_once_and_stays_smooth_while_points_arrive(
     visits: Visits, crowd: Crowd
 ) -> None:
-    page = await visits.page(url=crowd.url)
-    began = perf_counter()
-    await page.goto(f"/training/jobs/{crowd.long_run}")
-    await page.locator("[data-curve=loss] canvas").wait_for()
-    first_drawn = perf_counter() - began
+    _, short = await opened(visits, crowd, crowd.short_run, 2)
+    page, long = await opened(visits, crowd, crowd.long_run, POINTS)
+    assert long < max(AT_ONCE, AT_ONCE * short)
+    # The picture of all is there; its hundred thousand points are on their way.
+    assert await mean_frame(page, 1) < SMOOTH
     await until(page, "/^[1-9]\\d\\d,\\d{3} of/.test(document.querySelector('[data-stat=Step] dd').textContent)")
-    whole = perf_counter() - began
     async with points_arriving(crowd):
         before = await stat(page, "Step").inner_text()
-        frame = await mean_frame(page, 4)
+        frame = await mean_frame(page, 3)
         await expect(stat(page, "Step")).not_to_have_text(before)
     assert frame < SMOOTH
-    assert first_drawn < AT_ONCE
-    assert whole < SOON
+
+
+async def opened(visits: Visits, crowd: Crowd, job: str, last: int) -> tuple[Page, float]:
+    """The page of a job, and how many seconds passed until its curve was in sight, up to its last step."""
+    page = await visits.page(url=crowd.url)
+    loss, began = chart(page, "loss"), perf_counter()
+    await page.goto(f"/training/jobs/{job}")
+    await drawn(loss, "--curve-1")
+    while await read_at(loss, 0.999) < 0.99 * last:
+        await page.evaluate("new Promise(requestAnimationFrame)")
+    return page, perf_counter() - began
 
 
 async def test_the_two_pages_load_few_scripts_at_first(visits: Visits, crowd: Crowd) -> None:

@@ -13,7 +13,7 @@ const SETTINGS: [string, (job: WholeJobFragment) => string][] = [
   ["Model", (job) => job.modelName],
   ["Epochs", (job) => countText(job.epochs)],
   ["Steps an epoch", (job) => countText(job.stepsPerEpoch)],
-  ["Learning rate", (job) => valueText(job.learningRate)],
+  ["Learning rate", (job) => String(job.learningRate)],
   ["Schedule", (job) => job.schedule.toLowerCase()],
   ["Batch size", (job) => countText(job.batchSize)],
   ["Scenario", (job) => job.scenario.toLowerCase()],
@@ -76,8 +76,7 @@ function Rows(props: { title: string; rows: readonly Row[]; columns: number; com
         return (
           <tr key={name} data-differs={differs || undefined}>
             <th scope="row">
-              {name}
-              {differs && <span className="differs">differs</span>}
+              {name} {differs && <span className="differs">differs</span>}
             </th>
             {cells.map((cell, place) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: a cell is its column, and has nothing else

@@ -99,9 +99,8 @@ export function Chart({ title, looks, lines, version, view, onView, group }: Cha
     <figure className="chart" data-curve={title}>
       <figcaption>
         <h2>{title}</h2>
-        {/* Told to who reads with keys here; the other charts of the group only show it. */}
-        <span className="reading" aria-live={focused ? "polite" : "off"}>
-          {readings && <Readings readings={readings} view={view} named={looks.length > 1} />}
+        <span className="reading">
+          {readings && <Readings readings={readings} view={view} named={looks.length > 1} told={focused} />}
         </span>
         {/* Dragging needs a mouse. */}
         <button
@@ -143,11 +142,13 @@ export function Chart({ title, looks, lines, version, view, onView, group }: Cha
   );
 }
 
-function Readings({ readings, view, named }: { readings: readonly Reading[]; view: View; named: boolean }) {
+/** Told to those who read with keys here; the other charts of the group only show it. */
+function Readings(props: { readings: readonly Reading[]; view: View; named: boolean; told: boolean }) {
+  const { readings, view, named, told } = props;
   const [first] = readings;
   if (first === undefined) return null;
   return (
-    <>
+    <output aria-live={told ? "polite" : "off"}>
       <span className="place">{placeName(view.axis, first.x)}</span>
       {readings.map(({ label, value }) => (
         <span key={label}>
@@ -155,7 +156,7 @@ function Readings({ readings, view, named }: { readings: readonly Reading[]; vie
           <b>{valueText(value)}</b>
         </span>
       ))}
-    </>
+    </output>
   );
 }
 

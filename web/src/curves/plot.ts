@@ -200,9 +200,10 @@ export class Plot {
       return;
     }
     const x = this.uplot.posToVal(left, "x");
+    const slack = ((this.ends[1] - this.ends[0]) * APART) / this.uplot.over.clientWidth;
     // From the curve itself: what is drawn of it has only so many points.
     const readings = this.lines.flatMap((line, place) => {
-      const index = nearest(line, x);
+      const index = isBeside(line, x, slack) ? -1 : nearest(line, x);
       return index < 0 ? [] : [{ label: this.looks[place]!.label, x: line.x[index]!, value: line.y[index]! }];
     });
     this.listener.onRead(readings);
@@ -241,6 +242,11 @@ export class Plot {
   private css(colour: string): string {
     return getComputedStyle(this.box).getPropertyValue(colour);
   }
+}
+
+/** Whether there is nothing of the curve at x. */
+function isBeside({ x: places, length }: Line, x: number, slack: number): boolean {
+  return length > 0 && (x < places[0]! - slack || x > places[length - 1]! + slack);
 }
 
 /** Whether a curve goes up and down so much that it is an area rather than a line. */
