@@ -104,7 +104,8 @@ async def test_a_thousand_jobs_are_scrolled_smoothly_to_the_end_while_points_arr
                 scroll();
             }})"""
         )
-        frame, _ = await asyncio.gather(mean_frame(page, 3), scrolling)
+        async with asyncio.timeout(60):
+            frame, _ = await asyncio.gather(mean_frame(page, 3), scrolling)
     assert frame < SMOOTH
     names = await page.locator("[data-job] h2").all_text_contents()
     assert names == ["long", "short", *(f"job {number}" for number in reversed(range(JOBS - 2)))]

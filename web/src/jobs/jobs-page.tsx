@@ -50,7 +50,7 @@ export function JobsPage() {
           ))}
         </ul>
       )}
-      {list.length > 0 && more && !error && <More key={list.length} onInView={fetchMore} />}
+      {list.length > 0 && more && !error && <More loading={loading} count={list.length} onInView={fetchMore} />}
       {list.length === 0 && !loading && !error && !more && (
         <Empty
           filtered={filtered}
@@ -110,12 +110,13 @@ function FilterBar({ filter, onChange }: { filter: Filter; onChange: (change: Pa
 }
 
 /** The end of what was fetched: in sight, it asks for more. */
-function More({ onInView }: { onInView: () => void }) {
+function More({ loading, count, onInView }: { loading: boolean; count: number; onInView: () => void }) {
   const end = useRef<HTMLParagraphElement>(null);
   const inView = useInView(end, "800px");
+  // biome-ignore lint/correctness/useExhaustiveDependencies: with each page that came, for it may still be in sight
   useEffect(() => {
-    if (inView) onInView();
-  }, [inView, onInView]);
+    if (inView && !loading) onInView();
+  }, [inView, loading, count, onInView]);
   return (
     <p ref={end} className="loading">
       Loading more jobs…

@@ -37,6 +37,8 @@ function reduce(jobs: Jobs, action: Action): Jobs {
     case "fail":
       return { ...jobs, loading: false, error: action.error };
     case "page": {
+      // The list was fetched anew meanwhile, and ends elsewhere: what is below it is asked for again.
+      if (action.after !== null && jobs.list.at(-1)?.id !== action.after) return { ...jobs, loading: false };
       const kept = action.after === null ? [] : jobs.list;
       const known = new Set(kept.map((job) => job.id));
       const fresh = action.jobs.filter((job) => !known.has(job.id));
