@@ -4,13 +4,11 @@ import asyncio
 import contextlib
 import functools
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.backends.base.config_generator import expand_db_url
+from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.connection import get_connection
 
 # Tortoise finds its connections through this variable. `TortoiseContext.__enter__` sets it too, but keeps the token on
@@ -21,7 +19,12 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.transactions import in_transaction
 
-__all__ = ["OUTAGES", "Database", "StoreError", "read_tuples", "uninterrupted"]
+from models import postgres, sqlite
+from models.backend import Backend, StoreError, without_password
+from models.postgres import Postgres
+from models.sqlite import SQLite
+
+__all__ = ["OUTAGES", "UNREACHABLE", "Database", "StoreError", "read_tuples", "uninterrupted"]
 
 APP = "models"
 CONNECTION = "default"
@@ -32,37 +35,40 @@ APPS: dict[str, dict[str, Any]] = {
         "default_connection": CONNECTION,
     }
 }
-SQLITE_PATIENCE = 10.0
-"""Seconds to wait for another process that is writing."""
-SQLITE_PRAGMAS = {
-    "journal_mode": "WAL",
-    "synchronous": "FULL",  # an acknowledged point survives a power cut
-    "busy_timeout": int(SQLITE_PATIENCE * 1000),
-    "foreign_keys": "ON",
-}
+CONNECTIONS = 10
+"""The most connections of one process, where the store is a server."""
+SECONDS = 10.0
+"""How long to wait for the store: for a connection, for another writer, for an answer."""
 
+LOOKS_LIKE = "It looks like sqlite://training-monitor.sqlite3, or postgres://user:password@host:5432/name."
 
-# Tortoise translates what statements raise, but not what a COMMIT does.
-OUTAGES = (OperationalError, DBConnectionError, sqlite3.OperationalError)
-"""What a query raises where the store is locked, full or out of reach: nothing was done, and trying again may help."""
-
-
-class StoreError(Exception):
-    """The store cannot be used as it is. The message says why, in one line, and what to do."""
+UNREACHABLE = DBConnectionError
+"""What a query raises where the store's server is out of reach: nothing was done, or nobody knows whether it was."""
+# Tortoise translates what SQLite's statements raise, but not what a COMMIT does.
+OUTAGES = (OperationalError, UNREACHABLE, sqlite3.OperationalError)
+"""What a query raises where the store is locked, full or out of reach: trying again may help."""
 
 
 class Database:
     """One store, from opening to closing.
 
     Several may be open in one process: whoever queries does so inside `scope()`, which tells Tortoise which is meant.
+    They must be of one kind, for Tortoise writes its statements in one dialect a process.
     """
 
-    def __init__(self, url: str, *, create: bool = True) -> None:
-        """`url` is Tortoise's: sqlite://path from here, sqlite:///absolute/path. `create`: one that is not there."""
-        self.url = url
-        self._create = create
+    def __init__(
+        self, url: str, *, create: bool = True, connections: int = CONNECTIONS, seconds: float = SECONDS
+    ) -> None:
+        """`url`: sqlite://path from here, sqlite:///absolute/path, or postgres://user:password@host:port/name.
+
+        `create`: a file that is not there; `connections`: the most of them, `seconds`: for each thing waited for.
+        Raises StoreError where the address is none.
+        """
+        self._backend = _backend_at(url, create=create, connections=connections, seconds=seconds)
         self.applied: list[str] = []
         """Names of the migrations that opening it applied."""
+        self.identity = ""
+        """What tells this store from every other: the moment at which its first migration was applied."""
         self._context = TortoiseContext()
         self._writes: set[asyncio.Task[Any]] = set()
 
@@ -85,19 +91,19 @@ class Database:
     async def open(self) -> None:
         """Connect, and bring the tables up to date.
 
-        Raises StoreError where the address is wrong, the file cannot be written, or a newer version made the store.
+        Raises StoreError where the store cannot be reached or written, or a newer version made it.
         """
         try:
             with self.scope():
-                connection = _connection(self.url)
-                if (path := connection["credentials"]["file_path"]) != ":memory:":
-                    await asyncio.to_thread(_check_file, path, self._create)
-                await self._context.init(config={"connections": {CONNECTION: connection}, "apps": APPS})
+                await self._backend.check()
+                EXECUTOR_CACHE.clear()  # statements in the dialect of whichever store was opened before
+                await self._context.init(config={"connections": {CONNECTION: self._backend.connection}, "apps": APPS})
                 self.applied = await self._migrate()
+                self.identity = await self._identity()
         except BaseException as error:
             await self.close()  # its thread would keep the process from ending
             if isinstance(error, BaseORMException | sqlite3.Error | OSError | ValueError):
-                raise StoreError(_why_not_opened(self.url, error)) from error
+                raise StoreError(self._backend.why_not_opened(error)) from error
             raise
 
     async def close(self) -> None:
@@ -111,7 +117,7 @@ class Database:
         """All of the statements inside, or none.
 
         The first must write: SQLite then waits its turn for the write lock, where a transaction that read first would
-        be told that it is locked.
+        be told that it is locked; PostgreSQL holds the row that was written, so that what follows reads it as it is.
         """
         async with in_transaction(CONNECTION):
             yield
@@ -131,74 +137,43 @@ class Database:
         assert self._context.apps is not None, "the database is not open"
         return MigrationAutodetector(self._context.apps, APPS)
 
+    async def check(self) -> None:
+        """Return if the store answers with what it keeps. Raises OUTAGES."""
+        with self.scope():
+            await self._context.db(CONNECTION).execute_query("SELECT id FROM job LIMIT 1")
+
+    async def _identity(self) -> str:
+        query = "SELECT applied_at FROM tortoise_migrations ORDER BY applied_at LIMIT 1"
+        _, rows = await self._context.db(CONNECTION).execute_query(query)
+        return str(rows[0]["applied_at"])
+
     async def _migrate(self) -> list[str]:
         """Apply what is pending, all of it or nothing, one process at a time."""
         if not await _pending(_executor(self._context.db(CONNECTION))):
             return []
         async with in_transaction(CONNECTION) as connection:
-            # A write, though it changes nothing: it takes the lock. Who waited for it looks again at what is pending.
-            await connection.execute_query("PRAGMA user_version = 0")
-            executor = _executor(connection)
+            client = await self._backend.migrating(connection)
+            executor = _executor(connection)  # who waited looks again at what is pending
             books = executor._schema_editor(atomic=False)  # noqa: SLF001  # no public way
-            books.client = cast("BaseDBAsyncClient", _OneByOne(connection))
+            books.client = client
             await executor.recorder.ensure_schema(books)
             pending = await _pending(executor)
             for name in pending:
-                await _OneByOne(connection).execute_script("\n".join(await executor.collect_sql(APP, name)))
+                await client.execute_script("\n".join(await executor.collect_sql(APP, name)))
                 await executor.recorder.record_applied(APP, name)
         return pending
 
 
-class _OneByOne:
-    """Runs a script a statement at a time: SQLite's own way with scripts is to commit first what is under way."""
-
-    def __init__(self, connection: BaseDBAsyncClient) -> None:
-        self._connection = connection
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-    async def execute_script(self, script: str) -> None:
-        """Run each statement of the script."""
-        statement = ""
-        for line in script.splitlines():
-            statement += line + "\n"
-            if sqlite3.complete_statement(statement):
-                await self._connection.execute_query(statement)
-                statement = ""
-
-
-def _check_file(path: str, create: bool) -> None:
-    """Raise sqlite3.Error unless the file is a database, or can be made one, that can be written.
-
-    Raises StoreError where it is not there, and not to be created.
-
-    Before Tortoise opens it: Tortoise keeps its lock when that fails, and waits for it for ever.
-    """
-    if not create and not Path(path).exists():
-        raise StoreError(f"There is no database {path}. Name the one you mean with --database-url.")
-    with contextlib.closing(sqlite3.connect(path, SQLITE_PATIENCE, isolation_level=None)) as connection:
-        deadline = time.monotonic() + SQLITE_PATIENCE
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                break
-            except sqlite3.OperationalError as error:
-                # Of two who do this to a new file at once, one is told that it is locked, whatever its patience.
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("CREATE TABLE can_be_written (once INTEGER)")
-        connection.execute("ROLLBACK")
-
-
-def _connection(url: str) -> dict[str, Any]:
-    """Tortoise's description of the connection, with our defaults beneath what the address says itself."""
-    connection = dict(expand_db_url(url))
-    if connection["engine"] != "tortoise.backends.sqlite":
-        raise StoreError(f"The database URL must begin with sqlite://, got {url.partition(':')[0]}://….")
-    return {**connection, "credentials": {**SQLITE_PRAGMAS, **connection["credentials"]}}
+def _backend_at(url: str, *, create: bool, connections: int, seconds: float) -> Backend:
+    scheme = url.partition("://")[0]
+    try:
+        if scheme == "sqlite":
+            return SQLite(url, create=create, seconds=seconds)
+        if scheme in {"postgres", "postgresql"}:
+            return Postgres(url, connections=connections, seconds=seconds)
+    except (BaseORMException, ValueError) as error:
+        raise StoreError(f"Cannot use the database URL {without_password(url)}: {error}. {LOOKS_LIKE}") from error
+    raise StoreError(f"The database URL must begin with sqlite:// or postgres://, got {scheme}://…. {LOOKS_LIKE}")
 
 
 def _executor(connection: BaseDBAsyncClient) -> MigrationExecutor:
@@ -217,23 +192,13 @@ async def _pending(executor: MigrationExecutor) -> list[str]:
     return pending
 
 
-def _why_not_opened(url: str, error: Exception) -> str:
-    scheme, _, rest = url.partition("://")
-    if scheme == "sqlite":
-        path = Path(rest.partition("?")[0]).absolute()
-        if not path.parent.is_dir():
-            return f"Cannot open the database {path}: its folder is not there. Create it, or change --database-url."
-        return f"Cannot open the database {path}: {error}. Check that it can be written, or change --database-url."
-    return f"Cannot use the database URL: {error}. It looks like sqlite://training-monitor.sqlite3."
+_TUPLES = {"sqlite": sqlite.read_tuples, "postgres": postgres.read_tuples}
 
 
 async def read_tuples(query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The rows of a query as bare tuples: those that Tortoise gives cost half as much again, where there are many."""
+    """The rows of a query, with a ? for each parameter, as bare tuples: the fastest way to many of them."""
     client = get_connection(CONNECTION)
-    client.log.debug("%s: %s", query, parameters)
-    async with client.acquire_connection() as connection, connection.execute(query, parameters) as cursor:
-        cursor.row_factory = None
-        return cast("list[tuple[Any, ...]]", await cursor.fetchall())
+    return await _TUPLES[client.capabilities.dialect](client, query, parameters)
 
 
 class _HasDatabase(Protocol):

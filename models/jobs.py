@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tortoise.expressions import F
 
-from models.database import Database, uninterrupted
+from models.database import UNREACHABLE, Database, uninterrupted
 from models.errors import IllegalTransition, JobNotFound, PointsNotMade, SimulationFailed
 from models.feed import Event, Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
@@ -132,8 +132,8 @@ class Jobs:
                 else:
                     job = await self._moved(id, JobStatus.COMPLETE, "simulate")
                     events.append(JobChanged(job))
-        except (JobNotFound, IllegalTransition):
-            raise
+        except (JobNotFound, IllegalTransition, UNREACHABLE):
+            raise  # no fault of the simulation's: the job goes on where it was
         except PointsNotMade as error:
             raise SimulationFailed(await self._fail(id, failure_reason(str(error)))) from error
         except Exception as error:

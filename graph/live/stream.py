@@ -7,16 +7,20 @@ whatever happens to the feed. When the job has ended and its last point is sent,
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from graph.live.changes import Changes
 from graph.live.topic import Topic
+from models.database import UNREACHABLE
 from models.feed import Feed
 from models.job import Job
 from models.metric import Recorded
 from models.points import read_after
 
 __all__ = ["BATCH", "Streams"]
+
+log = logging.getLogger(__name__)
 
 PAGE = 500
 """Points a stream reads from the store at once: the most that a watcher who is behind holds in memory."""
@@ -65,9 +69,9 @@ class Streams:
     async def _following(self, topic: Topic, last: int, limit: int) -> Sequence[Recorded]:
         """The points after `last` as soon as there are some, at most `limit`; none once the job has ended there."""
         while True:
-            points = topic.after(last, limit)
+            points: Sequence[Recorded] | None = topic.after(last, limit)
             if points is None and last < topic.stored:
-                points = (await read_after([topic.job_id], last, limit))[topic.job_id]
+                points = await self._read(topic.job_id, last, limit)
             if points:
                 return points
             if last < topic.stored:
@@ -77,6 +81,15 @@ class Streams:
                 return ()
             else:
                 await topic.news(last)
+
+    async def _read(self, job_id: int, after: int, limit: int) -> Sequence[Recorded]:
+        """Stored points; none, after a while, where the store is out of reach: a watcher outlasts that."""
+        try:
+            return (await read_after([job_id], after, limit))[job_id]
+        except UNREACHABLE as outage:
+            log.warning("job %s: a watcher waits for the store: %s", job_id, outage)
+            await asyncio.sleep(self._check_seconds)
+            return ()
 
     @contextlib.contextmanager
     def _watching(self, job_id: int) -> Iterator[Topic]:

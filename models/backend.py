@@ -1,0 +1,39 @@
+"""The edge between the store and the database system that keeps it: what differs from one to the next."""
+
+from typing import Any, Protocol
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+__all__ = ["Backend", "StoreError", "without_password"]
+
+
+class StoreError(Exception):
+    """The store cannot be used as it is. The message says why, in one line, and what to do."""
+
+
+class Backend(Protocol):
+    """One database system at one address."""
+
+    connection: dict[str, Any]
+    """Tortoise's description of the connection, with our defaults beneath what the address says itself."""
+
+    async def check(self) -> None:
+        """Return if the store can be opened. Raises StoreError, or what `why_not_opened` explains."""
+
+    async def migrating(self, connection: BaseDBAsyncClient) -> BaseDBAsyncClient:
+        """Wait, in a transaction, until no other process migrates, and keep others from it until the transaction ends.
+
+        Gives the client that runs scripts inside the transaction.
+        """
+
+    def why_not_opened(self, error: Exception) -> str:
+        """One line for people: what went wrong, and what to do."""
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown: in logs, messages and terminals."""
+    scheme, separator, rest = url.partition("://")
+    login, at, place = rest.rpartition("@")  # the last one, for a password may have one, or a slash
+    user = login.partition(":")[0]
+    # Parameters may be passwords too, and none of the others are needed to know the place.
+    return f"{scheme}{separator}{user}{at if user else ''}{place.partition('?')[0]}"

@@ -1,0 +1,225 @@
+"""PostgreSQL: the store is a server, which processes of many machines share.
+
+Tortoise's client for asyncpg, with time limits, and with one name for all that a connection raises when the server is
+out of reach: Tortoise's DBConnectionError.
+"""
+
+import contextlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from itertools import count
+from typing import Any, cast
+
+import asyncpg
+from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContextPooled
+from tortoise.backends.base.config_generator import expand_db_url
+from tortoise.connection import get_connections
+from tortoise.exceptions import DBConnectionError, OperationalError
+
+from models.backend import without_password
+
+__all__ = ["Postgres", "client_class", "read_tuples"]
+
+MIGRATION_LOCK = 0x74726D6F
+"""The advisory lock of those who migrate: any number, but always the same."""
+MIGRATION_SECONDS = 3600.0
+"""How long a migration may take, and whoever waits for it wait."""
+
+PARAMETERS = frozenset(
+    {"user", "password", "host", "port", "database", "ssl", "sslmode", "schema", "application_name", "timeout"}
+    | {"command_timeout", "minsize", "maxsize", "statement_cache_size", "max_inactive_connection_lifetime"}
+)
+"""What an address may say."""
+
+OUT_OF_REACH = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shut down, starting up, a statement cut off by a time limit
+    asyncpg.TransactionRollbackError,  # a deadlock: the other one won
+    asyncpg.LockNotAvailableError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,  # it was the primary, and is a standby now
+    asyncpg.InterfaceError,  # asyncpg's own, for what is asked of a connection that is closed
+    asyncpg.InternalClientError,  # or was closed while it was being asked
+    OSError,  # TimeoutError is one too
+)
+"""What is raised where the server could not do it just now: the transaction is gone, and trying again may help."""
+
+
+class Postgres:
+    """A server, to which each process keeps a few connections."""
+
+    def __init__(self, url: str, *, connections: int, seconds: float) -> None:
+        """`connections`: the most that this process keeps; `seconds`: to connect, for a lock and for a statement."""
+        connection = dict(expand_db_url(url))
+        credentials = dict(connection["credentials"])
+        if unknown := credentials.keys() - PARAMETERS:
+            raise ValueError(f"there is no parameter {min(unknown)}")
+        if mode := credentials.pop("sslmode", None):  # libpq's name for it
+            credentials["ssl"] = mode
+        milliseconds = str(int(seconds * 1000))
+        limits = {
+            "minsize": 1,
+            "maxsize": connections,
+            "timeout": seconds,
+            # The server ends what takes too long; one that does not even answer is given up a second later.
+            "command_timeout": seconds + 1,
+            "application_name": "training-monitor",
+            "server_settings": {
+                "statement_timeout": milliseconds,
+                "idle_in_transaction_session_timeout": milliseconds,
+                "jit": "off",  # these queries are short
+            },
+        }
+        self.connection: dict[str, Any] = {
+            **connection,
+            "engine": __name__,
+            "credentials": {**limits, **credentials},
+        }
+        self._shown = without_password(url)
+
+    async def check(self) -> None:
+        """Connect once. Raises Tortoise's errors."""
+        credentials = self.connection["credentials"]
+        named = {name: credentials.get(name) for name in ("user", "password", "database", "host", "port", "ssl")}
+        given = {name: value for name, value in named.items() if value is not None}
+        connection = await _translated(asyncpg.connect, timeout=float(credentials["timeout"]), **given)
+        await connection.close()
+
+    async def migrating(self, connection: BaseDBAsyncClient) -> BaseDBAsyncClient:
+        """Take the advisory lock of the database."""
+        client = _Patient(connection)
+        await client.execute_script("SET LOCAL statement_timeout = 0")
+        await client.execute_script(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+        return cast("BaseDBAsyncClient", client)
+
+    def why_not_opened(self, error: Exception) -> str:
+        """What is wrong with the server, or with what we are to it."""
+        reason = str(error).rstrip(".") or type(error).__name__
+        return f"Cannot use the database {self._shown}: {reason}. Check that it answers, or change --database-url."
+
+
+async def read_tuples(client: BaseDBAsyncClient, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of a query, whose places for parameters have numbers here."""
+    numbers = count(1)
+    numbered = re.sub(r"\?", lambda _: f"${next(numbers)}", query)
+    _, rows = await client.execute_query(numbered, list(parameters))
+    return [tuple(row) for row in rows]
+
+
+class _Patient:
+    """Runs scripts with a migration's patience."""
+
+    def __init__(self, connection: BaseDBAsyncClient) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def execute_script(self, script: str) -> None:
+        """Run the script."""
+        connection = cast("asyncpg.Connection[Any]", cast("TransactionWrapper", self._connection)._connection)  # noqa: SLF001  # no public way to a limit of its own
+        await _translated(connection.execute, script, timeout=MIGRATION_SECONDS)
+
+
+async def _translated(func: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+    """What `func` gives; what it raises by Tortoise's names. The first to raise is the one that is told."""
+    try:
+        return await func(*args, **kwargs)
+    except OperationalError:
+        raise
+    except OUT_OF_REACH as error:
+        raise DBConnectionError(str(error) or type(error).__name__) from error
+    except asyncpg.PostgresError as error:
+        raise OperationalError(error) from error
+
+
+class _Client(AsyncpgDBClient):
+    """Tortoise's, which waits for a connection no longer than for an answer."""
+
+    async def _translate_exceptions(self, func: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+        return await _translated(super()._translate_exceptions, func, *args, **kwargs)
+
+    def acquire_connection(self) -> Any:
+        """One of the pool's connections, for as long as the context is open."""
+        return self._acquired()
+
+    def _in_transaction(self) -> "_Transaction":
+        return _Transaction(_TransactionClient(self), self._pool_init_lock)
+
+    @contextlib.asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[Any]:
+        pool = await self.pool()
+        connection = await pool.acquire(timeout=self.patience)
+        try:
+            yield connection
+        finally:
+            await pool.release(connection)
+
+    async def pool(self) -> Any:
+        """The pool, made at first use."""
+        if not self._pool:
+            async with self._pool_init_lock:
+                if not self._pool:
+                    await self.create_connection(with_db=True)
+        return self._pool
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for a connection."""
+        return float(self.extra["timeout"])
+
+
+class _TransactionClient(TransactionWrapper):
+    """The statements of one transaction."""
+
+    _parent: _Client
+
+    async def _translate_exceptions(self, func: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+        return await _translated(super()._translate_exceptions, func, *args, **kwargs)
+
+    async def commit(self) -> None:
+        """Commit. Where that fails, nobody knows whether it was done."""
+        await _translated(super().commit)
+
+    async def rollback(self) -> None:
+        """Roll back."""
+        await _translated(super().rollback)
+
+
+class _Transaction(TransactionContextPooled):
+    """Tortoise's, but whatever happens the connection goes back to the pool."""
+
+    client: _TransactionClient
+
+    async def __aenter__(self) -> Any:
+        parent = self.client._parent  # noqa: SLF001  # Tortoise's own way from a transaction to its pool
+        self._pool = await _translated(parent.pool)
+        self._connection = await _translated(self._pool.acquire, timeout=parent.patience)
+        self.client._connection = self._connection  # noqa: SLF001  # as above
+        try:
+            await self.client.begin()
+        except BaseException:
+            await self._release()
+            raise
+        self.token = get_connections().set(self.connection_name, self.client)
+        return self.client
+
+    async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        get_connections().reset(self.token)
+        try:
+            if exc_type is None:
+                await self.client.commit()
+            else:
+                with contextlib.suppress(DBConnectionError):  # the server rolls back what is left to it
+                    await self.client.rollback()
+        finally:
+            await self._release()
+
+    async def _release(self) -> None:
+        with contextlib.suppress(DBConnectionError):  # a connection that is lost is not missed
+            await _translated(self._pool.release, self._connection)
+
+
+client_class = _Client
+"""What Tortoise looks for in the module that is named as its engine."""

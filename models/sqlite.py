@@ -1,0 +1,101 @@
+"""SQLite: the store is a file, of one machine."""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.config_generator import expand_db_url
+
+from models.backend import StoreError
+
+__all__ = ["SQLite", "read_tuples"]
+
+
+class SQLite:
+    """A file, from which processes of one machine read at any time, and to which one writes at a time."""
+
+    def __init__(self, url: str, *, create: bool, seconds: float) -> None:
+        """`seconds`: how long to wait for another process that is writing."""
+        pragmas = {
+            "journal_mode": "WAL",
+            "synchronous": "FULL",  # an acknowledged point survives a power cut
+            "busy_timeout": int(seconds * 1000),
+            "foreign_keys": "ON",
+        }
+        connection = dict(expand_db_url(url))
+        self.connection: dict[str, Any] = {**connection, "credentials": {**pragmas, **connection["credentials"]}}
+        self._path: str = connection["credentials"]["file_path"]
+        self._create = create
+        self._seconds = seconds
+
+    async def check(self) -> None:
+        """Raise sqlite3.Error unless the file is a database, or can be made one, that can be written.
+
+        Raises StoreError where it is not there, and not to be created.
+
+        Before Tortoise opens it: Tortoise keeps its lock when that fails, and waits for it for ever.
+        """
+        if self._path != ":memory:":
+            await asyncio.to_thread(self._check_file)
+
+    async def migrating(self, connection: BaseDBAsyncClient) -> BaseDBAsyncClient:
+        """Take the write lock."""
+        await connection.execute_query("PRAGMA user_version = 0")  # a write, though it changes nothing
+        return cast("BaseDBAsyncClient", _OneByOne(connection))
+
+    def why_not_opened(self, error: Exception) -> str:
+        """What is wrong with the file."""
+        path = Path(self._path).absolute()
+        if not path.parent.is_dir():
+            return f"Cannot open the database {path}: its folder is not there. Create it, or change --database-url."
+        return f"Cannot open the database {path}: {error}. Check that it can be written, or change --database-url."
+
+    def _check_file(self) -> None:
+        if not self._create and not Path(self._path).exists():
+            raise StoreError(f"There is no database {self._path}. Name the one you mean with --database-url.")
+        with contextlib.closing(sqlite3.connect(self._path, self._seconds, isolation_level=None)) as connection:
+            deadline = time.monotonic() + self._seconds
+            while True:
+                try:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    break
+                except sqlite3.OperationalError as error:
+                    # Of two who do this to a new file at once, one is told that it is locked, whatever its patience.
+                    if "locked" not in str(error) or time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.05)
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("CREATE TABLE can_be_written (once INTEGER)")
+            connection.execute("ROLLBACK")
+
+
+async def read_tuples(client: BaseDBAsyncClient, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of a query as SQLite has them: those that Tortoise gives cost half as much again."""
+    client.log.debug("%s: %s", query, parameters)
+    async with client.acquire_connection() as connection, connection.execute(query, parameters) as cursor:
+        cursor.row_factory = None
+        return cast("list[tuple[Any, ...]]", await cursor.fetchall())
+
+
+class _OneByOne:
+    """Runs a script a statement at a time: SQLite's own way with scripts is to commit first what is under way."""
+
+    def __init__(self, connection: BaseDBAsyncClient) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def execute_script(self, script: str) -> None:
+        """Run each statement of the script."""
+        statement = ""
+        for line in script.splitlines():
+            statement += line + "\n"
+            if sqlite3.complete_statement(statement):
+                await self._connection.execute_query(statement)
+                statement = ""
