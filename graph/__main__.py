@@ -2,4 +2,5 @@
 
 from graph.commands import main
 
-main()
+if __name__ == "__main__":  # a worker imports this file too
+    main()

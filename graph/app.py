@@ -7,15 +7,17 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from graph.health import Health
 from graph.live.stream import Streams
 from graph.pages import page_routes
 from graph.settings import Settings, read_settings
 from graph.view import GraphQLView
 from models.database import Database
 from models.feed import Feed
+from models.feed_redis import RedisFeed
 from models.jobs import Jobs
 
-__all__ = ["App", "Companion", "create_app"]
+__all__ = ["App", "Companion", "create_app", "database_of", "feed_of"]
 
 Companion = Callable[[Jobs], AbstractAsyncContextManager[None]]
 """Something that runs beside the server, from its start to its end, and acts on its jobs."""
@@ -27,22 +29,36 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     Settings left out are read from the environment.
     """
     settings = settings or read_settings()
-    database = Database(settings.database_url)
-    feed = Feed()
+    database, feed = database_of(settings), feed_of(settings)
     jobs = Jobs(database, feed)
     streams = Streams(feed, settings.live_buffer, settings.live_check_seconds)
     view = GraphQLView(settings, database, jobs, streams)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with database:
+        async with database, feed.open(database.identity):
             with database.scope():
                 async with companion(jobs) if companion else nullcontext():
                     yield
 
     app = App(view, title="training-monitor", lifespan=lifespan, openapi_url=None)
-    app.router.routes.extend(page_routes())
+    app.router.routes.extend([*page_routes(), *Health(database, feed).routes])
     return app
+
+
+def database_of(settings: Settings, *, create: bool = True) -> Database:
+    """The store that the settings name. Raises StoreError where they name none."""
+    return Database(
+        settings.database_url,
+        create=create,
+        connections=settings.database_connections,
+        seconds=settings.database_seconds,
+    )
+
+
+def feed_of(settings: Settings) -> Feed:
+    """The feed that the settings name: within this process where they name none. Raises FeedError."""
+    return RedisFeed(settings.feed_url, settings.feed_seconds) if settings.feed_url else Feed()
 
 
 class App(FastAPI):

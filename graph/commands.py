@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,15 +13,16 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from strawberry import ID
 
-from graph import server
-from graph.app import Companion, create_app
+from graph import server, workers
+from graph.app import Companion, create_app, database_of, feed_of
 from graph.demo import demo_jobs
 from graph.schema import schema as graphql_schema
 from graph.schema.job import job_id_of
 from graph.settings import Settings, SettingsError, environment_name, flag_name, read_settings
-from models.database import OUTAGES, Database, StoreError
+from models.backend import without_password
+from models.database import OUTAGES, StoreError
 from models.errors import IllegalTransition, JobError, JobNotFound
-from models.feed import Feed
+from models.feed import FeedError
 from models.job import Job
 from models.jobs import Jobs
 from models.lifecycle import ENDED, JobStatus
@@ -44,7 +45,7 @@ cli = typer.Typer(
 def _option(setting: str) -> Any:
     """The flag of a setting, described by the table of settings."""
     field = Settings.model_fields[setting]
-    described = f"{field.description}. Default {field.default}; also {environment_name(setting)}."
+    described = f"{field.description}. Default {field.default or 'none'}; also {environment_name(setting)}."
     return typer.Option(flag_name(setting), help=described, show_default=False, metavar="VALUE")
 
 
@@ -79,6 +80,8 @@ def demo(**flags: str | None) -> None:
     Without a database of your own they live in a temporary one that goes with the server.
     """
     settings = read_settings(**flags)
+    if settings.workers > 1:
+        raise SettingsError("--workers: the demo trains its jobs in one process; leave it out.")
     with TemporaryDirectory(prefix="training-monitor-demo-") as folder:
         if "database_url" not in settings.model_fields_set:
             settings = read_settings(**{**flags, "database_url": f"sqlite://{Path(folder) / 'demo.sqlite3'}"})
@@ -86,7 +89,7 @@ def demo(**flags: str | None) -> None:
 
 
 @cli.command()
-@_with_flags("database_url")
+@_with_flags("database_url", "feed_url")
 def simulate(
     job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id. A QUEUED job is started first.")],
     steps: Annotated[int | None, typer.Option(min=1, help="How many steps to add.", show_default="1")] = None,
@@ -125,7 +128,7 @@ def main() -> None:
     except typer.TyperException as error:
         message = error.format_message().rstrip(".").replace("\n", " ")
         status = _complain(f"{message}. See training-monitor --help.")
-    except (SettingsError, StoreError, server.BindError, JobError) as error:
+    except (SettingsError, StoreError, FeedError, server.BindError, JobError) as error:
         status = _complain(str(error))
     except OUTAGES as outage:
         status = _complain(f"The store is busy or out of reach ({outage}). Try again.")
@@ -138,26 +141,45 @@ def _complain(message: str) -> int:
 
 
 def _serve(settings: Settings, companion: Companion | None = None) -> None:
-    with server.bind(settings) as listening:
-        asyncio.run(_migrate(settings))  # here, so that what is wrong with the store is said in one line
-        said = f"training-monitor is at {server.address_of(listening)}/graphql (Ctrl-C ends it)"
-        server.serve(create_app(settings, companion), settings, listening, lambda: typer.echo(said))
+    if settings.workers > 1 and not settings.feed_url:
+        raise SettingsError(
+            f"--workers: {settings.workers} of them need a feed to hear of each other; name one with --feed-url."
+        )
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(listening) for listening in workers.bind(settings)]
+        asyncio.run(_prepare(settings))  # here, so that what is wrong with store or feed is said in one line
+        said = f"training-monitor is at {server.address_of(sockets[0])}/graphql (Ctrl-C ends it)"
+        if settings.workers == 1:
+            server.serve(create_app(settings, companion), settings, sockets[0], lambda: typer.echo(said))
+        else:
+            workers.serve(settings, sockets, lambda: typer.echo(said))
+
+
+async def _prepare(settings: Settings) -> None:
+    await _migrate(settings)
+    feed = feed_of(settings)
+    try:
+        await feed.check()
+    finally:
+        await feed.close()
 
 
 async def _migrate(settings: Settings) -> list[str]:
-    async with Database(settings.database_url) as database:
+    async with database_of(settings) as database:
         return database.applied
 
 
 async def _simulate(settings: Settings, id: str, steps: int | None, per_second: float | None) -> None:
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(settings.database_url, create=False))
+        database = await stack.enter_async_context(database_of(settings, create=False))
         stack.enter_context(database.scope())
-        jobs = Jobs(database, Feed())
+        feed = feed_of(settings)
+        await stack.enter_async_context(feed.open(database.identity))
+        jobs = Jobs(database, feed)
         job_id = job_id_of(ID(id))
         job = await Job.get_or_none(id=job_id)
         if job is None:
-            raise JobNotFound(job_id, f"There is no job with the id {id} in {settings.database_url}.")
+            raise JobNotFound(job_id, f"There is no job with the id {id} in {without_password(settings.database_url)}.")
         if job.status in ENDED:
             raise IllegalTransition(job, "simulate")
         if job.status is JobStatus.QUEUED:

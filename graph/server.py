@@ -25,8 +25,8 @@ class BindError(Exception):
     """The address cannot be listened on. The message says why, in one line, and what to do."""
 
 
-def bind(settings: Settings) -> socket.socket:
-    """The socket to serve on. Raises BindError."""
+def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
+    """The socket to serve on; `shared`: with other sockets of ours on its port. Raises BindError."""
     host, port = settings.host, settings.port
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -35,6 +35,8 @@ def bind(settings: Settings) -> socket.socket:
         raise BindError(f"Cannot listen on {host}: {error.strerror}. Choose another address with --host.") from error
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         _find_the_gone(listening, settings.ping_seconds)
         listening.bind(address)
         listening.listen(2048)

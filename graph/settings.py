@@ -23,10 +23,27 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(
         default="sqlite://training-monitor.sqlite3",
-        description="Where jobs are stored: sqlite://path from here, sqlite:///path for an absolute one",
+        description="Where jobs are stored: sqlite://path from here, sqlite:///path for an absolute one, "
+        "or postgres://user:password@host:5432/name",
+    )
+    database_connections: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=10, description="Connections that each worker keeps to PostgreSQL at most"
+    )
+    database_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=10.0, description="Seconds to wait for the store: for a connection, another writer, an answer"
+    )
+    feed_url: str = Field(
+        default="",
+        description="What carries news between workers and replicas, Redis or Valkey: redis://host:6379/0",
+    )
+    feed_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=2.0, description="Seconds to wait for the feed: for a connection, for an answer"
+    )
+    workers: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1, description="Processes that share the port; more than one need a feed"
     )
     max_sockets: Annotated[int, Field(ge=1)] = Field(
-        default=10_000, description="Sockets that may be open at once; one more is refused with 503"
+        default=10_000, description="Sockets that a worker has open at once; one more is refused with 503"
     )
     max_socket_operations: Annotated[int, Field(ge=1)] = Field(
         default=100, description="Operations that may run on one socket at once; one more is answered with an error"

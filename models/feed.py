@@ -5,13 +5,13 @@ it, hear it twice or out of order, and find out from the store.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 from models.job import Job
 from models.metric import Recorded
 
-__all__ = ["Event", "Feed", "JobChanged", "Listener", "MetricsRecorded"]
+__all__ = ["Event", "Feed", "FeedError", "JobChanged", "Listener", "MetricsRecorded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,10 @@ class JobChanged:
 
 Event = MetricsRecorded | JobChanged
 Listener = Callable[[Event], None]
+
+
+class FeedError(Exception):
+    """The feed cannot be used as it is. The message says why, in one line, and what to do."""
 
 
 class Feed:
@@ -59,6 +63,26 @@ class Feed:
             listeners.discard(listener)
             if job_id is not None and not listeners and self._by_job.get(job_id) is listeners:
                 del self._by_job[job_id]
+
+    def is_heard(self, job_id: int) -> bool:
+        """Whether somebody listens to that job, or to all."""
+        return bool(self._all) or job_id in self._by_job
+
+    @contextlib.asynccontextmanager
+    async def open(self, store: str) -> AsyncIterator[None]:  # noqa: ARG002  # for feeds between processes
+        """Inside, whoever uses the same store hears each other: here all are in one process, and always do."""
+        yield
+
+    async def check(self) -> None:
+        """Return if the feed works. Raises FeedError."""
+
+    async def close(self) -> None:
+        """Let go of what `check` has taken; what is open closes itself."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether all who should hear each other now do."""
+        return True
 
     @property
     def listener_count(self) -> int:

@@ -1,0 +1,147 @@
+"""Several workers on one port: each a process with an app of its own. Whoever dies is replaced."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from types import FrameType
+
+from graph import server
+from graph.app import create_app
+from graph.settings import Settings
+
+__all__ = ["bind", "serve"]
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 0.5
+"""Between two tries at a worker that does not come to serve."""
+GIVE_UP_SECONDS = server.GIVE_UP_SECONDS + 0.2
+"""How long workers have to end: each sees to it itself, a little earlier."""
+
+spawning = multiprocessing.get_context("spawn")  # a fork would take the threads of numpy and of our own with it
+
+
+def bind(settings: Settings) -> list[socket.socket]:
+    """A socket for each worker, all on one port. Raises BindError.
+
+    Linux deals connections out evenly among sockets that share a port; with one socket for all of them, the worker that
+    wakes first takes all that wait. The sockets are the parent's: while a worker is replaced, its connections wait.
+    """
+    first = server.bind(settings)  # unshared: so that a port that others share is seen to be taken
+    if settings.workers == 1 or sys.platform != "linux":
+        return [first] * settings.workers
+    with first:
+        port = first.getsockname()[1]
+    on_that_port = settings.model_copy(update={"port": port})
+    return [server.bind(on_that_port, shared=True) for _ in range(settings.workers)]
+
+
+def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[[], object]) -> None:
+    """Serve until SIGINT or SIGTERM, then end cleanly; `ready` is called when all workers can serve."""
+    word = _StopWord()
+    workers = [_Worker(number, settings, listening) for number, listening in enumerate(sockets, start=1)]
+    for worker in workers:
+        worker.start()
+    is_said = False
+    while not word.is_given():
+        wait([word.heard, *(source for worker in workers for source in worker.sources)])
+        for worker in workers:
+            worker.see_to_it()
+        if not is_said and all(worker.serves for worker in workers):
+            ready()
+            is_said = True
+        if not word.is_given() and any(worker.is_due for worker in workers):
+            time.sleep(RETRY_SECONDS)  # a signal interrupts no sleep, but this one is short
+            for worker in workers:
+                if worker.is_due:
+                    worker.start()
+    deadline = time.monotonic() + GIVE_UP_SECONDS
+    for worker in workers:
+        worker.process.terminate()
+    for worker in workers:
+        worker.end(deadline)
+
+
+class _StopWord:
+    """SIGINT or SIGTERM, as something to wait for."""
+
+    def __init__(self) -> None:
+        self._given = False
+        self.heard, self._told = spawning.Pipe(duplex=False)
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, self._give)
+
+    def is_given(self) -> bool:
+        """Whether it was said."""
+        return self._given
+
+    def _give(self, _: int, __: FrameType | None) -> None:
+        if not self._given:
+            self._given = True
+            self._told.send(None)
+
+
+class _Worker:
+    """One worker, by whatever process it is at the moment."""
+
+    def __init__(self, number: int, settings: Settings, listening: socket.socket) -> None:
+        self.number = number
+        self.serves = False
+        self.is_due = False
+        """Whether it died before it came to serve: to be started again, but not at once."""
+        self._settings = settings
+        self._listening = listening
+
+    def start(self) -> None:
+        """Start a process for it."""
+        self.serves = self.is_due = False
+        self._told, tell = spawning.Pipe(duplex=False)
+        self.process = spawning.Process(target=_work, args=(self._settings, self._listening, tell), daemon=True)
+        self.process.start()
+        tell.close()
+
+    @property
+    def sources(self) -> "list[Connection[object, object] | int]":
+        """What to wait for: that it serves, that it dies."""
+        return [self.process.sentinel] if self.serves else [self.process.sentinel, self._told]
+
+    def see_to_it(self) -> None:
+        """Take note of what has happened to it."""
+        if not self.serves and self._told.poll():
+            try:
+                self._told.recv()
+                self.serves = True
+            except EOFError:
+                self.process.join()  # it died, and its end of the pipe with it
+        if not self.process.is_alive():
+            log.warning("worker %d ended with status %s: it is replaced", self.number, self.process.exitcode)
+            if self.serves:
+                self.start()
+            else:
+                self.is_due = True
+
+    def end(self, deadline: float) -> None:
+        """Wait for its end, up to a moment."""
+        self.process.join(max(0.0, deadline - time.monotonic()))
+        self.process.kill()
+        self.process.join()
+
+
+def _work(settings: Settings, listening: socket.socket, tell: "Connection[object, object]") -> None:
+    """What a worker does, in its own process."""
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    server.serve(create_app(settings), settings, listening, lambda: tell.send(None))
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
