@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import cast
 
 import httpx
 import hypothesis
@@ -15,9 +16,27 @@ from graph.app import App, create_app
 from graph.settings import Settings
 from tests.api import Api
 from tests.browser import Visits, launched_browser
+from tests.outside import Outside
+from tests.postgres import Postgres
 from tests.process import ServerProcess
 from tests.serving import served
 from tests.sockets import Socket, opened, websocket_url
+from tests.valkey import Valkey
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL, started at its first use, for all tests of this process."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Valkey]:
+    """A real Valkey, started at its first use, for all tests of this process that leave it as it is."""
+    with Valkey() as server:
+        yield server
+
 
 # How long an example takes says how busy the machine is, not whether a rule holds.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -25,9 +44,49 @@ hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """The address of a store that is not there yet."""
+def sqlite_url(tmp_path: Path) -> str:
+    """The address of a file that is not there yet."""
     return f"sqlite://{tmp_path / 'test.sqlite3'}"
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """The address of a new database."""
+    url = postgres.new()
+    yield url
+    postgres.drop(url)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Whoever asks for a store is run on every kind, unless marked with the reason why one is enough."""
+    if "database_url" in metafunc.fixturenames:
+        kinds = ["sqlite"] if metafunc.definition.get_closest_marker("sqlite_alone") else ["sqlite", "postgres"]
+        metafunc.parametrize("database_url", kinds, indirect=True)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of a store with nothing in it."""
+    return cast("str", request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def another_url(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Iterator[str]:
+    """The address of a second store, of the same kind."""
+    if database_url.startswith("sqlite"):
+        yield f"sqlite://{tmp_path / 'another.sqlite3'}"
+    else:
+        postgres: Postgres = request.getfixturevalue("postgres")
+        url = postgres.new()
+        yield url
+        postgres.drop(url)
+
+
+@pytest.fixture
+def outside(database_url: str) -> Iterator[Outside]:
+    """Somebody else at that store."""
+    with Outside(database_url) as outside:
+        yield outside
 
 
 @pytest.fixture

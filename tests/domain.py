@@ -65,10 +65,10 @@ A_JOB = {"name": "run", "model_name": "resnet", "epochs": 10, "learning_rate": 0
 
 
 @contextlib.asynccontextmanager
-async def opened_domain(url: str, feed: Feed | None = None) -> AsyncIterator[Domain]:
+async def opened_domain(url: str, feed: Feed | None = None, connections: int = 10) -> AsyncIterator[Domain]:
     """A store, asked by whoever queries inside the block."""
     feed = feed or Feed()
-    async with Database(url) as database:
+    async with Database(url, connections=connections) as database:
         with database.scope():
             yield Domain(database, feed, Jobs(database, feed))
 
@@ -91,7 +91,10 @@ async def eventually(condition: Callable[[], bool]) -> None:
 
 
 async def all_has_begun() -> None:
-    """Return once the tasks that were begun have read what they read first: reads are answered one after another."""
+    """Return once the tasks that were begun have read what they read first.
+
+    To be asked where the store has one connection, on which reads are answered one after another.
+    """
     for _ in range(4):
         await asyncio.sleep(0)
         await Job.exists(id=0)

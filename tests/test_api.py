@@ -1,7 +1,5 @@
 """What the API does when it is asked for what it can do: a job's life, and the list of jobs."""
 
-import sqlite3
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -11,18 +9,11 @@ import pytest
 from simulator.scenarios import Scenario
 from simulator.schedules import Schedule
 from tests.api import Api
+from tests.outside import Outside
 
 SETTINGS = "name modelName epochs stepsPerEpoch totalSteps learningRate batchSize scenario schedule seed"
 TIMES = "createdAt updatedAt startedAt finishedAt"
 STATE = "status progress metricCount failureReason"
-
-
-@pytest.fixture
-def store(api: Api, database_url: str) -> Iterator[sqlite3.Connection]:
-    """Another process, as far as the app can tell, that writes to its store."""
-    connection = sqlite3.connect(database_url.removeprefix("sqlite://"), isolation_level=None)
-    yield connection
-    connection.close()
 
 
 async def test_a_job_runs_from_its_creation_to_its_end(api: Api) -> None:
@@ -177,12 +168,12 @@ async def test_a_crash_fails_the_job_and_is_told_as_data(api: Api) -> None:
     assert (await api.step(id))["__typename"] == "IllegalTransition"
 
 
-async def test_every_read_is_fresh(api: Api, store: sqlite3.Connection) -> None:
+async def test_every_read_is_fresh(api: Api, outside: Outside) -> None:
     """Whoever changed the job since."""
     id = await api.created()
     query = f'{{ jobs {{ name status }} job(id: "{id}") {{ name status }} }}'
     for column, value in (("name", "renamed"), ("status", "RUNNING")):
-        store.execute(f"UPDATE job SET {column} = ?", [value])
+        outside.execute(f"UPDATE job SET {column} = ?", [value])
         data: dict[str, Any] = await api.data(query)
         assert data["job"][column] == data["jobs"][0][column] == value
 

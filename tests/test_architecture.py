@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("models", "simulator", "graph")
 CURVES = ("simulator.curves", "simulator.noise", "simulator.scenarios", "simulator.schedules")
 SERVERS = {"fastapi", "graphql", "starlette", "strawberry", "uvicorn"}
-STORES = {"aiosqlite", "sqlite3", "tortoise"}
+STORES = {"aiosqlite", "asyncpg", "redis", "sqlite3", "tortoise"}
 
 
 def test_the_domain_knows_neither_simulator_nor_api() -> None:

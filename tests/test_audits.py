@@ -1,7 +1,11 @@
 """GraphQL over HTTP as those see it who wrote it down: the audits of the npm package graphql-http."""
 
+import pytest
+
 from tests.nodejs import running_script
 from tests.process import ServerProcess
+
+pytestmark = pytest.mark.sqlite_alone("HTTP is the same whatever is stored where")
 
 AUDITS = 61
 

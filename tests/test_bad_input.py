@@ -7,6 +7,8 @@ import pytest
 from tests.api import JOB, METRIC, Api
 from tests.sockets import Socket
 
+pytestmark = pytest.mark.sqlite_alone("refused before the store is asked")
+
 NO_IDS = [
     "",
     " ",

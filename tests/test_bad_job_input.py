@@ -7,6 +7,8 @@ import pytest
 
 from tests.api import Api
 
+pytestmark = pytest.mark.sqlite_alone("refused before the store is asked")
+
 CREATE = "mutation ($input: CreateJobInput!) { createJob(input: $input) { __typename } }"
 BAD_SETTINGS = [
     ("name", "", "must not be empty or blank."),

@@ -25,14 +25,14 @@ THEIRS = NewJob("theirs", "resnet", epochs=1, learning_rate=0.1)
 
 @pytest.fixture
 async def domain(database_url: str) -> AsyncIterator[Domain]:
-    async with opened_domain(database_url) as domain:
+    async with opened_domain(database_url, connections=1) as domain:  # see `all_has_begun`
         yield domain
 
 
 @pytest.fixture
 async def elsewhere(domain: Domain, database_url: str) -> AsyncIterator[Jobs]:
     """The verbs on the same store by another Database, whose feed nobody here hears: a second process's writes."""
-    async with opened_domain(database_url) as other:
+    async with opened_domain(database_url, connections=1) as other:
         yield other.jobs
 
 

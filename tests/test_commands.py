@@ -6,7 +6,6 @@ What touches a store or a socket runs as a process of its own; what only reads i
 import contextlib
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from socket import create_server
 import pytest
 
 from graph.commands import main
+from tests.outside import Outside
 from tests.process import command
 
 COMMANDS = {"serve", "demo", "simulate", "schema", "migrate"}
@@ -147,7 +147,7 @@ class TestWrongSettings:
         assert "TRAINING_MONITOR_PORT" in said
         assert "abc" in said
 
-    @pytest.mark.parametrize("url", ["foo://bar", "postgres://here/there", "jobs.sqlite3", ""])
+    @pytest.mark.parametrize("url", ["foo://bar", "mysql://here/there", "jobs.sqlite3", ""])
     def test_of_the_database_url_are_told_what_one_looks_like(self, here: Run, url: str) -> None:
         assert "sqlite://" in complaint(here("migrate", "--database-url", url))
 
@@ -216,12 +216,11 @@ class TestServeGivesUp:
         assert "--database-url" in said
         assert text.read_text().startswith("What I wanted to say")
 
-    def test_on_a_database_from_a_newer_version(self, tmp_path: Path, database_url: str, here: Run) -> None:
+    def test_on_a_database_from_a_newer_version(self, database_url: str, outside: Outside, here: Run) -> None:
         assert here("migrate", "--database-url", database_url).returncode == 0
-        with contextlib.closing(sqlite3.connect(tmp_path / "test.sqlite3")) as database, database:
-            database.execute(
-                "INSERT INTO tortoise_migrations (app, name, applied_at) VALUES ('models', '9999_later', '2099-01-01')"
-            )
+        outside.execute(
+            "INSERT INTO tortoise_migrations (app, name, applied_at) VALUES ('models', '9999_later', '2099-01-01')"
+        )
         said = complaint(command("serve", "--port", "0", "--database-url", database_url))
         assert "9999_later" in said
         assert "upgrade training-monitor" in said

@@ -109,7 +109,12 @@ class TestShortCurves:
             [],
         ]
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+    @settings(
+        # The same on each kind of store, each a test of its own.
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+        deadline=None,
+        max_examples=60,
+    )
     @given(
         logged=st.lists(
             st.builds(Point, st.integers(0, 12), st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4)),

@@ -15,6 +15,8 @@ from tests.api import Api
 from tests.process import ServerProcess
 from tests.sockets import opened, websocket_url
 
+pytestmark = pytest.mark.sqlite_alone("the demo has a file of its own")
+
 SOON = 10.0
 """Seconds from the start of the server in which everything must be seen."""
 AT_ONCE = 3.0

@@ -78,7 +78,7 @@ class TestChanges:
         self, database_url: str, seed: int
     ) -> None:
         random = Random(seed)
-        async with opened_domain(database_url, ChaosFeed(seed)) as domain:
+        async with opened_domain(database_url, ChaosFeed(seed), connections=1) as domain:
             changes = Changes(domain.feed, 4, OFTEN)
             watched = await domain.job(QUEUED)
             followers = [Follower(changes.follow(None)) for _ in range(3)]

@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -14,6 +12,7 @@ from models.job import Job
 from models.lifecycle import JobStatus
 from simulator.runner import make_points
 from tests.domain import Domain, eventually, opened_domain, points
+from tests.outside import Outside
 
 ONE, OTHER = Job(id=1), Job(id=2)
 
@@ -22,14 +21,6 @@ ONE, OTHER = Job(id=1), Job(id=2)
 async def domain(database_url: str) -> AsyncIterator[Domain]:
     async with opened_domain(database_url) as domain:
         yield domain
-
-
-@pytest.fixture
-def outsider(domain: Domain, tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection of its own, which sees what is committed and nothing else."""
-    connection = sqlite3.connect(tmp_path / "test.sqlite3", isolation_level=None)
-    yield connection
-    connection.close()
 
 
 class TestListening:
@@ -110,9 +101,7 @@ class TestPublishing:
             [(3, 1), (4, 2)],
         ]
 
-    async def test_a_listener_finds_in_the_store_what_it_is_told_of(
-        self, domain: Domain, outsider: sqlite3.Connection
-    ) -> None:
+    async def test_a_listener_finds_in_the_store_what_it_is_told_of(self, domain: Domain, outside: Outside) -> None:
         found: list[tuple[object, ...]] = []
         told: list[tuple[object, ...]] = []
 
@@ -121,7 +110,7 @@ class TestPublishing:
             query = (
                 "SELECT status, metric_count, (SELECT count(*) FROM metric WHERE job_id = job.id) FROM job WHERE id = ?"
             )
-            found.append(outsider.execute(query, [event.job.id]).fetchone())
+            found.extend(outside.execute(query, [event.job.id]))
 
         with domain.feed.listening(look):
             crashing = await domain.job(epochs=1, steps_per_epoch=5, scenario="crash")
@@ -143,7 +132,7 @@ class TestPublishing:
         assert events == []
 
     async def test_a_change_is_made_whole_and_told_of_though_its_caller_goes_away_at_any_moment(
-        self, domain: Domain, outsider: sqlite3.Connection
+        self, domain: Domain, outside: Outside
     ) -> None:
         job = await domain.job(epochs=100)
         with domain.heard(job.id) as events:
@@ -157,5 +146,5 @@ class TestPublishing:
         assert told == [*range(1, len(told) + 1)]
         assert len(told) % 3 == 0
         assert len(told) >= 3 * 39, "only a call that never began may leave nothing"
-        assert outsider.execute("SELECT count(*), max(seq) FROM metric").fetchone() == (len(told), len(told))
+        assert outside.execute("SELECT count(*), max(seq) FROM metric") == [(len(told), len(told))]
         await domain.jobs.start((await domain.job(JobStatus.QUEUED)).id)  # the store still works

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from tests.api import Api
 
+pytestmark = pytest.mark.sqlite_alone("HTTP is the same whatever is stored where")
+
 JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
 SSE = "text/event-stream"

@@ -1,12 +1,11 @@
 """The list of jobs: its order, its pages, its filters."""
 
-import sqlite3
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.api import Api
+from tests.outside import Outside
 
 NAMES = ["Plain", "50% off", "5000 off", "snake_case", "snakeXcase", "back\\slash", 'it\'s "quoted"', "ÉTÉ à Paris"]
 SEARCHES = [
@@ -36,14 +35,6 @@ SEARCHES = [
 ]
 
 
-@pytest.fixture
-def store(api: Api, database_url: str) -> Iterator[sqlite3.Connection]:
-    """A connection of our own to the app's store."""
-    connection = sqlite3.connect(database_url.removeprefix("sqlite://"), isolation_level=None)
-    yield connection
-    connection.close()
-
-
 async def test_there_may_be_no_jobs(api: Api) -> None:
     assert await listed(api) == []
 
@@ -55,27 +46,27 @@ async def test_jobs_come_newest_first(api: Api) -> None:
     assert await listed(api, limit=2) == ids[:2:-1]
 
 
-async def test_of_jobs_created_at_once_the_later_id_comes_first(api: Api, store: sqlite3.Connection) -> None:
+async def test_of_jobs_created_at_once_the_later_id_comes_first(api: Api, outside: Outside) -> None:
     ids = [await api.created() for _ in range(4)]
-    created_at(store, **dict.fromkeys(ids, "2024-05-01 12:00:00+00:00"))
+    created_at(outside, **dict.fromkeys(ids, "2024-05-01 12:00:00+00:00"))
     assert await listed(api) == ids[::-1]
 
 
-async def test_a_hundred_jobs_are_a_page_unless_asked_otherwise(api: Api, store: sqlite3.Connection) -> None:
+async def test_a_hundred_jobs_are_a_page_unless_asked_otherwise(api: Api, outside: Outside) -> None:
     await api.created()
-    columns = ", ".join(row[1] for row in store.execute("PRAGMA table_info(job)") if row[1] != "id")
+    columns = ", ".join(name for name in outside.columns("job") if name != "id")
     for _ in range(10):  # 1024 in the end
-        store.execute(f"INSERT INTO job ({columns}) SELECT {columns} FROM job")
+        outside.execute(f"INSERT INTO job ({columns}) SELECT {columns} FROM job")
     assert len(await listed(api)) == 100
     assert len(await listed(api, limit=500)) == 500
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 500])
-async def test_pages_give_every_job_once_over_ties_to_the_end(api: Api, store: sqlite3.Connection, limit: int) -> None:
+async def test_pages_give_every_job_once_over_ties_to_the_end(api: Api, outside: Outside, limit: int) -> None:
     """Also where a later id was created earlier, as clocks of several machines will have it."""
     ids = [await api.created() for _ in range(7)]
     early, middle, late = "2024-05-01 12:00:00+00:00", "2024-05-01 12:00:00.000001+00:00", "2024-05-01 12:00:01+00:00"
-    created_at(store, **dict(zip(ids, [late, middle, early, middle, middle, late, early], strict=True)))
+    created_at(outside, **dict(zip(ids, [late, middle, early, middle, middle, late, early], strict=True)))
     expected = [ids[place] for place in (5, 0, 4, 3, 1, 6, 2)]
     assert await listed(api) == expected
     assert await paged(api, limit) == expected
@@ -157,6 +148,7 @@ async def paged(api: Api, limit: int, **arguments: Any) -> list[str]:
     return found
 
 
-def created_at(store: sqlite3.Connection, **times: str) -> None:
+def created_at(outside: Outside, **times: str) -> None:
     """Change when jobs were created, by their ids."""
-    store.executemany("UPDATE job SET created_at = ? WHERE id = ?", [(time, id) for id, time in times.items()])
+    for id, time in times.items():
+        outside.execute("UPDATE job SET created_at = ? WHERE id = ?", [time, int(id)])

@@ -11,6 +11,8 @@ from tests.api import Api
 from tests.inside import Inside
 from tests.streaming import METRICS, TRANSPORTS, Begin, Stream, by_websocket
 
+pytestmark = pytest.mark.sqlite_alone("what is kept of those who leave is kept in the process")
+
 JOBS = "subscription { jobChanged { id } }"
 BATCHES = "subscription ($id: ID!) { metricsAdded(jobId: $id, after: 0, everyMs: 10000) { seq } }"
 WIDE = """subscription ($id: ID!) { metricAdded(jobId: $id, after: 0) {

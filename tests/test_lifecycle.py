@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tortoise import connections
 
 from models.errors import IllegalTransition, JobNotFound, PointsNotMade, SimulationFailed
 from models.feed import JobChanged
@@ -16,6 +15,7 @@ from models.lifecycle import ENDED, TRANSITIONS, JobStatus, epoch_of_step, sourc
 from models.metric import Metric, Point
 from simulator.runner import make_points
 from tests.domain import Domain, a_point, opened_domain, points
+from tests.outside import Outside
 
 QUEUED, RUNNING, COMPLETE, FAILED = JobStatus
 
@@ -26,6 +26,14 @@ VERBS: dict[str, Callable[[Jobs, int], Awaitable[object]]] = {
     "complete": lambda jobs, job_id: jobs.complete(job_id),
     "log": lambda jobs, job_id: jobs.log(job_id, [a_point(1)]),
 }
+NO_FOURTH_STEP = {
+    "sqlite": ["CREATE TRIGGER no BEFORE INSERT ON metric WHEN NEW.step = 4 BEGIN SELECT RAISE(ABORT, 'no'); END"],
+    "postgres": [
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$",
+        "CREATE TRIGGER no BEFORE INSERT ON metric FOR EACH ROW WHEN (NEW.step = 4) EXECUTE FUNCTION no()",
+    ],
+}
+"""What makes each kind of store refuse one point."""
 OUTCOMES = {
     ("start", QUEUED): RUNNING,
     ("simulate", RUNNING): RUNNING,
@@ -182,12 +190,13 @@ class TestSimulating:
         assert "secret" not in failure.value.message
         assert "RuntimeError: secret" in caplog.text
 
-    async def test_a_write_that_fails_fails_it_and_stores_none_of_its_points(self, domain: Domain) -> None:
+    async def test_a_write_that_fails_fails_it_and_stores_none_of_its_points(
+        self, domain: Domain, outside: Outside
+    ) -> None:
         id = (await domain.job()).id
         await domain.jobs.simulate(id, make_points, 2)
-        await connections.get("default").execute_script(
-            "CREATE TRIGGER full BEFORE INSERT ON metric WHEN NEW.step = 4 BEGIN SELECT RAISE(ABORT, 'full'); END"
-        )
+        for statement in NO_FOURTH_STEP[outside.system]:
+            outside.execute(statement)
         with domain.heard() as events, pytest.raises(SimulationFailed):
             await domain.jobs.simulate(id, make_points, 5)
         job = await Job.get(id=id)

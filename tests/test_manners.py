@@ -10,6 +10,8 @@ from graph.settings import Settings
 from tests.conftest import running
 from tests.process import command
 
+pytestmark = pytest.mark.sqlite_alone("refused before the store is asked")
+
 
 @pytest.fixture
 def small(database_url: str) -> Settings:

@@ -4,14 +4,15 @@ import contextlib
 import json
 import logging
 import resource
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from graph.settings import Settings
 from tests.api import JOB, METRIC, Api
+from tests.outside import Outside, path_of
 from tests.sockets import Socket
 
 POINTS = "query ($id: ID!) { job(id: $id) { name metrics { seq values { name } } } }"
@@ -21,6 +22,8 @@ OUTAGE = {"message": "The store is busy or out of reach; try again.", "extension
 INTERNALS = (
     "secret-place",
     "sqlite",
+    "postgres",
+    "asyncpg",
     "tortoise",
     "traceback",
     "jsondecodeerror",
@@ -28,7 +31,9 @@ INTERNALS = (
     "garbled-text",
     "operationalerror",
     "no such table",
+    "does not exist",
     "locked",
+    "timeout",
     ".py",
 )
 """What would tell a client of the inside, in small letters."""
@@ -43,57 +48,49 @@ VERBS = {
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """The file of the store."""
-    return tmp_path / "secret-place.sqlite3"
+def sqlite_url(tmp_path: Path) -> str:
+    """A file with a name that nobody is to hear."""
+    return f"sqlite://{tmp_path / 'secret-place.sqlite3'}"
 
 
 @pytest.fixture
-def database_url(path: Path) -> str:
+def settings(settings: Settings) -> Settings:
     """An app that waits a tenth of a second for the store, where ten are the default."""
-    return f"sqlite://{path}?busy_timeout=100"
+    return settings.model_copy(update={"database_seconds": 0.1})
 
 
-@pytest.fixture
-def store(api: Api, path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection to the app's store that the app knows nothing of; each statement is its own transaction."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    yield connection
-    connection.close()
+def break_values(outside: Outside) -> None:
+    outside.execute("""UPDATE metric SET "values" = 'garbled-text'""")
 
 
-def break_values(store: sqlite3.Connection) -> None:
-    store.execute("""UPDATE metric SET "values" = 'garbled-text'""")
-
-
-def take_table_away(store: sqlite3.Connection) -> None:
-    store.execute("ALTER TABLE metric RENAME TO taken_away")
+def take_table_away(outside: Outside) -> None:
+    outside.execute("ALTER TABLE metric RENAME TO taken_away")
 
 
 broken = pytest.mark.parametrize(
     ("break_store", "told", "cause"),
     [
         pytest.param(break_values, BUG, "JSONDecodeError", id="a stored text that cannot be read"),
-        pytest.param(take_table_away, OUTAGE, "no such table: metric", id="a table that is gone"),
+        pytest.param(take_table_away, OUTAGE, "gone", id="a table that is gone"),
     ],
 )
-Break = Callable[[sqlite3.Connection], None]
+Break = Callable[[Outside], None]
 Told = dict[str, Any]
 
 
 @broken
 async def test_a_query_tells_a_code_and_the_log_the_cause(
-    api: Api, store: sqlite3.Connection, caplog: pytest.LogCaptureFixture, break_store: Break, told: Told, cause: str
+    api: Api, outside: Outside, caplog: pytest.LogCaptureFixture, break_store: Break, told: Told, cause: str
 ) -> None:
     id = await api.started()
     await api.step(id)
-    break_store(store)
+    break_store(outside)
     answer = await api.post(POINTS, {"id": id})
     assert answer["data"] == {"job": None}
     assert_told(answer, answer["errors"], told)
     assert answer["errors"][0]["path"][:2] == ["job", "metrics"]
     assert logged(caplog) == 1
-    assert cause in caplog.text
+    assert (outside.says(cause) if told is OUTAGE else cause) in caplog.text
 
 
 @broken
@@ -101,7 +98,7 @@ async def test_a_query_tells_a_code_and_the_log_the_cause(
 async def test_an_operation_over_a_socket_tells_a_code_and_leaves_the_socket(
     api: Api,
     socket: Socket,
-    store: sqlite3.Connection,
+    outside: Outside,
     caplog: pytest.LogCaptureFixture,
     operation: str,
     break_store: Break,
@@ -110,63 +107,64 @@ async def test_an_operation_over_a_socket_tells_a_code_and_leaves_the_socket(
 ) -> None:
     job = await api.started()
     await api.step(job)
-    break_store(store)
+    break_store(outside)
     id = await socket.subscribe(operation, id=job)
     message = await socket.message(id)
     payload = message["payload"]
     assert_told([message], payload if message["type"] == "error" else payload["errors"], told)
     assert logged(caplog) == 1
-    assert cause in caplog.text
+    assert (outside.says(cause) if told is OUTAGE else cause) in caplog.text
     assert await socket.next(await socket.subscribe("{ __typename }")) == {"__typename": "Query"}
 
 
 async def test_a_step_that_cannot_be_stored_fails_its_job_without_saying_more(
-    api: Api, store: sqlite3.Connection, caplog: pytest.LogCaptureFixture
+    api: Api, outside: Outside, caplog: pytest.LogCaptureFixture
 ) -> None:
     id = await api.started()
-    take_table_away(store)
+    take_table_away(outside)
     answer = await api.step(id)
     assert answer["__typename"] == "SimulationFailed"
     job = await api.job(id)
     assert (job["status"], job["metricCount"]) == ("FAILED", 0)
     assert job["failureReason"] in answer["message"]
     assert_nothing_told([answer, job])
-    assert "no such table: metric" in caplog.text
+    assert outside.says("gone") in caplog.text
 
 
-async def test_points_that_cannot_be_stored_are_not_counted(api: Api, store: sqlite3.Connection) -> None:
+async def test_points_that_cannot_be_stored_are_not_counted(api: Api, outside: Outside) -> None:
     id = await api.started()
     await api.step(id)
-    take_table_away(store)
+    take_table_away(outside)
     answer = await api.post(mutation("logMetrics", id))
     assert answer["data"] is None
     assert_told(answer, answer["errors"], OUTAGE)
-    store.execute("ALTER TABLE taken_away RENAME TO metric")
+    outside.execute("ALTER TABLE taken_away RENAME TO metric")
     assert (await api.job(id))["metricCount"] == 1
     assert (await api.log(id, [{"step": 2}]))["recorded"] == 1
 
 
 @pytest.mark.parametrize("verb", VERBS)
 async def test_a_verb_that_the_store_kept_waiting_has_done_nothing(
-    api: Api, store: sqlite3.Connection, caplog: pytest.LogCaptureFixture, verb: str
+    api: Api, outside: Outside, caplog: pytest.LogCaptureFixture, verb: str
 ) -> None:
     """Another process writes for longer than anybody waits. Reading goes on, and so do the verbs once it has ended."""
     id = await api.created() if verb == "startJob" else await api.started()
     before = await everything(api)
-    store.execute("BEGIN IMMEDIATE")
-    answer = await api.post(mutation(verb, id))
-    assert answer["data"] is None
-    assert_told(answer, answer["errors"], OUTAGE)
-    assert await everything(api) == before
-    assert "database is locked" in caplog.text
-    store.execute("ROLLBACK")
+    with outside.writing():
+        answer = await api.post(mutation(verb, id))
+        assert answer["data"] is None
+        assert_told(answer, answer["errors"], OUTAGE)
+        assert await everything(api) == before
+        assert outside.says("locked") in caplog.text
     assert await everything(api) == before
     assert (await api.data(mutation(verb, id)))["answer"]["__typename"].endswith("Success")
 
 
+@pytest.mark.sqlite_alone("the disk of a server is its own affair")
 async def test_a_full_disk_is_an_outage_that_has_stored_nothing(
-    api: Api, path: Path, caplog: pytest.LogCaptureFixture
+    api: Api, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    path = Path(path_of(database_url))
     id = await api.started()
     await api.step(id)
     before = await everything(api)

@@ -13,7 +13,10 @@ from tests.api import Api
 from tests.browser import Visits, card, rows_of, stat
 from tests.process import ServerProcess
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.sqlite_alone("a page sees no more of the store than the API shows"),
+]
 
 AWAY = "The server cannot be reached"
 

@@ -1,6 +1,6 @@
 """Many callers at once: whatever they ask of one job, one of them wins, nothing is lost and nothing is there twice.
 
-Every rule is held twice: by callers of one process, and by callers who are split over two servers on one database file.
+Every rule is held by callers of one process, and by callers who are split over two on one store, of each kind.
 """
 
 import asyncio
@@ -9,43 +9,45 @@ from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from itertools import chain, cycle, islice
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from graph.app import create_app
-from graph.settings import Settings
 from tests.api import Api
-from tests.conftest import running
 from tests.process import ServerProcess
 from tests.sockets import opened, websocket_url
 
 
-@pytest.fixture(scope="module")
-def two_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ServerProcess]]:
-    """Two servers on one database, started at the same moment, when there was no database yet: migrations race too."""
-    url = f"sqlite://{tmp_path_factory.mktemp('races') / 'shared.sqlite3'}"
-    servers = [ServerProcess(url, "--live-check-seconds", "0.1") for _ in range(2)]
+@pytest.fixture(
+    scope="module", params=["one process", "two processes", "one process on PostgreSQL", "two replicas on PostgreSQL"]
+)
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ServerProcess]]:
+    """Servers on one store, started at the same moment, when there was nothing in it: migrations race too.
+
+    Processes share a file and nothing else; replicas PostgreSQL and Valkey, and look at the store too seldom to matter.
+    """
     with ExitStack() as stack:
+        if request.param.endswith("PostgreSQL"):
+            postgres, valkey = (request.getfixturevalue(name) for name in ("postgres", "valkey"))
+            url = postgres.new()
+            stack.callback(postgres.drop, url)
+            flags = ["--live-check-seconds", "60", "--feed-url", valkey.url]
+        else:
+            url = f"sqlite://{tmp_path_factory.mktemp('races') / 'shared.sqlite3'}"
+            flags = ["--live-check-seconds", "0.1"]
+        servers = [ServerProcess(url, *flags) for _ in range(2 if request.param.startswith("two") else 1)]
         with ThreadPoolExecutor() as starting:
             for started in [starting.submit(stack.enter_context, server) for server in servers]:
                 started.result()
         yield servers
 
 
-@pytest.fixture(params=["one process", "two processes"])
-async def callers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Sequence[Api]]:
-    """Clients among whom calls are dealt out: of the app in this process, or of two servers on one file."""
+@pytest.fixture
+async def callers(servers: list[ServerProcess]) -> AsyncIterator[Sequence[Api]]:
+    """Clients of each, among whom calls are dealt out."""
     async with AsyncExitStack() as stack:
-        if request.param == "one process":
-            app = create_app(Settings(database_url=f"sqlite://{tmp_path / 'test.sqlite3'}"))
-            await stack.enter_async_context(running(app))
-            http = [httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")]
-        else:
-            servers: list[ServerProcess] = request.getfixturevalue("two_servers")
-            http = [httpx.AsyncClient(base_url=server.url, timeout=30) for server in servers]
+        http = [httpx.AsyncClient(base_url=server.url, timeout=30) for server in servers]
         yield [Api(await stack.enter_async_context(client)) for client in http]
 
 
@@ -163,12 +165,12 @@ async def test_jobs_created_at_once_have_ids_of_their_own(callers: Sequence[Api]
 
 
 async def test_a_watcher_at_either_server_sees_each_point_once_whoever_records_it(
-    two_servers: list[ServerProcess],
+    servers: list[ServerProcess],
 ) -> None:
     async with AsyncExitStack() as stack:
-        http = [httpx.AsyncClient(base_url=server.url, timeout=30) for server in two_servers]
+        http = [httpx.AsyncClient(base_url=server.url, timeout=30) for server in servers]
         apis = [Api(await stack.enter_async_context(client)) for client in http]
-        sockets = [await stack.enter_async_context(opened(websocket_url(server.url))) for server in two_servers]
+        sockets = [await stack.enter_async_context(opened(websocket_url(server.url))) for server in servers]
         id = await apis[0].started(stepsPerEpoch=40)
 
         async def watch(socket: Any) -> list[int]:
@@ -176,4 +178,4 @@ async def test_a_watcher_at_either_server_sees_each_point_once_whoever_records_i
 
         watching = [asyncio.create_task(watch(socket)) for socket in sockets]
         await at_once(apis, 41, "step", id)
-        assert await asyncio.gather(*watching) == [list(range(1, 41))] * 2
+        assert await asyncio.gather(*watching) == [list(range(1, 41))] * len(servers)

@@ -42,10 +42,10 @@ def test_the_chart_is_the_table_of_transitions() -> None:
 
 
 def test_the_table_of_settings_is_the_settings() -> None:
-    rows = [
-        f"| `{flag_name(name)}` | `{environment_name(name)}` | `{field.default}` | {field.description} |"
-        for name, field in Settings.model_fields.items()
-    ]
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = f"`{field.default}`" if field.default else "none"
+        rows.append(f"| `{flag_name(name)}` | `{environment_name(name)}` | {default} | {field.description} |")
     header = "| flag | environment | default | what it does |\n|---|---|---|---|\n"
     assert header + "\n".join(rows) + "\n\n" in README
 

@@ -3,7 +3,6 @@
 import asyncio
 import resource
 import signal
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing
@@ -16,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.api import Api
 from tests.nodejs import Script, running_script
+from tests.outside import Outside
 from tests.process import ServerProcess
 from tests.sockets import PROTOCOL, Socket, opened, websocket_url
 from tests.streaming import METRICS, Stream, by_multipart, by_sse_post
@@ -95,21 +95,19 @@ async def test_multipart_streams_end_too_without_the_last_delimiter(server: Serv
     assert (status, seconds < GONE) == (0, True)
 
 
-async def test_a_request_in_flight_is_answered(server: ServerProcess, remote: Api, database_url: str) -> None:
+async def test_a_request_in_flight_is_answered(server: ServerProcess, remote: Api, outside: Outside) -> None:
     """One that waits for another writer while the server begins to end, which a socket tells of."""
     id = await remote.created()
-    with closing(sqlite3.connect(database_url.removeprefix("sqlite://"), isolation_level=None)) as writer:
-        async with opened(websocket_url(server.url)) as socket, httpx.AsyncClient(base_url=server.url) as http:
-            writer.execute("BEGIN IMMEDIATE")
+    async with opened(websocket_url(server.url)) as socket, httpx.AsyncClient(base_url=server.url) as http:
+        with outside.writing():
             in_flight = asyncio.create_task(Api(http).start(id))
             for _ in range(10):  # answered one after another, behind what was sent before
                 await remote.data("{ __typename }")
             ending = asyncio.create_task(ended(server))
             await socket.connection.wait_closed()
             assert not in_flight.done()
-            writer.execute("COMMIT")
-            assert (await in_flight)["job"]["status"] == "RUNNING"
-            status, seconds = await ending
+        assert (await in_flight)["job"]["status"] == "RUNNING"
+        status, seconds = await ending
     assert (status, seconds < GONE) == (0, True)
 
 
@@ -125,6 +123,7 @@ async def test_a_peer_that_reads_no_more_does_not_hold_it_up(server: ServerProce
     assert (status, seconds < GONE) == (0, True)
 
 
+@pytest.mark.sqlite_alone("what the client does is the same, and it takes its time")
 async def test_graphql_ws_own_client_follows_a_job_over_a_restart_without_hole_or_double(database_url: str) -> None:
     with closing(create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]

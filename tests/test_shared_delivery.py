@@ -5,10 +5,9 @@ import functools
 import gc
 import json
 import re
-import sqlite3
 import tracemalloc
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from typing import Any, cast
 
 import pytest
@@ -25,6 +24,9 @@ from graph.schema import schema
 from models.lifecycle import JobStatus
 from models.metric import Point
 from tests.domain import PATIENCE, Domain, all_has_begun, opened_domain, statements
+from tests.outside import Outside
+
+pytestmark = pytest.mark.sqlite_alone("what is sent is made from points, wherever they were stored")
 
 VALUES = {"loss": 0.5, "val/loss 🚂": float("nan"), "grad": float("-inf"), "learningRate": 1e-9}
 
@@ -290,23 +292,22 @@ class TestTheWorkIsShared:
             await stream.aclose()
 
     async def test_a_part_with_an_error_is_masked_and_is_not_shared(
-        self, both: Both, database_url: str, caplog: pytest.LogCaptureFixture
+        self, both: Both, outside: Outside, caplog: pytest.LogCaptureFixture
     ) -> None:
         query = "subscription { jobChanged { id metrics(limit: 0) { seq } } }"
         broken = "subscription { jobChanged { id metrics { seq } } }"
         streams = [await schema.stream(text, {}, both.context()) for text in (query, broken, broken)]
         coming = [asyncio.ensure_future(anext(aiter(stream))) for stream in streams]
         await all_has_begun()
-        with closing(sqlite3.connect(database_url.removeprefix("sqlite://"))) as store:
-            store.execute("ALTER TABLE metric RENAME TO taken_away")
+        outside.execute("ALTER TABLE metric RENAME TO taken_away")
         await both.domain.job(JobStatus.QUEUED)
         async with asyncio.timeout(PATIENCE):
             refused, *outages = await asyncio.gather(*coming)
         assert [error.extensions for error in errors_of(refused)] == [{"code": "BAD_USER_INPUT", "argument": "limit"}]
         for outage in outages:
             assert [error.extensions for error in errors_of(outage)] == [{"code": "SERVICE_UNAVAILABLE"}]
-            assert "no such table" not in str(outage)
-        assert "no such table" in caplog.text
+            assert outside.says("gone") not in str(outage)
+        assert outside.says("gone") in caplog.text
         assert both.parts.made == 0
         assert both.parts._making == {}
         for stream in streams:

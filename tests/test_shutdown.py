@@ -3,11 +3,9 @@
 import asyncio
 import contextlib
 import signal
-import sqlite3
 import time
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from pathlib import Path
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.api import Api
+from tests.outside import Outside
 from tests.process import ServerProcess
 from tests.sockets import Socket, opened, websocket_url
 
@@ -125,14 +124,6 @@ async def test_sockets_with_busy_streams_are_closed_with_1012_and_what_was_sent_
         assert stored >= {*stepped, *seen}
 
 
-@contextmanager
-def write_lock(path: Path) -> Iterator[sqlite3.Connection]:
-    """Inside, until the given connection rolls back, whoever writes to the store must wait."""
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        yield connection
-
-
 async def waiting_step(server: ServerProcess, remote: Api, id: str) -> "asyncio.Task[dict[str, object]]":
     """A step that the server is at work on; it waits for the store, and another request was answered meanwhile."""
     step = asyncio.create_task(remote.step(id))
@@ -145,28 +136,27 @@ async def waiting_step(server: ServerProcess, remote: Api, id: str) -> "asyncio.
 
 @either_signal
 async def test_a_request_under_way_is_answered(
-    server: ServerProcess, remote: Api, tmp_path: Path, told: signal.Signals
+    server: ServerProcess, remote: Api, outside: Outside, told: signal.Signals
 ) -> None:
     id = await remote.started()
     async with opened(websocket_url(server.url)) as socket:
         await begun(socket, ONE, id)
-        with write_lock(tmp_path / "test.sqlite3") as lock:
+        with outside.writing():
             step = await waiting_step(server, remote, id)
             ending = Ending(server, told)
             assert await close_code(socket) == SERVICE_RESTART
             assert not step.done()
-            lock.execute("ROLLBACK")
-            answer = await step
+        answer = await step
         assert (answer["__typename"], answer["complete"]) == ("SimulateStepSuccess", False)
         await ending.is_quick_and_silent()
 
 
 async def test_a_store_that_another_process_keeps_locked_does_not_keep_the_server(
-    server: ServerProcess, remote: Api, tmp_path: Path
+    server: ServerProcess, remote: Api, outside: Outside
 ) -> None:
     """The request is lost, and its caller is not told that it succeeded."""
     id = await remote.started()
-    with write_lock(tmp_path / "test.sqlite3"):
+    with outside.writing():
         step = await waiting_step(server, remote, id)
         try:
             await Ending(server, signal.SIGTERM).is_quick()

@@ -14,6 +14,8 @@ from tests.process import ServerProcess
 from tests.sockets import PATIENCE, opened, websocket_url
 from tests.test_socket_limits import mute_peer
 
+pytestmark = pytest.mark.sqlite_alone("what is held in memory does not depend on the store")
+
 POINTS = 30_000
 POINTS_BEFORE = 20_000
 SLOW = 8

@@ -19,6 +19,8 @@ from tests.inside import Inside
 from tests.sockets import PATIENCE, PROTOCOL, Socket, opened, websocket_url
 from tests.streaming import METRICS
 
+pytestmark = pytest.mark.sqlite_alone("limits of sockets, not of the store")
+
 QUIET = "subscription { jobChanged { id } }"
 FOUR_NAMES = "a: name b: name c: name d: name"
 """Each name four times: a replay too long for what the system keeps for a peer is read out sooner than recorded."""

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import httpx
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -20,6 +21,7 @@ from tests.api import METRIC, Api
 from tests.conftest import running
 from tests.inputs import input_of, inputs
 from tests.model import ModelJob, ModelPoint
+from tests.postgres import Postgres
 
 T = TypeVar("T")
 
@@ -38,6 +40,14 @@ def jobs(*statuses: str) -> st.SearchStrategy[ModelJob]:
 
 A_JOB = jobs("QUEUED", "RUNNING", "COMPLETE", "FAILED")
 A_RUNNING_JOB = jobs("RUNNING")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stores(postgres: Postgres) -> Iterator[None]:
+    """Where the machines that Hypothesis makes find their stores: it asks for no fixtures."""
+    EveryVerbOnPostgres.server = postgres
+    yield
+    del EveryVerbOnPostgres.server
 
 
 class EveryVerb(RuleBasedStateMachine):
@@ -60,11 +70,16 @@ class EveryVerb(RuleBasedStateMachine):
         return self._loop.run(coroutine)
 
     async def _opened(self) -> Api:
-        folder = self._open.enter_context(tempfile.TemporaryDirectory())
-        app = create_app(Settings(database_url=f"sqlite://{Path(folder) / 'test.sqlite3'}"))
+        app = create_app(Settings(database_url=self._open.enter_context(self.new_store())))
         await self._open.enter_async_context(running(app))
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
         return Api(await self._open.enter_async_context(client))
+
+    @contextlib.contextmanager
+    def new_store(self) -> Iterator[str]:
+        """The address of a store with nothing in it."""
+        with tempfile.TemporaryDirectory() as folder:
+            yield f"sqlite://{Path(folder) / 'test.sqlite3'}"
 
     def teardown(self) -> None:
         self.run(self._open.aclose())
@@ -237,8 +252,21 @@ class EveryVerb(RuleBasedStateMachine):
             assert answer["job"][name] == view[name]
 
 
+class EveryVerbOnPostgres(EveryVerb):
+    """The same on the other kind of store."""
+
+    server: ClassVar[Postgres]
+
+    @contextlib.contextmanager
+    def new_store(self) -> Iterator[str]:
+        url = self.server.new()
+        yield url
+        self.server.drop(url)
+
+
 TestEveryVerb = EveryVerb.TestCase
-TestEveryVerb.settings = settings(
+TestEveryVerbOnPostgres = EveryVerbOnPostgres.TestCase
+TestEveryVerb.settings = TestEveryVerbOnPostgres.settings = settings(
     max_examples=30,
     stateful_step_count=30,
     print_blob=True,

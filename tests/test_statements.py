@@ -13,6 +13,11 @@ import pytest
 from graph.app import App
 from models.job import Job
 from tests.api import Api
+from tests.outside import path_of
+
+pytestmark = pytest.mark.sqlite_alone(
+    "it says what a statement costs; PostgreSQL's plans change with the size of its tables"
+)
 
 TORTOISE = "tortoise.db_client"
 """The logger that Tortoise tells of every statement."""
@@ -56,7 +61,7 @@ def statements(api: Api) -> Iterator[Statements]:
 @pytest.fixture
 def store(api: Api, database_url: str) -> Iterator[sqlite3.Connection]:
     """A connection of our own to the app's store."""
-    connection = sqlite3.connect(database_url.removeprefix("sqlite://"))
+    connection = sqlite3.connect(path_of(database_url))
     yield connection
     connection.close()
 

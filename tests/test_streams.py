@@ -16,7 +16,7 @@ from tests.watchers import BUFFER, NEVER, OFTEN, Watcher
 
 @pytest.fixture
 async def domain(database_url: str) -> AsyncIterator[Domain]:
-    async with opened_domain(database_url) as domain:
+    async with opened_domain(database_url, connections=1) as domain:  # see `all_has_begun`
         yield domain
 
 

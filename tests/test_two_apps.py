@@ -3,16 +3,16 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from graph.app import create_app
+from graph.app import App, create_app
 from graph.settings import Settings
 from tests.api import Api
 from tests.conftest import running
+from tests.domain import eventually
 from tests.serving import served
 from tests.sockets import Socket, opened, websocket_url
 
@@ -20,29 +20,30 @@ from tests.sockets import Socket, opened, websocket_url
 class Site:
     """An app at an address: a client of it, and a socket to it."""
 
-    def __init__(self, name: str, api: Api, socket: Socket) -> None:
+    def __init__(self, name: str, app: App, api: Api, socket: Socket) -> None:
         self.name = name
+        self.app = app
         self.api = api
         self.socket = socket
 
 
 @contextlib.asynccontextmanager
-async def site(name: str, folder: Path) -> AsyncIterator[Site]:
-    """An app with a store in the folder, served from this process over real sockets, from its start to its end."""
-    settings = Settings(database_url=f"sqlite://{folder / name}.sqlite3", live_check_seconds=0.1)
+async def site(name: str, url: str) -> AsyncIterator[Site]:
+    """An app with a store of its own, served from this process over real sockets, from its start to its end."""
+    settings = Settings(database_url=url, live_check_seconds=0.1)
     app = create_app(settings)
     async with (
         running(app),
-        served(app, settings) as url,
-        httpx.AsyncClient(base_url=url, timeout=30) as http,
-        opened(websocket_url(url)) as socket,
+        served(app, settings) as address,
+        httpx.AsyncClient(base_url=address, timeout=30) as http,
+        opened(websocket_url(address)) as socket,
     ):
-        yield Site(name, Api(http), socket)
+        yield Site(name, app, Api(http), socket)
 
 
 @pytest.fixture
-async def sites(tmp_path: Path) -> AsyncIterator[list[Site]]:
-    async with site("red", tmp_path) as red, site("blue", tmp_path) as blue:
+async def sites(database_url: str, another_url: str) -> AsyncIterator[list[Site]]:
+    async with site("red", database_url) as red, site("blue", another_url) as blue:
         yield [red, blue]
 
 
@@ -51,7 +52,8 @@ async def test_jobs_created_in_both_at_once_are_seen_only_where_they_were_create
     for site in sites:
         jobs = (await site.api.data("{ jobs { id name } }"))["jobs"]
         # The same ids in both, for neither counts the other's.
-        assert jobs == [{"id": str(id), "name": site.name} for id in range(10, 0, -1)]
+        assert sorted(int(job["id"]) for job in jobs) == [*range(1, 11)]
+        assert {job["name"] for job in jobs} == {site.name}
 
 
 async def test_the_same_job_id_is_another_job_with_other_points_in_each(sites: list[Site]) -> None:
@@ -100,8 +102,9 @@ async def test_watchers_of_the_same_job_id_are_sent_the_points_of_their_own_app(
 
 async def test_followers_of_all_jobs_hear_only_of_their_own_apps(sites: list[Site]) -> None:
     changes = [await site.socket.subscribe("subscription { jobChanged { id name status } }") for site in sites]
-    for site in sites:  # answered after the subscription has begun
-        await site.socket.next(await site.socket.subscribe("{ __typename }"))
+    for site in sites:
+        followed = site.app.view._streams.changes
+        await eventually(followed._ready.is_set)
 
     async def live(site: Site) -> None:
         for _ in range(3):
@@ -114,11 +117,11 @@ async def test_followers_of_all_jobs_hear_only_of_their_own_apps(sites: list[Sit
         assert heard == [{"id": id, "name": site.name, "status": status} for id, status in statuses]
 
 
-async def test_the_end_of_one_leaves_the_other_at_work(tmp_path: Path) -> None:
-    async with site("red", tmp_path) as red:
+async def test_the_end_of_one_leaves_the_other_at_work(database_url: str, another_url: str) -> None:
+    async with site("red", database_url) as red:
         await red.api.started(stepsPerEpoch=30)
         watching = asyncio.create_task(seen(red))
-        async with site("blue", tmp_path) as blue:
+        async with site("blue", another_url) as blue:
             await blue.api.started()
             await asyncio.gather(blue.api.step("1"), red.api.log("1", [{"step": 0, "loss": mark(red)}]))
         await red.api.log("1", [{"step": 1, "loss": mark(red)}])

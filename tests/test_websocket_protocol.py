@@ -17,6 +17,8 @@ from graph.settings import Settings
 from tests.api import Api
 from tests.sockets import PATIENCE, PROTOCOL, Socket, websocket_url
 
+pytestmark = pytest.mark.sqlite_alone("the protocol is the same whatever is stored where")
+
 INIT = {"type": "connection_init"}
 ACK = {"type": "connection_ack"}
 QUERY = {"query": "{ __typename }"}

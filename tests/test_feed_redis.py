@@ -1,0 +1,204 @@
+"""The feed between processes: who hears whom by a real Valkey, and what happens where there is none."""
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from redis.asyncio import Redis
+
+from models.feed import Event, FeedError, JobChanged, MetricsRecorded
+from models.feed_redis import WAITING_BYTES, RedisFeed
+from models.job import Job
+from models.metric import Point
+from models.wire import EVENT_BYTES, decode, encode
+from tests.domain import PATIENCE, Domain, eventually, opened_domain, points
+from tests.valkey import Valkey
+
+SECONDS = 0.5
+"""What feeds wait for Valkey here."""
+
+
+@contextlib.asynccontextmanager
+async def opened(valkey: Valkey, store: str = "one store") -> AsyncIterator[RedisFeed]:
+    """A feed as another process would have it."""
+    feed = RedisFeed(valkey.url, SECONDS)
+    async with feed.open(store):
+        yield feed
+
+
+@pytest.fixture
+async def here(valkey: Valkey) -> AsyncIterator[RedisFeed]:
+    async with opened(valkey) as feed:
+        yield feed
+
+
+@pytest.fixture
+async def there(valkey: Valkey) -> AsyncIterator[RedisFeed]:
+    async with opened(valkey) as feed:
+        yield feed
+
+
+@pytest.fixture
+async def domain(sqlite_url: str, here: RedisFeed) -> AsyncIterator[Domain]:
+    async with opened_domain(sqlite_url, here) as domain:
+        yield domain
+
+
+@contextlib.contextmanager
+def hearing(feed: RedisFeed, job_id: int | None = None) -> Iterator[list[Event]]:
+    """The events that are heard inside the block."""
+    events: list[Event] = []
+    with feed.listening(events.append, job_id):
+        yield events
+
+
+def contents(event: Event) -> object:
+    """All that an event says, comparable."""
+    job = {name: getattr(event.job, name) for name in Job._meta.fields_db_projection}
+    if isinstance(event, JobChanged):
+        return job
+    return job, [(*point[:7], repr(dict(point.values)), point.recorded_at) for point in event.metrics]
+
+
+class TestBetweenProcesses:
+    async def test_each_event_is_heard_there_once_as_it_was_told_in_order_and_here_once_at_once(
+        self, domain: Domain, here: RedisFeed, there: RedisFeed
+    ) -> None:
+        with hearing(here) as heard_here, hearing(there) as heard_there:
+            job = await domain.job()
+            await domain.jobs.log(job.id, points(1, 3))
+            await domain.jobs.fail(job.id, "Zu heiß: \N{FIRE}")
+            assert len(heard_here) == 4
+            await eventually(lambda: len(heard_there) >= 4)
+            here.publish(JobChanged(job))  # behind whatever may have come twice
+            await eventually(lambda: len(heard_there) == 5)
+        assert [contents(event) for event in heard_there] == [contents(event) for event in heard_here]
+        assert [type(event) for event in heard_there[:4]] == [JobChanged, JobChanged, MetricsRecorded, JobChanged]
+
+    async def test_values_that_are_not_finite_arrive_as_they_are(self, domain: Domain, there: RedisFeed) -> None:
+        job = await domain.job()
+        values = {"loss": math.nan, "up": math.inf, "down": -math.inf, "zero": -0.0, "third": 1 / 3}
+        with hearing(there, job.id) as heard:
+            await domain.jobs.log(job.id, [Point(1, values)])
+            await eventually(lambda: any(isinstance(event, MetricsRecorded) for event in heard))
+        event = heard[-1]
+        assert isinstance(event, MetricsRecorded)
+        assert repr(dict(event.metrics[0].values)) == repr(values)
+
+    async def test_who_listens_to_one_job_hears_of_no_other(self, domain: Domain, there: RedisFeed) -> None:
+        one, other = await domain.job(), await domain.job()
+        with hearing(there, other.id) as heard:
+            await domain.jobs.log(one.id, points(1, 1))
+            await domain.jobs.log(other.id, points(1, 1))
+            await eventually(lambda: any(isinstance(event, MetricsRecorded) for event in heard))
+        assert {event.job.id for event in heard} == {other.id}
+
+    async def test_those_who_use_another_store_by_the_same_valkey_are_not_heard(
+        self, valkey: Valkey, here: RedisFeed, there: RedisFeed
+    ) -> None:
+        """Their jobs have the same ids."""
+        async with opened(valkey, "another store") as stranger:
+            with hearing(there) as heard:
+                stranger.publish(JobChanged(Job(id=1, name="theirs")))
+                here.publish(JobChanged(Job(id=1, name="ours")))
+                await eventually(lambda: bool(heard))
+        assert [event.job.name for event in heard] == ["ours"]
+
+    async def test_points_too_many_to_carry_are_left_to_the_store(self, domain: Domain, there: RedisFeed) -> None:
+        job = await domain.job()
+        with hearing(there) as heard:
+            await domain.jobs.log(job.id, points(1, 10_000))
+            await eventually(lambda: any(isinstance(event, MetricsRecorded) for event in heard))
+        event = heard[-1]
+        assert isinstance(event, MetricsRecorded)
+        assert (event.metrics, event.job.metric_count) == ((), 10_000)
+
+    async def test_what_is_no_event_does_no_harm(self, valkey: Valkey, here: RedisFeed, there: RedisFeed) -> None:
+        async with Redis.from_url(valkey.url) as stranger:
+            with hearing(there) as heard:
+                for text in (b"", b"x\nnonsense", b"x\n1 {", b'x\n1 {"job": 5}', b"x\n1 []", b"\xff\n\xff \xff"):
+                    await stranger.publish(there._channel, text)
+                here.publish(JobChanged(Job(id=1)))
+                await eventually(lambda: bool(heard))
+        assert [event.job.id for event in heard] == [1]
+
+
+class TestWithoutValkey:
+    async def test_publishing_takes_no_time_and_listeners_here_are_told(self) -> None:
+        with Valkey() as valkey:
+            async with opened(valkey) as feed:
+                valkey.stop()
+                with hearing(feed) as heard:
+                    began = time.monotonic()
+                    for _ in range(100):
+                        feed.publish(JobChanged(Job(id=1)))
+                    assert time.monotonic() - began < SECONDS / 2
+                    assert len(heard) == 100
+                await eventually(lambda: not feed.connected)
+                feed.publish(JobChanged(Job(id=1)))
+                await eventually(lambda: not feed._outgoing)
+
+    async def test_they_hear_each_other_again_once_it_is_back(self) -> None:
+        with Valkey() as valkey:
+            async with opened(valkey) as one, opened(valkey) as other:
+                for _ in range(3):
+                    valkey.stop()
+                    await eventually(lambda: not one.connected and not other.connected)
+                    valkey.start()
+                    await eventually(lambda: one.connected and other.connected)
+                    with hearing(other) as heard:
+                        one.publish(JobChanged(Job(id=1)))
+                        await eventually(lambda: bool(heard))
+
+    async def test_one_that_says_nothing_more_is_noticed(self) -> None:
+        with Valkey() as valkey:
+            async with opened(valkey) as feed:
+                valkey.freeze()
+                await eventually(lambda: not feed.connected)
+                with pytest.raises(FeedError):
+                    await feed.check()
+                valkey.thaw()
+                await eventually(lambda: feed.connected)
+
+    async def test_what_waits_to_be_sent_is_bounded(self) -> None:
+        event = MetricsRecorded(Job(id=1, name="x" * (EVENT_BYTES // 2)), ())
+        with Valkey() as valkey:
+            async with opened(valkey) as feed:
+                for _ in range(2 * WAITING_BYTES // EVENT_BYTES * 2):
+                    feed.publish(event)
+                assert sum(map(len, feed._outgoing)) <= WAITING_BYTES
+                await eventually(lambda: not feed._outgoing)
+
+    async def test_the_last_news_goes_out_before_it_closes(self, valkey: Valkey, there: RedisFeed) -> None:
+        """As of a command that ends with its work."""
+        with hearing(there) as heard:
+            async with opened(valkey) as feed:
+                for _ in range(500):
+                    feed.publish(JobChanged(Job(id=1)))
+            await eventually(lambda: len(heard) == 500)
+
+    @pytest.mark.parametrize("url", ["nonsense", "http://host", "redis://host:port", "redis://h/0?nothing=1"])
+    def test_an_address_that_is_none_is_refused(self, url: str) -> None:
+        with pytest.raises(FeedError, match="redis://host:6379/0"):
+            RedisFeed(url, SECONDS)
+
+    async def test_its_password_is_not_told(self) -> None:
+        feed = RedisFeed("redis://me:secret@127.0.0.1:1/0", SECONDS)
+        with pytest.raises(FeedError) as refused:
+            await feed.check()
+        assert "me@127.0.0.1:1" in str(refused.value)
+        assert "secret" not in str(refused.value)
+
+    async def test_two_that_never_reach_it_begin_and_end_all_the_same(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            async with RedisFeed("valkey://127.0.0.1:1", SECONDS).open("store"):
+                pass
+
+
+def test_an_event_is_as_short_as_what_it_carries() -> None:
+    event = JobChanged(Job(id=7))
+    assert len(encode(event)) < 700
+    assert decode(encode(event)).job.id == 7

@@ -1,0 +1,209 @@
+"""Workers: several processes on one port, on PostgreSQL and Valkey, as `--workers 2` starts them."""
+
+import asyncio
+import os
+import signal
+import statistics
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.api import Api
+from tests.domain import eventually
+from tests.postgres import Postgres
+from tests.process import ServerProcess, command
+from tests.sockets import opened, websocket_url
+from tests.valkey import Valkey
+
+GONE = 3.0
+"""Seconds that all of them may take to end."""
+QUICK = 0.02
+"""Seconds of an answer on a connection that is kept; without TCP_NODELAY it would be 0.04 and more."""
+
+
+@pytest.fixture(scope="module")
+def server(postgres: Postgres, valkey: Valkey) -> Iterator[ServerProcess]:
+    """Two workers, for tests that leave them as they are."""
+    with two_workers(url := postgres.new(), valkey) as server:
+        yield server
+    postgres.drop(url)
+
+
+@pytest.fixture
+def mortal(postgres_url: str, valkey: Valkey) -> Iterator[ServerProcess]:
+    """Two workers, for a test that ends them."""
+    with two_workers(postgres_url, valkey) as server:
+        yield server
+
+
+def two_workers(url: str, valkey: Valkey) -> ServerProcess:
+    return ServerProcess(url, "--workers", "2", "--feed-url", valkey.url, "--live-check-seconds", "60")
+
+
+@pytest.fixture
+async def remote(server: ServerProcess) -> AsyncIterator[Api]:
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        yield Api(http)
+
+
+def workers_of(server: ServerProcess) -> list[int]:
+    """The processes that serve."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def files_of(pid: int) -> int:
+    """How many files and sockets a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+async def test_requests_on_a_connection_that_is_kept_are_answered_quickly(remote: Api) -> None:
+    seconds = []
+    for _ in range(40):
+        began = time.perf_counter()
+        await remote.data("{ __typename }")
+        seconds.append(time.perf_counter() - began)
+    assert statistics.median(seconds) < QUICK
+
+
+async def test_connections_are_dealt_out_to_all_and_points_reach_watchers_of_each(
+    server: ServerProcess, remote: Api
+) -> None:
+    id = await remote.started()
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(opened(websocket_url(server.url))) for _ in range(16)]
+        streams = [socket.metrics(id, after=0) for socket in sockets]
+        first = [asyncio.ensure_future(anext(stream)) for stream in streams]
+        for step in range(1, 4):
+            assert (await remote.step(id))["metric"]["seq"] == step
+            if step == 1:
+                assert await asyncio.gather(*first) == [{"seq": 1}] * 16
+            else:
+                assert await asyncio.gather(*map(anext, streams)) == [{"seq": step}] * 16
+        holding = [files_of(pid) for pid in workers_of(server)]
+    assert len(holding) == 2
+    assert min(holding) > max(holding) - 16, "one of them has all the sockets"
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+async def test_told_to_end_all_are_gone_in_time(mortal: ServerProcess, told: signal.Signals) -> None:
+    server = mortal
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        id = await Api(http).started()
+    pids = workers_of(server)
+    async with opened(websocket_url(server.url)) as socket:
+        await socket.subscribe("subscription ($id: ID!) { metricAdded(jobId: $id) { seq } }", id=id)
+        began = time.monotonic()
+        status = await asyncio.to_thread(server.stop, told)
+        await socket.connection.wait_closed()
+        assert socket.connection.close_code == 1012
+    assert (status, time.monotonic() - began < GONE) == (0, True)
+    assert [is_running(pid) for pid in pids] == [False, False]
+    assert server.log == ""
+
+
+async def test_one_that_dies_is_replaced_and_its_connections_wait_for_the_next(
+    mortal: ServerProcess,
+) -> None:
+    server = mortal
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        id = await Api(http).created()
+    (victim, _) = workers_of(server)
+    os.kill(victim, signal.SIGKILL)
+    for _ in range(10):  # some of these are dealt to the one that is not there yet
+        async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+            assert (await Api(http).job(id))["id"] == id
+    await eventually(lambda: victim not in workers_of(server) and len(workers_of(server)) == 2)
+    assert "is replaced" in server.log
+
+
+async def test_they_end_with_the_process_that_started_them(mortal: ServerProcess) -> None:
+    pids = workers_of(mortal)
+    mortal.kill()
+    await eventually(lambda: not any(map(is_running, pids)))
+
+
+def test_a_port_that_others_share_is_taken(server: ServerProcess, postgres_url: str, valkey: Valkey) -> None:
+    port = server.url.rpartition(":")[2]
+    arguments = ("serve", "--port", port, "--database-url", postgres_url, "--feed-url", valkey.url)
+    for workers in ("1", "2"):
+        ended = command(*arguments, "--workers", workers)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert f"Port {port} of 127.0.0.1 is taken" in ended.stderr
+
+
+REFUSED = [
+    pytest.param(["serve", "--workers", "2"], ["--workers", "--feed-url"], id="no feed"),
+    pytest.param(["demo", "--workers", "2"], ["--workers"], id="a demo"),
+    pytest.param(
+        ["serve", "--feed-url", "redis://me:secret@127.0.0.1:1"], ["me@127.0.0.1:1", "--feed-url"], id="silent"
+    ),
+    pytest.param(["serve", "--feed-url", "nonsense"], ["nonsense", "redis://host"], id="an address that is none"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "told"), REFUSED)
+def test_what_cannot_be_served_is_refused_at_the_start_in_one_line(
+    sqlite_url: str, arguments: list[str], told: list[str]
+) -> None:
+    ended = command(*arguments, "--port", "0", "--database-url", sqlite_url)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert [text for text in told if text not in ended.stderr] == []
+    assert "secret" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgres://me:se/cret@127.0.0.1:1/here", "postgres://me@127.0.0.1:1/here"),
+        ("postgres://me:secret@127.0.0.1/here?nothing=1", "there is no parameter nothing"),
+        ("postgres://me:secret@127.0.0.1:port/here", "postgres://me@127.0.0.1:port/here"),
+    ],
+)
+def test_so_is_a_postgresql_that_cannot_be_used(url: str, told: str) -> None:
+    ended = command("serve", "--port", "0", "--database-url", url)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert told in ended.stderr
+    assert "cret" not in ended.stderr
+
+
+async def test_a_point_stored_at_one_replica_reaches_a_watcher_at_the_other_in_a_tenth_of_a_second(
+    postgres_url: str, valkey: Valkey
+) -> None:
+    flags = ("--feed-url", valkey.url, "--live-check-seconds", "60")
+    with ServerProcess(postgres_url, *flags) as one, ServerProcess(postgres_url, *flags) as other:
+        async with httpx.AsyncClient(base_url=one.url) as http, opened(websocket_url(other.url)) as socket:
+            id = await Api(http).started()
+            stream = socket.metrics(id)
+            seconds = []
+            for step in range(1, 31):
+                coming = asyncio.ensure_future(anext(stream))
+                began = time.perf_counter()
+                await Api(http).step(id)
+                assert await coming == {"seq": step}
+                seconds.append(time.perf_counter() - began)
+    assert statistics.median(seconds) < 0.1
+
+
+async def test_a_command_tells_the_replicas_of_what_it_did(server: ServerProcess, remote: Api, valkey: Valkey) -> None:
+    id = await remote.created()
+    url = server.arguments[server.arguments.index("--database-url") + 1]
+    async with opened(websocket_url(server.url)) as socket:
+        stream = socket.metrics(id, after=0)
+        coming = asyncio.ensure_future(anext(stream))
+        simulated = ("simulate", id, "--steps", "3", "--database-url", url, "--feed-url", valkey.url)
+        ended = await asyncio.to_thread(command, *simulated)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert [await coming, await anext(stream), await anext(stream)] == [{"seq": seq} for seq in (1, 2, 3)]
