@@ -1,0 +1,161 @@
+"""What grows with what: points logged, deliveries, reads, as workers, replicas, jobs and points become more.
+
+The servers and the load share two cores, so that what two workers or replicas gain here is what was left of the second.
+"""
+
+import asyncio
+import contextlib
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvloop
+
+from benchmarks.calls import Caller, logged
+from benchmarks.report import publish
+from benchmarks.sockets import subscribe_all
+from tests.outside import Outside
+from tests.postgres import Postgres
+from tests.process import ServerProcess
+from tests.valkey import Valkey
+
+CALLERS = 16
+SECONDS = 5.0
+WATCHERS = 500
+DELIVERED = 100
+READS = 20
+JOBS_RUNNING = (1, 10, 100, 1_000)
+POINTS = (1_000, 10_000, 100_000, 1_000_000)
+JOBS_STORED = (1, 100, 10_000, 100_000)
+SUBSCRIPTION = "subscription {{ metricAdded(jobId: {id}, after: 0) {{ seq step epoch loss accuracy learningRate }} }}"
+DURABLE = ("fsync=on", "synchronous_commit=on")
+"""As it is run where points matter."""
+
+
+@dataclass
+class Deployment:
+    """One way to run it, and what was measured there: row of the table -> cell."""
+
+    name: str
+    store: str
+    workers: int = 1
+    replicas: int = 1
+    cells: dict[str, str] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def started(self, postgres: Postgres, valkey: Valkey) -> Iterator[tuple[str, list[str]]]:
+        """The address of its store, and those of its replicas."""
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            url = postgres.new() if self.store == "PostgreSQL" else f"sqlite://{Path(folder) / 'bench.sqlite3'}"
+            flags = ["--workers", str(self.workers)]
+            if self.workers > 1 or self.replicas > 1:
+                flags += ["--feed-url", valkey.url]
+            servers = [stack.enter_context(ServerProcess(url, *flags)) for _ in range(self.replicas)]
+            yield url, [server.url for server in servers]
+
+
+@contextlib.asynccontextmanager
+async def calling(urls: list[str], count: int) -> AsyncIterator[list[Caller]]:
+    """So many connections, dealt out."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(Caller(urls[number % len(urls)])) for number in range(count)]
+
+
+async def measure_traffic(deployment: Deployment, urls: list[str]) -> None:
+    """What a deployment takes in and gives out."""
+    async with calling(urls, CALLERS) as callers:
+        ids = [await callers[0].started() for _ in range(CALLERS)]
+        for batch in (1, 100):
+            rate = await logged(callers, ids, batch, SECONDS, first=batch * 1_000_000)
+            deployment.cells[f"points logged a second, {batch} a request, {CALLERS} loops"] = f"{rate:,.0f}"
+        id = await callers[0].started()
+        shares = [await subscribe_all(url, SUBSCRIPTION.format(id=id), WATCHERS // len(urls)) for url in urls]
+        watchers = [watcher for share in shares for watcher in share]
+        rates = []
+        for turn in range(1, 6):
+            began = time.perf_counter()
+            await callers[0].log(id, range(turn * DELIVERED, (turn + 1) * DELIVERED))
+            await asyncio.gather(*(watcher.until(turn * DELIVERED) for watcher in watchers))
+            rates.append(len(watchers) * DELIVERED / (time.perf_counter() - began))
+        for watcher in watchers:
+            watcher.close()
+        name = f"deliveries a second, {WATCHERS} watchers of one job"
+        deployment.cells[name] = f"{statistics.median(rates):,.0f}"
+
+
+async def measure_jobs(deployment: Deployment, urls: list[str]) -> None:
+    """Points stored, and how long reading takes, as jobs and points become more."""
+    async with calling(urls, CALLERS) as callers:
+        ids: list[str] = []
+        for count in JOBS_RUNNING:
+            ids += [await callers[0].started() for _ in range(count - len(ids))]
+            rate = await logged(callers, ids, 10, SECONDS, first=count * 100_000)
+            deployment.cells[f"points stored a second, {count:,} jobs, 10 a request"] = f"{rate:,.0f}"
+        id, stored = await callers[0].started(), 0
+        for count in POINTS:
+            while stored < count:
+                batch = min(10_000, count - stored)
+                await callers[0].log(id, range(stored, stored + batch))
+                stored += batch
+            query = f'{{ job(id: "{id}") {{ metrics(after: {count // 2}, limit: 200) {{ seq loss }} }} }}'
+            deployment.cells[f"200 points from the middle of {count:,}"] = await _time_of(callers[0], query)
+
+
+async def measure_listing(deployment: Deployment, store: str, urls: list[str]) -> None:
+    """How long the newest jobs take as the store has more of them."""
+    async with calling(urls, 1) as (caller,):
+        await caller.started()
+        with Outside(store) as outside:
+            columns = ", ".join(name for name in outside.columns("job") if name != "id")
+            stored = 1
+            for count in JOBS_STORED:
+                while stored < count:
+                    more = min(stored, count - stored)
+                    outside.execute(f"INSERT INTO job ({columns}) SELECT {columns} FROM job ORDER BY id LIMIT {more}")
+                    stored += more
+                query = "{ jobs(limit: 100) { id name status progress } }"
+                deployment.cells[f"the newest 100 of {count:,} jobs"] = await _time_of(caller, query)
+
+
+async def _time_of(caller: Caller, query: str) -> str:
+    seconds = []
+    for _ in range(READS):
+        began = time.perf_counter()
+        await caller.data(query)
+        seconds.append(time.perf_counter() - began)
+    return f"{statistics.median(seconds) * 1000:.1f} ms"
+
+
+def main() -> None:
+    deployments = [
+        Deployment("SQLite", "SQLite"),
+        Deployment("PostgreSQL", "PostgreSQL"),
+        Deployment("PostgreSQL, Valkey, 2 workers", "PostgreSQL", workers=2),
+        Deployment("PostgreSQL, Valkey, 2 replicas", "PostgreSQL", replicas=2),
+    ]
+    with Postgres(None, *DURABLE) as postgres, Valkey() as valkey:
+        for deployment in deployments:
+            with deployment.started(postgres, valkey) as (_, urls):
+                uvloop.run(measure_traffic(deployment, urls))
+        for deployment in deployments[:2]:
+            with deployment.started(postgres, valkey) as (_, urls):
+                uvloop.run(measure_jobs(deployment, urls))
+            with deployment.started(postgres, valkey) as (store, urls):
+                uvloop.run(measure_listing(deployment, store, urls))
+            print(deployment.name, deployment.cells, file=sys.stderr)
+    names = list(dict.fromkeys(name for deployment in deployments for name in deployment.cells))
+    publish(
+        "scale",
+        "Servers, stores and load together on two cores (`python -m benchmarks.scale`):",
+        ["", *(deployment.name for deployment in deployments)],
+        [[name, *(deployment.cells.get(name, "") for deployment in deployments)] for name in names],
+    )
+
+
+if __name__ == "__main__":
+    main()
