@@ -95,7 +95,7 @@ async def measure_jobs(deployment: Deployment, urls: list[str]) -> None:
         for count in JOBS_RUNNING:
             ids += [await callers[0].started() for _ in range(count - len(ids))]
             rate = await logged(callers, ids, 10, SECONDS, first=count * 100_000)
-            deployment.cells[f"points stored a second, {count:,} jobs, 10 a request"] = f"{rate:,.0f}"
+            deployment.cells[f"points stored a second, 10 a request; running jobs: {count:,}"] = f"{rate:,.0f}"
         id, stored = await callers[0].started(), 0
         for count in POINTS:
             while stored < count:
@@ -103,7 +103,9 @@ async def measure_jobs(deployment: Deployment, urls: list[str]) -> None:
                 await callers[0].log(id, range(stored, stored + batch))
                 stored += batch
             query = f'{{ job(id: "{id}") {{ metrics(after: {count // 2}, limit: 200) {{ seq loss }} }} }}'
-            deployment.cells[f"200 points from the middle of {count:,}"] = await _time_of(callers[0], query)
+            deployment.cells[f"reading 200 points of the middle; points of the job: {count:,}"] = await _time_of(
+                callers[0], query
+            )
 
 
 async def measure_listing(deployment: Deployment, store: str, urls: list[str]) -> None:
@@ -119,7 +121,7 @@ async def measure_listing(deployment: Deployment, store: str, urls: list[str]) -
                     outside.execute(f"INSERT INTO job ({columns}) SELECT {columns} FROM job ORDER BY id LIMIT {more}")
                     stored += more
                 query = "{ jobs(limit: 100) { id name status progress } }"
-                deployment.cells[f"the newest 100 of {count:,} jobs"] = await _time_of(caller, query)
+                deployment.cells[f"listing the newest 100 jobs; jobs stored: {count:,}"] = await _time_of(caller, query)
 
 
 async def _time_of(caller: Caller, query: str) -> str:
