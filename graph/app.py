@@ -42,7 +42,7 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
                     yield
 
     app = App(view, title="training-monitor", lifespan=lifespan, openapi_url=None)
-    app.router.routes.extend([*page_routes(), *Health(database, feed).routes])
+    app.router.routes.extend([*Health(database, feed).routes, *page_routes()])
     return app
 
 
