@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install page web demo serve postgres valkey test lint format schema migration lock screenshots peers bench clean
+.PHONY: help install page web demo serve replicas test lint format schema migration lock screenshots peers bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,11 +32,8 @@ demo: page ## Serve with simulated jobs of every kind, at http://127.0.0.1:8000/
 serve: page ## Serve, with the jobs in training-monitor.sqlite3
 	@exec $(BIN)/training-monitor serve $(ARGS)
 
-postgres: $(INSTALLED) ## Run a PostgreSQL from a wheel, to try things out with
-	@exec $(BIN)/python -m tests.postgres $(ARGS)
-
-valkey: $(INSTALLED) ## Run a Valkey from a wheel, likewise
-	@exec $(BIN)/python -m tests.valkey $(ARGS)
+replicas: page ## Serve with two replicas, on a PostgreSQL and a Valkey from wheels
+	@exec $(BIN)/python -m tests.replicas $(ARGS)
 
 test: page ## Run all tests
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
@@ -73,6 +70,7 @@ bench: peers ## Measure, side by side, and write the tables into the README
 	$(BIN)/python -m benchmarks.fanout --write
 	$(BIN)/python -m benchmarks.replay --write
 	$(BIN)/python -m benchmarks.idle --write
+	$(BIN)/python -m benchmarks.latency --write
 	$(BIN)/python -m benchmarks.scale --write
 
 clean: ## Remove the environment and what tools left behind

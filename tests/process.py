@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, Self
 
-__all__ = ["ServerProcess", "command"]
+__all__ = ["ServerProcess", "children_of", "command", "is_running"]
 
 PATIENCE = 30
 """Seconds after which something that should have happened has not."""
@@ -27,11 +27,25 @@ def command(*arguments: str, timeout: float = PATIENCE, **environment: str) -> s
     )
 
 
-class ServerProcess:
-    """A server that is started on a free port, and is gone when the block ends."""
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started, and that are still there."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
-    def __init__(self, database_url: str, *flags: str, verb: str = "serve") -> None:
-        self.arguments = [verb, "--port", "0", "--database-url", database_url, *flags]
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there, and is not merely waiting for its parent to hear of its end."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+class ServerProcess:
+    """A server that is started, by itself on a free port, and is gone when the block ends."""
+
+    def __init__(self, database_url: str, *flags: str, verb: str = "serve", port: int = 0) -> None:
+        self.arguments = [verb, "--port", str(port), "--database-url", database_url, *flags]
         self.url = ""
         self._process: subprocess.Popen[str] | None = None
         self._log: IO[str] | None = None

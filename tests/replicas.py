@@ -1,0 +1,43 @@
+"""Two replicas of the server, on a PostgreSQL and a Valkey from wheels; `python -m tests.replicas` runs them to try."""
+
+import argparse
+import contextlib
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.postgres import Postgres
+from tests.process import ServerProcess
+from tests.valkey import Valkey
+
+__all__ = ["replicas"]
+
+
+@contextlib.contextmanager
+def replicas(ports: Sequence[int] = (0, 0), *options: str) -> Iterator[list[ServerProcess]]:
+    """A server for each port, 0 for a free one, all of one new store; gone when the block ends, with all it kept.
+
+    `options` are PostgreSQL's, each name=value.
+    """
+    with Postgres(None, *options) as postgres, Valkey() as valkey, contextlib.ExitStack() as stack:
+        servers = [ServerProcess(postgres.url(), "--feed-url", valkey.url, port=port) for port in ports]
+        with ThreadPoolExecutor() as starting:
+            for started in [starting.submit(stack.enter_context, server) for server in servers]:
+                started.result()
+        yield servers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make replicas", description=__doc__)
+    parser.add_argument("--ports", type=int, nargs="+", default=[8001, 8002], help="one for each replica")
+    ports: list[int] = parser.parse_args().ports
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), replicas(ports) as servers:
+        print("The replicas are at", *(server.url for server in servers), "(Ctrl-C ends them)", flush=True)  # noqa: T201  # what this command says
+        print("Each is: training-monitor", *servers[0].arguments, flush=True)  # noqa: T201  # as above
+        signal.pause()
+
+
+if __name__ == "__main__":
+    main()
