@@ -6,12 +6,19 @@ from typing import Any
 import pytest
 
 from graph.app import App
+from graph.settings import Settings
 from tests.api import Api
 from tests.inside import Inside
 from tests.sockets import Socket, opened, websocket_url
 
 METRICS = "subscription ($id: ID!, $after: Int) { metricAdded(jobId: $id, after: $after) { seq } }"
 CHANGES = "subscription ($id: ID) { jobChanged(id: $id) { id status } }"
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    """One connection, so that reads are answered one after another: see `subscriptions_have_begun`."""
+    return Settings(database_url=database_url, live_check_seconds=0.2, database_connections=1)
 
 
 @pytest.fixture
