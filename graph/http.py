@@ -3,11 +3,13 @@
 What Strawberry leaves open: which media type a client accepts, which status an answer has, and what is no request.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from starlette.datastructures import Headers
+from starlette.types import Scope
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData, process_result
 from strawberry.types import ExecutionResult
 
@@ -19,6 +21,7 @@ __all__ = [
     "check_body_type",
     "check_request",
     "payload_of",
+    "quick_media_type",
     "status_of",
 ]
 
@@ -61,6 +64,29 @@ def accepted_media_type(headers: Headers) -> str:
     if not liked:
         raise HTTPException(406, f"This address answers with {JSON} or {RESPONSE_JSON}.")
     return max(liked, key=lambda one: one[:2])[2]
+
+
+def quick_media_type(scope: Scope) -> str | None:
+    """The media type to answer a POST of JSON with that wants one answer; None where a request is anything else."""
+    if scope["method"] != "POST":
+        return None
+    said = [value for name, value in scope["headers"] if name == b"content-type"]
+    accepts = [value for name, value in scope["headers"] if name == b"accept"]
+    return _quick_media_type(*said, b"".join(accepts)) if len(said) == 1 and len(accepts) < 2 else None
+
+
+@functools.lru_cache(maxsize=256)  # a pure function; few clients say anything of their own
+def _quick_media_type(content_type: bytes, accept: bytes) -> str | None:
+    if content_type.lower().replace(b" ", b"") not in {b"application/json", b"application/json;charset=utf-8"}:
+        return None
+    headers = Headers({"accept": accept.decode("latin-1")})
+    streams = any(one in accept.lower() for one in (b"text/event-stream", b"multipart/mixed"))
+    if streams and not answers_by_name(headers):
+        return None
+    try:
+        return accepted_media_type(headers)
+    except HTTPException:
+        return None
 
 
 def answers_by_name(headers: Mapping[str, str]) -> bool:

@@ -11,7 +11,7 @@ from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAd
 from graphql import GraphQLError, get_operation_ast, parse
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import MissingQueryError
@@ -29,6 +29,8 @@ from strawberry.types.graphql import OperationType
 
 from graph import http
 from graph.context import Context
+from graph.fast.answers import Answers
+from graph.fast.mutation import Settled
 from graph.live.delivery import Encoded, Parts
 from graph.live.http_stream import with_signs_of_life
 from graph.live.multipart import MultipartTransport
@@ -62,13 +64,7 @@ class RequestAdapter(StarletteRequestAdapter):
 
     async def get_body(self) -> bytes:
         """The body. Raises HTTPException 413 where it is longer than the settings allow."""
-        limit = self._request.state.max_body_bytes
-        body = bytearray()
-        async for piece in self._request.stream():
-            body += piece
-            if len(body) > limit:
-                raise HTTPException(413, f"The body is longer than {limit} bytes.")
-        return bytes(body)
+        return await _body(self._request.receive, self._request.state.max_body_bytes)
 
 
 class GraphQLView(GraphQL[Context, None]):
@@ -100,6 +96,7 @@ class GraphQLView(GraphQL[Context, None]):
         self._jobs = jobs
         self._streams = streams
         self._parts = Parts()
+        self._answers = Answers(schema._schema, database, jobs)  # noqa: SLF001  # Strawberry's own has no plans
         self._ending = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,12 +105,14 @@ class GraphQLView(GraphQL[Context, None]):
             if scope["type"] == "websocket":
                 await self._serve_socket(WebSocket(scope, receive, send))
             else:
-                await self._serve_request(Request(scope, receive), scope, receive, send)
+                await self._serve_request(scope, receive, send)
 
-    async def _serve_request(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
         request.state.max_body_bytes = self._max_body_bytes
+        request.state.jobs = self._jobs
         try:
-            response = await self.run(request)
+            response = await self._quick_response(request) or await self.run(request)
         except HTTPException as refusal:
             response = _refused(request, refusal)
         except ClientDisconnect:
@@ -123,6 +122,20 @@ class GraphQLView(GraphQL[Context, None]):
                 raise
             response = _refused(request, HTTPException(503, "The server is stopping; try again."))
         await response(scope, receive, send)
+
+    async def _quick_response(self, request: Request) -> Response | None:
+        """The response where a plan has the answer; None where it is left to Strawberry."""
+        media_type = http.quick_media_type(request.scope)
+        if media_type is None:
+            return None
+        body = await _body(request.receive, self._max_body_bytes)
+        answer = await self._answers.answer(body)
+        if isinstance(answer, bytes):
+            return Response(answer, media_type=media_type)
+        if answer is not None:
+            request.state.jobs = Settled(answer)
+        request._receive = _once_more(body, request.receive)  # noqa: SLF001  # the body is read again, from here
+        return None
 
     async def _serve_socket(self, socket: WebSocket) -> None:
         if self._sockets >= self._max_sockets:
@@ -140,7 +153,8 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002  # Strawberry's signature
         """What resolvers are given."""
-        return Context(self._jobs, self._streams, self._parts)
+        jobs = request.state.jobs if isinstance(request, Request) else self._jobs
+        return Context(jobs, self._streams, self._parts)
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """The beginning of a response, which knows what the client accepts."""
@@ -279,6 +293,32 @@ def _has_one_answer(request: GraphQLRequestData) -> bool:
     except GraphQLError:
         return False
     return operation is not None and operation.operation.value != OperationType.SUBSCRIPTION.value
+
+
+async def _body(receive: Receive, limit: int) -> bytes:
+    """The body of a request. Raises HTTPException 413 where it is longer than `limit`, ClientDisconnect."""
+    pieces: list[bytes] = []
+    length = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        pieces.append(message.get("body", b""))
+        length += len(pieces[-1])
+        if length > limit:
+            raise HTTPException(413, f"The body is longer than {limit} bytes.")
+        if not message.get("more_body", False):
+            return b"".join(pieces)
+
+
+def _once_more(body: bytes, receive: Receive) -> Receive:
+    """What is received of a request whose body was read already."""
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def again() -> Message:
+        return next(messages, None) or await receive()
+
+    return again
 
 
 async def _gone(request: Request) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from tortoise import Model, fields
 from tortoise.indexes import Index
 
-from models.lifecycle import JobStatus
+from models.lifecycle import JobStatus, progress_of
 
 __all__ = ["Job", "UtcField", "now"]
 
@@ -78,6 +78,4 @@ class Job(Model):
     @property
     def progress(self) -> float:
         """0 to 1: the furthest step recorded over the total; 1 once complete."""
-        if self.status is JobStatus.COMPLETE:
-            return 1.0
-        return float(min(1.0, self.furthest_step / self.total_steps))
+        return progress_of(self.status, self.furthest_step, self.total_steps)

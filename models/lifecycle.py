@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["ENDED", "TRANSITIONS", "JobStatus", "epoch_of_step", "may_become", "sources_of"]
+__all__ = ["ENDED", "TRANSITIONS", "JobStatus", "epoch_of_step", "may_become", "progress_of", "sources_of"]
 
 
 class JobStatus(StrEnum):
@@ -43,3 +43,8 @@ def may_become(source: JobStatus, target: JobStatus) -> bool:
 def epoch_of_step(step: int, steps_per_epoch: int) -> int:
     """The epoch, counted from 1, that a step belongs to: ceil(step / steps_per_epoch), step 0 in the first."""
     return max(1, -(-step // steps_per_epoch))
+
+
+def progress_of(status: str, furthest_step: int, total_steps: int) -> float:
+    """0 to 1: the furthest step recorded over the total; 1 once complete."""
+    return 1.0 if status == JobStatus.COMPLETE else min(1.0, furthest_step / total_steps)

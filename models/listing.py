@@ -1,6 +1,6 @@
 """The list of jobs, newest first, a page at a time."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
@@ -10,10 +10,22 @@ from models.job import Job
 from models.lifecycle import JobStatus
 from models.rules import MAX_NAME, has_control_characters
 
-__all__ = ["MAX_PAGE", "newest_first"]
+__all__ = ["MAX_PAGE", "newest_first", "newest_query", "one_query"]
 
 MAX_PAGE = 500
 """The most jobs on one page."""
+
+
+def one_query(columns: Iterable[str]) -> str:
+    """The query for columns of the job whose id is its parameter."""
+    return f"SELECT {_selected(columns)} FROM job WHERE id = ?"  # noqa: S608  # our own names
+
+
+def newest_query(columns: Iterable[str], status: JobStatus | None, limit: int) -> tuple[str, list[str]]:
+    """The query, and its parameters, for columns of the first page of all jobs, or of those in one status."""
+    where = "" if status is None else "WHERE status = ? "
+    query = f"SELECT {_selected(columns)} FROM job {where}ORDER BY created_at DESC, id DESC LIMIT {limit:d}"  # noqa: S608  # our own names
+    return query, [] if status is None else [status.value]
 
 
 async def newest_first(
@@ -49,3 +61,7 @@ async def _of_statuses(query: QuerySet[Job], wanted: Collection[JobStatus], limi
         if status in wanted:
             found |= {job.id: job for job in await query.filter(status=status)}
     return sorted(found.values(), key=lambda job: (job.created_at, job.id), reverse=True)[:limit]
+
+
+def _selected(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)

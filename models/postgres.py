@@ -93,6 +93,9 @@ class Postgres:
         await client.execute_script(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
         return cast("BaseDBAsyncClient", client)
 
+    def reader(self) -> None:
+        """There is no better way than the pool's."""
+
     def why_not_opened(self, error: Exception) -> str:
         """What is wrong with the server, or with what we are to it."""
         reason = str(error).rstrip(".") or type(error).__name__

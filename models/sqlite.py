@@ -10,10 +10,12 @@ from typing import Any, cast
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.config_generator import expand_db_url
+from tortoise.log import db_client_logger
 
 from models.backend import StoreError
+from models.reader import Row
 
-__all__ = ["SQLite", "read_tuples"]
+__all__ = ["SQLite", "SQLiteReader", "read_tuples"]
 
 
 class SQLite:
@@ -48,6 +50,10 @@ class SQLite:
         await connection.execute_query("PRAGMA user_version = 0")  # a write, though it changes nothing
         return cast("BaseDBAsyncClient", _OneByOne(connection))
 
+    def reader(self) -> "SQLiteReader | None":
+        """A reader of the file; None where it is none that two connections could share."""
+        return None if self._path == ":memory:" else SQLiteReader(self._path)
+
     def why_not_opened(self, error: Exception) -> str:
         """What is wrong with the file."""
         path = Path(self._path).absolute()
@@ -72,6 +78,32 @@ class SQLite:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("CREATE TABLE can_be_written (once INTEGER)")
             connection.execute("ROLLBACK")
+
+
+class SQLiteReader:
+    """Reads the file over a connection of its own, at once, in the thread that asks.
+
+    Readers of SQLite wait for nobody, and what they read is mostly in memory: handing a short query to another thread
+    takes longer than answering it. While another process recovers the file there is nothing to be read, and it raises.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._connection = sqlite3.connect(path, 0, isolation_level=None)
+        self._connection.execute("PRAGMA query_only = ON")
+
+    def version(self) -> int | None:
+        """A number that is another after every commit of another connection; and this one makes none."""
+        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+    async def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """The rows of a query."""
+        db_client_logger.debug("%s: %s", query, parameters)
+        return self._connection.execute(query, parameters).fetchall()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._connection.close()
 
 
 async def read_tuples(client: BaseDBAsyncClient, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -1,130 +1,102 @@
 """Points to JSON by a plan compiled from the selection, without an execution for each point and field.
 
 GraphQL's executor resolves each field of each point; for a replay of 100,000 points that is most of the work. A
-selection of plain fields is known beforehand: the plan is the response names, and how to take their values from the
-stored point. Anything else (directives, arguments, other types' fragments) has no plan.
+selection of plain fields is known beforehand: which columns it needs, and what an object is made of. Anything else
+(directives, arguments, fragments that meet) has no plan.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain, islice, repeat
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from math import isfinite
-from operator import attrgetter, itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, InlineFragmentNode, SelectionSetNode
+from graphql import FieldNode, SelectionSetNode
 
-from models.metric import NonFinite, Recorded
+from graph.fast.rows import Maker, field_list, maker, names_in
+from graph.fast.selection import Fragments, Selection, flat
+from models.metric import NonFinite, Recorded, decode_values
 
-__all__ = ["PointEncoder", "compile_points"]
+__all__ = ["PointEncoder", "PointPlan", "as_text", "compile_points", "make_points_of", "plan_points"]
 
 PointEncoder = Callable[[Sequence[Recorded]], str]
 """Stored points -> the JSON list of what is selected of them."""
 
-Column = Callable[[Sequence[Any]], Iterable[Any]]
-"""Sources -> the value of one field of each of them."""
-
-Fragments = dict[str, FragmentDefinitionNode]
-
-
-def _each(getter: Callable[[Any], Any]) -> Column:
-    return lambda sources: map(getter, sources)
-
-
-def _values_of(named: Sequence[tuple[str, float]]) -> Iterable[float | None]:
-    return [value if isfinite(value) else None for _, value in named]
-
-
-def _non_finite_of(named: Sequence[tuple[str, float]]) -> Iterable[str | None]:
-    return [None if isfinite(value) else NonFinite.of(value).name for _, value in named]
-
-
-_POINT: Mapping[str, Column] = {
-    "__typename": lambda points: repeat("Metric", len(points)),
-    "seq": _each(attrgetter("seq")),
-    "step": _each(attrgetter("step")),
-    "epoch": _each(attrgetter("epoch")),
-    "loss": _each(attrgetter("loss")),
-    "accuracy": _each(attrgetter("accuracy")),
-    "learningRate": _each(attrgetter("learning_rate")),
-    "recordedAt": lambda points: [point.recorded_at.isoformat() for point in points],
+POINT = {
+    "__typename": "'Metric'",
+    "seq": "seq",
+    "step": "step",
+    "epoch": "epoch",
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "learningRate": "learning_rate",
+    "recordedAt": "as_text(recorded_at)",
 }
-"""Field of a point -> its values, as the schema's resolver gives them and its scalar serialises them."""
-
-_VALUE: Mapping[str, Column] = {
-    "__typename": lambda named: repeat("MetricValue", len(named)),
-    "name": _each(itemgetter(0)),
-    "value": _values_of,
-    "nonFinite": _non_finite_of,
+"""Field of a point -> its value from the columns, as the schema's resolver gives it and its scalar serialises it."""
+VALUE = {
+    "__typename": "'MetricValue'",
+    "name": "name",
+    "value": "value if isfinite(value) else None",
+    "nonFinite": "None if isfinite(value) else NonFinite.of(value).name",
 }
-"""The same of a point's values, each of which is (name, number)."""
+"""The same of one of its values."""
+
+
+def as_text(at: datetime | str | None) -> str | None:
+    """A moment as the schema's scalar has it, from the database's text or from what its driver has made of that."""
+    return (datetime.fromisoformat(at) if isinstance(at, str) else at).isoformat() if at else None
+
+
+class PointPlan(NamedTuple):
+    """How to answer a selection of points from rows of the database."""
+
+    columns: tuple[str, ...]
+    """What to read of each point, beside its job's id."""
+    make: Maker
+    """Rows of the job's id and these columns -> the objects that are selected."""
 
 
 def compile_points(selection: SelectionSetNode, fragments: Fragments) -> PointEncoder | None:
-    """The plan for a valid selection of the fields of a point; None where it has none."""
-    fields: dict[str, Column] = {}
-    if not _collect(selection, fragments, "Metric", _POINT, fields):
+    """The plan for points in memory, for a valid selection; None where it has none."""
+    make = make_points_of(selection, fragments)
+    return None if make is None else lambda points: orjson.dumps(make(points)).decode()
+
+
+def make_points_of(selection: SelectionSetNode, fragments: Fragments) -> Maker | None:
+    """The maker of what is selected of points in memory; None where it has no plan."""
+    fields = _fields(selection, fragments)
+    return None if fields is None else maker(fields, Recorded._fields, _functions(lambda values: values.items()))
+
+
+def plan_points(selection: SelectionSetNode, fragments: Fragments) -> PointPlan | None:
+    """The plan for points in the database, for a valid selection; None where it has none."""
+    fields = _fields(selection, fragments)
+    if fields is None:
         return None
-
-    def encode(points: Sequence[Recorded]) -> str:
-        return orjson.dumps(_objects(fields, points)).decode()
-
-    return encode
-
-
-def _objects(fields: Mapping[str, Column], sources: Sequence[Any]) -> list[dict[str, Any]]:
-    """What is selected of each source."""
-    columns = [column(sources) for column in fields.values()]
-    return [dict(zip(fields, row, strict=True)) for row in zip(*columns, strict=True)]
+    needed = {name for code in fields.values() for name in names_in(code)}
+    columns = tuple(name for name in Recorded._fields if name in needed)
+    make = maker(fields, ("job_id", *columns), _functions(lambda text: decode_values(text).items()))
+    return PointPlan(columns, make)
 
 
-def _collect(
-    selection: SelectionSetNode,
-    fragments: Fragments,
-    type_name: str,
-    columns: Mapping[str, Column],
-    fields: dict[str, Column],
-) -> bool:
-    """Add response name -> column for all that is selected, in order; False where something has no plan."""
-    for node in selection.selections:
-        if node.directives:
-            return False
-        if isinstance(node, FieldNode):
-            response_name = (node.alias or node.name).value
-            if node.name.value == "values" and columns is _POINT:
-                # Selected twice, the two selections would be one.
-                if node.arguments or response_name in fields or (values := _values(node, fragments)) is None:
-                    return False
-                fields[response_name] = values
-            elif node.name.value in columns:
-                fields.setdefault(response_name, columns[node.name.value])
-            else:
-                return False
-            continue
-        if isinstance(node, FragmentSpreadNode):
-            fragment: FragmentDefinitionNode | InlineFragmentNode = fragments[node.name.value]
-        else:
-            assert isinstance(node, InlineFragmentNode)
-            fragment = node
-        condition = fragment.type_condition
-        if fragment.directives or (condition is not None and condition.name.value != type_name):
-            return False
-        if not _collect(fragment.selection_set, fragments, type_name, columns, fields):
-            return False
-    return True
+def _fields(selection: SelectionSetNode, fragments: Fragments) -> dict[str, str] | None:
+    selected = flat(selection, fragments, "Metric")
+    if selected is None:
+        return None
+    fields = {name: _field(node, fragments) for name, node in selected.items()}
+    return None if None in fields.values() else {name: code for name, code in fields.items() if code}
 
 
-def _values(node: FieldNode, fragments: Fragments) -> Column | None:
-    """What `node` selects of the points' values; None where that has no plan."""
-    fields: dict[str, Column] = {}
+def _field(node: FieldNode, fragments: Fragments) -> str | None:
+    if node.name.value != "values":
+        return POINT[node.name.value]
     assert node.selection_set is not None
-    if not _collect(node.selection_set, fragments, "MetricValue", _VALUE, fields):
+    selected: Selection | None = None if node.arguments else flat(node.selection_set, fragments, "MetricValue")
+    if selected is None:
         return None
+    value = field_list({name: VALUE[field.name.value] for name, field in selected.items()})
+    return f"[{value} for name, value in named(values)]"
 
-    def column(points: Sequence[Recorded]) -> Iterable[list[dict[str, Any]]]:
-        # The values of all points at once, then dealt out to each: a point has few, and beginning costs more than they.
-        named = [tuple(point.values.items()) for point in points]
-        objects = iter(_objects(fields, list(chain.from_iterable(named))))
-        return [list(islice(objects, len(each))) for each in named]
 
-    return column
+def _functions(named: Callable[[Any], Iterable[tuple[str, float]]]) -> dict[str, Any]:
+    return {"as_text": as_text, "isfinite": isfinite, "NonFinite": NonFinite, "named": named}

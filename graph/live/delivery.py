@@ -32,14 +32,13 @@ from graphql import (
     get_nullable_type,
     get_operation_ast,
     is_list_type,
-    parse,
     print_ast,
-    validate,
     visit,
 )
 from strawberry.types.execution import ExecutionResult as StrawberryResult
 from strawberry.types.execution import PreExecutionError
 
+from graph.fast.documents import valid_document
 from graph.fast.points import PointEncoder, compile_points
 
 __all__ = ["Encoded", "Part", "Parts", "Plan", "deliver", "plan_of"]
@@ -131,9 +130,8 @@ def plan_of(schema: GraphQLSchema, query: str, operation_name: str | None) -> Pl
 
     Usual is one plain field at the root: directives and fragments there may mean anything.
     """
-    try:
-        document = parse(query)
-    except GraphQLError:
+    document = valid_document(schema, query)
+    if document is None:
         return None
     operation = get_operation_ast(document, operation_name)
     if operation is None or operation.operation is not OperationType.SUBSCRIPTION or operation.directives:
@@ -141,7 +139,7 @@ def plan_of(schema: GraphQLSchema, query: str, operation_name: str | None) -> Pl
     root = operation.selection_set.selections[0]
     if len(operation.selection_set.selections) > 1 or not isinstance(root, FieldNode) or root.directives:
         return None
-    if root.selection_set is None or validate(schema, document):
+    if root.selection_set is None:
         return None
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     selected = (root.selection_set, *fragments.values())

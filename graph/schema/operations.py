@@ -7,7 +7,29 @@ from graphql import Executor, GraphQLError, OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-__all__ = ["EventExecutor", "OneOperation"]
+from graph.fast.documents import valid_document
+
+__all__ = ["EventExecutor", "KnownDocuments", "OneOperation"]
+
+
+class KnownDocuments(SchemaExtension):
+    """Takes documents that were met before as they were parsed and validated then."""
+
+    def on_parse(self) -> Iterator[None]:
+        """Before the document is parsed."""
+        context = self.execution_context
+        if context.query:
+            context.graphql_document = valid_document(context.schema._schema, context.query)  # noqa: SLF001  # as Strawberry's own extensions
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Before the document is validated."""
+        context = self.execution_context
+        if context.pre_execution_errors is None and context.query:
+            known = valid_document(context.schema._schema, context.query)  # noqa: SLF001  # as above
+            if known is not None and known is context.graphql_document:
+                context.pre_execution_errors = []
+        yield
 
 
 class OneOperation(SchemaExtension):

@@ -9,18 +9,15 @@ from strawberry.schema.schema import StreamResult
 from strawberry.types import ExecutionContext
 from strawberry.types.graphql import OperationType
 
+from graph.fast.documents import MAX_REMEMBERED
 from graph.live.delivery import deliver, plan_of
 from graph.schema.masking import MaskUnexpectedErrors, log_unexpected, masked
 from graph.schema.mutation import Mutation
-from graph.schema.operations import EventExecutor, OneOperation
+from graph.schema.operations import EventExecutor, KnownDocuments, OneOperation
 from graph.schema.query import Query
 from graph.schema.subscription import Subscription
 
 __all__ = ["schema"]
-
-
-MAX_PLANNED = 2_000
-"""Characters of the longest document that is planned."""
 
 
 class Schema(strawberry.Schema):
@@ -42,7 +39,7 @@ class Schema(strawberry.Schema):
     ) -> StreamResult:
         """The results of an operation: of a subscription shared with all who select the same, where that can be."""
         # A plan is remembered with its document, so long ones go without.
-        short = query is not None and len(query) <= MAX_PLANNED
+        short = query is not None and len(query) <= MAX_REMEMBERED
         plan = plan_of(self._schema, query, operation_name) if query and short else None
         if plan is not None:
             return deliver(
@@ -73,6 +70,6 @@ schema = Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    extensions=[MaskUnexpectedErrors, OneOperation],
+    extensions=[MaskUnexpectedErrors, OneOperation, KnownDocuments],
     execution_context_class=EventExecutor,
 )

@@ -1,0 +1,161 @@
+"""Jobs from rows of the database, with their points, by a plan compiled from the selection."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, VariableValues, get_argument_values
+
+from graph.fast.points import PointPlan, as_text, plan_points
+from graph.fast.rows import Maker, maker, names_in
+from graph.fast.selection import Fragments, flat
+from models.job import Job
+from models.lifecycle import JobStatus, progress_of
+from models.points import MAX_READ, after_query, latest_query
+from models.reader import Reader, Row
+from simulator.scenarios import Scenario
+from simulator.schedules import Schedule
+
+__all__ = ["JobPlan", "JobReading", "plan_jobs"]
+
+MAX_ROWS = 20_000
+"""Points that one answer reads at once: nobody waits for longer than that takes. More goes the usual way."""
+
+JOB = {
+    "__typename": "'Job'",
+    "id": "str(id)",
+    "name": "name",
+    "modelName": "model_name",
+    "status": "JobStatus(status).name",
+    "epochs": "epochs",
+    "stepsPerEpoch": "steps_per_epoch",
+    "totalSteps": "epochs * steps_per_epoch",
+    "learningRate": "learning_rate",
+    "batchSize": "batch_size",
+    "scenario": "Scenario(scenario).name",
+    "schedule": "Schedule(schedule).name",
+    "seed": "seed",
+    "metricCount": "metric_count",
+    "progress": "progress_of(status, furthest_step, epochs * steps_per_epoch)",
+    "createdAt": "as_text(created_at)",
+    "updatedAt": "as_text(updated_at)",
+    "startedAt": "as_text(started_at)",
+    "finishedAt": "as_text(finished_at)",
+    "failureReason": "failure_reason",
+}
+"""Field of a job -> its value from the columns, as the schema's resolver gives it and its scalar serialises it."""
+FUNCTIONS: Mapping[str, Any] = {
+    "JobStatus": JobStatus,
+    "Scenario": Scenario,
+    "Schedule": Schedule,
+    "as_text": as_text,
+    "progress_of": progress_of,
+}
+COLUMNS = tuple(Job._meta.fields_db_projection)  # noqa: SLF001  # no public way
+"""Of the table, in the order in which they are read."""
+
+
+class Points(NamedTuple):
+    """A selection of points within one of jobs."""
+
+    node: FieldNode
+    plan: PointPlan
+
+
+class JobPlan(NamedTuple):
+    """How to answer a selection of jobs from rows of the database."""
+
+    type: GraphQLObjectType
+    columns: tuple[str, ...]
+    """What to read of each job."""
+    make: Maker
+    """Rows of these columns, and for each selection of points job id -> points; gives the objects."""
+    points: tuple[Points, ...]
+
+    def bind(self, variables: VariableValues) -> "JobReading | None":
+        """The plan with its arguments; None where they break a rule."""
+        pages: list[PageReading] = []
+        for node, plan in self.points:
+            arguments = get_argument_values(self.type.fields[node.name.value], node, variables)
+            page = PageReading(plan, arguments.get("count"), arguments.get("limit", 0), arguments.get("after", 0))
+            if not 1 <= page.most <= MAX_READ or page.after < 0:
+                return None
+            pages.append(page)
+        return JobReading(self, pages)
+
+
+class PageReading(NamedTuple):
+    """The points of each job that are asked for: the `last` ones, or the first `limit` beyond `after`."""
+
+    plan: PointPlan
+    last: int | None
+    limit: int
+    after: int
+
+    @property
+    def most(self) -> int:
+        """The most points of one job."""
+        return self.limit if self.last is None else self.last
+
+    async def read(self, reader: Reader, counts: Mapping[int, int]) -> dict[int, list[dict[str, Any]]]:
+        """Job id -> its points; `counts`: job id -> its metric_count."""
+        columns = ("job_id", *self.plan.columns)
+        if self.last is None:
+            query = after_query(columns, counts, self.after, self.limit)
+        else:
+            query = latest_query(columns, counts.items(), self.last)
+        rows = await reader.rows(query)
+        if len(counts) == 1:
+            return dict.fromkeys(counts, self.plan.make(rows))
+        found: dict[int, list[dict[str, Any]]] = {id: [] for id in counts}
+        return found | {id: self.plan.make(those) for id, those in groupby(rows, itemgetter(0))}
+
+
+class JobReading(NamedTuple):
+    """A plan with its arguments."""
+
+    plan: JobPlan
+    pages: Sequence[PageReading]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What to read of each job."""
+        return self.plan.columns
+
+    async def objects(self, reader: Reader, rows: Sequence[Row]) -> list[dict[str, Any]] | None:
+        """What is selected of the jobs that the rows are; None where that is too much at once."""
+        if not self.pages or not rows:
+            return self.plan.make(rows, ())
+        if sum(page.most for page in self.pages) * len(rows) > MAX_ROWS:
+            return None
+        id, count = self.columns.index("id"), self.columns.index("metric_count")
+        counts = {row[id]: row[count] for row in rows}
+        return self.plan.make(rows, [await page.read(reader, counts) for page in self.pages])
+
+
+def plan_jobs(type: GraphQLObjectType, selection: SelectionSetNode, fragments: Fragments) -> JobPlan | None:
+    """The plan for a valid selection of jobs; None where it has none."""
+    selected = flat(selection, fragments, type.name)
+    if selected is None:
+        return None
+    fields: dict[str, str] = {}
+    points: list[Points] = []
+    for name, node in selected.items():
+        if node.name.value in JOB:
+            fields[name] = JOB[node.name.value]
+            continue
+        if node.name.value not in {"metrics", "latestMetrics"} or node.selection_set is None:
+            return None
+        plan = plan_points(node.selection_set, fragments)
+        if plan is None:
+            return None
+        fields[name] = f"points[{len(points)}][id]"
+        points.append(Points(node, plan))
+    needed = {
+        "id",
+        *(("metric_count",) if points else ()),
+        *(each for code in fields.values() for each in names_in(code)),
+    }
+    columns = tuple(column for column in COLUMNS if column in needed)
+    return JobPlan(type, columns, maker(fields, columns, FUNCTIONS, also=["points"]), tuple(points))

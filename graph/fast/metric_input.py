@@ -1,0 +1,84 @@
+"""Points from the JSON of `logMetrics`, without GraphQL's coercion of each value: it takes longer than storing them."""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from models.errors import InvalidInput
+from models.metric import NonFinite, Point
+from models.rules import check_value_name
+
+__all__ = ["points_from_json"]
+
+BESIDE = ("loss", "accuracy", "learningRate")
+FIELDS = frozenset({"step", "epoch", "values", *BESIDE})
+VALUE_FIELDS = frozenset({"name", "value", "nonFinite"})
+MAX_INT = 2**31
+
+
+class _SurpriseError(Exception):
+    """Something that is wrong, or rare: GraphQL says what, or takes it."""
+
+
+def points_from_json(metrics: object) -> list[Point] | None:
+    """The points that a variable of the type [MetricInput!]! means; None where GraphQL had better look at it itself."""
+    if type(metrics) is not list:
+        return None
+    try:
+        return [_point(metric) for metric in metrics]
+    except (_SurpriseError, InvalidInput, OverflowError):
+        return None
+
+
+def _point(metric: object) -> Point:
+    if type(metric) is not dict or not metric.keys() <= FIELDS:
+        raise _SurpriseError
+    epoch = metric.get("epoch")
+    values: dict[str, float] = {}
+    for name in BESIDE:
+        value = metric.get(name)
+        if value is not None:
+            values[name] = _number(value)
+    others = metric.get("values", ())
+    if others:
+        if type(others) is not list:
+            raise _SurpriseError
+        for other in others:
+            _add(values, other)
+    elif others is None or type(others) not in {list, tuple}:
+        raise _SurpriseError
+    return Point(_int(metric.get("step")), values, None if epoch is None else _int(epoch))
+
+
+def _add(values: dict[str, float], given: object) -> None:
+    if type(given) is not dict or not given.keys() <= VALUE_FIELDS:
+        raise _SurpriseError
+    name, value, non_finite = given.get("name"), given.get("value"), given.get("nonFinite")
+    if type(name) is not str or name in values or (value is None) == (non_finite is None):
+        raise _SurpriseError
+    check_value_name("name", name)
+    values[name] = _named(non_finite) if value is None else _number(value)
+
+
+def _int(value: object) -> int:
+    if type(value) is not int or not -MAX_INT <= value < MAX_INT:
+        raise _SurpriseError
+    return value
+
+
+def _number(value: object) -> float:
+    # bool is an int, but not by its type.
+    if type(value) is not float:
+        if type(value) is not int:
+            raise _SurpriseError
+        value = float(value)
+    if not isfinite(value):
+        raise _SurpriseError
+    return value
+
+
+def _named(name: object) -> float:
+    names: Mapping[Any, NonFinite] = NonFinite.__members__
+    if type(name) is not str or name not in names:
+        raise _SurpriseError
+    return float(names[name])
