@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import astuple, dataclass
 
 from graph.app import App
-from tests.domain import eventually
+from tests.domain import all_has_begun, eventually
 
 __all__ = ["Inside", "Kept"]
 
@@ -40,6 +40,12 @@ class Inside:
             listeners=streams._feed.listener_count,
             parts_in_the_making=len(self.view._parts._making),
         )
+
+    async def all_have_begun(self, watchers: int = 0, followers: int = 0) -> None:
+        """Return once so many watch and follow, and have read what they read first: see `all_has_begun`."""
+        await eventually(lambda: (self.kept.watchers, self.kept.followers) == (watchers, followers))
+        with self.view._database.scope():
+            await all_has_begun()
 
     async def has_a_listener(self) -> None:
         """Return once somebody watches or follows."""

@@ -17,7 +17,7 @@ CHANGES = "subscription ($id: ID) { jobChanged(id: $id) { id status } }"
 
 @pytest.fixture
 def settings(database_url: str) -> Settings:
-    """One connection, so that reads are answered one after another: see `subscriptions_have_begun`."""
+    """One connection, so that reads are answered one after another: see `Inside.all_have_begun`."""
     return Settings(database_url=database_url, live_check_seconds=0.2, database_connections=1)
 
 
@@ -28,12 +28,6 @@ async def inside(app: App, address: str) -> Inside:
 
 def points(first: int, count: int) -> list[dict[str, Any]]:
     return [{"step": step, "loss": step / 8} for step in range(first, first + count)]
-
-
-async def subscriptions_have_begun(api: Api) -> None:
-    """Return once those that were asked for have read what they read first: reads are answered one after another."""
-    for _ in range(4):
-        await api.job("1", "id")
 
 
 async def test_a_subscriber_gets_what_is_stored_then_what_is_recorded_then_the_end(api: Api, socket: Socket) -> None:
@@ -69,11 +63,11 @@ async def test_job_changed_tells_of_each_status(api: Api, socket: Socket) -> Non
 
 
 async def test_a_job_that_is_followed_alone_is_told_of_to_its_end_which_completes_the_operation(
-    api: Api, socket: Socket
+    api: Api, socket: Socket, inside: Inside
 ) -> None:
     job, other = await api.created(), await api.created()
     id = await socket.subscribe(CHANGES, id=job)
-    await subscriptions_have_begun(api)
+    await inside.all_have_begun(followers=1)
     await api.start(other)
     await api.start(job)
     await api.complete(job)
@@ -157,14 +151,14 @@ class TestResuming:
 
 
 class TestSeveralOnOneSocket:
-    async def test_each_operation_gets_its_own_in_order(self, api: Api, socket: Socket) -> None:
+    async def test_each_operation_gets_its_own_in_order(self, api: Api, socket: Socket, inside: Inside) -> None:
         one, other = await api.started(), await api.started()
         await api.log(one, points(1, 2))
         watching = [
             await socket.subscribe(METRICS, id=job, after=after) for job, after in ((one, 0), (one, 1), (other, 0))
         ]
         following = await socket.subscribe(CHANGES)
-        await subscriptions_have_begun(api)
+        await inside.all_have_begun(watchers=3, followers=1)
         await api.log(one, points(3, 1))
         await api.log(other, points(1, 3))
         for job in (one, other):
