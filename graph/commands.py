@@ -1,6 +1,7 @@
 """The command line: `training-monitor serve`, `demo`, `simulate`, `schema`, `migrate`."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
@@ -121,6 +122,7 @@ def migrate(**flags: str | None) -> None:
 
 def main() -> None:
     """Run the command line. Whatever is wrong with what was asked is one line on stderr, and exit status 2."""
+    gc.enable()
     try:
         status = cli(sys.argv[1:] or ["--help"], standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):

@@ -108,34 +108,31 @@ class GraphQLView(GraphQL[Context, None]):
                 await self._serve_request(scope, receive, send)
 
     async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        request.state.max_body_bytes = self._max_body_bytes
-        request.state.jobs = self._jobs
         try:
-            response = await self._quick_response(request) or await self.run(request)
+            quick = http.quick_media_type(scope)
+            jobs: Jobs | Settled = self._jobs
+            if quick is not None:
+                body = await _body(receive, self._max_body_bytes)
+                answer = await self._answers.answer(body)
+                if isinstance(answer, bytes):
+                    await _send(send, answer, quick)
+                    return
+                if answer is not None:
+                    jobs = Settled(answer)
+                receive = _once_more(body, receive)
+            request = Request(scope, receive)
+            request.state.max_body_bytes = self._max_body_bytes
+            request.state.jobs = jobs
+            response = await self.run(request)
         except HTTPException as refusal:
-            response = _refused(request, refusal)
+            response = _refused(scope, refusal)
         except ClientDisconnect:
             return
         except asyncio.CancelledError:
             if not self._ending.is_set():
                 raise
-            response = _refused(request, HTTPException(503, "The server is stopping; try again."))
+            response = _refused(scope, HTTPException(503, "The server is stopping; try again."))
         await response(scope, receive, send)
-
-    async def _quick_response(self, request: Request) -> Response | None:
-        """The response where a plan has the answer; None where it is left to Strawberry."""
-        media_type = http.quick_media_type(request.scope)
-        if media_type is None:
-            return None
-        body = await _body(request.receive, self._max_body_bytes)
-        answer = await self._answers.answer(body)
-        if isinstance(answer, bytes):
-            return Response(answer, media_type=media_type)
-        if answer is not None:
-            request.state.jobs = Settled(answer)
-        request._receive = _once_more(body, request.receive)  # noqa: SLF001  # the body is read again, from here
-        return None
 
     async def _serve_socket(self, socket: WebSocket) -> None:
         if self._sockets >= self._max_sockets:
@@ -295,6 +292,13 @@ def _has_one_answer(request: GraphQLRequestData) -> bool:
     return operation is not None and operation.operation.value != OperationType.SUBSCRIPTION.value
 
 
+async def _send(send: Send, body: bytes, media_type: str) -> None:
+    """Send a whole answer: Starlette's way with a response takes as long as finding one that is remembered."""
+    headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 async def _body(receive: Receive, limit: int) -> bytes:
     """The body of a request. Raises HTTPException 413 where it is longer than `limit`, ClientDisconnect."""
     pieces: list[bytes] = []
@@ -327,9 +331,9 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def _refused(request: Request, refusal: HTTPException) -> Response:
+def _refused(scope: Scope, refusal: HTTPException) -> Response:
     headers = {}
     if refusal.status_code == 405:
-        headers["Allow"] = "POST" if request.method == "GET" else "GET, POST"
+        headers["Allow"] = "POST" if scope["method"] == "GET" else "GET, POST"
     body = orjson.dumps({"errors": [{"message": refusal.reason}]})
     return Response(body, refusal.status_code, headers, media_type=http.JSON)
