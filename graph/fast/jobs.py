@@ -27,14 +27,14 @@ JOB = {
     "id": "str(id)",
     "name": "name",
     "modelName": "model_name",
-    "status": "JobStatus(status).name",
+    "status": "STATUS[status]",
     "epochs": "epochs",
     "stepsPerEpoch": "steps_per_epoch",
     "totalSteps": "epochs * steps_per_epoch",
     "learningRate": "learning_rate",
     "batchSize": "batch_size",
-    "scenario": "Scenario(scenario).name",
-    "schedule": "Schedule(schedule).name",
+    "scenario": "SCENARIO[scenario]",
+    "schedule": "SCHEDULE[schedule]",
     "seed": "seed",
     "metricCount": "metric_count",
     "progress": "progress_of(status, furthest_step, epochs * steps_per_epoch)",
@@ -46,9 +46,9 @@ JOB = {
 }
 """Field of a job -> its value from the columns, as the schema's resolver gives it and its scalar serialises it."""
 FUNCTIONS: Mapping[str, Any] = {
-    "JobStatus": JobStatus,
-    "Scenario": Scenario,
-    "Schedule": Schedule,
+    "STATUS": {member.value: member.name for member in JobStatus},
+    "SCENARIO": {member.value: member.name for member in Scenario},
+    "SCHEDULE": {member.value: member.name for member in Schedule},
     "as_text": as_text,
     "progress_of": progress_of,
 }
@@ -100,16 +100,17 @@ class PageReading(NamedTuple):
 
     async def read(self, reader: Reader, counts: Mapping[int, int]) -> dict[int, list[dict[str, Any]]]:
         """Job id -> its points; `counts`: job id -> its metric_count."""
-        columns = ("job_id", *self.plan.columns)
+        alone = len(counts) == 1
+        columns = self.plan.columns if alone else ("job_id", *self.plan.columns)
         if self.last is None:
             query = after_query(columns, counts, self.after, self.limit)
         else:
             query = latest_query(columns, counts.items(), self.last)
         rows = await reader.rows(query)
-        if len(counts) == 1:
+        if alone:
             return dict.fromkeys(counts, self.plan.make(rows))
         found: dict[int, list[dict[str, Any]]] = {id: [] for id in counts}
-        return found | {id: self.plan.make(those) for id, those in groupby(rows, itemgetter(0))}
+        return found | {id: self.plan.make_of_many(those) for id, those in groupby(rows, itemgetter(0))}
 
 
 class JobReading(NamedTuple):

@@ -51,9 +51,11 @@ class PointPlan(NamedTuple):
     """How to answer a selection of points from rows of the database."""
 
     columns: tuple[str, ...]
-    """What to read of each point, beside its job's id."""
+    """What to read of each point; at least one."""
     make: Maker
-    """Rows of the job's id and these columns -> the objects that are selected."""
+    """Rows of these columns -> the objects that are selected."""
+    make_of_many: Maker
+    """The same, of rows that begin with the job's id."""
 
 
 def compile_points(selection: SelectionSetNode, fragments: Fragments) -> PointEncoder | None:
@@ -74,9 +76,9 @@ def plan_points(selection: SelectionSetNode, fragments: Fragments) -> PointPlan 
     if fields is None:
         return None
     needed = {name for code in fields.values() for name in names_in(code)}
-    columns = tuple(name for name in Recorded._fields if name in needed)
-    make = maker(fields, ("job_id", *columns), _functions(lambda text: decode_values(text).items()))
-    return PointPlan(columns, make)
+    columns = tuple(name for name in Recorded._fields if name in needed) or ("seq",)
+    functions = _functions(lambda text: decode_values(text).items())
+    return PointPlan(columns, maker(fields, columns, functions), maker(fields, ("job_id", *columns), functions))
 
 
 def _fields(selection: SelectionSetNode, fragments: Fragments) -> dict[str, str] | None:
