@@ -11,6 +11,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from graph.demo import TRAINING
 from tests.api import Api
 from tests.process import ServerProcess
 from tests.sockets import opened, websocket_url
@@ -68,6 +69,12 @@ async def seen(server: ServerProcess, wanted: Callable[[Jobs], bool], within: fl
 
 def statuses(jobs: Jobs) -> set[str]:
     return {job["status"] for job in jobs.values()}
+
+
+def all_is_there(jobs: Jobs) -> bool:
+    """Whether the demo has made all that it begins with: jobs in every status, and those that train."""
+    running = [job for job in jobs.values() if job["status"] == "RUNNING"]
+    return statuses(jobs) == STATUSES and len(running) == TRAINING
 
 
 def moved_on_from(earlier: Jobs) -> Callable[[Jobs], bool]:
@@ -165,7 +172,7 @@ async def test_a_database_of_its_own_is_kept_and_a_second_start_goes_on_with_wha
     database_url: str, temporary: Path
 ) -> None:
     with Demo(database_url) as demo:
-        began = await seen(demo, lambda jobs: statuses(jobs) == STATUSES)
+        began = await seen(demo, all_is_there)
         before = await seen(demo, moved_on_from(began))
         await ended(demo)
         assert left_in(temporary) == []
@@ -181,7 +188,7 @@ async def test_a_database_of_its_own_is_kept_and_a_second_start_goes_on_with_wha
 
 async def test_a_demo_that_is_killed_goes_on_as_well(database_url: str) -> None:
     with Demo(database_url) as demo:
-        before = await seen(demo, lambda jobs: statuses(jobs) == STATUSES)
+        before = await seen(demo, all_is_there)
         demo.kill()
         await asyncio.to_thread(demo.start)
         after = await seen(demo, moved_on_from(before))

@@ -247,7 +247,7 @@ class TestMotion:
         assert await page.evaluate("document.getAnimations().length") == 0
 
 
-async def test_the_empty_list_is_for_everyone_too(visits: Visits, server: ServerProcess) -> None:
+async def test_the_empty_list_is_for_everyone_too(server: ServerProcess, visits: Visits) -> None:
     for size in (DESKTOP, PHONE):
         page = await visits.page("/", url=server.url, viewport=size)
         await page.get_by_role("button", name="Create your first job").wait_for()
