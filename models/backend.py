@@ -5,19 +5,16 @@ from typing import Any, Protocol
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from models.reader import Reader
+from models.work import Writer
 
-__all__ = ["Backend", "ClosingReader", "StoreError", "without_password"]
+__all__ = ["CONNECTION", "Backend", "StoreError", "without_password"]
+
+CONNECTION = "default"
+"""What Tortoise calls the connection to the store."""
 
 
 class StoreError(Exception):
     """The store cannot be used as it is. The message says why, in one line, and what to do."""
-
-
-class ClosingReader(Reader, Protocol):
-    """A reader with something to close."""
-
-    def close(self) -> None:
-        """Disconnect."""
 
 
 class Backend(Protocol):
@@ -35,8 +32,11 @@ class Backend(Protocol):
         Gives the client that runs scripts inside the transaction.
         """
 
-    def reader(self) -> "ClosingReader | None":
-        """A quicker way to read than over the connections for everything, which whoever asked for it closes."""
+    def reader(self) -> Reader:
+        """The quickest way to rows, once the store is open; whoever asked for it closes it."""
+
+    def writer(self) -> Writer:
+        """What runs the work of verbs, once the store is open; whoever asked for it closes it."""
 
     def why_not_opened(self, error: Exception) -> str:
         """One line for people: what went wrong, and what to do."""

@@ -20,15 +20,15 @@ from tortoise.migrations.executor import MigrationExecutor
 from tortoise.transactions import in_transaction
 
 from models import postgres, sqlite
-from models.backend import Backend, ClosingReader, StoreError, without_password
+from models.backend import CONNECTION, Backend, StoreError, without_password
 from models.postgres import Postgres
-from models.reader import Reader, Row
+from models.reader import Reader
 from models.sqlite import SQLite
+from models.work import Result, Work, Writer
 
 __all__ = ["OUTAGES", "UNREACHABLE", "Database", "StoreError", "read_tuples", "uninterrupted"]
 
 APP = "models"
-CONNECTION = "default"
 APPS: dict[str, dict[str, Any]] = {
     APP: {
         "models": ["models.job", "models.metric"],
@@ -70,8 +70,9 @@ class Database:
         """Names of the migrations that opening it applied."""
         self.identity = ""
         """What tells this store from every other: the moment at which its first migration was applied."""
-        self._reader: ClosingReader | None = None
+        self._reader: Reader | None = None
         self._context = TortoiseContext()
+        self._writer: Writer | None = None
         self._writes: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
@@ -103,6 +104,7 @@ class Database:
                 self.applied = await self._migrate()
                 self.identity = await self._identity()
                 self._reader = self._backend.reader()
+                self._writer = self._backend.writer()
         except BaseException as error:
             await self.close()  # its thread would keep the process from ending
             if isinstance(error, BaseORMException | sqlite3.Error | OSError | ValueError):
@@ -113,6 +115,9 @@ class Database:
         """Let writes under way finish, then disconnect."""
         while self._writes:
             await asyncio.wait(self._writes)
+        if self._writer:
+            await self._writer.close()
+            self._writer = None
         if self._reader:
             self._reader.close()
             self._reader = None
@@ -121,7 +126,17 @@ class Database:
     @property
     def reader(self) -> Reader:
         """The quickest way to rows. To be asked inside `scope()`."""
-        return self._reader or _PooledReader()
+        assert self._reader, "the database is not open"
+        return self._reader
+
+    async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
+        """What the work that `begin` begins returns, once it is committed: all of its statements, or none.
+
+        Its first statement must write: PostgreSQL then holds the row, so that what follows reads it as it is. Nothing
+        comes between the commit and `committed`, which hears of works in the order of their commits.
+        """
+        assert self._writer, "the database is not open"
+        return await self._writer.write(begin, committed)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -212,24 +227,11 @@ async def read_tuples(query: str, parameters: Sequence[Any]) -> list[tuple[Any, 
     return await _TUPLES[client.capabilities.dialect](client, query, parameters)
 
 
-class _PooledReader:
-    """Reads over the connections for everything."""
-
-    def version(self) -> int | None:
-        """Nobody knows without asking the server."""
-        return None
-
-    async def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """The rows of a query."""
-        return await read_tuples(query, parameters)
-
-
 class _HasDatabase(Protocol):
     database: Database
 
 
 Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
 Owner = TypeVar("Owner", bound=_HasDatabase)
 
 

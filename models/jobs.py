@@ -8,16 +8,16 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tortoise.expressions import F
-
 from models.database import UNREACHABLE, Database, uninterrupted
 from models.errors import IllegalTransition, JobNotFound, PointsNotMade, SimulationFailed
-from models.feed import Event, Feed, JobChanged, MetricsRecorded
+from models.feed import Feed, JobChanged, MetricsRecorded
+from models.guards import created, held, moved
 from models.job import Job, now
-from models.lifecycle import JobStatus, sources_of
+from models.lifecycle import JobStatus
 from models.metric import Point, Recorded
 from models.points import store, unrecorded
 from models.rules import NewJob, check_points, failure_reason
+from models.work import Work
 
 __all__ = ["Jobs", "Logged", "PointMaker", "Simulated"]
 
@@ -63,39 +63,18 @@ class Jobs:
 
     def __init__(self, database: Database, feed: Feed) -> None:
         self.database = database
-        self._feed = feed
+        self._publish = feed.publish
 
     @uninterrupted
     async def create(self, new: NewJob) -> Job:
         """A new job, QUEUED. Raises InvalidInput where a setting breaks a rule."""
         new = new.checked()
-        at = now()
-        async with self.database.transaction():
-            job = await Job.create(
-                name=new.name,
-                model_name=new.model_name,
-                searchable=Job.folded(new.name, new.model_name),
-                epochs=new.epochs,
-                steps_per_epoch=new.steps_per_epoch,
-                learning_rate=new.learning_rate,
-                scenario=new.scenario,
-                schedule=new.schedule,
-                seed=new.seed,
-                batch_size=new.batch_size,
-                created_at=at,
-                updated_at=at,
-                status_changed_at=at,
-            )
-        self._feed.publish(JobChanged(job))
-        return job
+        return await self._changed(lambda: created(new))
 
     @uninterrupted
     async def start(self, id: int) -> Job:
         """QUEUED -> RUNNING. Raises JobNotFound, IllegalTransition."""
-        async with self.database.transaction():
-            job = await self._moved(id, JobStatus.RUNNING, "start")
-        self._feed.publish(JobChanged(job))
-        return job
+        return await self._changed(lambda: moved(id, JobStatus.RUNNING, "start"))
 
     @uninterrupted
     async def fail(self, id: int, reason: str | None = None) -> Job:
@@ -105,10 +84,7 @@ class Jobs:
     @uninterrupted
     async def complete(self, id: int) -> Job:
         """RUNNING -> COMPLETE. Raises JobNotFound, IllegalTransition."""
-        async with self.database.transaction():
-            job = await self._moved(id, JobStatus.COMPLETE, "complete")
-        self._feed.publish(JobChanged(job))
-        return job
+        return await self._changed(lambda: moved(id, JobStatus.COMPLETE, "complete"))
 
     @uninterrupted
     async def simulate(self, id: int, make_points: PointMaker, count: int = 1) -> Simulated:
@@ -117,35 +93,37 @@ class Jobs:
         A step is the number of points recorded + 1. Raises JobNotFound, IllegalTransition; and SimulationFailed, with
         the job FAILED, where `make_points` or the write raises.
         """
-        events: list[Event] = []
-        held = False
+        trying = False
+
+        def step() -> Work[Simulated]:
+            nonlocal trying
+            trying = False
+            job = yield from held(id, "simulate")
+            trying = True
+            first, remaining = job.metric_count + 1, job.total_steps - job.metric_count
+            if remaining <= 0:
+                return Simulated((yield from moved(id, JobStatus.COMPLETE, "simulate")), [])
+            points = make_points(job, first, min(count, remaining))
+            return Simulated(job, (yield from store(job, points, now())))
+
+        def stored(step: Simulated) -> None:
+            nonlocal trying
+            trying = False
+            self._publish(JobChanged(step.job) if step.complete else MetricsRecorded(step.job, tuple(step.metrics)))
+
         try:
-            async with self.database.transaction():
-                job = await self._held(id, "simulate")
-                held = True
-                first, remaining = job.metric_count + 1, job.total_steps - job.metric_count
-                metrics: list[Recorded] = []
-                if remaining > 0:
-                    points = make_points(job, first, min(count, remaining))
-                    metrics = await store(job, points, now())
-                    events.append(MetricsRecorded(job, tuple(metrics)))
-                else:
-                    job = await self._moved(id, JobStatus.COMPLETE, "simulate")
-                    events.append(JobChanged(job))
+            return await self.database.write(step, stored)
         except (JobNotFound, IllegalTransition, UNREACHABLE):
             raise  # no fault of the simulation's: the job goes on where it was
         except PointsNotMade as error:
             raise SimulationFailed(await self._fail(id, failure_reason(str(error)))) from error
         except Exception as error:
-            if not held:  # no step was tried: a store that was busy is no reason to fail the job
+            if not trying:  # no step was tried: a store that was busy is no reason to fail the job
                 raise
             # The promise: whatever the simulator or the write raises fails the job. A store that is gone cannot even
             # record that, and then raises here itself. What was raised is for the log, not for clients.
             log.exception("job %s: the simulation raised", id)
             raise SimulationFailed(await self._fail(id, UNEXPECTED)) from error
-        for event in events:
-            self._feed.publish(event)
-        return Simulated(job, metrics)
 
     @uninterrupted
     async def log(self, id: int, points: Sequence[Point]) -> Logged:
@@ -154,37 +132,19 @@ class Jobs:
         Raises InvalidInput, JobNotFound, IllegalTransition.
         """
         check_points(points)
-        async with self.database.transaction():
-            job = await self._held(id, "log")
-            metrics = await store(job, await unrecorded(job, points), now())
-        if metrics:
-            self._feed.publish(MetricsRecorded(job, tuple(metrics)))
-        return Logged(job, metrics)
+
+        def batch() -> Work[Logged]:
+            job = yield from held(id, "log")
+            return Logged(job, (yield from store(job, (yield from unrecorded(job, points)), now())))
+
+        def stored(batch: Logged) -> None:
+            if batch.metrics:
+                self._publish(MetricsRecorded(batch.job, tuple(batch.metrics)))
+
+        return await self.database.write(batch, stored)
 
     async def _fail(self, id: int, reason: str) -> Job:
-        async with self.database.transaction():
-            job = await self._moved(id, JobStatus.FAILED, "fail", failure_reason=reason)
-        self._feed.publish(JobChanged(job))
-        return job
+        return await self._changed(lambda: moved(id, JobStatus.FAILED, "fail", reason))
 
-    async def _moved(self, id: int, target: JobStatus, verb: str, **also: str) -> Job:
-        """Change the status in one guarded write, and give the job as it then is."""
-        at = now()
-        stamp = "started_at" if target is JobStatus.RUNNING else "finished_at"
-        guard = Job.filter(id=id, status__in=sources_of(target))
-        won = await guard.update(status=target, status_changed_at=at, updated_at=at, **{stamp: at}, **also)
-        return await self._after(id, won, verb)
-
-    async def _held(self, id: int, verb: str) -> Job:
-        """Take the RUNNING job's row until the transaction ends, and give it as it is."""
-        # A write that changes nothing: in every store it takes the row's lock.
-        won = await Job.filter(id=id, status=JobStatus.RUNNING).update(metric_count=F("metric_count"))
-        return await self._after(id, won, verb)
-
-    async def _after(self, id: int, won: int, verb: str) -> Job:
-        job = await Job.get_or_none(id=id)
-        if job is None:
-            raise JobNotFound(id)
-        if not won:
-            raise IllegalTransition(job, verb)
-        return job
+    async def _changed(self, begin: Callable[[], Work[Job]]) -> Job:
+        return await self.database.write(begin, lambda job: self._publish(JobChanged(job)))

@@ -6,45 +6,65 @@ from math import isfinite
 
 from tortoise.connection import get_connection
 
-from models.database import CONNECTION
+from models.backend import CONNECTION
 from models.job import Job
 from models.lifecycle import epoch_of_step
-from models.metric import Metric, Point, Recorded, StoredValues
+from models.metric import Point, Recorded, StoredValues, decode_values, encode_values
+from models.work import Insert, Query, Work
 
 __all__ = ["MAX_READ", "after_query", "latest_query", "read_after", "read_latest", "store", "unrecorded"]
 
 _COLUMNS = Recorded._fields
 
+_STORED = ("seq", "step", "epoch", "loss", "accuracy", "learning_rate", "values")
+"""Of the columns of a new point those that are its own."""
+_COUNT = 'UPDATE "job" SET "metric_count" = ?, "furthest_step" = ?, "updated_at" = ? WHERE "id" = ?'
+_AT_STEPS = 'SELECT "step", "epoch", "values" FROM "metric" WHERE "job_id" = ? AND "step" IN ({})'
+
+LOOKED_UP = 500
+"""The most steps that are looked up at once."""
 MAX_READ = 10_000
 """The most points of one job that one read gives."""
 
 
-async def store(job: Job, points: Iterable[Point], at: datetime) -> list[Recorded]:
+def store(job: Job, points: Iterable[Point], at: datetime) -> Work[list[Recorded]]:
     """Store points, numbered on from the job's last, and give them as they are stored.
 
-    To be called in the transaction that holds the job's row, with the row as it is in there: the job's counters are
-    raised by the same commit.
+    To be done in the work that holds the job's row, with the row as it is in there: the job's counters are raised by
+    the same commit.
     """
-    stored = [_recorded(job, seq, point, at) for seq, point in enumerate(points, start=job.metric_count + 1)]
+    stored, rows = [], []
+    for seq, point in enumerate(points, start=job.metric_count + 1):
+        values = dict(point.values)
+        drawn = (_finite(values.get("loss")), _finite(values.get("accuracy")), _finite(values.get("learningRate")))
+        placed = (seq, point.step, _epoch(job, point), *drawn)
+        stored.append(Recorded(job.id, *placed, values, at))
+        rows.append((*placed, encode_values(values)))
     if not stored:
         return stored
-    await Metric.bulk_create([Metric(**point._asdict()) for point in stored])
+    yield Insert("metric", {"job_id": job.id, "recorded_at": at}, _STORED, rows)
     job.metric_count = stored[-1].seq
-    job.furthest_step = max((job.furthest_step, *(point.step for point in stored)))
+    job.furthest_step = max(job.furthest_step, max(point.step for point in stored))
     job.updated_at = at
-    await job.save(update_fields=["metric_count", "furthest_step", "updated_at"])
+    yield Query(_COUNT, [job.metric_count, job.furthest_step, at, job.id])
     return stored
 
 
-async def unrecorded(job: Job, points: Sequence[Point]) -> list[Point]:
+def unrecorded(job: Job, points: Sequence[Point]) -> Work[Sequence[Point]]:
     """Those of `points` that equal neither a stored point of the job nor an earlier one among them.
 
-    Equal are points of the same step and epoch with the same values. To be called where `store` is.
+    Equal are points of the same step and epoch with the same values. To be done where `store` is.
     """
-    steps = {point.step for point in points if point.step <= job.furthest_step}
+    steps = {point.step for point in points}
     # Nothing at or before the furthest step: nothing to look up.
-    at_steps = Metric.filter(job_id=job.id, step__in=steps).values_list("step", "epoch", "values")
-    seen = {_identity(*point) for point in (await at_steps if steps else ())}
+    late = sorted(step for step in steps if step <= job.furthest_step)
+    if not late and len(steps) == len(points):
+        return points
+    seen = set()
+    for begin in range(0, len(late), LOOKED_UP):
+        some = late[begin : begin + LOOKED_UP]
+        stored = yield Query(_AT_STEPS.format(", ".join("?" * len(some))), [job.id, *some])
+        seen |= {_identity(step, epoch, decode_values(values)) for step, epoch, values in stored}
     fresh = []
     for point in points:
         if (identity := _identity(point.step, _epoch(job, point), point.values)) not in seen:
@@ -95,22 +115,7 @@ async def _read(job_ids: Sequence[int], query: str) -> dict[int, list[Recorded]]
     return grouped
 
 
-def _recorded(job: Job, seq: int, point: Point, at: datetime) -> Recorded:
-    return Recorded(
-        job_id=job.id,
-        seq=seq,
-        step=point.step,
-        epoch=_epoch(job, point),
-        loss=_finite(point, "loss"),
-        accuracy=_finite(point, "accuracy"),
-        learning_rate=_finite(point, "learningRate"),
-        values=dict(point.values),
-        recorded_at=at,
-    )
-
-
-def _finite(point: Point, name: str) -> float | None:
-    value = point.values.get(name)
+def _finite(value: float | None) -> float | None:
     return value if value is not None and isfinite(value) else None
 
 

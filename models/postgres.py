@@ -5,6 +5,7 @@ out of reach: Tortoise's DBConnectionError.
 """
 
 import contextlib
+import functools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import count
@@ -14,10 +15,13 @@ import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContextPooled
 from tortoise.backends.base.config_generator import expand_db_url
-from tortoise.connection import get_connections
+from tortoise.connection import get_connection, get_connections
 from tortoise.exceptions import DBConnectionError, OperationalError
+from tortoise.transactions import in_transaction
 
-from models.backend import without_password
+from models.backend import CONNECTION, without_password
+from models.reader import Row
+from models.work import Insert, Result, Statement, Work, run
 
 __all__ = ["Postgres", "client_class", "read_tuples"]
 
@@ -93,8 +97,13 @@ class Postgres:
         await client.execute_script(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
         return cast("BaseDBAsyncClient", client)
 
-    def reader(self) -> None:
-        """There is no better way than the pool's."""
+    def reader(self) -> "_Reader":
+        """Over the pool's connections."""
+        return _Reader()
+
+    def writer(self) -> "_Transactions":
+        """The pool's connections, one for each verb."""
+        return _Transactions()
 
     def why_not_opened(self, error: Exception) -> str:
         """What is wrong with the server, or with what we are to it."""
@@ -103,11 +112,31 @@ class Postgres:
 
 
 async def read_tuples(client: BaseDBAsyncClient, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The rows of a query, whose places for parameters have numbers here."""
-    numbers = count(1)
-    numbered = re.sub(r"\?", lambda _: f"${next(numbers)}", query)
-    _, rows = await client.execute_query(numbered, list(parameters))
+    """The rows of a query."""
+    _, rows = await client.execute_query(_numbered(query), list(parameters))
     return [tuple(row) for row in rows]
+
+
+@functools.lru_cache(128)
+def _numbered(query: str) -> str:
+    """The query with numbers for its places, as PostgreSQL has them."""
+    numbers = count(1)
+    return re.sub(r"\?", lambda _: f"${next(numbers)}", query)
+
+
+class _Reader:
+    """Reads over the pool's connections."""
+
+    def version(self) -> int | None:
+        """Nobody knows without asking the server."""
+        return None
+
+    async def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """The rows of a query."""
+        return await read_tuples(get_connection(CONNECTION), query, parameters)
+
+    def close(self) -> None:
+        """The pool closes its connections itself, after those that use them."""
 
 
 class _Patient:
@@ -189,6 +218,21 @@ class _TransactionClient(TransactionWrapper):
         """Roll back."""
         await _translated(super().rollback)
 
+    async def ask(self, statement: Statement) -> list[Row]:
+        """The rows of a statement."""
+        if isinstance(statement, Insert):
+            names = (*statement.shared, *statement.columns)
+            columns, places = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
+            sql = _numbered(f'INSERT INTO "{statement.table}" ({columns}) VALUES ({places})')  # noqa: S608  # names of ours
+            shared = (*statement.shared.values(),)
+            self.log.debug("%s: %s", sql, statement.rows)
+            await _translated(self._connection.executemany, sql, [(*shared, *row) for row in statement.rows])
+            return []
+        sql = _numbered(statement.sql)
+        self.log.debug("%s: %s", sql, statement.parameters)
+        rows = await _translated(self._connection.fetch, sql, *statement.parameters)
+        return [tuple(row) for row in rows]
+
 
 class _Transaction(TransactionContextPooled):
     """Tortoise's, but whatever happens the connection goes back to the pool."""
@@ -211,6 +255,8 @@ class _Transaction(TransactionContextPooled):
     async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         get_connections().reset(self.token)
         try:
+            if self.client._finalized:  # noqa: SLF001  # Tortoise's own flag
+                return
             if exc_type is None:
                 await self.client.commit()
             else:
@@ -222,6 +268,23 @@ class _Transaction(TransactionContextPooled):
     async def _release(self) -> None:
         with contextlib.suppress(DBConnectionError):  # a connection that is lost is not missed
             await _translated(self._pool.release, self._connection)
+
+
+class _Transactions:
+    """Each verb in a transaction of its own, on one of the pool's connections."""
+
+    async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
+        """What the work returns, once it is committed; see `Writer`."""
+        async with in_transaction() as client:
+            transaction = cast("_TransactionClient", client)
+            result = await run(begin(), transaction.ask)
+            # Here, as giving the connection back takes time, in which those who waited for the row overtake.
+            await transaction.commit()
+            committed(result)
+        return result
+
+    async def close(self) -> None:
+        """The pool closes its connections itself, after those that use them."""
 
 
 client_class = _Client

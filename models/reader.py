@@ -19,3 +19,6 @@ class Reader(Protocol):
 
     async def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """The rows of a query, with a ? for each parameter. Raises what `models.database.OUTAGES` names."""
+
+    def close(self) -> None:
+        """Disconnect."""

@@ -13,6 +13,7 @@ from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.log import db_client_logger
 
 from models.backend import StoreError
+from models.group_commit import GroupCommit
 from models.reader import Row
 
 __all__ = ["SQLite", "SQLiteReader", "read_tuples"]
@@ -30,8 +31,11 @@ class SQLite:
             "foreign_keys": "ON",
         }
         connection = dict(expand_db_url(url))
-        self.connection: dict[str, Any] = {**connection, "credentials": {**pragmas, **connection["credentials"]}}
-        self._path: str = connection["credentials"]["file_path"]
+        self._pragmas = {**pragmas, **connection["credentials"]}
+        self.connection: dict[str, Any] = {**connection, "credentials": self._pragmas.copy()}
+        self._path: str = self._pragmas.pop("file_path")
+        if self._path == ":memory:":
+            raise ValueError("each connection to :memory: has a store of its own; name a file")
         self._create = create
         self._seconds = seconds
 
@@ -42,17 +46,20 @@ class SQLite:
 
         Before Tortoise opens it: Tortoise keeps its lock when that fails, and waits for it for ever.
         """
-        if self._path != ":memory:":
-            await asyncio.to_thread(self._check_file)
+        await asyncio.to_thread(self._check_file)
 
     async def migrating(self, connection: BaseDBAsyncClient) -> BaseDBAsyncClient:
         """Take the write lock."""
         await connection.execute_query("PRAGMA user_version = 0")  # a write, though it changes nothing
         return cast("BaseDBAsyncClient", _OneByOne(connection))
 
-    def reader(self) -> "SQLiteReader | None":
-        """A reader of the file; None where it is none that two connections could share."""
-        return None if self._path == ":memory:" else SQLiteReader(self._path)
+    def reader(self) -> "SQLiteReader":
+        """A reader of the file."""
+        return SQLiteReader(self._path)
+
+    def writer(self) -> GroupCommit:
+        """The one of this process who writes to the file."""
+        return GroupCommit(self._path, self._pragmas, int(self._pragmas["busy_timeout"]) / 1000)
 
     def why_not_opened(self, error: Exception) -> str:
         """What is wrong with the file."""

@@ -44,9 +44,8 @@ class Crowd:
 async def crowd(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crowd]:
     url = f"sqlite://{tmp_path_factory.mktemp('crowd') / 'test.sqlite3'}"
     async with opened_domain(url) as domain:
-        async with domain.database.transaction():
-            for number in range(JOBS - 2):
-                await domain.job(JobStatus.QUEUED, name=f"job {number}")
+        for number in range(JOBS - 2):
+            await domain.job(JobStatus.QUEUED, name=f"job {number}")
         short, long = [await domain.job(name=name, epochs=2_000) for name in ("short", "long")]
         await domain.jobs.log(short.id, [a_point(step) for step in (1, 2)])
         for first in range(1, POINTS, 10_000):
