@@ -11,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from models.database import Database
+from models.group_commit import GroupCommit
 from tests.api import METRIC, Api
 from tests.outside import Outside
 from tests.process import ServerProcess
@@ -131,5 +132,5 @@ async def test_twenty_kills_lose_no_acknowledged_point_and_leave_no_gap_and_a_wa
 async def test_a_commit_reaches_the_disk_before_it_is_acknowledged(sqlite_url: str) -> None:
     """A power cut cannot be had in a test, but SQLite's promise for it can be asked for: FULL, which is 2."""
     async with Database(sqlite_url) as database:
-        connection = database._context.db("default")
-        assert [dict(row) for row in (await connection.execute_query("PRAGMA synchronous"))[1]] == [{"synchronous": 2}]
+        assert isinstance(database._writer, GroupCommit)
+        assert database._writer._connection.execute("PRAGMA synchronous").fetchall() == [(2,)]
