@@ -5,7 +5,7 @@ it, hear it twice or out of order, and find out from the store.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from models.job import Job
@@ -19,7 +19,7 @@ class MetricsRecorded:
     """Points were stored: the job as it then was, and the points in the order of their seq."""
 
     job: Job
-    metrics: tuple[Recorded, ...]
+    metrics: Sequence[Recorded]
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Simulated:
     """What a simulated step came to: the points it added, or none where it completed the job."""
 
     job: Job
-    metrics: list[Recorded]
+    metrics: Sequence[Recorded]
 
     @property
     def complete(self) -> bool:
@@ -55,7 +55,7 @@ class Logged:
     """What logging a batch came to: the points that were new."""
 
     job: Job
-    metrics: list[Recorded]
+    metrics: Sequence[Recorded]
 
 
 class Jobs:
@@ -109,7 +109,7 @@ class Jobs:
         def stored(step: Simulated) -> None:
             nonlocal trying
             trying = False
-            self._publish(JobChanged(step.job) if step.complete else MetricsRecorded(step.job, tuple(step.metrics)))
+            self._publish(JobChanged(step.job) if step.complete else MetricsRecorded(step.job, step.metrics))
 
         try:
             return await self.database.write(step, stored)
@@ -139,7 +139,7 @@ class Jobs:
 
         def stored(batch: Logged) -> None:
             if batch.metrics:
-                self._publish(MetricsRecorded(batch.job, tuple(batch.metrics)))
+                self._publish(MetricsRecorded(batch.job, batch.metrics))
 
         return await self.database.write(batch, stored)
 

@@ -42,12 +42,12 @@ class Point:
     """Counted from 1; from the step and the job's steps an epoch where it is None."""
 
 
-def encode_values(values: dict[str, float]) -> str:
+def encode_values(values: Mapping[str, float]) -> str:
     """The values as the text they are stored as: a JSON object, in order.
 
     JSON has no NaN, so what is not finite is written as the string NaN, Infinity or -Infinity.
     """
-    text = orjson.dumps(values)
+    text = orjson.dumps(values if isinstance(values, dict) else dict(values))
     if b"null" in text:  # what orjson makes of a value that is not finite, or part of a name
         text = orjson.dumps(
             {name: value if math.isfinite(value) else NonFinite.of(value) for name, value in values.items()}

@@ -1,8 +1,10 @@
 """A job's points: stored without gap or double, and read by their seq."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from math import isfinite
+from typing import overload
 
 from tortoise.connection import get_connection
 
@@ -10,9 +12,10 @@ from models.backend import CONNECTION
 from models.job import Job
 from models.lifecycle import epoch_of_step
 from models.metric import Point, Recorded, StoredValues, decode_values, encode_values
+from models.reader import Row
 from models.work import Insert, Query, Work
 
-__all__ = ["MAX_READ", "after_query", "latest_query", "read_after", "read_latest", "store", "unrecorded"]
+__all__ = ["MAX_READ", "Stored", "after_query", "latest_query", "read_after", "read_latest", "store", "unrecorded"]
 
 _COLUMNS = Recorded._fields
 
@@ -27,27 +30,60 @@ MAX_READ = 10_000
 """The most points of one job that one read gives."""
 
 
-def store(job: Job, points: Iterable[Point], at: datetime) -> Work[list[Recorded]]:
+class Stored(Sequence[Recorded]):
+    """Points that were just stored. They are made readable at the first look: most batches are only counted."""
+
+    def __init__(self, job_id: int, rows: Sequence[Row], at: datetime) -> None:
+        """`rows`: the columns of _STORED of each."""
+        self._job_id = job_id
+        self._rows = rows
+        self._at = at
+
+    @cached_property
+    def _points(self) -> list[Recorded]:
+        return [Recorded._make((self._job_id, *own, StoredValues(text), self._at)) for *own, text in self._rows]
+
+    @overload
+    def __getitem__(self, index: int) -> Recorded: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Recorded]: ...
+    def __getitem__(self, index: int | slice) -> Recorded | list[Recorded]:
+        return self._points[index]
+
+    def __iter__(self) -> Iterator[Recorded]:
+        return iter(self._points)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+def store(job: Job, points: Sequence[Point], at: datetime) -> Work[Stored]:
     """Store points, numbered on from the job's last, and give them as they are stored.
 
     To be done in the work that holds the job's row, with the row as it is in there: the job's counters are raised by
     the same commit.
     """
-    stored, rows = [], []
-    for seq, point in enumerate(points, start=job.metric_count + 1):
-        values = dict(point.values)
-        drawn = (_finite(values.get("loss")), _finite(values.get("accuracy")), _finite(values.get("learningRate")))
-        placed = (seq, point.step, _epoch(job, point), *drawn)
-        stored.append(Recorded(job.id, *placed, values, at))
-        rows.append((*placed, encode_values(values)))
-    if not stored:
-        return stored
-    yield Insert("metric", {"job_id": job.id, "recorded_at": at}, _STORED, rows)
-    job.metric_count = stored[-1].seq
-    job.furthest_step = max(job.furthest_step, max(point.step for point in stored))
-    job.updated_at = at
-    yield Query(_COUNT, [job.metric_count, job.furthest_step, at, job.id])
-    return stored
+    rows = [_row(seq, point, job.steps_per_epoch) for seq, point in enumerate(points, start=job.metric_count + 1)]
+    if rows:
+        yield Insert("metric", {"job_id": job.id, "recorded_at": at}, _STORED, rows)
+        job.metric_count += len(rows)
+        job.furthest_step = max(job.furthest_step, max(point.step for point in points))
+        job.updated_at = at
+        yield Query(_COUNT, [job.metric_count, job.furthest_step, at, job.id])
+    return Stored(job.id, rows, at)
+
+
+def _row(seq: int, point: Point, steps_per_epoch: int) -> Row:
+    values = point.values
+    return (
+        seq,
+        point.step,
+        epoch_of_step(point.step, steps_per_epoch) if point.epoch is None else point.epoch,
+        _finite(values.get("loss")),
+        _finite(values.get("accuracy")),
+        _finite(values.get("learningRate")),
+        encode_values(values),
+    )
 
 
 def unrecorded(job: Job, points: Sequence[Point]) -> Work[Sequence[Point]]:
@@ -67,7 +103,8 @@ def unrecorded(job: Job, points: Sequence[Point]) -> Work[Sequence[Point]]:
         seen |= {_identity(step, epoch, decode_values(values)) for step, epoch, values in stored}
     fresh = []
     for point in points:
-        if (identity := _identity(point.step, _epoch(job, point), point.values)) not in seen:
+        epoch = epoch_of_step(point.step, job.steps_per_epoch) if point.epoch is None else point.epoch
+        if (identity := _identity(point.step, epoch, point.values)) not in seen:
             seen.add(identity)
             fresh.append(point)
     return fresh
@@ -117,10 +154,6 @@ async def _read(job_ids: Sequence[int], query: str) -> dict[int, list[Recorded]]
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and isfinite(value) else None
-
-
-def _epoch(job: Job, point: Point) -> int:
-    return epoch_of_step(point.step, job.steps_per_epoch) if point.epoch is None else point.epoch
 
 
 def _identity(step: int, epoch: int, values: Mapping[str, float]) -> tuple[int, int, frozenset[tuple[str, str]]]:

@@ -51,4 +51,4 @@ def decode(line: bytes) -> Event:
 
 
 def _text_of(values: Mapping[str, float]) -> str:
-    return values.text if isinstance(values, StoredValues) else encode_values(dict(values))
+    return values.text if isinstance(values, StoredValues) else encode_values(values)
