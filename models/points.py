@@ -1,6 +1,6 @@
 """A job's points: stored without gap or double, and read by their seq."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from math import isfinite
