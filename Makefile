@@ -67,6 +67,7 @@ peers: $(INSTALLED) ## Install the servers that the benchmarks measure against
 	cd benchmarks/peers && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund
 
 bench: peers ## Measure, side by side, and write the tables into the README
+	$(BIN)/python -m benchmarks.requests --write
 	$(BIN)/python -m benchmarks.fanout --write
 	$(BIN)/python -m benchmarks.replay --write
 	$(BIN)/python -m benchmarks.idle --write

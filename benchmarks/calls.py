@@ -43,9 +43,9 @@ class Caller:
     async def _open(self) -> None:
         self._reader, self._writer = await asyncio.open_connection(self._address.hostname, self._address.port)
 
-    async def started(self) -> str:
+    async def started(self, name: str = "bench") -> str:
         """The id of a new job that runs."""
-        settings = 'name: "bench", modelName: "bench", epochs: 100000, stepsPerEpoch: 1000, learningRate: 1'
+        settings = f'name: "{name}", modelName: "bench", epochs: 100000, stepsPerEpoch: 1000, learningRate: 1'
         answer = await self.data(
             f"mutation {{ createJob(input: {{ {settings} }}) {{ ... on CreateJobSuccess {{ job {{ id }} }} }} }}"
         )
@@ -55,7 +55,9 @@ class Caller:
 
     async def log(self, id: str, steps: Iterable[int]) -> None:
         """Log a batch of new points."""
-        metrics = [{"step": step, "loss": 1 / (step + 1), "accuracy": 0.5, "learningRate": 0.1} for step in steps]
+        metrics = [
+            {"step": step, "loss": 1 / (step + 1), "accuracy": step / (step + 1), "learningRate": 0.1} for step in steps
+        ]
         answer = await self.data(LOG, {"id": id, "metrics": metrics})
         assert answer["logMetrics"]["recorded"] == len(metrics), answer
 

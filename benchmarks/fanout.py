@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import statistics
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -16,14 +15,14 @@ from dataclasses import dataclass, field
 import httpx
 import uvloop
 
+from benchmarks.options import read_options
 from benchmarks.report import publish
-from benchmarks.servers import LOAD_CORE, memory_of, peer, served
+from benchmarks.servers import LOAD_CORE, memory_of, ours, peer, served
 from benchmarks.sockets import subscribe_all
 
 SUBSCRIBERS = 500
 POINTS = 100
 WARMING = 10
-ROUNDS = 5
 SUBSCRIPTION = 'subscription { metricAdded(jobId: "1", after: 0) { seq step epoch loss accuracy learningRate } }'
 PUBLISH = "mutation ($first: Int!, $count: Int!) { publish(first: $first, count: $count) }"
 OURS = "training-monitor"
@@ -95,31 +94,32 @@ async def mutate(http: httpx.AsyncClient, field: str) -> None:
 
 
 def main() -> None:
+    options = read_options(__doc__)
     os.sched_setaffinity(0, {LOAD_CORE})
     servers = [
-        Server("bare uvicorn", peer("bare", 8801)),
-        Server("Mercurius", peer("mercurius", 8802)),
-        Server("plain Strawberry", peer("plain", 8803)),
+        Server("bare uvicorn", peer("fanout/bare")),
+        Server("Mercurius", peer("fanout/mercurius")),
+        Server("plain Strawberry", peer("fanout/plain")),
         Server(OURS, []),
     ]
-    for _ in range(ROUNDS):
+    for _ in range(options.rounds):
         for server in servers:
             with tempfile.TemporaryDirectory() as folder:
                 if server.name == OURS:
-                    database = f"sqlite://{folder}/bench.sqlite3"
-                    server.command = [sys.executable, "-m", "graph", "serve", "--port", "0", "--database-url", database]
+                    server.command = ours(folder)
                 uvloop.run(measure(server))
-    ours = statistics.median(servers[-1].rates)
+    own = statistics.median(servers[-1].rates)
     rows = []
     for server in servers:
         rate = statistics.median(server.rates)
-        rows.append([server.name, f"{rate:,.0f}", f"{ours / rate:.2f} ×", f"{server.memory:.0f} MiB"])
+        rows.append([server.name, f"{rate:,.0f}", f"{own / rate:.2f} ×", f"{server.memory:.0f} MiB"])
     publish(
         "fanout",
-        f"{SUBSCRIBERS} subscribers of one job, server on one core and load on another, medians of {ROUNDS} rounds "
-        "(`python -m benchmarks.fanout`):",
+        f"{SUBSCRIBERS} subscribers of one job, server on one core and load on another, medians of {options.rounds} "
+        "rounds (`python -m benchmarks.fanout`):",
         ["server", "deliveries a second", "training-monitor against it", "memory"],
         rows,
+        write=options.write,
     )
 
 

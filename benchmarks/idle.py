@@ -3,7 +3,6 @@
 import asyncio
 import os
 import resource
-import sys
 import tempfile
 import time
 
@@ -11,8 +10,9 @@ import httpx
 import uvloop
 
 from benchmarks.fanout import SUBSCRIPTION, create_started_job, mutate, until_it_answers
+from benchmarks.options import Options, read_options
 from benchmarks.report import publish
-from benchmarks.servers import LOAD_CORE, memory_of, served
+from benchmarks.servers import LOAD_CORE, memory_of, ours, served
 from benchmarks.sockets import subscribe_all
 
 SUBSCRIBERS = 5_000
@@ -20,7 +20,7 @@ WARMING = 50
 """Subscribers that are there before memory is looked at, so that what is needed once is not counted."""
 
 
-async def measure(url: str, pid: int) -> None:
+async def measure(url: str, pid: int, options: Options) -> None:
     async with httpx.AsyncClient(base_url=url, timeout=60) as http:
         await until_it_answers(http)
         await create_started_job(http)
@@ -40,26 +40,17 @@ async def measure(url: str, pid: int) -> None:
         f"{SUBSCRIBERS:,} subscribers of one job, over as many sockets (`python -m benchmarks.idle`):",
         ["memory each", "a new point reached all in"],
         [[f"{each:.1f} KiB", f"{reached:.2f} s"]],
+        write=options.write,
     )
 
 
 def main() -> None:
+    options = read_options(__doc__)
     os.sched_setaffinity(0, {LOAD_CORE})
     _, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest, highest))
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "graph",
-            "serve",
-            "--port",
-            "0",
-            "--database-url",
-            f"sqlite://{folder}/b.sqlite3",
-        ]
-        with served(command) as (url, pid):
-            uvloop.run(measure(url, pid))
+    with tempfile.TemporaryDirectory() as folder, served(ours(folder)) as (url, pid):
+        uvloop.run(measure(url, pid, options))
 
 
 if __name__ == "__main__":

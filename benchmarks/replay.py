@@ -3,7 +3,6 @@
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 
@@ -11,11 +10,11 @@ import uvloop
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from benchmarks.options import Options, read_options
 from benchmarks.report import publish
-from benchmarks.servers import LOAD_CORE, served
+from benchmarks.servers import LOAD_CORE, ours, served
 
 POINTS = 100_000
-ROUNDS = 5
 FIELDS = "seq step epoch loss accuracy learningRate"
 FILL = """mutation ($id: ID!, $metrics: [MetricInput!]!) {
     logMetrics(id: $id, metrics: $metrics) { ... on LogMetricsSuccess { recorded } } }"""
@@ -73,11 +72,11 @@ async def fill(url: str) -> None:
             await socket.answer()
 
 
-async def measure(url: str) -> None:
+async def measure(url: str, options: Options) -> None:
     await fill(url)
     taken: dict[str, list[float]] = {ONE_BY_ONE: [], BATCHED: []}
     messages = {}
-    for _ in range(ROUNDS):
+    for _ in range(options.rounds):
         for query, seconds in taken.items():
             async with Socket(url) as socket:
                 second, messages[query] = await socket.replay(query)
@@ -85,23 +84,25 @@ async def measure(url: str) -> None:
     single, batched = (statistics.median(seconds) for seconds in taken.values())
     publish(
         "replay",
-        f"{POINTS:,} stored points replayed over one socket, medians of {ROUNDS} rounds "
+        f"{POINTS:,} stored points replayed over one socket, medians of {options.rounds} rounds "
         f"(`python -m benchmarks.replay`); in batches it is {single / batched:.1f} × as fast:",
         ["subscription", "messages", "seconds", "points a second"],
         [
             ["`metricAdded`", f"{messages[ONE_BY_ONE]:,}", f"{single:.2f}", f"{POINTS / single:,.0f}"],
             ["`metricsAdded(everyMs: 0)`", f"{messages[BATCHED]:,}", f"{batched:.2f}", f"{POINTS / batched:,.0f}"],
         ],
+        write=options.write,
     )
 
 
 def main() -> None:
+    options = read_options(__doc__)
     os.sched_setaffinity(0, {LOAD_CORE})
-    with tempfile.TemporaryDirectory() as folder:
-        database = f"sqlite://{folder}/bench.sqlite3"
-        flags = ["--port", "0", "--database-url", database, "--max-message-bytes", "16777216"]
-        with served([sys.executable, "-m", "graph", "serve", *flags]) as (url, _):
-            uvloop.run(measure(url))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(ours(folder, "--max-message-bytes", "16777216")) as (url, _),
+    ):
+        uvloop.run(measure(url, options))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""Where a benchmark's table goes: to the terminal, and, with --write, into the README between its marks."""
+"""Where a benchmark's table goes: to the terminal, and, if asked to, into the README between its marks."""
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,12 +9,12 @@ __all__ = ["publish"]
 README = Path(__file__).parents[1] / "README.md"
 
 
-def publish(name: str, caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table in Markdown, and write it between the README's <!-- name --> and <!-- /name --> if asked to."""
+def publish(name: str, caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, write: bool) -> None:
+    """Print a table in Markdown; `write`: and put it between the README's <!-- name --> and <!-- /name -->."""
     lines = [header, ["---"] * len(header), *rows]
     text = caption + "\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
     print(text)
-    if "--write" in sys.argv[1:]:
+    if write:
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         page, places = re.subn(
             f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: begin + text + end, README.read_text(), flags=re.DOTALL

@@ -16,6 +16,7 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.calls import Caller, logged
+from benchmarks.options import read_options
 from benchmarks.report import publish
 from benchmarks.sockets import subscribe_all
 from tests.outside import Outside
@@ -134,6 +135,7 @@ async def _time_of(caller: Caller, query: str) -> str:
 
 
 def main() -> None:
+    options = read_options(__doc__)
     deployments = [
         Deployment("SQLite", "SQLite"),
         Deployment("PostgreSQL", "PostgreSQL"),
@@ -156,6 +158,7 @@ def main() -> None:
         "Servers, stores and load together on two cores (`python -m benchmarks.scale`):",
         ["", *(deployment.name for deployment in deployments)],
         [[name, *(deployment.cells.get(name, "") for deployment in deployments)] for name in names],
+        write=options.write,
     )
 
 

