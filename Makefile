@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+LOCK = $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes --no-annotate \
+	--no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
 .PHONY: help install page web demo serve replicas test lint format schema migration lock screenshots peers bench clean
@@ -56,18 +58,22 @@ schema: $(INSTALLED) ## Write schema.graphql from the code
 migration: $(INSTALLED) ## Write the migration for what changed in the models
 	$(BIN)/python -m models.migrations
 
-lock: $(INSTALLED) ## Take the newest versions that pyproject.toml allows into requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes --no-annotate \
-		--no-header --no-emit-index-url --no-emit-find-links --group dev pyproject.toml --output-file requirements.lock
+lock: $(INSTALLED) ## Take the newest versions that pyproject.toml allows into the locks
+	$(LOCK) --group dev pyproject.toml --output-file requirements.lock
+	$(LOCK) benchmarks/peers/requirements.in --output-file benchmarks/peers/requirements.lock
 
 screenshots: page ## Take the README's pictures of the page
 	$(BIN)/python -m tests.screenshots
 
 peers: $(INSTALLED) ## Install the servers that the benchmarks measure against
 	cd benchmarks/peers && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund
+	$(PYTHON) -m venv --clear benchmarks/peers/.venv
+	benchmarks/peers/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--requirement benchmarks/peers/requirements.lock
 
 bench: peers ## Measure, side by side, and write the tables into the README
 	$(BIN)/python -m benchmarks.requests --write
+	$(BIN)/python -m benchmarks.points --write
 	$(BIN)/python -m benchmarks.fanout --write
 	$(BIN)/python -m benchmarks.replay --write
 	$(BIN)/python -m benchmarks.idle --write
@@ -75,4 +81,4 @@ bench: peers ## Measure, side by side, and write the tables into the README
 	$(BIN)/python -m benchmarks.scale --write
 
 clean: ## Remove the environment and what tools left behind
-	rm -rf .venv graph/static web/node_modules tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf .venv graph/static web/node_modules tests/node/node_modules benchmarks/peers/node_modules benchmarks/peers/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

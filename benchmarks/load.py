@@ -1,6 +1,7 @@
 """Load on a server: connections that each have one request under way, and ask the next as soon as that is answered."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
@@ -14,17 +15,21 @@ WARMING = 0.2
 """Of a round's time: how much longer it lasts, at its beginning, that does not count."""
 
 
-def request(url: str, body: object, path: str = "/graphql") -> bytes:
-    """The bytes of a POST of some JSON."""
-    content = orjson.dumps(body)
-    head = f"POST {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nContent-Type: application/json\r\n"
-    return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
+def request(url: str, body: object = None, path: str = "/graphql", **headers: str) -> bytes:
+    """The bytes of a POST of some JSON; of a GET where there is none."""
+    headers = {"Host": urlsplit(url).netloc, **headers}
+    content = b""
+    if body is not None:
+        content = orjson.dumps(body)
+        headers |= {"Content-Type": "application/json", "Content-Length": str(len(content))}
+    lines = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.1", *map(": ".join, headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + content
 
 
 class Connection(asyncio.Protocol):
     """One connection. Reads of an answer what it must: where it ends, and whether it tells of errors."""
 
-    def __init__(self, requests: Iterator[bytes], seconds: float) -> None:
+    def __init__(self, requests: Iterator[bytes], seconds: float, *, acknowledging: bool) -> None:
         loop = asyncio.get_running_loop()
         self.answered = 0
         """All answers so far."""
@@ -32,6 +37,8 @@ class Connection(asyncio.Protocol):
         """Answers a second, from an answer to one that came `seconds` later, or the next after that."""
         self.ended: asyncio.Future[None] = loop.create_future()
         self._requests = requests
+        self._next = next(requests)
+        self._acknowledging = acknowledging
         self._seconds = seconds
         self._warm = time.perf_counter() + seconds * WARMING
         self._began: tuple[float, int] | None = None
@@ -80,7 +87,11 @@ class Connection(asyncio.Protocol):
             self._fail(b"it closed the connection")
 
     def _ask(self) -> None:
-        self._transport.write(next(self._requests))
+        self._transport.write(self._next)
+        if self._acknowledging:
+            connection = self._transport.get_extra_info("socket")
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)  # the kernel forgets it now and then
+        self._next = next(self._requests)  # made while the server is at work
 
     def _count(self) -> None:
         self.answered += 1
@@ -99,18 +110,21 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
 
-async def answered(url: str, requests: Sequence[Iterable[bytes]], seconds: float) -> tuple[float, int]:
+async def answered(
+    url: str, requests: Sequence[Iterable[bytes]], seconds: float, *, acknowledging: bool = False
+) -> tuple[float, int]:
     """Answers a second to as many connections as there are `requests`, and all answers that were given.
 
     What a server answers while it warms up is among all, but counts for no rate; and all ask until each has its rate,
-    so that slow answers count for what they are. Raises RuntimeError where an answer is an error.
+    so that slow answers count for what they are. `acknowledging`: each packet at once, for servers that wait for that
+    before they send the rest of an answer. Raises RuntimeError where an answer is an error.
     """
     loop = asyncio.get_running_loop()
     address = urlsplit(url)
     host, port = str(address.hostname), address.port or 80
 
     def asking(each: Iterable[bytes]) -> Callable[[], Connection]:
-        return lambda: Connection(iter(each), seconds)
+        return lambda: Connection(iter(each), seconds, acknowledging=acknowledging)
 
     opened = [await loop.create_connection(asking(each), host, port) for each in requests]
     connections = [connection for _, connection in opened]

