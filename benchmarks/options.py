@@ -18,6 +18,8 @@ class Options:
     """Of each server in each case; what counts is their median."""
     seconds: float
     """That a round lasts, where time ends it."""
+    quick: bool
+    """Only to see that it works."""
     only: frozenset[str]
     write: bool
     """The table into the README too."""
@@ -40,4 +42,4 @@ def read_options(describes: str | None, *names: str) -> Options:
     if given.write and (given.quick or only):
         parser.error("--write takes the whole measurement: leave out --quick and --only.")
     rounds, seconds = (1, 0.5) if given.quick else (ROUNDS, SECONDS)
-    return Options(rounds, seconds, only, given.write)
+    return Options(rounds, seconds, given.quick, only, given.write)

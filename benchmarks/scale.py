@@ -1,4 +1,4 @@
-"""What grows with what: points logged, deliveries, reads, as workers, replicas, jobs and points become more.
+"""What is gained by other stores, workers and replicas: points logged, deliveries, running jobs.
 
 The servers and the load share two cores, so that what two workers or replicas gain here is what was left of the second.
 """
@@ -19,7 +19,6 @@ from benchmarks.calls import Caller, logged
 from benchmarks.options import read_options
 from benchmarks.report import publish
 from benchmarks.sockets import subscribe_all
-from tests.outside import Outside
 from tests.postgres import Postgres
 from tests.process import ServerProcess
 from tests.valkey import Valkey
@@ -28,10 +27,7 @@ CALLERS = 16
 SECONDS = 5.0
 WATCHERS = 500
 DELIVERED = 100
-READS = 20
 JOBS_RUNNING = (1, 10, 100, 1_000)
-POINTS = (1_000, 10_000, 100_000, 1_000_000)
-JOBS_STORED = (1, 100, 10_000, 100_000)
 SUBSCRIPTION = "subscription {{ metricAdded(jobId: {id}, after: 0) {{ seq step epoch loss accuracy learningRate }} }}"
 DURABLE = ("fsync=on", "synchronous_commit=on")
 """As it is run where points matter."""
@@ -67,12 +63,12 @@ async def calling(urls: list[str], count: int) -> AsyncIterator[list[Caller]]:
         yield [await stack.enter_async_context(Caller(urls[number % len(urls)])) for number in range(count)]
 
 
-async def measure_traffic(deployment: Deployment, urls: list[str]) -> None:
+async def measure_traffic(deployment: Deployment, urls: list[str], seconds: float) -> None:
     """What a deployment takes in and gives out."""
     async with calling(urls, CALLERS) as callers:
         ids = [await callers[0].started() for _ in range(CALLERS)]
         for batch in (1, 100):
-            rate = await logged(callers, ids, batch, SECONDS, first=batch * 1_000_000)
+            rate = await logged(callers, ids, batch, seconds, first=batch * 1_000_000)
             deployment.cells[f"points logged a second, {batch} a request, {CALLERS} loops"] = f"{rate:,.0f}"
         id = await callers[0].started()
         shares = [await subscribe_all(url, SUBSCRIPTION.format(id=id), WATCHERS // len(urls)) for url in urls]
@@ -89,53 +85,19 @@ async def measure_traffic(deployment: Deployment, urls: list[str]) -> None:
         deployment.cells[name] = f"{statistics.median(rates):,.0f}"
 
 
-async def measure_jobs(deployment: Deployment, urls: list[str]) -> None:
-    """Points stored, and how long reading takes, as jobs and points become more."""
+async def measure_jobs(deployment: Deployment, urls: list[str], seconds: float) -> None:
+    """Points stored as running jobs become more."""
     async with calling(urls, CALLERS) as callers:
         ids: list[str] = []
         for count in JOBS_RUNNING:
             ids += [await callers[0].started() for _ in range(count - len(ids))]
-            rate = await logged(callers, ids, 10, SECONDS, first=count * 100_000)
+            rate = await logged(callers, ids, 10, seconds, first=count * 100_000)
             deployment.cells[f"points stored a second, 10 a request; running jobs: {count:,}"] = f"{rate:,.0f}"
-        id, stored = await callers[0].started(), 0
-        for count in POINTS:
-            while stored < count:
-                batch = min(10_000, count - stored)
-                await callers[0].log(id, range(stored, stored + batch))
-                stored += batch
-            query = f'{{ job(id: "{id}") {{ metrics(after: {count // 2}, limit: 200) {{ seq loss }} }} }}'
-            deployment.cells[f"reading 200 points of the middle; points of the job: {count:,}"] = await _time_of(
-                callers[0], query
-            )
-
-
-async def measure_listing(deployment: Deployment, store: str, urls: list[str]) -> None:
-    """How long the newest jobs take as the store has more of them."""
-    async with calling(urls, 1) as (caller,):
-        await caller.started()
-        with Outside(store) as outside:
-            columns = ", ".join(name for name in outside.columns("job") if name != "id")
-            stored = 1
-            for count in JOBS_STORED:
-                while stored < count:
-                    more = min(stored, count - stored)
-                    outside.execute(f"INSERT INTO job ({columns}) SELECT {columns} FROM job ORDER BY id LIMIT {more}")
-                    stored += more
-                query = "{ jobs(limit: 100) { id name status progress } }"
-                deployment.cells[f"listing the newest 100 jobs; jobs stored: {count:,}"] = await _time_of(caller, query)
-
-
-async def _time_of(caller: Caller, query: str) -> str:
-    seconds = []
-    for _ in range(READS):
-        began = time.perf_counter()
-        await caller.data(query)
-        seconds.append(time.perf_counter() - began)
-    return f"{statistics.median(seconds) * 1000:.1f} ms"
 
 
 def main() -> None:
     options = read_options(__doc__)
+    seconds = options.seconds if options.quick else SECONDS
     deployments = [
         Deployment("SQLite", "SQLite"),
         Deployment("PostgreSQL", "PostgreSQL"),
@@ -145,12 +107,10 @@ def main() -> None:
     with Postgres(None, *DURABLE) as postgres, Valkey() as valkey:
         for deployment in deployments:
             with deployment.started(postgres, valkey) as (_, urls):
-                uvloop.run(measure_traffic(deployment, urls))
+                uvloop.run(measure_traffic(deployment, urls, seconds))
         for deployment in deployments[:2]:
             with deployment.started(postgres, valkey) as (_, urls):
-                uvloop.run(measure_jobs(deployment, urls))
-            with deployment.started(postgres, valkey) as (store, urls):
-                uvloop.run(measure_listing(deployment, store, urls))
+                uvloop.run(measure_jobs(deployment, urls, seconds))
             print(deployment.name, deployment.cells, file=sys.stderr)
     names = list(dict.fromkeys(name for deployment in deployments for name in deployment.cells))
     publish(
