@@ -7,7 +7,7 @@ from dataclasses import dataclass
 __all__ = ["Options", "read_options"]
 
 ROUNDS = 5
-SECONDS = 1.2
+SECONDS = 1.0
 
 
 @dataclass(frozen=True)

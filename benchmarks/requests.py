@@ -24,7 +24,7 @@ from benchmarks.calls import Caller
 from benchmarks.load import answered, request
 from benchmarks.options import Options, read_options
 from benchmarks.report import publish
-from benchmarks.servers import LOAD_CORE, memory_of, ours, peer, served, share_of, start_of, until_it_answers
+from benchmarks.servers import LOAD_CORE, cpu_of, memory_of, ours, peer, served, share_of, start_of, until_it_answers
 
 CONNECTIONS = 8
 JOBS = 100
@@ -92,6 +92,10 @@ class Server:
     """Seconds from its start to its first answer."""
     rates: dict[str, list[float]] = field(default_factory=dict)
     """Answers a second of each round, by case."""
+    cpu: dict[str, list[float]] = field(default_factory=dict)
+    """Seconds of CPU for an answer, likewise: what a busy machine changes least."""
+    url: str = ""
+    pid: int = 0
     steps: int = 0
     """Simulated steps that it acknowledged."""
     memory: int = 0
@@ -117,9 +121,9 @@ async def fill(url: str, points: int) -> None:
                 await caller.log(id, range(first + 1, min(first + BATCH, points) + 1))
 
 
-async def compare(server: Server, url: str, case: Case, expected: Any) -> Any:
+async def compare(server: Server, case: Case, expected: Any) -> Any:
     """What it answers to the requests of a case, which must be what was expected, where anything was."""
-    async with Caller(url) as caller:
+    async with Caller(server.url) as caller:
         answers = [_comparable(await caller.data(**body), case) for body in case.bodies()]
     if case.steps:
         server.steps += len(answers)
@@ -145,17 +149,18 @@ def _comparable(value: Any, case: Case, name: str = "") -> Any:
     return value
 
 
-async def measure(server: Server, url: str, case: Case, seconds: float) -> float:
-    """Answers a second."""
-    rate, total = await answered(url, [repeat(request(url, body)) for body in case.bodies()], seconds)
+async def measure(server: Server, case: Case, seconds: float) -> tuple[float, float]:
+    """Answers a second, and the seconds of CPU for one."""
+    before = cpu_of(server.pid)
+    rate, total = await answered(server.url, [repeat(request(server.url, body)) for body in case.bodies()], seconds)
     if case.steps:
         server.steps += total
-    return rate
+    return rate, (cpu_of(server.pid) - before) / total
 
 
-async def audit(server: Server, url: str) -> None:
+async def audit(server: Server) -> None:
     """Every step that was acknowledged is stored."""
-    async with Caller(url) as caller:
+    async with Caller(server.url) as caller:
         counts = [
             (await caller.data(f'{{ job(id: "{id}") {{ metricCount }} }}'))["job"]["metricCount"] for id in STEPPED
         ]
@@ -163,24 +168,25 @@ async def audit(server: Server, url: str) -> None:
         raise SystemExit(f"{server.name} acknowledged {server.steps} steps and has {sum(counts)}.")
 
 
-async def measure_all(servers: dict[str, tuple[Server, str]], cases: list[Case], options: Options) -> None:
-    """All rounds of all servers: name -> it, and its address."""
-    storing = [(server, url) for server, url in servers.values() if server.stores]
-    for _, url in storing:
-        await fill(url, max(case.points for case in cases))
+async def measure_all(servers: list[Server], cases: list[Case], options: Options) -> None:
+    """All rounds of all servers, which are running."""
+    storing = [server for server in servers if server.stores]
+    for server in storing:
+        await fill(server.url, max(case.points for case in cases))
     for case in cases:
         expected = None
-        for server, url in storing:
-            expected = await compare(server, url, case, expected)
+        for server in storing:
+            expected = await compare(server, case, expected)
     for turn in range(options.rounds + 1):
         for case in cases:
-            for server, url in servers.values():
+            for server in servers:
                 if server.stores or case.name == "typename":
-                    rate = await measure(server, url, case, options.seconds)
+                    rate, cpu = await measure(server, case, options.seconds)
                     if turn:  # the first round warms up
                         server.rates.setdefault(case.name, []).append(rate)
-    for server, url in storing:
-        await audit(server, url)
+                        server.cpu.setdefault(case.name, []).append(cpu)
+    for server in storing:
+        await audit(server)
 
 
 def rows_of(servers: list[Server], cases: list[Case]) -> list[list[str]]:
@@ -193,6 +199,15 @@ def rows_of(servers: list[Server], cases: list[Case]) -> list[list[str]]:
     rows.append(["seconds from start to first answer", *(f"{seconds:.2f}" for seconds in starts)])
     rows.append(["memory after the run: RSS", *(f"{server.memory / 2**20:,.0f} MiB" for server in servers)])
     rows.append(["memory after the run: PSS", *(f"{server.share / 2**20:,.0f} MiB" for server in servers)])
+    return rows
+
+
+def cpu_rows_of(servers: list[Server], cases: list[Case]) -> list[list[str]]:
+    """The same of the microseconds of CPU that an answer takes."""
+    rows = []
+    for case in cases:
+        taken = [server.cpu.get(case.name) for server in servers]
+        rows.append([case.title, *(f"{statistics.median(each) * 1e6:,.0f}" if each else "" for each in taken)])
     return rows
 
 
@@ -216,20 +231,25 @@ def main() -> None:
                 server.starts.append(start_of(server.command(folders[server.name])))
         for server in servers:
             del server.starts[0]  # it made the database
-        running = {}
-        pids = {}
         for server in servers:
-            url, pids[server.name] = stack.enter_context(served(server.command(folders[server.name])))
-            until_it_answers(url)
-            running[server.name] = server, url
-        uvloop.run(measure_all(running, cases, options))
+            server.url, server.pid = stack.enter_context(served(server.command(folders[server.name])))
+            until_it_answers(server.url)
+        uvloop.run(measure_all(servers, cases, options))
         for server in servers:
-            server.memory, server.share = memory_of(pids[server.name]), share_of(pids[server.name])
+            server.memory, server.share = memory_of(server.pid), share_of(server.pid)
+    titles = ["", *(server.title for server in servers)]
+    publish(
+        "cpu",
+        "Microseconds of CPU that an answer takes of the server, whatever else the machine does:",
+        titles,
+        cpu_rows_of(servers, cases),
+        write=False,
+    )
     publish(
         "requests",
         f"Requests a second over {CONNECTIONS} connections, and in brackets how many times as many training-monitor "
         f"answers; medians of {options.rounds} rounds (`python -m benchmarks.requests`):",
-        ["", *(server.title for server in servers)],
+        titles,
         rows_of(servers, cases),
         write=options.write,
     )

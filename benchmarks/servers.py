@@ -18,8 +18,8 @@ from tests.postgres import free_port
 
 __all__ = [
     "LOAD_CORE",
-    "PEERS",
-    "SERVER_CORE",
+    "QUERY",
+    "cpu_of",
     "memory_of",
     "ours",
     "peer",
@@ -115,6 +115,13 @@ def share_of(pid: int) -> int:
         int(re.findall(r"^Pss: +(\d+) kB", Path(f"/proc/{each}/smaps_rollup").read_text(), re.MULTILINE)[0]) * 1024
         for each in _family(pid)
     )
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU that a process has taken, and those that it started."""
+    # Behind the name, which may hold anything, the 12th and 13th are what it took for itself and in the kernel.
+    taken = [Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:13] for each in _family(pid)]
+    return sum(int(ticks) for both in taken for ticks in both) / os.sysconf("SC_CLK_TCK")
 
 
 def _family(pid: int) -> Iterator[int]:
