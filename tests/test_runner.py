@@ -15,7 +15,7 @@ from models.jobs import Simulated
 from models.lifecycle import JobStatus
 from models.metric import Metric
 from simulator import curves
-from simulator.runner import CHUNK, make_points, run
+from simulator.runner import BLOCK, CHUNK, make_points, run
 from simulator.scenarios import Scenario
 from simulator.schedules import Schedule
 from tests.domain import Domain, a_point, opened_domain, statements
@@ -87,6 +87,18 @@ class TestMakingPoints:
         for first in (7, 9):
             with pytest.raises(PointsNotMade, match="CUDA out of memory"):
                 make_points(job, first, 3)
+
+    @pytest.mark.parametrize("scenario", Scenario)
+    def test_one_by_one_they_are_those_of_the_range(self, scenario: Scenario) -> None:
+        """Who asks for one is given it from a block, of which the last may be cut short by a crash."""
+        job = Job(
+            epochs=3, steps_per_epoch=15, learning_rate=0.02, seed=11, batch_size=32,
+            scenario=scenario.value, schedule="cosine",
+        )  # fmt: skip
+        made = make_points(job, 1, 45)
+        assert len(made) > BLOCK
+        assert repr([make_points(job, step, 1)[0] for step in range(1, len(made) + 1)]) == repr(made)
+        assert all(len(make_points(job, step, 1)) == 1 for step in range(len(made), 0, -1))
 
 
 class TestRunning:
