@@ -9,10 +9,12 @@ import uvloop
 from websockets.asyncio.client import connect
 
 from benchmarks.calls import Caller
+from benchmarks.options import read_options
 from benchmarks.report import publish
 from tests.replicas import replicas
 
 POINTS = 500
+QUICK_POINTS = 20
 PAUSE = 0.01
 """Seconds between points: it is the way of one that is measured, not a queue of many."""
 DURABLE = ("fsync=on", "synchronous_commit=on")
@@ -21,7 +23,7 @@ STEP = "mutation ($id: ID!) { simulateStep(id: $id) { ... on SimulateStepSuccess
 STREAM = "subscription ($id: ID!) { metricAdded(jobId: $id) { seq } }"
 
 
-async def measure(watched: str, stepped: str) -> tuple[list[float], list[float]]:
+async def measure(watched: str, stepped: str, points: int) -> tuple[list[float], list[float]]:
     """Seconds from each step's request until its point has reached the watcher, and until the request is answered."""
     arrived, answered = [], []
     address = watched.replace("http", "ws") + "/graphql"
@@ -32,7 +34,7 @@ async def measure(watched: str, stepped: str) -> tuple[list[float], list[float]]
         await socket.send(
             json.dumps({"id": "1", "type": "subscribe", "payload": {"query": STREAM, "variables": {"id": id}}})
         )
-        for seq in range(1, POINTS + 1):
+        for seq in range(1, points + 1):
             began = time.perf_counter()
             stepping = asyncio.create_task(caller.data(STEP, {"id": id}))
             stepping.add_done_callback(lambda _, began=began: answered.append(time.perf_counter() - began))  # type: ignore[misc]  # of this turn
@@ -45,8 +47,10 @@ async def measure(watched: str, stepped: str) -> tuple[list[float], list[float]]
 
 
 def main() -> None:
+    options = read_options(__doc__)
+    points = QUICK_POINTS if options.quick else POINTS
     with replicas((0, 0), *DURABLE) as (first, second):
-        arrived, answered = uvloop.run(measure(first.url, second.url))
+        arrived, answered = uvloop.run(measure(first.url, second.url, points))
 
     def row(name: str, seconds: list[float]) -> list[str]:
         ordered = sorted(seconds)
@@ -55,9 +59,10 @@ def main() -> None:
 
     publish(
         "latency",
-        f"{POINTS} steps at one of two replicas on PostgreSQL and Valkey (`python -m benchmarks.latency`):",
+        f"{points} steps at one of two replicas on PostgreSQL and Valkey (`python -m benchmarks.latency`):",
         ["from the step's request until", "median", "99 of 100", "longest"],
         [row("a watcher of the other replica has the point", arrived), row("the request is answered", answered)],
+        write=options.write,
     )
 
 
