@@ -4,18 +4,19 @@ The peers serve the same contract from the same tables on SQLite (WAL, synchrono
 load on another. All of them run at once and are asked in turn, round after round, over eight connections. Before
 that the answer of each to each request is compared.
 
-One and eight jobs: all connections ask for the same one, or each for its own. The points of a simulated step are each
-server's own: the peers' take less to make.
+Reads are asked for twice: again and again the same, which a server may remember for as long as its store stays as it
+is, and each time otherwise, with a variable that means nothing, which no server can. The points of a simulated step are
+each server's own: the peers' take less to make.
 """
 
 import contextlib
 import os
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import repeat
+from itertools import count, repeat
 from typing import Any
 
 import uvloop
@@ -54,6 +55,14 @@ class Case:
     """That the jobs it reads must have."""
     steps: bool = False
     """Whether it adds points, which each server makes in its own way."""
+    anew: bool = False
+    """Whether no two requests are the same."""
+
+    def requests(self, url: str) -> list[Iterable[bytes]]:
+        """The requests of each connection."""
+        if not self.anew:
+            return [repeat(request(url, body)) for body in self.bodies()]
+        return [_each_otherwise(url, body) for body in self.bodies()]
 
     def bodies(self) -> list[dict[str, Any]]:
         """What each connection asks."""
@@ -61,21 +70,34 @@ class Case:
         return [{"query": self.query, "variables": each} if each else {"query": self.query} for each in variables]
 
 
+_turns = count()
+
+
+def _each_otherwise(url: str, body: dict[str, Any]) -> Iterator[bytes]:
+    variables = body.get("variables", {})
+    return (request(url, {**body, "variables": {**variables, "turn": turn}}) for turn in _turns)
+
+
 def _reading(ids: Sequence[str], limit: int) -> list[dict[str, Any]]:
     return [{"id": id, "limit": limit} for id in ids]
 
 
+JOBS_LISTED = "{ jobs(limit: 100) { id name modelName status epochs learningRate progress createdAt } }"
 CASES = [
     Case("typename", "`{ __typename }`", "{ __typename }"),
+    Case("jobs", "100 jobs × 8 fields, the same again", JOBS_LISTED),
+    Case("jobs-anew", "100 jobs × 8 fields, read anew", JOBS_LISTED, anew=True),
+    Case("200-points", "one job, 200 points × 4, the same again", POINTS_OF, _reading(READ, 200), points=200),
+    Case("200-points-anew", "one job, 200 points × 4, read anew", POINTS_OF, _reading(READ, 200), 200, anew=True),
+    Case("10000-points", "one job, 10,000 points × 4, the same again", POINTS_OF, _reading(READ, 10_000), 10_000),
     Case(
-        "jobs",
-        "100 jobs × 8 fields",
-        "{ jobs(limit: 100) { id name modelName status epochs learningRate progress createdAt } }",
+        "10000-points-anew",
+        "one job, 10,000 points × 4, read anew",
+        POINTS_OF,
+        _reading(READ, 10_000),
+        10_000,
+        anew=True,
     ),
-    Case("200-points", "one job, 200 points × 4", POINTS_OF, _reading(READ[:1], 200), points=200),
-    Case("200-points-8-jobs", "eight jobs, 200 points × 4", POINTS_OF, _reading(READ, 200), points=200),
-    Case("10000-points", "one job, 10,000 points × 4", POINTS_OF, _reading(READ[:1], 10_000), points=10_000),
-    Case("10000-points-8-jobs", "eight jobs, 10,000 points × 4", POINTS_OF, _reading(READ, 10_000), points=10_000),
     Case("step", "simulateStep, one job", STEP, [{"id": STEPPED[0]}], steps=True),
     Case("step-8-jobs", "simulateStep, eight jobs", STEP, [{"id": id} for id in STEPPED], steps=True),
 ]
@@ -152,7 +174,7 @@ def _comparable(value: Any, case: Case, name: str = "") -> Any:
 async def measure(server: Server, case: Case, seconds: float) -> tuple[float, float]:
     """Answers a second, and the seconds of CPU for one."""
     before = cpu_of(server.pid)
-    rate, total = await answered(server.url, [repeat(request(server.url, body)) for body in case.bodies()], seconds)
+    rate, total = await answered(server.url, case.requests(server.url), seconds)
     if case.steps:
         server.steps += total
     return rate, (cpu_of(server.pid) - before) / total
