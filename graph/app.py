@@ -12,9 +12,12 @@ from graph.live.stream import Streams
 from graph.pages import page_routes
 from graph.settings import Settings, read_settings
 from graph.view import GraphQLView
+from models.chunks import Chunks
+from models.curves import Curves
 from models.database import Database
 from models.feed import Feed
 from models.feed_redis import RedisFeed
+from models.growth import Growth
 from models.jobs import Jobs
 
 __all__ = ["App", "Companion", "create_app", "database_of", "feed_of"]
@@ -32,13 +35,15 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     database, feed = database_of(settings), feed_of(settings)
     jobs = Jobs(database, feed)
     streams = Streams(feed, settings.live_buffer, settings.live_check_seconds)
-    view = GraphQLView(settings, database, jobs, streams)
+    chunks = Chunks(database)
+    growth = Growth(chunks, feed)
+    view = GraphQLView(settings, database, jobs, streams, Curves(chunks))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with database, feed.open(database.identity):
             with database.scope():
-                async with companion(jobs) if companion else nullcontext():
+                async with growth.running(), companion(jobs) if companion else nullcontext():
                     yield
 
     app = App(view, title="training-monitor", lifespan=lifespan, openapi_url=None)

@@ -1,4 +1,4 @@
-"""The command line: `training-monitor serve`, `demo`, `simulate`, `schema`, `migrate`."""
+"""The command line: `training-monitor serve`, `demo`, `simulate`, `schema`, `migrate`, `rebuild-curves`."""
 
 import asyncio
 import gc
@@ -21,6 +21,7 @@ from graph.schema import schema as graphql_schema
 from graph.schema.job import job_id_of
 from graph.settings import Settings, SettingsError, environment_name, flag_name, read_settings
 from models.backend import without_password
+from models.chunks import Chunks
 from models.database import OUTAGES, StoreError
 from models.errors import IllegalTransition, JobError, JobNotFound
 from models.feed import FeedError
@@ -120,6 +121,21 @@ def migrate(**flags: str | None) -> None:
     typer.echo("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
 
 
+@cli.command("rebuild-curves")
+@_with_flags("database_url")
+def rebuild_curves(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="JOB", help="Ids of jobs; all where none is named.")
+    ] = None,
+    **flags: str | None,
+) -> None:
+    """Make again, from the points, what curves are drawn from.
+
+    Servers may run meanwhile; one that has drawn a curve remembers it until it is restarted.
+    """
+    asyncio.run(_rebuild_curves(read_settings(**flags), ids or []))
+
+
 def main() -> None:
     """Run the command line. Whatever is wrong with what was asked is one line on stderr, and exit status 2."""
     gc.enable()
@@ -178,23 +194,42 @@ async def _simulate(settings: Settings, id: str, steps: int | None, per_second: 
         feed = feed_of(settings)
         await stack.enter_async_context(feed.open(database.identity))
         jobs = Jobs(database, feed)
-        job_id = job_id_of(ID(id))
-        job = await Job.get_or_none(id=job_id)
-        if job is None:
-            raise JobNotFound(job_id, f"There is no job with the id {id} in {without_password(settings.database_url)}.")
+        job = await _job(settings, id)
         if job.status in ENDED:
             raise IllegalTransition(job, "simulate")
         if job.status is JobStatus.QUEUED:
-            job = await jobs.start(job_id)
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        progress = stack.enter_context(Progress(*columns))
+            job = await jobs.start(job.id)
+        progress = stack.enter_context(_progress())
         task = progress.add_task(job.name, total=job.total_steps, completed=job.metric_count)
-        async for step in runner.run(jobs, job_id, steps=steps, per_second=per_second):
+        async for step in runner.run(jobs, job.id, steps=steps, per_second=per_second):
             progress.update(task, completed=step.job.metric_count)
             job = step.job
     typer.echo(f"{job.name}: {job.status.value}, {job.metric_count} of {job.total_steps} steps")
+
+
+async def _rebuild_curves(settings: Settings, ids: list[str]) -> None:
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(database_of(settings, create=False))
+        stack.enter_context(database.scope())
+        chunks = Chunks(database)
+        long = Job.filter(metric_count__gte=chunks.grain.run).order_by("id")  # a shorter job has no full run
+        jobs = [await _job(settings, id) for id in ids] or await long
+        progress = stack.enter_context(_progress())
+        for job in progress.track(jobs, description="Jobs"):
+            task = progress.add_task(job.name, total=len(chunks.runs(job.metric_count)))
+            async for done in chunks.rebuild(job):
+                progress.advance(task, done)
+            progress.remove_task(task)
+    typer.echo(f"rebuilt the curves of {len(jobs)} {'job' if len(jobs) == 1 else 'jobs'}")
+
+
+async def _job(settings: Settings, id: str) -> Job:
+    job = await Job.get_or_none(id=(job_id := job_id_of(ID(id))))
+    if job is None:
+        raise JobNotFound(job_id, f"There is no job with the id {id} in {without_password(settings.database_url)}.")
+    return job
+
+
+def _progress() -> Progress:
+    described = TextColumn("{task.description}", markup=False)
+    return Progress(described, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

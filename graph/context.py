@@ -8,7 +8,8 @@ from strawberry.types import Info
 
 from graph.live.delivery import Parts
 from graph.live.stream import Streams
-from models.curve import Curve, Wanted, read_curves
+from models.curve import Curve, Wanted
+from models.curves import Curves
 from models.job import Job
 from models.jobs import Jobs
 from models.metric import Recorded
@@ -23,15 +24,16 @@ class Context:
     A WebSocket keeps one context for as long as it is open, so the loaders batch but remember nothing.
     """
 
-    __slots__ = ("_after", "_curves", "_latest", "jobs", "parts", "streams")
+    __slots__ = ("_after", "_curve", "_latest", "curves", "jobs", "parts", "streams")
 
-    def __init__(self, jobs: Jobs, streams: Streams, parts: Parts) -> None:
+    def __init__(self, jobs: Jobs, streams: Streams, parts: Parts, curves: Curves) -> None:
         self.jobs = jobs
         self.streams = streams
         self.parts = parts
+        self.curves = curves
         self._after: DataLoader[tuple[Job, int, int], list[Recorded]] | None = None
         self._latest: DataLoader[tuple[Job, int], list[Recorded]] | None = None
-        self._curves: DataLoader[Wanted, Curve] | None = None
+        self._curve: DataLoader[Wanted, Curve] | None = None
 
     async def metrics_after(self, job: Job, after: int, limit: int) -> list[Recorded]:
         """The first `limit` points of the job with seq > `after`."""
@@ -45,8 +47,8 @@ class Context:
 
     async def curve(self, wanted: Wanted) -> Curve:
         """One named value of a job over the steps."""
-        self._curves = self._curves or DataLoader(read_curves, cache=False)
-        return await self._curves.load(wanted)
+        self._curve = self._curve or DataLoader(self.curves.read, cache=False)
+        return await self._curve.load(wanted)
 
 
 async def _load_after(asked: list[tuple[Job, int, int]]) -> Sequence[list[Recorded]]:

@@ -40,6 +40,7 @@ from graph.live.websocket import TransportWSAdapter, TransportWSHandler
 from graph.pages import playground
 from graph.schema import schema
 from graph.settings import Settings
+from models.curves import Curves
 from models.database import Database
 from models.jobs import Jobs
 
@@ -74,7 +75,7 @@ class GraphQLView(GraphQL[Context, None]):
     websocket_adapter_class = TransportWSAdapter
     graphql_transport_ws_handler_class = TransportWSHandler
 
-    def __init__(self, settings: Settings, database: Database, jobs: Jobs, streams: Streams) -> None:
+    def __init__(self, settings: Settings, database: Database, jobs: Jobs, streams: Streams, curves: Curves) -> None:
         super().__init__(
             schema,
             subscription_protocols=(
@@ -95,6 +96,7 @@ class GraphQLView(GraphQL[Context, None]):
         self._database = database
         self._jobs = jobs
         self._streams = streams
+        self._curves = curves
         self._parts = Parts()
         self._answers = Answers(schema._schema, database, jobs)  # noqa: SLF001  # Strawberry's own has no plans
         self._ending = asyncio.Event()
@@ -151,7 +153,7 @@ class GraphQLView(GraphQL[Context, None]):
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002  # Strawberry's signature
         """What resolvers are given."""
         jobs = request.state.jobs if isinstance(request, Request) else self._jobs
-        return Context(jobs, self._streams, self._parts)
+        return Context(jobs, self._streams, self._parts, self._curves)
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """The beginning of a response, which knows what the client accepts."""

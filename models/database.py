@@ -31,7 +31,7 @@ __all__ = ["OUTAGES", "UNREACHABLE", "Database", "StoreError", "read_tuples", "u
 APP = "models"
 APPS: dict[str, dict[str, Any]] = {
     APP: {
-        "models": ["models.job", "models.metric"],
+        "models": ["models.job", "models.metric", "models.chunk"],
         "migrations": "models.migrations",
         "default_connection": CONNECTION,
     }

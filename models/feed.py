@@ -46,11 +46,26 @@ class Feed:
     def __init__(self) -> None:
         self._by_job: dict[int, set[Listener]] = {}
         self._all: set[Listener] = set()
+        self._overhearing: set[Listener] = set()
 
     def publish(self, event: Event) -> None:
         """Tell whoever listens to the event's job, or to all jobs."""
+        self._tell(event)
+        for listener in self._overhearing:
+            listener(event)
+
+    def _tell(self, event: Event) -> None:
         for listener in (*self._by_job.get(event.job.id, ()), *self._all):
             listener(event)
+
+    @contextlib.contextmanager
+    def overhearing(self, listener: Listener) -> Iterator[None]:
+        """Inside, `listener` hears what this process itself publishes: for work that one of them is to do."""
+        self._overhearing.add(listener)
+        try:
+            yield
+        finally:
+            self._overhearing.discard(listener)
 
     @contextlib.contextmanager
     def listening(self, listener: Listener, job_id: int | None = None) -> Iterator[None]:

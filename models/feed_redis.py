@@ -189,7 +189,7 @@ class RedisFeed(Feed):
         for line in lines:
             try:
                 if self.is_heard(job_id_of(line)):
-                    super().publish(decode(line))
+                    self._tell(decode(line))
             except (ValueError, KeyError, TypeError):
                 log.warning("the feed %s brought something that is no event", self._shown)
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from models import curve
-from models.curve import MAX_POINTS, Curve, Wanted, read_curves
+from models.chunks import Chunks
+from models.curve import MAX_POINTS, Curve, Wanted
+from models.curves import Curves
 from models.downsampling import EVENLY_BELOW, downsampled
 from models.job import Job
 from models.metric import Point
@@ -31,11 +32,11 @@ async def domain(database_url: str) -> AsyncIterator[Domain]:
         yield domain
 
 
-async def curve_of(job: Job, name: str = "loss", points: int = MAX_POINTS, **steps: int) -> Curve:
+async def curve_of(domain: Domain, job: Job, name: str = "loss", points: int = MAX_POINTS, **steps: int) -> Curve:
     """A curve of a job as it now is."""
     now = await Job.get(id=job.id)
     wanted = Wanted(job.id, now.metric_count, name, points, steps.get("first"), steps.get("last"))
-    return (await read_curves([wanted]))[0]
+    return (await Curves(Chunks(domain.database)).read([wanted]))[0]
 
 
 def listed(curve: Curve) -> list[tuple[int, int, str]]:
@@ -59,14 +60,18 @@ class TestShortCurves:
         job = await domain.job()
         logged = [a_point(3, loss=0.1 + 0.2), a_point(1, loss=5e-324), a_point(2, loss=1e308)]
         await domain.jobs.log(job.id, logged)
-        assert listed(await curve_of(job)) == [(1, 2, "5e-324"), (2, 3, "1e+308"), (3, 1, "0.30000000000000004")]
+        assert listed(await curve_of(domain, job)) == [
+            (1, 2, "5e-324"),
+            (2, 3, "1e+308"),
+            (3, 1, "0.30000000000000004"),
+        ]
 
     async def test_of_a_step_with_several_the_latest_that_has_the_name_counts(self, domain: Domain) -> None:
         job = await domain.job()
         for point in (a_point(1, loss=1.0), a_point(2, loss=5.0), a_point(1, loss=2.0), a_point(1, val_loss=9.0)):
             await domain.jobs.log(job.id, [point])
-        assert listed(await curve_of(job)) == [(1, 3, "2.0"), (2, 2, "5.0")]
-        assert listed(await curve_of(job, "val_loss")) == [(1, 4, "9.0")]
+        assert listed(await curve_of(domain, job)) == [(1, 3, "2.0"), (2, 2, "5.0")]
+        assert listed(await curve_of(domain, job, "val_loss")) == [(1, 4, "9.0")]
 
     @pytest.mark.parametrize("name", COLUMNS)
     async def test_what_was_not_logged_is_no_point_and_what_is_not_finite_is_one(
@@ -79,22 +84,27 @@ class TestShortCurves:
             Point(5, {name: -math.inf}), Point(6, {"note": 2.0}),
         ]  # fmt: skip
         await domain.jobs.log(job.id, logged)
-        assert listed(await curve_of(job, name)) == [(1, 1, "0.5"), (3, 3, "nan"), (4, 4, "inf"), (5, 5, "-inf")]
+        assert listed(await curve_of(domain, job, name)) == [
+            (1, 1, "0.5"),
+            (3, 3, "nan"),
+            (4, 4, "inf"),
+            (5, 5, "-inf"),
+        ]
 
     @pytest.mark.parametrize("name", NAMES)
     async def test_a_name_is_a_name_whatever_is_in_it(self, domain: Domain, name: str) -> None:
         job = await domain.job()
         await domain.jobs.log(job.id, [Point(1, {each: float(place) for place, each in enumerate(NAMES)})])
         await domain.jobs.log(job.id, [Point(2, {each: -1.0 for each in NAMES if each != name})])
-        assert listed(await curve_of(job, name)) == [(1, 1, repr(float(NAMES.index(name))))]
+        assert listed(await curve_of(domain, job, name)) == [(1, 1, repr(float(NAMES.index(name))))]
 
     async def test_the_steps_that_are_asked_for_include_both_ends(self, domain: Domain) -> None:
         job = await domain.job()
         await domain.record(job, 1, 20)
-        assert (await curve_of(job, first=5, last=9)).step.tolist() == [5, 6, 7, 8, 9]
-        assert (await curve_of(job, first=18)).step.tolist() == [18, 19, 20]
-        assert (await curve_of(job, last=2)).step.tolist() == [1, 2]
-        assert (await curve_of(job, first=9, last=5)).step.tolist() == []
+        assert (await curve_of(domain, job, first=5, last=9)).step.tolist() == [5, 6, 7, 8, 9]
+        assert (await curve_of(domain, job, first=18)).step.tolist() == [18, 19, 20]
+        assert (await curve_of(domain, job, last=2)).step.tolist() == [1, 2]
+        assert (await curve_of(domain, job, first=9, last=5)).step.tolist() == []
 
     async def test_a_job_as_it_was_has_the_points_that_it_had(self, domain: Domain) -> None:
         """Also beside the same job as it is, in one batch: a step that came again since has its earlier value."""
@@ -102,7 +112,7 @@ class TestShortCurves:
         await domain.jobs.log(job.id, [a_point(1, loss=1.0), a_point(2, loss=2.0)])
         await domain.jobs.log(job.id, [a_point(1, loss=9.0)])
         as_they_were = [Wanted(job.id, count, "loss", 10, None, None) for count in (3, 2, 1, 0)]
-        assert [listed(each) for each in await read_curves(as_they_were)] == [
+        assert [listed(each) for each in await Curves(Chunks(domain.database)).read(as_they_were)] == [
             [(1, 3, "9.0"), (2, 2, "2.0")],
             [(1, 1, "1.0"), (2, 2, "2.0")],
             [(1, 1, "1.0")],
@@ -138,9 +148,7 @@ class TestShortCurves:
             for name in NAMES
             for steps in ((None, None), (first, last))
         ]
-        with pytest.MonkeyPatch.context() as few:
-            few.setattr(curve, "READ_AT_ONCE", at_once)
-            curves = await read_curves(wanted)
+        curves = await Curves(Chunks(domain.database, at_once=at_once)).read(wanted)
         for each, found in zip(wanted, curves, strict=True):
             steps = {} if each.first is None else {"first": first, "last": last}
             assert listed(found) == expected(stored if each.job_id == job.id else stored[:1], each.name, **steps)

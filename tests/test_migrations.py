@@ -22,16 +22,16 @@ from models.rules import NewJob
 from tests.outside import Outside
 from tests.process import command
 
-FIRST = "0001_initial"
+MIGRATIONS = ["0001_initial", "0002_curve_chunks"]
 BOOKS = {"tortoise_migrations"}
 """Tortoise's table of the migrations that are applied: empty, it may be left behind."""
 
 
 def shape(url: str) -> dict[str, Any]:
-    """What a store knows of the tables that keep jobs and points: columns, indexes, references."""
+    """What a store knows of the tables that keep jobs, points and chunks: columns, indexes, references."""
     with Outside(url) as store:
         shape_of = {"sqlite": _shape_in_sqlite, "postgres": _shape_in_postgres}[store.system]
-        shapes = {table: shape_of(store, table) for table in ("job", "metric")}
+        shapes = {table: shape_of(store, table) for table in ("job", "metric", "curve_chunk")}
     assert all(shape["columns"] for shape in shapes.values())
     return shapes
 
@@ -102,13 +102,13 @@ async def test_a_new_store_is_given_all_tables_and_one_that_is_up_to_date_is_lef
     database_url: str, outside: Outside
 ) -> None:
     async with Database(database_url) as database:
-        assert database.applied == [FIRST]
+        assert database.applied == MIGRATIONS
         assert await usable(database)
     async with Database(database_url) as database:
         assert database.applied == []
         with database.scope():
             assert await Job.all().count() == 1
-    assert outside.tables() == {"job", "metric"} | BOOKS
+    assert outside.tables() == {"job", "metric", "curve_chunk"} | BOOKS
 
 
 @pytest.mark.parametrize("attempt", range(5))  # for the moment in which they may meet is short
@@ -120,7 +120,7 @@ async def test_of_many_who_open_a_new_store_at_once_one_migrates_it_and_all_can_
         for database in databases:
             stack.push_async_callback(database.close)
         await asyncio.gather(*(database.open() for database in databases))
-        assert sorted(database.applied for database in databases) == [[]] * 5 + [[FIRST]]
+        assert sorted(database.applied for database in databases) == [[]] * 5 + [MIGRATIONS]
         assert all([await usable(database) for database in databases])
 
 
@@ -130,7 +130,7 @@ def test_of_processes_that_open_a_new_store_at_once_one_migrates_it(database_url
         ended = [process.result() for process in running]
     assert [(process.returncode, process.stderr) for process in ended] == [(0, "")] * 3
     said = sorted(process.stdout for process in ended)
-    assert said == ["The database is up to date.\n"] * 2 + [f"applied {FIRST}\n"]
+    assert said == ["The database is up to date.\n"] * 2 + ["".join(f"applied {name}\n" for name in MIGRATIONS)]
 
 
 async def test_a_migration_that_fails_half_way_leaves_nothing_behind(database_url: str, outside: Outside) -> None:
@@ -141,7 +141,7 @@ async def test_a_migration_that_fails_half_way_leaves_nothing_behind(database_ur
     assert outside.tables() - BOOKS == {"metric"}
     outside.execute("DROP TABLE metric")
     async with Database(database_url) as database:
-        assert database.applied == [FIRST]
+        assert database.applied == MIGRATIONS
         assert await usable(database)
 
 
@@ -187,5 +187,5 @@ async def test_a_process_killed_in_the_middle_of_a_migration_leaves_nothing_behi
     assert killed.returncode == -signal.SIGKILL
     assert outside.tables() - BOOKS == set()
     async with Database(database_url) as database:
-        assert database.applied == [FIRST]
+        assert database.applied == MIGRATIONS
         assert await usable(database)

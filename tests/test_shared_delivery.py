@@ -21,6 +21,8 @@ from graph.context import Context
 from graph.live.delivery import KEPT_BYTES, Encoded, Parts, plan_of
 from graph.live.stream import Streams
 from graph.schema import schema
+from models.chunks import Chunks
+from models.curves import Curves
 from models.lifecycle import JobStatus
 from models.metric import Point
 from tests.domain import PATIENCE, Domain, all_has_begun, opened_domain, statements
@@ -57,7 +59,7 @@ class Both:
         self.streams = Streams(domain.feed, 500, 3_600)
 
     def context(self) -> Context:
-        return Context(self.domain.jobs, self.streams, self.parts)
+        return Context(self.domain.jobs, self.streams, self.parts, Curves(Chunks(self.domain.database)))
 
     async def shared(self, query: str, variables: dict[str, Any], name: str | None = None) -> list[Any]:
         results = await schema.stream(query, variables, self.context(), operation_name=name)

@@ -1,0 +1,180 @@
+"""The chunks of a store: found, read, and made from the points where they are missing."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from models.chunk import Chunk, Column, CurveChunk, Grain, Head, unpacked
+from models.curve import Curve
+from models.database import OUTAGES, Database, read_tuples, uninterrupted
+from models.job import Job
+from models.values import COLUMNS, READ_AT_ONCE, Span, read_values
+
+__all__ = ["Chunks", "Shelf"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """All chunks of one name of a job up to some run. A run without one has no value of the name."""
+
+    job_id: int
+    name: str
+    grain: Grain
+    heads: Sequence[Head]
+    loose: Mapping[int, Chunk]
+    """Those of them that the store did not take; whoever reads does not have to wait until it does."""
+
+    async def curves(self, column: Column, numbers: Collection[int]) -> dict[int, Curve]:
+        """What the chunks of these numbers have."""
+        packed: list[tuple[int, bytes]] = []
+        if stored := ", ".join(f"{number:d}" for number in numbers if number not in self.loose):
+            query = f"SELECT number, {column} FROM curve_chunk WHERE job_id = ? AND name = ? AND number IN ({stored})"  # noqa: S608  # a column's name and whole numbers
+            packed += await read_tuples(query, [self.job_id, self.name])
+        packed += [(number, getattr(self.loose[number], column)) for number in numbers if number in self.loose]
+        return {number: unpacked(each, number * self.grain.run + 1) for number, each in packed}
+
+
+class Chunks:
+    """The chunks of one store.
+
+    Made by whoever first needs them, in small transactions, so that others who write do not wait for long; where two
+    make the same, the first wins. They may be lost at any time, and are made again.
+    """
+
+    def __init__(self, database: Database, grain: Grain | None = None, at_once: int = READ_AT_ONCE) -> None:
+        """`at_once`: the points that one statement looks at, and that one transaction writes chunks of."""
+        self.database = database
+        self.grain = grain or Grain()
+        self.at_once = at_once
+        self._making = asyncio.Lock()
+
+    async def shelves(self, job_id: int, names: Collection[str], until: int) -> dict[str, Shelf]:
+        """The chunks of each name, in the full runs of the first `until` points; those that are missing are made."""
+        runs = self.runs(until)
+        heads = await self._heads(job_id, names, runs)
+        loose: dict[str, dict[int, Chunk]] = {name: {} for name in names}
+        if missing := self._missing(names, runs, heads):
+            known = {name for name in names if heads[name]}
+            for numbers in missing:
+                for name, chunk in await self.make(job_id, names, numbers, known):
+                    loose[name][chunk.head.number] = chunk
+            heads = await self._heads(job_id, names, runs)
+        shelves = {}
+        for name in names:
+            left = {number: chunk for number, chunk in loose[name].items() if number not in heads[name]}
+            found = [*heads[name].values(), *(chunk.head for chunk in left.values())]
+            shelves[name] = Shelf(job_id, name, self.grain, found, left)
+        return shelves
+
+    async def make(
+        self, job_id: int, names: Collection[str], numbers: Sequence[int], known: Collection[str] = ()
+    ) -> list[tuple[str, Chunk]]:
+        """Make and store those chunks of some runs that are missing, and give what the store did not take.
+
+        A chunk without a point is stored where its name is `known` to be one of the job's, or is found in these runs:
+        anybody may ask for any name, and is not to fill the store with that.
+        """
+        async with self._making:  # one at a time: each holds many points, and others may have made these meanwhile
+            heads = await self._heads(job_id, names, range(numbers[0], numbers[-1] + 1))
+            lacking = [name for name in names if any(number not in heads[name] for number in numbers)]
+            made = await self._cut(job_id, lacking, numbers)
+            there = {*COLUMNS, *known, *(name for name, chunk in made if chunk.head.size)}
+            made = [(name, chunk) for name, chunk in made if name in there and chunk.head.number not in heads[name]]
+            try:
+                await self._store(job_id, made)
+            except OUTAGES as outage:
+                log.warning("chunks of job %s were not stored: %s", job_id, outage)
+                return made
+        return []
+
+    async def rebuild(self, job: Job) -> AsyncIterator[int]:
+        """Make all chunks of a job again, in place of those that there are, and give how many runs were done each time.
+
+        Each transaction replaces what it takes away, so that whoever reads meanwhile misses nothing. Raises OUTAGES.
+        """
+        names = sorted({*COLUMNS, *await self.names(job.id)})
+        runs = self.runs(job.metric_count)
+        await self._drop(job.id, beyond=len(runs))
+        for numbers in self._together(runs):
+            async with self._making:
+                await self._store(job.id, await self._cut(job.id, names, numbers), instead_of=numbers)
+            yield len(numbers)
+
+    async def names(self, job_id: int) -> set[str]:
+        """The names that the job has chunks of."""
+        return {
+            name for (name,) in await read_tuples("SELECT DISTINCT name FROM curve_chunk WHERE job_id = ?", [job_id])
+        }
+
+    async def missing(self, job_id: int, names: Collection[str], until: int) -> list[Sequence[int]]:
+        """The full runs, of the first `until` points, that lack a chunk of some name: as many as are made at once."""
+        runs = self.runs(until)
+        return self._missing(names, runs, await self._heads(job_id, names, runs))
+
+    def runs(self, until: int) -> range:
+        """The numbers of the full runs of the first `until` points."""
+        return range(until // self.grain.run)
+
+    def _together(self, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+        """The numbers, as many as are made at once."""
+        count = max(1, self.at_once // self.grain.run)
+        for begin in range(0, len(numbers), count):
+            yield numbers[begin : begin + count]
+
+    def _missing(
+        self, names: Collection[str], runs: range, heads: Mapping[str, Mapping[int, Head]]
+    ) -> list[Sequence[int]]:
+        lacking = [number for number in runs if any(number not in heads[name] for name in names)]
+        return list(self._together(lacking))
+
+    async def _heads(self, job_id: int, names: Collection[str], runs: range) -> dict[str, dict[int, Head]]:
+        heads: dict[str, dict[int, Head]] = {name: {} for name in names}
+        if not runs or not names:
+            return heads
+        query = f"""
+            SELECT name, {", ".join(f'"{field}"' for field in Head._fields)} FROM curve_chunk
+            WHERE job_id = ? AND name IN ({", ".join("?" * len(names))}) AND number BETWEEN ? AND ?
+        """  # noqa: S608  # names of columns
+        for name, *head in await read_tuples(query, [job_id, *names, runs[0], runs[-1]]):
+            heads[name][head[0]] = Head._make(head)
+        return heads
+
+    async def _cut(self, job_id: int, names: Collection[str], numbers: Sequence[int]) -> list[tuple[str, Chunk]]:
+        if not names:
+            return []
+        run = self.grain.run
+        spans = [Span(job_id, number * run + 1, (number + 1) * run) for number in numbers]
+        values = await read_values(spans, names, self.at_once)
+        nothing = Curve.joined([])
+
+        def cut() -> list[tuple[str, Chunk]]:
+            chunks = []
+            for name in names:
+                logged = values.get((job_id, name), nothing)
+                for number in numbers:
+                    mine = logged.taken((logged.seq - 1) // run == number)
+                    chunks.append((name, Chunk.of(number, mine, self.grain)))
+            return chunks
+
+        return await asyncio.to_thread(cut)
+
+    @uninterrupted
+    async def _drop(self, job_id: int, beyond: int) -> None:
+        async with self.database.transaction():
+            await CurveChunk.filter(job_id=job_id, number__gte=beyond).delete()
+
+    @uninterrupted
+    async def _store(self, job_id: int, made: Sequence[tuple[str, Chunk]], instead_of: Sequence[int] = ()) -> None:
+        rows = [
+            CurveChunk(job_id=job_id, name=name, **head._asdict(), points=points, fine=fine, coarse=coarse)
+            for name, (head, points, fine, coarse) in made
+        ]
+        if not rows:
+            return
+        async with self.database.transaction():
+            if instead_of:
+                await CurveChunk.filter(job_id=job_id, number__in=list(instead_of)).delete()
+            await CurveChunk.bulk_create(rows, ignore_conflicts=True)
