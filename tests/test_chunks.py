@@ -152,6 +152,18 @@ async def test_a_curve_is_that_of_the_points_whatever_chunks_there_are(
             assert [listed(curve) for curve in again] == [listed(curve) for curve in drawn]
 
 
+@pytest.mark.parametrize("finite", [400, 60])
+async def test_a_long_curve_has_as_many_points_as_are_asked_for(domain: Domain, finite: int) -> None:
+    """However few of its values are finite, for the others are there as no more than the ends of their runs."""
+    walk = np.cumsum(np.random.default_rng(7).standard_normal(400)).tolist()
+    job = await domain.job()
+    logged = [a_point(step, loss=value if step < finite else math.nan) for step, value in enumerate(walk)]
+    await domain.jobs.log(job.id, logged)
+    for points in (10, 20, 40, 80, 160, 320):
+        (curve,) = await fresh(domain).read([await all_of(job, points=points)])
+        assert min(points, finite) - 2 <= len(curve.step) <= points
+
+
 class TestAnOutline:
     CURVES = st.lists(VALUES | st.floats(), min_size=1, max_size=60)
 

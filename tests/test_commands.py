@@ -19,7 +19,7 @@ from graph.commands import main
 from tests.outside import Outside
 from tests.process import command
 
-COMMANDS = {"serve", "demo", "simulate", "schema", "migrate"}
+COMMANDS = {"serve", "demo", "simulate", "schema", "migrate", "rebuild-curves"}
 PATIENCE = 20
 """Seconds after which a command that should have ended has not."""
 SCRIPT = Path(sys.executable).with_name("training-monitor")
@@ -91,6 +91,7 @@ class TestHelp:
             ("simulate", ["JOB", "--steps", "--to-end", "--per-second", "--database-url"]),
             ("schema", []),
             ("migrate", ["--database-url"]),
+            ("rebuild-curves", ["JOB", "--database-url"]),
         ],
     )
     def test_of_a_command_names_its_flags_and_is_not_cut_off_at_80_columns(
@@ -186,7 +187,7 @@ class TestMigrate:
     def test_applies_what_is_pending_once(self, database_url: str) -> None:
         said = [command("migrate", "--database-url", database_url) for _ in range(2)]
         assert [(ended.returncode, ended.stderr) for ended in said] == [(0, ""), (0, "")]
-        assert said[0].stdout == "applied 0001_initial\n"
+        assert said[0].stdout == "applied 0001_initial\napplied 0002_curve_chunks\n"
         assert said[1].stdout == "The database is up to date.\n"
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from graph.app import App
 from models.chunks import Chunks
 from models.curve import MAX_POINTS, Curve, Wanted
 from models.curves import Curves
@@ -270,6 +271,14 @@ class TestTheField:
         await api.log(id, [{"step": 1, "loss": 0.5}])
         curve = await self.curve(api, id, 'name: "nobody"')
         assert curve == {"name": "nobody", "seq": [], "step": [], "value": []}
+
+    async def test_has_no_number_that_graphql_has_not(self, app: App, api: Api) -> None:
+        """No client can log such a step; a store may have one all the same."""
+        id = await api.started()
+        with app.view._database.scope():
+            await app.view._jobs.log(int(id), [a_point(2**31)])
+        error = await api.error("query ($id: ID!) { job(id: $id) { curve { step } } }", id=id)
+        assert "32-bit" in error["message"]
 
     @pytest.mark.parametrize(
         ("arguments", "argument", "message"),

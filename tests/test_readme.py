@@ -51,7 +51,7 @@ def test_the_table_of_settings_is_the_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [command.callback.__name__ for command in cli.registered_commands if command.callback]
+    "command", [each.name or each.callback.__name__ for each in cli.registered_commands if each.callback]
 )
 def test_every_command_is_in_the_readme(command: str) -> None:
     assert f"`training-monitor {command}" in README

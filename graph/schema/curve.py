@@ -5,9 +5,14 @@ from typing import Self
 
 import strawberry
 
+from graph.schema.operations import Numbers
 from models.curve import Curve as CurveRead
+from models.downsampling import Integers
 
 __all__ = ["Curve"]
+
+MAX_INT = 2**31 - 1
+"""GraphQL's largest."""
 
 
 @strawberry.type(
@@ -25,7 +30,12 @@ class Curve:
         """The curve as the API shows it."""
         return cls(
             name=name,
-            seq=curve.seq.tolist(),
-            step=curve.step.tolist(),
-            value=[value if math.isfinite(value) else None for value in curve.value.tolist()],
+            seq=_whole(curve.seq),
+            step=_whole(curve.step),
+            value=Numbers(value if math.isfinite(value) else None for value in curve.value.tolist()),
         )
+
+
+def _whole(column: Integers) -> list[int]:
+    """Whole numbers, as they are where each is one that GraphQL has."""
+    return Numbers(column.tolist()) if not len(column) or column.max() <= MAX_INT else column.tolist()
