@@ -2,7 +2,7 @@ import { useCallback, useEffect, useState } from "react";
 import { Link, useSearchParams } from "wouter";
 import { Chart } from "../curves/chart";
 import { ViewControls } from "../curves/controls";
-import { startOf } from "../curves/lines";
+import { lineOf, namesIn } from "../curves/lines";
 import { namesOf } from "../curves/names";
 import type { Look } from "../curves/plot";
 import type { Line } from "../curves/points";
@@ -49,17 +49,17 @@ export default function ComparePage() {
       dash: DASHES[place] ?? [],
     }),
   );
-  const names = namesOf(jobs.flatMap(({ points }) => points.names));
+  const runs = jobs.flatMap(({ job, ...rest }) => (job === undefined ? [] : [{ job, ...rest }]));
+  const names = namesOf(runs.flatMap(namesIn));
   const linesOf = (name: string) =>
     ids.map((id) => {
-      const watched = news.get(id);
-      if (watched?.job === undefined) return NOTHING;
-      return watched.points.line(name, view.axis, watched.job.stepsPerEpoch, startOf(watched.job, watched.points));
+      const run = runs.find((each) => each.id === id);
+      return run === undefined ? NOTHING : lineOf(run, name, view.axis);
     });
   return (
     <main>
       {ids.map((id) => (
-        <Watch key={id} id={id} onNews={onNews} />
+        <Watch key={id} id={id} view={view} onNews={onNews} />
       ))}
       <p className="back">
         <Link href="/training/jobs">← All jobs</Link>
@@ -93,7 +93,7 @@ export default function ComparePage() {
             title={name}
             looks={looks}
             lines={() => linesOf(name)}
-            version={jobs.reduce((sum, { version }) => sum + version, 0)}
+            version={news}
             view={view}
             onView={setView}
             group="compare"

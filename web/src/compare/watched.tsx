@@ -1,7 +1,10 @@
 import { useEffect } from "react";
 import type { WholeJobFragment } from "../api/generated";
+import type { Overview } from "../curves/overview";
 import { Points } from "../curves/points";
+import { useOverview } from "../curves/use-overview";
 import { usePoints } from "../curves/use-points";
+import type { View } from "../curves/view";
 import { useJob } from "../jobs/use-job";
 
 /** A job that is compared, as far as it is known. */
@@ -9,25 +12,31 @@ export interface Watched {
   id: string;
   job: WholeJobFragment | undefined;
   points: Points;
-  version: number;
+  overview: Overview | undefined;
   error: string | undefined;
 }
 
 const NO_POINTS = new Points();
 
 /** Watches one job and tells of it; it shows nothing. One for each job, for their number changes. */
-export function Watch({ id, onNews }: { id: string; onNews: (watched: Watched) => void }) {
+export function Watch({ id, view, onNews }: { id: string; view: View; onNews: (watched: Watched) => void }) {
   const { job, error, missing } = useJob(id);
   const wrong = missing ?? error;
   useEffect(() => {
-    if (wrong) onNews({ id, job: undefined, points: NO_POINTS, version: 0, error: wrong });
+    if (wrong) onNews({ id, job: undefined, points: NO_POINTS, overview: undefined, error: wrong });
   }, [id, wrong, onNews]);
   // By its creation: a store that was emptied has other jobs under the same ids.
-  return job && !wrong ? <WatchPoints key={job.createdAt} job={job} onNews={onNews} /> : null;
+  return job && !wrong ? <WatchPoints key={job.createdAt} job={job} view={view} onNews={onNews} /> : null;
 }
 
-function WatchPoints({ job, onNews }: { job: WholeJobFragment; onNews: (watched: Watched) => void }) {
+function WatchPoints(props: { job: WholeJobFragment; view: View; onNews: (watched: Watched) => void }) {
+  const { job, view, onNews } = props;
   const { points, version, error } = usePoints(job.id);
-  useEffect(() => onNews({ id: job.id, job, points, version, error }), [job, points, version, error, onNews]);
+  const overview = useOverview(job, points, view);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the points are the same ones, with more in them
+  useEffect(
+    () => onNews({ id: job.id, job, points, overview, error }),
+    [job, points, version, overview, error, onNews],
+  );
   return null;
 }

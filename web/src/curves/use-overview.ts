@@ -1,42 +1,51 @@
 import { useEffect, useState } from "react";
 import { useClient } from "urql";
-import { type CurveLineFragment, OverviewDocument } from "../api/generated";
-import type { Axis, Line } from "./points";
+import { OverviewDocument, type WholeJobFragment } from "../api/generated";
+import { curvesOf, type Overview, spanInSight } from "./overview";
+import type { Points } from "./points";
+import type { View } from "./view";
 
 /** Points above which a run is shown by its overview first: fewer are here as soon as that would be. */
 const LONG = 5_000;
+/** How long a view must rest before what is in sight is asked for. */
+const REST_MS = 150;
 
-export interface Overview {
-  /** The seq of the last point that it covers. */
-  upTo: number;
-  curves: readonly CurveLineFragment[];
-}
-
-/** A long run's main curves as they are, downsampled; nothing for a short one. `count` is of when it was opened. */
-export function useOverview(id: string, count: number): Overview | undefined {
+/**
+ * A long run's main curves, until all of its points are here; nothing for a run that was short when it was opened. What
+ * is in sight is asked for again when the view has come to rest; until its answer is here the last one stays.
+ */
+export function useOverview(job: WholeJobFragment, points: Points, view: View): Overview | undefined {
   const client = useClient();
   const [overview, setOverview] = useState<Overview>();
-  const [long] = useState(count > LONG);
+  const [long] = useState(job.metricCount > LONG);
+  const { id } = job;
   useEffect(() => {
     if (!long) return;
     let wanted = true;
     client.query(OverviewDocument, { id }).then(({ data }) => {
-      if (!wanted || !data?.job) return;
-      const { metricCount, loss, accuracy, learningRate } = data.job;
-      const curves = [loss, accuracy, learningRate].filter(({ step }) => step.length > 0);
-      setOverview({ upTo: metricCount, curves });
+      if (wanted && data?.job) setOverview({ upTo: data.job.metricCount, whole: curvesOf(data.job) });
     });
     return () => {
       wanted = false;
     };
   }, [client, id, long]);
-  return overview;
-}
 
-/** A curve of the overview over an axis; it knows no times. */
-export function overviewLine(curve: CurveLineFragment, axis: Axis, stepsPerEpoch: number): Line | undefined {
-  if (axis === "time") return undefined;
-  const x = Float64Array.from(curve.step, (step) => (axis === "epoch" ? step / stepsPerEpoch : step));
-  const y = Float64Array.from(curve.value, (value) => value ?? Number.NaN);
-  return { x, y, length: x.length };
+  const ahead = overview !== undefined && points.lastSeq < overview.upTo ? overview : undefined;
+  const span = ahead && spanInSight(ahead, view.range, view.axis, job.stepsPerEpoch);
+  const [from, to] = [span?.from, span?.to];
+  useEffect(() => {
+    if (from === undefined || to === undefined) return;
+    let wanted = true;
+    const resting = setTimeout(async () => {
+      const { data } = await client.query(OverviewDocument, { id, from, to });
+      if (!wanted || !data?.job) return;
+      const detail = { span: { from, to }, curves: curvesOf(data.job) };
+      setOverview((now) => now && { ...now, detail });
+    }, REST_MS);
+    return () => {
+      wanted = false;
+      clearTimeout(resting);
+    };
+  }, [client, id, from, to]);
+  return ahead;
 }

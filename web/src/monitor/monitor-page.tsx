@@ -1,13 +1,13 @@
-import { useEffect, useRef } from "react";
+import { useEffect, useMemo, useRef } from "react";
 import { toast } from "sonner";
 import { Link } from "wouter";
 import type { WholeJobFragment } from "../api/generated";
 import { Chart } from "../curves/chart";
 import { ViewControls } from "../curves/controls";
 import { DataButtons } from "../curves/data-buttons";
-import { startOf } from "../curves/lines";
+import { lineOf, namesIn } from "../curves/lines";
 import { namesOf } from "../curves/names";
-import { overviewLine, useOverview } from "../curves/use-overview";
+import { useOverview } from "../curves/use-overview";
 import { usePoints } from "../curves/use-points";
 import { useView } from "../curves/view";
 import { useJob } from "../jobs/use-job";
@@ -42,23 +42,17 @@ export default function MonitorPage({ id }: { id: string }) {
 
 function Monitor({ job, wrong }: { job: WholeJobFragment; wrong: string | undefined }) {
   const { points, version, error } = usePoints(job.id);
-  const overview = useOverview(job.id, job.metricCount);
   const [view, setView] = useView();
+  const overview = useOverview(job, points, view);
+  const drawn = useMemo(() => ({ version, overview }), [version, overview]);
   useEndToasts(job);
   // The points are ahead of the job's own news while it runs.
   const progress =
     job.status === "COMPLETE" ? 1 : Math.min(1, Math.max(job.progress, points.furthest / job.totalSteps));
   useTab(job, progress);
 
-  const start = startOf(job, points);
-  // Until all of a long run is here, its overview stands for what is still to come.
-  const ahead = overview && points.lastSeq < overview.upTo ? overview.curves : [];
-  const names = namesOf([...points.names, ...ahead.map(({ name }) => name)]);
-  const lineOf = (name: string) => {
-    const curve = ahead.find((each) => each.name === name);
-    const whole = curve && overviewLine(curve, view.axis, job.stepsPerEpoch);
-    return whole ?? points.line(name, view.axis, job.stepsPerEpoch, start);
-  };
+  const run = { job, points, overview };
+  const names = namesOf(namesIn(run));
   return (
     <main>
       <p className="back">
@@ -104,8 +98,8 @@ function Monitor({ job, wrong }: { job: WholeJobFragment; wrong: string | undefi
                 key={name}
                 title={name}
                 looks={[{ label: name, colour: `--curve-${(place % 8) + 1}`, dash: [] }]}
-                lines={() => [lineOf(name)]}
-                version={version}
+                lines={() => [lineOf(run, name, view.axis)]}
+                version={drawn}
                 view={view}
                 onView={setView}
                 group={job.id}

@@ -1,0 +1,59 @@
+import type { CurveLineFragment, OverviewQuery } from "../api/generated";
+import type { Axis, Line } from "./points";
+import { endsOf, type Range } from "./view";
+
+/** Steps, both ends among them. */
+export interface Span {
+  from: number;
+  to: number;
+}
+
+/** A run's main curves, downsampled: what is shown of a long one until its points are here. */
+export interface Overview {
+  /** The seq of the last point that it covers. */
+  upTo: number;
+  whole: readonly CurveLineFragment[];
+  /** The steps that are in sight, or were last, by themselves: they have points for what the whole has none for. */
+  detail?: { span: Span; curves: readonly CurveLineFragment[] };
+}
+
+/** GraphQL's largest whole number. */
+const MAX_INT = 2 ** 31 - 1;
+
+export function curvesOf({ loss, accuracy, learningRate }: NonNullable<OverviewQuery["job"]>): CurveLineFragment[] {
+  return [loss, accuracy, learningRate].filter(({ step }) => step.length > 0);
+}
+
+/** The steps in sight that are to be asked for; nothing where the whole shows them as well as can be. */
+export function spanInSight(overview: Overview, range: Range, axis: Axis, stepsPerEpoch: number): Span | undefined {
+  if (range.kind === "all" || axis === "time") return undefined;
+  const scale = axis === "epoch" ? stepsPerEpoch : 1;
+  const first = Math.min(...overview.whole.map(({ step }) => step[0]!));
+  const last = Math.max(...overview.whole.map(({ step }) => step.at(-1)!));
+  const [left, right] = endsOf(range, first / scale, last / scale);
+  const [from, to] = [Math.max(Math.floor(left * scale), 0), Math.min(Math.ceil(right * scale), MAX_INT)];
+  return from <= to && (from > first || to < last) ? { from, to } : undefined;
+}
+
+/** A curve over an axis; the overview knows no times. */
+export function overviewLine(overview: Overview, name: string, axis: Axis, stepsPerEpoch: number): Line | undefined {
+  const whole = overview.whole.find((each) => each.name === name);
+  if (whole === undefined || axis === "time") return undefined;
+  const { step, value } = withDetail(whole, overview.detail);
+  const x = Float64Array.from(step, (each) => (axis === "epoch" ? each / stepsPerEpoch : each));
+  const y = Float64Array.from(value, (each) => each ?? Number.NaN);
+  return { x, y, length: x.length };
+}
+
+/** The whole, with the detail in place of its own steps. */
+function withDetail(whole: CurveLineFragment, detail: Overview["detail"]): Pick<CurveLineFragment, "step" | "value"> {
+  const curve = detail?.curves.find(({ name }) => name === whole.name);
+  if (detail === undefined || curve === undefined) return whole;
+  const { from, to } = detail.span;
+  const before = whole.step.filter((step) => step < from).length;
+  const after = whole.step.length - whole.step.filter((step) => step > to).length;
+  return {
+    step: [...whole.step.slice(0, before), ...curve.step, ...whole.step.slice(after)],
+    value: [...whole.value.slice(0, before), ...curve.value, ...whole.value.slice(after)],
+  };
+}
