@@ -45,6 +45,17 @@ class TestListening:
         assert feed.listener_count == 0
         assert feed._by_job == {}, "nothing is kept of a job that nobody listens to"
 
+    def test_whoever_overhears_is_told_as_well_and_counts_as_nobody(self) -> None:
+        """Or what nobody watches would be told between processes."""
+        feed = Feed()
+        heard: list[Event] = []
+        with feed.overhearing(heard.append):
+            feed.publish(JobChanged(ONE))
+            assert not feed.is_heard(ONE.id)
+            assert feed.listener_count == 0
+        feed.publish(JobChanged(ONE))
+        assert heard == [JobChanged(ONE)]
+
     def test_one_that_leaves_by_an_error_is_forgotten_too_and_the_others_stay(self) -> None:
         feed = Feed()
         heard: list[Event] = []

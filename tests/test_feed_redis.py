@@ -96,6 +96,21 @@ class TestBetweenProcesses:
             await eventually(lambda: any(isinstance(event, MetricsRecorded) for event in heard))
         assert {event.job.id for event in heard} == {other.id}
 
+    async def test_who_overhears_is_told_of_what_is_published_here_only(
+        self, domain: Domain, here: RedisFeed, there: RedisFeed
+    ) -> None:
+        overheard_here: list[Event] = []
+        overheard_there: list[Event] = []
+        with (
+            here.overhearing(overheard_here.append),
+            there.overhearing(overheard_there.append),
+            hearing(there) as heard_there,
+        ):
+            await domain.job()
+            await eventually(lambda: len(heard_there) >= 2)
+        assert len(overheard_here) == 2
+        assert overheard_there == []
+
     async def test_those_who_use_another_store_by_the_same_valkey_are_not_heard(
         self, valkey: Valkey, here: RedisFeed, there: RedisFeed
     ) -> None:
