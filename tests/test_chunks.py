@@ -24,6 +24,7 @@ from models.growth import Growth
 from models.job import Job
 from models.metric import Point
 from models.values import COLUMNS
+from tests.api import Api
 from tests.domain import PATIENCE, Domain, a_point, eventually, opened_domain, statements
 from tests.outside import Outside
 from tests.process import command
@@ -437,6 +438,11 @@ class TestGrowth:
                     await domain.record(job, step, 1)
                 await self.until_grown(chunks, job, 9)
         assert len([text for text in asked.all if "SELECT DISTINCT name" in text]) == 1
+
+    async def test_goes_on_while_the_app_lives(self, api: Api, outside: Outside) -> None:
+        id = await api.started()
+        await api.log(id, [{"step": step, "loss": 1.0} for step in range(RUN)])
+        await eventually(lambda: outside.execute("SELECT count(*) FROM curve_chunk") == [(len(COLUMNS),)])
 
     async def test_outlasts_what_goes_wrong(
         self, domain: Domain, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
