@@ -78,6 +78,7 @@ def main() -> None:
         f"(`python -m benchmarks.curves`); the server holds {memory:.0f} MiB after it:",
         ["points of the job", "never drawn before", "drawn before", "with one more point", "the same again"],
         [[f"{length:,}", *row] for length, row in cells.items()],
+        write=options.write,
     )
 
 
