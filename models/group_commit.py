@@ -118,7 +118,9 @@ class GroupCommit:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as error:
-                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                busy = (
+                    isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                )
                 while self._waiting and (not busy or self._waiting[0].patient_until <= monotonic()):
                     verb = self._waiting.popleft()
                     verb.error = _translated(error)
