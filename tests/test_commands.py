@@ -148,7 +148,7 @@ class TestWrongSettings:
         assert "TRAINING_MONITOR_PORT" in said
         assert "abc" in said
 
-    @pytest.mark.parametrize("url", ["foo://bar", "mysql://here/there", "jobs.sqlite3", ""])
+    @pytest.mark.parametrize("url", ["sqlite://:memory:", "foo://bar", "mysql://here/there", "jobs.sqlite3", ""])
     def test_of_the_database_url_are_told_what_one_looks_like(self, here: Run, url: str) -> None:
         assert "sqlite://" in complaint(here("migrate", "--database-url", url))
 
