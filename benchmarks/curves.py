@@ -10,6 +10,7 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.calls import Caller
+from benchmarks.options import read_options
 from benchmarks.report import publish
 from benchmarks.servers import LOAD_CORE, memory_of, served
 from tests.outside import Outside
@@ -63,13 +64,15 @@ async def measure(url: str, store: Outside, length: int) -> list[str]:
 
 
 def main() -> None:
+    options = read_options(__doc__)
+    lengths = LENGTHS[:1] if options.quick else LENGTHS
     os.sched_setaffinity(0, {LOAD_CORE})
     cells: dict[int, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite://{Path(folder) / 'bench.sqlite3'}"
         command = [sys.executable, "-m", "graph", "serve", "--port", "0", "--database-url", url]
         with served(command) as (address, pid), Outside(url) as store:
-            for length in LENGTHS:
+            for length in lengths:
                 cells[length] = uvloop.run(measure(address, store, length))
             memory = memory_of(pid) / 2**20
     publish(

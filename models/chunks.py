@@ -5,11 +5,12 @@ import logging
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from models.chunk import Chunk, Column, CurveChunk, Grain, Head, unpacked
+from models.chunk import Chunk, Column, Grain, Head, unpacked
 from models.curve import Curve
 from models.database import OUTAGES, Database, read_tuples, uninterrupted
 from models.job import Job
 from models.values import COLUMNS, READ_AT_ONCE, Span, read_values
+from models.work import Query, Work
 
 __all__ = ["Chunks", "Shelf"]
 
@@ -163,18 +164,30 @@ class Chunks:
 
     @uninterrupted
     async def _drop(self, job_id: int, beyond: int) -> None:
-        async with self.database.transaction():
-            await CurveChunk.filter(job_id=job_id, number__gte=beyond).delete()
+        def work() -> Work[None]:
+            yield Query("DELETE FROM curve_chunk WHERE job_id = ? AND number >= ?", [job_id, beyond])
+
+        await self.database.write(work, _told_nobody)
 
     @uninterrupted
     async def _store(self, job_id: int, made: Sequence[tuple[str, Chunk]], instead_of: Sequence[int] = ()) -> None:
-        rows = [
-            CurveChunk(job_id=job_id, name=name, **head._asdict(), points=points, fine=fine, coarse=coarse)
-            for name, (head, points, fine, coarse) in made
-        ]
-        if not rows:
-            return
-        async with self.database.transaction():
+        def work() -> Work[None]:
             if instead_of:
-                await CurveChunk.filter(job_id=job_id, number__in=list(instead_of)).delete()
-            await CurveChunk.bulk_create(rows, ignore_conflicts=True)
+                numbers = ", ".join(f"{number:d}" for number in instead_of)
+                yield Query(f"DELETE FROM curve_chunk WHERE job_id = ? AND number IN ({numbers})", [job_id])  # noqa: S608  # whole numbers
+            for name, (head, points, fine, coarse) in made:
+                yield Query(_INSERT, [job_id, name, *head, points, fine, coarse])
+
+        if made:
+            await self.database.write(work, _told_nobody)
+
+
+_NAMES = ("job_id", "name", *Head._fields, "points", "fine", "coarse")
+_INSERT = f"""
+    INSERT INTO curve_chunk ({", ".join(f'"{name}"' for name in _NAMES)}) VALUES ({", ".join("?" * len(_NAMES))})
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608  # names of columns
+
+
+def _told_nobody(_: None) -> None:
+    """Nothing that anybody would see has changed."""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -137,16 +137,6 @@ class Database:
         """
         assert self._writer, "the database is not open"
         return await self._writer.write(begin, committed)
-
-    @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        """All of the statements inside, or none.
-
-        The first must write: SQLite then waits its turn for the write lock, where a transaction that read first would
-        be told that it is locked; PostgreSQL holds the row that was written, so that what follows reads it as it is.
-        """
-        async with in_transaction(CONNECTION):
-            yield
 
     async def model_changes(self) -> list[str]:
         """The operations that take the migrations to the models: empty while the two agree."""
