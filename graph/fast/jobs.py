@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, VariableValues, get_argument_values
 
-from graph.fast.points import PointPlan, as_text, plan_points
+from graph.fast.points import PointPlan, moment, plan_points
 from graph.fast.rows import Maker, maker, names_in
 from graph.fast.selection import Fragments, flat
 from models.job import Job
@@ -38,10 +38,10 @@ JOB = {
     "seed": "seed",
     "metricCount": "metric_count",
     "progress": "progress_of(status, furthest_step, epochs * steps_per_epoch)",
-    "createdAt": "as_text(created_at)",
-    "updatedAt": "as_text(updated_at)",
-    "startedAt": "as_text(started_at)",
-    "finishedAt": "as_text(finished_at)",
+    "createdAt": "moment(created_at)",
+    "updatedAt": "moment(updated_at)",
+    "startedAt": "moment(started_at)",
+    "finishedAt": "moment(finished_at)",
     "failureReason": "failure_reason",
 }
 """Field of a job -> its value from the columns, as the schema's resolver gives it and its scalar serialises it."""
@@ -49,7 +49,7 @@ FUNCTIONS: Mapping[str, Any] = {
     "STATUS": {member.value: member.name for member in JobStatus},
     "SCENARIO": {member.value: member.name for member in Scenario},
     "SCHEDULE": {member.value: member.name for member in Schedule},
-    "as_text": as_text,
+    "moment": moment,
     "progress_of": progress_of,
 }
 COLUMNS = tuple(Job._meta.fields_db_projection)  # noqa: SLF001  # no public way
