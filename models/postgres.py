@@ -93,7 +93,9 @@ class Postgres:
     async def migrating(self, connection: BaseDBAsyncClient) -> BaseDBAsyncClient:
         """Take the advisory lock of the database."""
         client = _Patient(connection)
-        await client.execute_script("SET LOCAL statement_timeout = 0")
+        await client.execute_script(
+            "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+        )
         await client.execute_script(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
         return cast("BaseDBAsyncClient", client)
 

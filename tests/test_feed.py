@@ -154,7 +154,8 @@ class TestPublishing:
                 await asyncio.gather(call, return_exceptions=True)
             await eventually(lambda: not domain.database._writes)
         told = [metric.seq for event in events if isinstance(event, MetricsRecorded) for metric in event.metrics]
-        assert told == [*range(1, len(told) + 1)]
+        # In the end: PostgreSQL may let the next one commit before it tells us that this one has.
+        assert sorted(told) == [*range(1, len(told) + 1)]
         assert len(told) % 3 == 0
         assert len(told) >= 3 * 39, "only a call that never began may leave nothing"
         assert outside.execute("SELECT count(*), max(seq) FROM metric") == [(len(told), len(told))]

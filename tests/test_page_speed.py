@@ -25,7 +25,7 @@ JOBS = 1_000
 POINTS = 100_000
 SMOOTH = 50.0
 """Milliseconds from one frame to the next that are not taken for a halt."""
-AT_ONCE = 2.0
+AT_ONCE = 3.0
 """Seconds until a run is drawn, or on a busy machine so many times as long as a short run takes."""
 FIRST_LOAD = 150_000
 """Bytes of compressed script for the two pages."""
