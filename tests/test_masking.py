@@ -56,7 +56,7 @@ def sqlite_url(tmp_path: Path) -> str:
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """An app that waits a tenth of a second for the store, where ten are the default."""
-    return settings.model_copy(update={"database_seconds": 0.1})
+    return settings.model_copy(update={"database_seconds": 0.4})
 
 
 def break_values(outside: Outside) -> None:
