@@ -2,21 +2,29 @@
 
 import json
 import re
+import shlex
+import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from graph.app import database_of, feed_of
 from graph.commands import cli
-from graph.settings import ENV_PREFIX, read_settings
+from graph.settings import ENV_PREFIX, environment_name, read_settings
 from models.feed_redis import RedisFeed
 
 ROOT = Path(__file__).parents[1]
 INSTRUCTIONS = {
-    "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "RUN", "STOPSIGNAL", "USER"
+    "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "RUN", "STOPSIGNAL", "USER",
+    "WORKDIR",
 }  # fmt: skip
+
+
+PYTHON = re.compile(r"python:(\d+\.\d+)-")
 
 
 @pytest.fixture
@@ -68,6 +76,27 @@ def test_every_instruction_of_the_dockerfile_is_one(instructions: list[tuple[str
             assert all(isinstance(word, str) for word in json.loads(rest))
 
 
+def test_the_versions_of_the_image_are_those_of_the_lock_one_for_each_package(
+    instructions: list[tuple[str, str]],
+) -> None:
+    """As its own command makes them, for its own Python."""
+    run = next(rest for name, rest in instructions if name == "RUN" and "requirements.lock" in rest)
+    command = [word.replace("/source", str(ROOT)) for word in shlex.split(run.partition(" > ")[0])]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    pythons = {found[1] for name, rest in instructions if name == "FROM" and (found := PYTHON.match(rest))}
+    assert len(pythons) == 1, "both stages have the same"
+    python = pythons.pop()
+    image = {
+        "python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux",
+        "implementation_name": "cpython", "platform_python_implementation": "CPython",
+    }  # fmt: skip
+    taken = [one for one in map(Requirement, said.splitlines()) if one.marker is None or one.marker.evaluate(image)]
+    names = [one.name for one in taken]
+    assert sorted(names) == sorted(set(names))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {Requirement(text).name for text in project["dependencies"]} <= set(names)
+
+
 def test_the_image_is_slim_runs_as_nobody_special_and_says_whether_it_is_well(
     instructions: list[tuple[str, str]],
 ) -> None:
@@ -80,6 +109,8 @@ def test_the_image_is_slim_runs_as_nobody_special_and_says_whether_it_is_well(
     check = json.loads(said["HEALTHCHECK"].partition("CMD")[2])
     compile(check[-1], "the health check", "exec")
     assert "/healthz" in check[-1]
+    assert environment_name("port") in check[-1]
+    assert names.index("WORKDIR") > names.index("FROM", 1), "a store without an address is a file where it runs"
     assert json.loads(said["CMD"])[0] in {
         command.callback.__name__ for command in cli.registered_commands if command.callback
     }
