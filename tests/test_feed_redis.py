@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from redis.asyncio import Redis
 
+from models.database import Database
 from models.feed import Event, FeedError, JobChanged, MetricsRecorded
 from models.feed_redis import WAITING_BYTES, RedisFeed
 from models.job import Job
@@ -19,6 +20,17 @@ from tests.valkey import Valkey
 
 SECONDS = 0.5
 """What feeds wait for Valkey here."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def columns(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tortoise learns what columns a job has when a store is opened, once for ever."""
+
+    async def open_a_store() -> None:
+        async with Database(f"sqlite://{tmp_path_factory.mktemp('feed') / 'test.sqlite3'}"):
+            pass
+
+    asyncio.run(open_a_store())
 
 
 @contextlib.asynccontextmanager
