@@ -20,7 +20,7 @@ from graph.demo import demo_jobs
 from graph.schema import schema as graphql_schema
 from graph.schema.job import job_id_of
 from graph.settings import Settings, SettingsError, environment_name, flag_name, read_settings
-from models.backend import without_password
+from models.address import without_password
 from models.chunks import Chunks
 from models.database import OUTAGES, StoreError
 from models.errors import IllegalTransition, JobError, JobNotFound
@@ -192,6 +192,8 @@ async def _simulate(settings: Settings, id: str, steps: int | None, per_second: 
         database = await stack.enter_async_context(database_of(settings, create=False))
         stack.enter_context(database.scope())
         feed = feed_of(settings)
+        stack.push_async_callback(feed.close)
+        await feed.check()
         await stack.enter_async_context(feed.open(database.identity))
         jobs = Jobs(database, feed)
         job = await _job(settings, id)

@@ -7,7 +7,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from models.reader import Reader
 from models.work import Writer
 
-__all__ = ["CONNECTION", "Backend", "StoreError", "without_password"]
+__all__ = ["CONNECTION", "Backend", "StoreError"]
 
 CONNECTION = "default"
 """What Tortoise calls the connection to the store."""
@@ -40,12 +40,3 @@ class Backend(Protocol):
 
     def why_not_opened(self, error: Exception) -> str:
         """One line for people: what went wrong, and what to do."""
-
-
-def without_password(url: str) -> str:
-    """An address as it may be shown: in logs, messages and terminals."""
-    scheme, separator, rest = url.partition("://")
-    login, at, place = rest.rpartition("@")  # the last one, for a password may have one, or a slash
-    user = login.partition(":")[0]
-    # Parameters may be passwords too, and none of the others are needed to know the place.
-    return f"{scheme}{separator}{user}{at if user else ''}{place.partition('?')[0]}"

@@ -20,7 +20,8 @@ from tortoise.migrations.executor import MigrationExecutor
 from tortoise.transactions import in_transaction
 
 from models import postgres, sqlite
-from models.backend import CONNECTION, Backend, StoreError, without_password
+from models.address import without_password
+from models.backend import CONNECTION, Backend, StoreError
 from models.postgres import Postgres
 from models.reader import Reader
 from models.sqlite import SQLite

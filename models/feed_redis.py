@@ -18,7 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from models.backend import without_password
+from models.address import parts_of, without_password
 from models.feed import Event, Feed, FeedError
 from models.wire import FORMAT, decode, encode, job_id_of
 
@@ -49,6 +49,7 @@ class RedisFeed(Feed):
         self._seconds = seconds
         scheme, separator, rest = url.partition("://")
         try:
+            parts_of(url)
             self._client: Redis = Redis.from_url(
                 SCHEMES.get(scheme, scheme) + separator + rest,
                 socket_timeout=seconds,
@@ -57,18 +58,22 @@ class RedisFeed(Feed):
                 client_name="training-monitor",
             )
             pool = self._client.connection_pool
+            pool.connection_kwargs["decode_responses"] = False  # whatever the address says: messages are bytes
             pool.connection_class(**pool.connection_kwargs)  # or a parameter it does not know is found at first use
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RedisError) as error:
             raise FeedError(
                 f"Cannot use the feed {self._shown}: {error}. It looks like redis://host:6379/0."
             ) from error
         self._me = secrets.token_hex(8).encode()
         """Who we are, to know our own messages when they come back."""
+        self._prefix = f"training-monitor:{FORMAT}:{pool.connection_kwargs.get('db', 0)}:"
         self._channel = ""
         self._outgoing: list[bytes] = []
         self._outgoing_bytes = 0
         self._news = asyncio.Event()
         self._sent = asyncio.Event()
+        """Whether nothing waits, and nothing is under way."""
+        self._sent.set()
         self._hearing = asyncio.Event()
 
     def publish(self, event: Event) -> None:
@@ -84,13 +89,17 @@ class RedisFeed(Feed):
             self._news.set()
 
     async def check(self) -> None:
-        """Return if the broker answers. Raises FeedError."""
+        """Return if the broker carries news for us. Raises FeedError."""
+        probe = self._prefix + "probe"  # not the channel itself, which is heard by all
         try:
-            async with asyncio.timeout(self._seconds):
-                await self._client.ping()
+            async with asyncio.timeout(self._seconds), self._client.pubsub() as channel:
+                await channel.subscribe(probe)
+                await channel.get_message(timeout=None)  # that it is subscribed to, or why it is not
+                await self._client.publish(probe, b"")
         except (RedisError, OSError) as error:
-            reason = str(error).rstrip(".") or type(error).__name__
-            message = f"Cannot use the feed {self._shown}: {reason}. Check that it answers, or change --feed-url."
+            message = (
+                f"Cannot use the feed {self._shown}: {_reason(error)}. Check that it answers, or change --feed-url."
+            )
             raise FeedError(message) from error
 
     async def close(self) -> None:
@@ -108,8 +117,7 @@ class RedisFeed(Feed):
 
         Begins once they do. Where they do not within the time limit, it begins all the same, and goes on trying.
         """
-        number = self._client.connection_pool.connection_kwargs.get("db", 0)
-        self._channel = f"training-monitor:{FORMAT}:{number}:{store}"
+        self._channel = self._prefix + store
         tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._send())]
         try:
             with contextlib.suppress(TimeoutError):
@@ -118,22 +126,23 @@ class RedisFeed(Feed):
             yield
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_SECONDS):
-                    while self._outgoing and self._hearing.is_set():
-                        await self._sent.wait()
+                    await self._sent.wait()
         finally:
             await _ended(tasks)
             self._hearing.clear()
             await self.close()
 
     async def _send(self) -> None:
+        told = ""
         while True:
             await self._news.wait()
             message = self._next_message()
             try:
                 await self._client.publish(self._channel, message)
-            except (RedisError, OSError) as error:
+                told = ""
+            except Exception as error:  # noqa: BLE001  # or one message that cannot be sent would be the last
                 # Lost. Whoever listens elsewhere finds it in the store, as it does what came while we were cut off.
-                log.warning("the feed %s did not take news: %s", self._shown, error)
+                told = self._tell("did not take news", error, told)
                 await asyncio.sleep(RECONNECT_SECONDS)
                 self._outgoing.clear()
                 self._outgoing_bytes = 0
@@ -152,18 +161,27 @@ class RedisFeed(Feed):
         return b"\n".join([self._me, *lines])
 
     async def _receive(self) -> None:
+        told = ""
         while True:
             try:
                 async with self._client.pubsub() as channel:
                     await channel.subscribe(self._channel)
                     await self._hear_all(channel)
-            except (RedisError, OSError) as error:
-                if self._hearing.is_set():
-                    log.warning("the feed %s was lost: %s", self._shown, error)
+            except Exception as error:  # noqa: BLE001  # or one message that cannot be read would leave us deaf for ever
+                lost = self._hearing.is_set()
+                told = self._tell("was lost" if lost else "is not heard", error, "" if lost else told)
             self._hearing.clear()
             # Or the first news after this would be sent on a connection that is as dead.
             await self._client.connection_pool.disconnect(inuse_connections=False)
             await asyncio.sleep(RECONNECT_SECONDS)
+
+    def _tell(self, what: str, error: Exception, told: str) -> str:
+        """Log what went wrong, once for each reason: it is tried again and again. Gives what was `told`."""
+        reason = f"{what}: {_reason(error)}"
+        if reason != told:
+            bug = None if isinstance(error, RedisError | OSError) else error
+            log.warning("the feed %s %s", self._shown, reason, exc_info=bug)
+        return reason
 
     async def _hear_all(self, channel: PubSub) -> None:
         """Hear what comes. Raises RedisError, OSError where the broker is gone, or silent when it is asked."""
@@ -188,10 +206,19 @@ class RedisFeed(Feed):
             return  # listeners here were told when it was published
         for line in lines:
             try:
-                if self.is_heard(job_id_of(line)):
-                    self._tell(decode(line))
-            except (ValueError, KeyError, TypeError):
+                event = decode(line) if self.is_heard(job_id_of(line)) else None
+            except (ValueError, KeyError, TypeError, AttributeError):
                 log.warning("the feed %s brought something that is no event", self._shown)
+                continue
+            try:
+                if event:
+                    self._tell(event)
+            except Exception:  # one event that a listener cannot bear must not cost the others theirs
+                log.exception("a listener failed on what the feed %s brought", self._shown)
+
+
+def _reason(error: Exception) -> str:
+    return str(error).rstrip(".") or type(error).__name__
 
 
 async def _ended(tasks: Iterable["asyncio.Task[None]"]) -> None:

@@ -19,7 +19,8 @@ from tortoise.connection import get_connection, get_connections
 from tortoise.exceptions import DBConnectionError, OperationalError
 from tortoise.transactions import in_transaction
 
-from models.backend import CONNECTION, without_password
+from models.address import without_password
+from models.backend import CONNECTION
 from models.reader import Row
 from models.work import Insert, Result, Statement, Work, run
 

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 
 from models.database import Database
 from models.feed import Event, FeedError, JobChanged, MetricsRecorded
 from models.feed_redis import WAITING_BYTES, RedisFeed
-from models.job import Job
-from models.metric import Point
+from models.job import Job, now
+from models.metric import Point, Recorded
 from models.wire import EVENT_BYTES, decode, encode
 from tests.domain import PATIENCE, Domain, eventually, opened_domain, points
 from tests.valkey import Valkey
@@ -65,6 +66,11 @@ def hearing(feed: RedisFeed, job_id: int | None = None) -> Iterator[list[Event]]
     events: list[Event] = []
     with feed.listening(events.append, job_id):
         yield events
+
+
+def changed(id: int = 1, name: str = "run") -> JobChanged:
+    """A job took on a status, as far as those who carry the news look."""
+    return JobChanged(Job(id=id, name=name, model_name="resnet"))
 
 
 def contents(event: Event) -> object:
@@ -129,8 +135,8 @@ class TestBetweenProcesses:
         """Their jobs have the same ids."""
         async with opened(valkey, "another store") as stranger:
             with hearing(there) as heard:
-                stranger.publish(JobChanged(Job(id=1, name="theirs")))
-                here.publish(JobChanged(Job(id=1, name="ours")))
+                stranger.publish(changed(1, "theirs"))
+                here.publish(changed(1, "ours"))
                 await eventually(lambda: bool(heard))
         assert [event.job.name for event in heard] == ["ours"]
 
@@ -146,11 +152,64 @@ class TestBetweenProcesses:
     async def test_what_is_no_event_does_no_harm(self, valkey: Valkey, here: RedisFeed, there: RedisFeed) -> None:
         async with Redis.from_url(valkey.url) as stranger:
             with hearing(there) as heard:
-                for text in (b"", b"x\nnonsense", b"x\n1 {", b'x\n1 {"job": 5}', b"x\n1 []", b"\xff\n\xff \xff"):
+                for text in (
+                    b"",
+                    b"x\nnonsense",
+                    b"x\n1 {",
+                    b'x\n1 {"job": 5}',
+                    b'x\n1 {"job": {"id": 1}}',
+                    b"x\n1 []",
+                    b"\xff\n\xff \xff",
+                ):
                     await stranger.publish(there._channel, text)
-                here.publish(JobChanged(Job(id=1)))
+                here.publish(changed())
                 await eventually(lambda: bool(heard))
         assert [event.job.id for event in heard] == [1]
+
+    async def test_a_listener_that_fails_costs_no_other_event(self, here: RedisFeed, there: RedisFeed) -> None:
+        def fails(_: Event) -> None:
+            raise RuntimeError("a bug")
+
+        with there.listening(fails, 1), hearing(there, 2) as heard:
+            here.publish(changed(1))
+            here.publish(changed(2))
+            await eventually(lambda: bool(heard))
+        assert there.connected
+
+    @pytest.mark.parametrize("fails", ["hearing", "sending"])
+    async def test_what_nobody_foresaw_is_told_and_afterwards_it_hears_and_is_heard(
+        self,
+        valkey: Valkey,
+        here: RedisFeed,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        fails: str,
+    ) -> None:
+        def failing(*_: object) -> None:
+            raise RuntimeError("a bug")
+
+        async with opened(valkey) as feed:
+            if fails == "hearing":
+                monkeypatch.setattr(feed, "_hear", failing)
+                here.publish(changed())
+            else:
+                monkeypatch.setattr(feed._client, "publish", failing)
+                feed.publish(changed())
+            await eventually(lambda: "a bug" in caplog.text)
+            monkeypatch.undo()
+            await eventually(lambda: feed.connected and feed._sent.is_set())
+            with hearing(feed) as heard, hearing(here) as heard_there:
+                here.publish(changed(3))
+                await eventually(lambda: bool(heard))
+                feed.publish(changed(4))
+                await eventually(lambda: [event.job.id for event in heard_there] == [3, 4])
+
+    async def test_an_address_that_asks_for_text_changes_nothing(self, valkey: Valkey, here: RedisFeed) -> None:
+        feed = RedisFeed(valkey.url + "?decode_responses=true", SECONDS)
+        async with feed.open("one store"):
+            with hearing(feed) as heard:
+                here.publish(changed())
+                await eventually(lambda: bool(heard))
 
 
 class TestWithoutValkey:
@@ -161,11 +220,11 @@ class TestWithoutValkey:
                 with hearing(feed) as heard:
                     began = time.monotonic()
                     for _ in range(100):
-                        feed.publish(JobChanged(Job(id=1)))
+                        feed.publish(changed())
                     assert time.monotonic() - began < SECONDS / 2
                     assert len(heard) == 100
                 await eventually(lambda: not feed.connected)
-                feed.publish(JobChanged(Job(id=1)))
+                feed.publish(changed())
                 await eventually(lambda: not feed._outgoing)
 
     async def test_they_hear_each_other_again_once_it_is_back(self) -> None:
@@ -177,7 +236,7 @@ class TestWithoutValkey:
                     valkey.start()
                     await eventually(lambda: one.connected and other.connected)
                     with hearing(other) as heard:
-                        one.publish(JobChanged(Job(id=1)))
+                        one.publish(changed())
                         await eventually(lambda: bool(heard))
 
     async def test_one_that_says_nothing_more_is_noticed(self) -> None:
@@ -204,13 +263,65 @@ class TestWithoutValkey:
         with hearing(there) as heard:
             async with opened(valkey) as feed:
                 for _ in range(500):
-                    feed.publish(JobChanged(Job(id=1)))
+                    feed.publish(changed())
             await eventually(lambda: len(heard) == 500)
 
-    @pytest.mark.parametrize("url", ["nonsense", "http://host", "redis://host:port", "redis://h/0?nothing=1"])
+    async def test_news_under_way_when_it_closes_goes_out_too(self, valkey: Valkey, there: RedisFeed) -> None:
+        with hearing(there) as heard:
+            for id in range(1, 21):
+                async with opened(valkey) as feed:
+                    feed.publish(changed(id))
+                    await asyncio.sleep(0)  # it is no longer among what waits
+            await eventually(lambda: [event.job.id for event in heard] == [*range(1, 21)])
+
+    async def test_one_that_answers_but_keeps_its_channels_from_us_is_refused_and_why_is_told_once(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        tries = 0
+
+        class Counted(RedisFeed):
+            async def _hear_all(self, channel: PubSub) -> None:
+                nonlocal tries
+                tries += 1
+                await super()._hear_all(channel)
+
+        with Valkey() as valkey:
+            async with Redis.from_url(valkey.url) as admin:
+                await admin.acl_setuser("deaf", enabled=True, passwords="+secret", reset=True, categories=["+@all"])
+                feed = Counted(valkey.url.replace("//", "//deaf:secret@"), SECONDS)
+                async with feed.open("one store"):
+                    with pytest.raises(FeedError, match="channel"):
+                        await feed.check()
+                    await eventually(lambda: tries >= 3)
+                    assert len(caplog.messages) == 1
+                    assert "channel" in caplog.text
+                    await admin.acl_setuser("deaf", enabled=True, channels=["training-monitor:*"])
+                    await eventually(lambda: feed.connected)
+                    await feed.check()
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "nonsense", "http://host", "redis://host:port", "redis://h/0?nothing=1", "rediss://h?ssl_cert_reqs=bogus",
+            "redis://h?db=x", "redis://h?&",
+        ],
+    )  # fmt: skip
     def test_an_address_that_is_none_is_refused(self, url: str) -> None:
         with pytest.raises(FeedError, match="redis://host:6379/0"):
             RedisFeed(url, SECONDS)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "redis://me:sec/ret@h", "redis://:sec?ret@h", "redis://:1?sec=ret@h", "redis://:sec#ret@h",
+            "redis://h?password=sec@ret", "me:secret@h",
+        ],
+    )  # fmt: skip
+    def test_no_part_of_a_password_is_told_where_it_cannot_be_read(self, url: str) -> None:
+        with pytest.raises(FeedError) as refused:
+            RedisFeed(url, SECONDS)
+        assert "sec" not in str(refused.value)
+        assert "ret" not in str(refused.value)
 
     async def test_its_password_is_not_told(self) -> None:
         feed = RedisFeed("redis://me:secret@127.0.0.1:1/0", SECONDS)
@@ -225,7 +336,39 @@ class TestWithoutValkey:
                 pass
 
 
+def recorded(count: int, name: str) -> MetricsRecorded:
+    """That points were stored, each with one value."""
+    metrics = [Recorded(1, n, n, 1, 0.5, None, None, {name: 0.5}, now()) for n in range(1, count + 1)]
+    return MetricsRecorded(Job(id=1, name="run", model_name="resnet", metric_count=count), tuple(metrics))
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 200])
+def test_an_event_carries_all_of_its_points_where_they_fit_and_else_none(name: str) -> None:
+    longest = 0
+    for count in range(1, 1000, 9):
+        line = encode(recorded(count, name))
+        event = decode(line)
+        assert isinstance(event, MetricsRecorded)
+        assert len(event.metrics) in {0, count}
+        longest = max(longest, len(line))
+    assert 0.9 * EVENT_BYTES < longest < 1.1 * EVENT_BYTES
+    too_long = decode(encode(recorded(1, "x" * EVENT_BYTES)))
+    assert isinstance(too_long, MetricsRecorded)
+    assert too_long.metrics == ()
+
+
+def test_of_points_too_many_to_carry_none_is_looked_at() -> None:
+    class Closed(tuple[Recorded, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Iterator[Recorded]:
+            raise AssertionError("they were looked at")
+
+    event = recorded(10_000, "x")
+    assert decode(encode(MetricsRecorded(event.job, Closed(event.metrics)))).job.metric_count == 10_000
+
+
 def test_an_event_is_as_short_as_what_it_carries() -> None:
-    event = JobChanged(Job(id=7))
-    assert len(encode(event)) < 700
+    event = changed(7)
+    assert len(encode(event)) < 600
     assert decode(encode(event)).job.id == 7

@@ -108,6 +108,14 @@ async def test_refuses_a_job_that_has_ended(api: Api, simulate: Run) -> None:
     assert ended.stderr == f"training-monitor: Job {id} is COMPLETE: only a RUNNING job can be stepped.\n"
 
 
+async def test_refuses_a_feed_that_does_not_answer_for_nobody_would_hear_of_its_steps(api: Api, simulate: Run) -> None:
+    id = await api.created()
+    said = complaint(await asyncio.to_thread(simulate, id, "--feed-url", "redis://me:secret@127.0.0.1:1"))
+    assert "me@127.0.0.1:1" in said
+    assert "--feed-url" in said
+    assert (await api.job(id))["status"] == "QUEUED"
+
+
 @pytest.mark.parametrize("id", ["999999", "abc"])
 async def test_refuses_what_is_no_job(simulate: Run, id: str) -> None:
     assert id in complaint(await asyncio.to_thread(simulate, id))

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.api import Api
-from tests.domain import eventually
+from tests.domain import PATIENCE, eventually
 from tests.postgres import Postgres
 from tests.process import ServerProcess, children_of, command, is_running
 from tests.sockets import opened, websocket_url
@@ -199,3 +199,17 @@ async def test_a_command_tells_the_replicas_of_what_it_did(server: ServerProcess
         ended = await asyncio.to_thread(command, *simulated)
         assert (ended.returncode, ended.stderr) == (0, "")
         assert [await coming, await anext(stream), await anext(stream)] == [{"seq": seq} for seq in (1, 2, 3)]
+
+
+async def test_and_of_a_single_step_of_a_job_that_runs(server: ServerProcess, remote: Api, valkey: Valkey) -> None:
+    """Nothing else goes out before it, and the command ends at once."""
+    id = await remote.started()
+    url = server.arguments[server.arguments.index("--database-url") + 1]
+    async with opened(websocket_url(server.url)) as socket:
+        stream = socket.metrics(id, after=0)
+        for seq in (1, 2, 3):
+            coming = asyncio.ensure_future(anext(stream))
+            simulated = ("simulate", id, "--steps", "1", "--database-url", url, "--feed-url", valkey.url)
+            assert (await asyncio.to_thread(command, *simulated)).returncode == 0
+            async with asyncio.timeout(PATIENCE):  # a look at the store comes every 60 seconds
+                assert await coming == {"seq": seq}
