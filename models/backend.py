@@ -38,5 +38,8 @@ class Backend(Protocol):
     def writer(self) -> Writer:
         """What runs the work of verbs, once the store is open; whoever asked for it closes it."""
 
+    async def place(self, connection: BaseDBAsyncClient) -> str:
+        """Where the store is, in words that no copy of it shares."""
+
     def why_not_opened(self, error: Exception) -> str:
         """One line for people: what went wrong, and what to do."""

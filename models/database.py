@@ -70,7 +70,7 @@ class Database:
         self.applied: list[str] = []
         """Names of the migrations that opening it applied."""
         self.identity = ""
-        """What tells this store from every other: the moment at which its first migration was applied."""
+        """What tells this store from every other, and from its copies: when it was made, and where it is."""
         self._reader: Reader | None = None
         self._context = TortoiseContext()
         self._writer: Writer | None = None
@@ -161,8 +161,9 @@ class Database:
 
     async def _identity(self) -> str:
         query = "SELECT applied_at FROM tortoise_migrations ORDER BY applied_at LIMIT 1"
-        _, rows = await self._context.db(CONNECTION).execute_query(query)
-        return str(rows[0]["applied_at"])
+        connection = self._context.db(CONNECTION)
+        _, rows = await connection.execute_query(query)
+        return f"{rows[0]['applied_at']}:{await self._backend.place(connection)}"
 
     async def _migrate(self) -> list[str]:
         """Apply what is pending, all of it or nothing, one process at a time."""
@@ -190,7 +191,9 @@ def _backend_at(url: str, *, create: bool, connections: int, seconds: float) -> 
             return Postgres(url, connections=connections, seconds=seconds)
     except (BaseORMException, ValueError) as error:
         raise StoreError(f"Cannot use the database URL {without_password(url)}: {error}. {LOOKS_LIKE}") from error
-    raise StoreError(f"The database URL must begin with sqlite:// or postgres://, got {scheme}://…. {LOOKS_LIKE}")
+    raise StoreError(
+        f"The database URL must begin with sqlite:// or postgres://, got {without_password(url)}. {LOOKS_LIKE}"
+    )
 
 
 def _executor(connection: BaseDBAsyncClient) -> MigrationExecutor:

@@ -7,19 +7,20 @@ out of reach: Tortoise's DBConnectionError.
 import contextlib
 import functools
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from itertools import count
 from typing import Any, cast
+from urllib.parse import unquote
 
 import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContextPooled
-from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.connection import get_connection, get_connections
 from tortoise.exceptions import DBConnectionError, OperationalError
 from tortoise.transactions import in_transaction
 
-from models.address import without_password
+from models.address import parameters_of, parts_of, without_password
 from models.backend import CONNECTION
 from models.reader import Row
 from models.work import Insert, Result, Statement, Work, run
@@ -31,11 +32,16 @@ MIGRATION_LOCK = 0x74726D6F
 MIGRATION_SECONDS = 3600.0
 """How long a migration may take, and whoever waits for it wait."""
 
-PARAMETERS = frozenset(
-    {"user", "password", "host", "port", "database", "ssl", "sslmode", "schema", "application_name", "timeout"}
-    | {"command_timeout", "minsize", "maxsize", "statement_cache_size", "max_inactive_connection_lifetime"}
-)
-"""What an address may say."""
+PARAMETERS: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(
+        ("user", "password", "host", "database", "schema", "application_name", "sslmode", "sslrootcert"), str
+    ),
+    **dict.fromkeys(("port", "minsize", "maxsize", "statement_cache_size"), int),
+    **dict.fromkeys(("timeout", "command_timeout", "max_inactive_connection_lifetime"), float),
+}
+"""What an address may say behind its question mark, and how it is read."""
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+"""libpq's, as it means them."""
 
 OUT_OF_REACH = (
     asyncpg.PostgresConnectionError,
@@ -55,14 +61,11 @@ class Postgres:
     """A server, to which each process keeps a few connections."""
 
     def __init__(self, url: str, *, connections: int, seconds: float) -> None:
-        """`connections`: the most that this process keeps; `seconds`: to connect, for a lock and for a statement."""
-        connection = dict(expand_db_url(url))
-        credentials = dict(connection["credentials"])
-        if unknown := credentials.keys() - PARAMETERS:
-            raise ValueError(f"there is no parameter {min(unknown)}")
-        if mode := credentials.pop("sslmode", None):  # libpq's name for it
-            credentials["ssl"] = mode
-        milliseconds = str(int(seconds * 1000))
+        """`connections`: the most that this process keeps; `seconds`: to connect, for a lock and for a statement.
+
+        Raises ValueError where the address is none.
+        """
+        milliseconds = str(max(1, int(seconds * 1000)))  # 0 would be no limit
         limits = {
             "minsize": 1,
             "maxsize": connections,
@@ -76,11 +79,7 @@ class Postgres:
                 "jit": "off",  # these queries are short
             },
         }
-        self.connection: dict[str, Any] = {
-            **connection,
-            "engine": __name__,
-            "credentials": {**limits, **credentials},
-        }
+        self.connection: dict[str, Any] = {"engine": __name__, "credentials": {**limits, **_credentials(url)}}
         self._shown = without_password(url)
 
     async def check(self) -> None:
@@ -88,7 +87,7 @@ class Postgres:
         credentials = self.connection["credentials"]
         named = {name: credentials.get(name) for name in ("user", "password", "database", "host", "port", "ssl")}
         given = {name: value for name, value in named.items() if value is not None}
-        connection = await _translated(asyncpg.connect, timeout=float(credentials["timeout"]), **given)
+        connection = await _translated(asyncpg.connect, timeout=credentials["timeout"], **given)
         await connection.close()
 
     async def migrating(self, connection: BaseDBAsyncClient) -> BaseDBAsyncClient:
@@ -108,10 +107,61 @@ class Postgres:
         """The pool's connections, one for each verb."""
         return _Transactions()
 
+    async def place(self, connection: BaseDBAsyncClient) -> str:
+        """The cluster, the database and the schema: copies have others, standbys that take over have the same."""
+        query = """
+            SELECT oid, current_schema() AS schema, has_function_privilege('pg_control_system()', 'EXECUTE') AS is_told
+            FROM pg_database WHERE datname = current_database()
+        """
+        _, (row, *_) = await connection.execute_query(query)
+        cluster = 0
+        if row["is_told"]:  # unless an administrator took that from everyone
+            _, (system, *_) = await connection.execute_query("SELECT system_identifier FROM pg_control_system()")
+            cluster = system["system_identifier"]
+        return f"{cluster}:{row['oid']}:{row['schema']}"
+
     def why_not_opened(self, error: Exception) -> str:
         """What is wrong with the server, or with what we are to it."""
         reason = str(error).rstrip(".") or type(error).__name__
         return f"Cannot use the database {self._shown}: {reason}. Check that it answers, or change --database-url."
+
+
+def _credentials(url: str) -> dict[str, Any]:
+    """What an address says, as asyncpg takes it. Raises ValueError."""
+    parts = parts_of(url)
+    said: dict[str, Any] = {"user": None, "password": None, "host": None, "port": 5432, "database": None}
+    for name, text in parameters_of(parts).items():
+        if name not in PARAMETERS:
+            raise ValueError(f"there is no parameter {name}")
+        try:
+            said[name] = PARAMETERS[name](text)
+        except ValueError:
+            raise ValueError(f"the parameter {name} must be a number") from None
+    by_place = {
+        "user": parts.username, "password": parts.password, "database": parts.path.removeprefix("/"),
+    }  # fmt: skip
+    said |= {name: unquote(text) for name, text in by_place.items() if text}
+    said |= {name: it for name, it in {"host": parts.hostname, "port": parts.port}.items() if it}
+    mode, root = said.pop("sslmode", None), said.pop("sslrootcert", None)
+    if mode not in (None, *SSL_MODES):
+        raise ValueError(f"sslmode must be one of {', '.join(SSL_MODES)}")
+    if root is not None:
+        said["ssl"] = _trusting(root, mode)
+    elif mode is not None:
+        said["ssl"] = mode
+    return said
+
+
+def _trusting(root: str, mode: str | None) -> ssl.SSLContext:
+    """TLS with servers whose certificate leads to those of a file."""
+    if mode not in ("verify-ca", "verify-full"):
+        raise ValueError("sslrootcert goes with sslmode=verify-ca or sslmode=verify-full")
+    try:
+        context = ssl.create_default_context(cafile=root)
+    except OSError as error:
+        raise ValueError(f"sslrootcert cannot be read: {error.strerror or error}") from error
+    context.check_hostname = mode == "verify-full"
+    return context
 
 
 async def read_tuples(client: BaseDBAsyncClient, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
