@@ -31,8 +31,11 @@ class BindError(Exception):
     """The address cannot be listened on. The message says why, in one line, and what to do."""
 
 
-def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
-    """The socket to serve on; `shared`: with other sockets of ours on its port. Raises BindError."""
+def bind(settings: Settings, *, shared: bool = False, listening_now: bool = True) -> socket.socket:
+    """The socket to serve on; `shared`: with other sockets of ours on its port. Raises BindError.
+
+    Where it does not listen now, it is dealt no connections before a server listens on it.
+    """
     host, port = settings.host, settings.port
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -45,7 +48,8 @@ def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         _find_the_gone(listening, settings.ping_seconds)
         listening.bind(address)
-        listening.listen(2048)
+        if listening_now:
+            listening.listen(2048)
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRINUSE:

@@ -1,5 +1,6 @@
 """Several workers on one port: each a process with an app of its own. Whoever dies is replaced."""
 
+import asyncio
 import logging
 import multiprocessing
 import os
@@ -13,8 +14,9 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 
 from graph import server
-from graph.app import create_app
+from graph.app import create_app, database_of
 from graph.settings import Settings
+from models.database import StoreError
 
 __all__ = ["bind", "serve"]
 
@@ -32,7 +34,8 @@ def bind(settings: Settings) -> list[socket.socket]:
     """A socket for each worker, all on one port. Raises BindError.
 
     Linux deals connections out evenly among sockets that share a port; with one socket for all of them, the worker that
-    wakes first takes all that wait. The sockets are the parent's: while a worker is replaced, its connections wait.
+    wakes first takes all that wait. The sockets are the parent's: while a worker is replaced, its connections wait;
+    while it cannot come to serve, none are dealt to it.
     """
     first = server.bind(settings)  # unshared: so that a port that others share is seen to be taken
     if settings.workers == 1 or sys.platform != "linux":
@@ -98,6 +101,8 @@ class _Worker:
         """Whether it died before it came to serve: to be started again, but not at once."""
         self._settings = settings
         self._listening = listening
+        self._reason = ""
+        """Why it cannot serve, as it was told last."""
 
     def start(self) -> None:
         """Start a process for it."""
@@ -116,28 +121,55 @@ class _Worker:
         """Take note of what has happened to it."""
         if not self.serves and self._told.poll():
             try:
-                self._told.recv()
-                self.serves = True
+                reason: str = self._told.recv()
             except EOFError:
-                self.process.join()  # it died, and its end of the pipe with it
-        if not self.process.is_alive():
-            log.warning("worker %d ended with status %s: it is replaced", self.number, self.process.exitcode)
-            if self.serves:
-                self.start()
+                self.process.join()
+                reason = f"its process ended with status {self.process.exitcode}"
+            if reason:
+                self.process.join()
+                self._wait(reason)
             else:
-                self.is_due = True
+                self.serves = True
+                self._reason = ""
+        if self.serves and not self.process.is_alive():
+            log.warning("worker %d ended with status %s: it is replaced", self.number, self.process.exitcode)
+            self.start()
+
+    def _wait(self, reason: str) -> None:
+        """It cannot serve now: others take its connections until it can."""
+        self.is_due = True
+        if reason != self._reason:  # it is tried again and again
+            log.warning("worker %d cannot serve, and is tried again until it can: %s", self.number, reason)
+            self._reason = reason
+        if sys.platform == "linux":  # elsewhere it has no socket of its own
+            port = self._listening.getsockname()[1]
+            on_that_port = self._settings.model_copy(update={"port": port})
+            closed, self._listening = self._listening, server.bind(on_that_port, shared=True, listening_now=False)
+            closed.close()  # after that, or the port would be anybody's for a moment
 
     def end(self, deadline: float) -> None:
         """Wait for its end, up to a moment."""
         self.process.join(max(0.0, deadline - time.monotonic()))
         self.process.kill()
         self.process.join()
+        self._listening.close()
 
 
 def _work(settings: Settings, listening: socket.socket, tell: "Connection[object, object]") -> None:
-    """What a worker does, in its own process."""
+    """What a worker does, in its own process. It tells an empty text once it serves, or why it cannot."""
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    server.serve(create_app(settings), settings, listening, lambda: tell.send(None))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # until it serves: the parent hears of it too, and ends us
+    try:
+        asyncio.run(_open_once(settings))  # uvicorn would tell of it in many lines
+    except StoreError as error:
+        tell.send(str(error))
+        sys.exit(1)
+    server.serve(create_app(settings), settings, listening, lambda: tell.send(""))
+
+
+async def _open_once(settings: Settings) -> None:
+    async with database_of(settings):
+        pass
 
 
 def _end_with_the_parent() -> None:

@@ -67,7 +67,7 @@ class Postgres:
         """
         milliseconds = str(max(1, int(seconds * 1000)))  # 0 would be no limit
         limits = {
-            "minsize": 1,
+            "minsize": 0,  # one that is kept is missed while the server is away, and asyncpg tells of it in many lines
             "maxsize": connections,
             "timeout": seconds,
             # The server ends what takes too long; one that does not even answer is given up a second later.

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from graph.live.progress import Progress
+from models.database import OUTAGES
 from models.feed import Event, Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
 from models.lifecycle import ENDED, JobStatus, may_become
@@ -157,6 +158,8 @@ class Changes:
             try:
                 changed = await _changed_since(looked - WINDOW)
                 progressed = await self._progress.look()
+            except OUTAGES as outage:
+                log.warning("could not look for changed jobs in the store: %s", outage)
             except Exception:  # whatever ails the store, the next look may find it well again
                 log.warning("could not look for changed jobs in the store", exc_info=True)
             else:

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from itertools import islice
 
+from models.database import OUTAGES
 from models.feed import Event, Feed, MetricsRecorded
 from models.job import Job
 from models.lifecycle import ENDED
@@ -85,6 +86,9 @@ class Topic:
             await asyncio.sleep(seconds)
             try:
                 job = await Job.get_or_none(id=self.job_id)
+            except OUTAGES as outage:
+                log.warning("job %s: could not look for news in the store: %s", self.job_id, outage)
+                continue
             except Exception:  # whatever ails the store, the next look may find it well again
                 log.warning("job %s: could not look for news in the store", self.job_id, exc_info=True)
                 continue

@@ -1,4 +1,4 @@
-"""Errors nobody expected: logged whole, told to the client only as a code."""
+"""Errors nobody expected: logged, and told to the client only as a code."""
 
 import logging
 
@@ -48,7 +48,10 @@ def is_unexpected(error: GraphQLError) -> bool:
 
 
 def log_unexpected(errors: list[GraphQLError]) -> None:
-    """Log each error that the client is not told of, with its traceback."""
-    for error in errors:
-        if is_unexpected(error):
+    """Log what the client is not told of: an outage in a line, for many will meet it; a bug with its traceback."""
+    unexpected = [error for error in errors if is_unexpected(error)]
+    for message in dict.fromkeys(error.message for error in unexpected if isinstance(error.original_error, OUTAGES)):
+        log.warning("the store is busy or out of reach: %s", message)
+    for error in unexpected:
+        if not isinstance(error.original_error, OUTAGES):
             log.error("%s", error.message, exc_info=error.original_error)
