@@ -142,7 +142,7 @@ class RedisFeed(Feed):
                 told = ""
             except Exception as error:  # noqa: BLE001  # or one message that cannot be sent would be the last
                 # Lost. Whoever listens elsewhere finds it in the store, as it does what came while we were cut off.
-                told = self._tell("did not take news", error, told)
+                told = self._complain("did not take news", error, told)
                 await asyncio.sleep(RECONNECT_SECONDS)
                 self._outgoing.clear()
                 self._outgoing_bytes = 0
@@ -169,13 +169,13 @@ class RedisFeed(Feed):
                     await self._hear_all(channel)
             except Exception as error:  # noqa: BLE001  # or one message that cannot be read would leave us deaf for ever
                 lost = self._hearing.is_set()
-                told = self._tell("was lost" if lost else "is not heard", error, "" if lost else told)
+                told = self._complain("was lost" if lost else "is not heard", error, "" if lost else told)
             self._hearing.clear()
             # Or the first news after this would be sent on a connection that is as dead.
             await self._client.connection_pool.disconnect(inuse_connections=False)
             await asyncio.sleep(RECONNECT_SECONDS)
 
-    def _tell(self, what: str, error: Exception, told: str) -> str:
+    def _complain(self, what: str, error: Exception, told: str) -> str:
         """Log what went wrong, once for each reason: it is tried again and again. Gives what was `told`."""
         reason = f"{what}: {_reason(error)}"
         if reason != told:
