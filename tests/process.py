@@ -73,7 +73,7 @@ class ServerProcess:
         return Path(self._log.name).read_text()
 
     def start(self) -> None:
-        """Start it, again on a new port, and return once it listens."""
+        """Start it, again on a new port, and return once it listens. Raises RuntimeError with why it does not."""
         if self._log is None:
             self._log = tempfile.NamedTemporaryFile("a", suffix=".log")  # noqa: SIM115  # closed with the server
         self._process = subprocess.Popen(
@@ -82,7 +82,9 @@ class ServerProcess:
         assert self._process.stdout is not None
         first_line = self._process.stdout.readline()
         address = re.search(r"http://\S+:\d+", first_line)
-        assert address, (first_line, self.log)
+        if not address:
+            self._reap()
+            raise RuntimeError(first_line + self.log)
         self.url = address[0]
 
     def kill(self) -> None:

@@ -2,7 +2,10 @@
 
 import argparse
 import contextlib
+import os
+import shlex
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -33,10 +36,25 @@ def main() -> None:
     ports: list[int] = parser.parse_args().ports
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt), replicas(ports) as servers:
-        print("The replicas are at", *(server.url for server in servers), "(Ctrl-C ends them)", flush=True)  # noqa: T201  # what this command says
-        print("Each is: training-monitor", *servers[0].arguments, flush=True)  # noqa: T201  # as above
-        signal.pause()
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            with replicas(ports) as servers:
+                print("The replicas are at", *(server.url for server in servers), "(Ctrl-C ends them)", flush=True)  # noqa: T201  # what this command says
+                for server in servers:
+                    print("training-monitor", shlex.join(server.arguments), flush=True)  # noqa: T201  # as above
+                sys.exit(_what_ended(servers))
+        except RuntimeError as error:  # why one of them did not start
+            sys.exit(str(error).strip())
+
+
+def _what_ended(servers: Sequence[ServerProcess]) -> str:
+    """Wait until one of our processes ends by itself, and tell of it."""
+    ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+    assert ended is not None
+    for server in servers:
+        if server.process.pid == ended.si_pid:
+            return f"The replica at {server.url} ended with status {server.process.wait()}.\n{server.log}".strip()
+    return "PostgreSQL or Valkey ended."
 
 
 if __name__ == "__main__":

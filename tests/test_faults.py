@@ -171,6 +171,28 @@ async def test_postgresql_is_restarted_under_load(site: Site) -> None:
             await load.goes_on()
 
 
+async def test_postgresql_crashes_under_load(site: Site) -> None:
+    async with site.loaded() as load:
+        for _ in range(2):
+            site.postgres.crash()
+            site.postgres.start()
+            await load.goes_on()
+
+
+async def test_while_postgresql_says_nothing_more_verbs_give_up_in_time_and_afterwards_all_goes_on(site: Site) -> None:
+    """Its connections stay open, as over a network that is cut."""
+    async with site.loaded() as load:
+        site.postgres.freeze()
+        try:
+            await site.comes_to(store="unavailable", feed="ok")
+            away = load.turned_away
+            await load.until(lambda: load.turned_away > away)
+        finally:
+            site.postgres.thaw()
+        await site.is_well()
+        await load.goes_on()
+
+
 async def test_connections_that_are_cut_are_made_anew(site: Site) -> None:
     async with site.loaded() as load:
         for _ in range(5):
@@ -200,7 +222,7 @@ async def test_a_batch_whose_answer_never_came_is_sent_again_to_the_other_replic
 
 
 async def test_two_replicas_that_step_one_job_number_its_points_as_one(site: Site) -> None:
-    async with contextlib.AsyncExitStack() as stack:
+    async with site.loaded(), contextlib.AsyncExitStack() as stack:
         apis = [Api(await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=30))) for url in site.urls]
         id = await apis[0].started(stepsPerEpoch=120)
         answers = await asyncio.gather(*(api.step(id) for _ in range(60) for api in apis))
@@ -210,18 +232,19 @@ async def test_two_replicas_that_step_one_job_number_its_points_as_one(site: Sit
         assert sorted(answer["__typename"] for answer in ended) == ["IllegalTransition", "SimulateStepSuccess"]
 
 
-async def test_a_replica_ends_in_time_though_store_and_feed_are_gone(site: Site) -> None:
-    async with site.loaded():
-        pass
-    site.valkey.freeze()
-    site.postgres.stop()
-    try:
-        began = time.monotonic()
-        assert await asyncio.gather(*(asyncio.to_thread(replica.stop) for replica in site.replicas)) == [0, 0]
-        assert time.monotonic() - began < LATE
-    finally:
-        site.valkey.thaw()
-        site.postgres.start()
-        for replica in site.replicas:
-            await asyncio.to_thread(replica.start)
-    await site.is_well()
+async def test_replicas_end_in_time_though_store_and_feed_are_gone(site: Site) -> None:
+    async with site.loaded() as load:
+        site.valkey.freeze()
+        site.postgres.stop()
+        try:
+            began = time.monotonic()
+            stopping = [asyncio.to_thread(replica.stop) for replica in site.replicas]
+            assert await asyncio.gather(*stopping) == [0, 0]
+            assert time.monotonic() - began < LATE
+        finally:
+            site.valkey.thaw()
+            site.postgres.start()
+            for replica in site.replicas:
+                await asyncio.to_thread(replica.start)
+        await site.is_well()
+        await load.goes_on()

@@ -1,5 +1,6 @@
 """A real Valkey, from a wheel."""
 
+import contextlib
 import signal
 import subprocess
 import tempfile
@@ -56,15 +57,20 @@ class Valkey:
             start_new_session=True,  # an interrupt at the terminal is for whoever started us
         )
         deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError("Valkey did not start") from None
-                time.sleep(0.01)
-            else:
-                return
+        while not self._answers():
+            if time.monotonic() > deadline:
+                raise RuntimeError("Valkey did not start")
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        """Whether it does, and not somebody else at its port. Raises RuntimeError where it has ended."""
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise RuntimeError("Valkey did not start")
+        with contextlib.suppress(OSError), create_connection(("127.0.0.1", self.port), 1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(7) == b"+PONG\r\n"
+        return False
 
     def stop(self) -> None:
         """Stop it; its connections are cut."""
