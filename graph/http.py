@@ -29,6 +29,10 @@ JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
 
 
+MAX_HEADERS = 500
+"""Bytes of the longest headers that are remembered."""
+
+
 def media_type_of(header: str) -> tuple[str, dict[str, str]]:
     """A media type or range and its parameters, names in lower case; whatever is written there."""
     media_type, *parameters = header.split(";")
@@ -72,7 +76,9 @@ def quick_media_type(scope: Scope) -> str | None:
         return None
     said = [value for name, value in scope["headers"] if name == b"content-type"]
     accepts = [value for name, value in scope["headers"] if name == b"accept"]
-    return _quick_media_type(*said, b"".join(accepts)) if len(said) == 1 and len(accepts) < 2 else None
+    if len(said) != 1 or len(accepts) > 1 or sum(map(len, said + accepts)) > MAX_HEADERS:
+        return None
+    return _quick_media_type(said[0], b"".join(accepts))
 
 
 @functools.lru_cache(maxsize=256)  # a pure function; few clients say anything of their own

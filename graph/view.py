@@ -30,7 +30,7 @@ from strawberry.types.graphql import OperationType
 from graph import http
 from graph.context import Context
 from graph.fast.answers import Answers
-from graph.fast.mutation import Settled
+from graph.fast.mutation import DoneJobs
 from graph.live.delivery import Encoded, Parts
 from graph.live.http_stream import with_signs_of_life
 from graph.live.multipart import MultipartTransport
@@ -112,7 +112,7 @@ class GraphQLView(GraphQL[Context, None]):
     async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             quick = http.quick_media_type(scope)
-            jobs: Jobs | Settled = self._jobs
+            jobs: Jobs | DoneJobs = self._jobs
             if quick is not None:
                 body = await _body(receive, self._max_body_bytes)
                 answer = await self._answers.answer(body)
@@ -120,7 +120,7 @@ class GraphQLView(GraphQL[Context, None]):
                     await _send(send, answer, quick)
                     return
                 if answer is not None:
-                    jobs = Settled(answer)
+                    jobs = DoneJobs(answer)
                 receive = _once_more(body, receive)
             request = Request(scope, receive)
             request.state.max_body_bytes = self._max_body_bytes

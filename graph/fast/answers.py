@@ -5,39 +5,42 @@ document, its arguments or the store is left to Strawberry.
 """
 
 import functools
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from time import monotonic
+from typing import Any, NamedTuple
 
 import orjson
-from graphql import FragmentDefinitionNode, GraphQLSchema, OperationDefinitionNode, OperationType
+from graphql import FragmentDefinitionNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, OperationType
 
-from graph.fast.documents import MAX_REMEMBERED, valid_document
-from graph.fast.mutation import Mutation, MutationPlan, Raised, plan_mutation
+from graph.fast.documents import MAX_REMEMBERED, REMEMBERED, valid_document
+from graph.fast.mutation import Done, Mutation, MutationPlan, plan_mutation
 from graph.fast.query import Query, QueryPlan, plan_query
-from models.database import Database
+from models.database import OUTAGES, Database
 from models.jobs import Jobs
 
 __all__ = ["Answers"]
+
+log = logging.getLogger(__name__)
 
 KEPT_BYTES = 8 * 2**20
 """Answers that are remembered, in bytes."""
 KEPT_SHARE = 4
 """No answer takes more than this part of them."""
-ENTRY_BYTES = 2_000
+ENTRY_BYTES = 500
 """What remembering one costs beside its texts."""
+OUTAGE_SECONDS = 5.0
+"""How long after an outage the usual way is gone at once: it would be waited out twice."""
 MEMBERS = frozenset({"query", "variables", "operationName", "extensions"})
 
 
-@dataclass(slots=True)
-class Known:
-    """A request that was met before."""
+class Remembered(NamedTuple):
+    """The answer to a request that was met before."""
 
-    query: Query
-    version: int | None = None
-    """Of the store, when the answer was read."""
-    answer: bytes = b""
+    version: int
+    """Of the store, when it was read."""
+    answer: bytes
 
 
 class Answers:
@@ -47,59 +50,74 @@ class Answers:
         self._schema = schema
         self._database = database
         self._jobs = jobs
-        self._known: OrderedDict[bytes, Known] = OrderedDict()
+        self._remembered: OrderedDict[bytes, Remembered] = OrderedDict()
         self._kept_bytes = 0
+        self._outage_until = 0.0
 
-    async def answer(self, body: bytes) -> bytes | Raised | None:
+    async def answer(self, body: bytes) -> bytes | Done | None:
         """The answer to a request whose body this is; None where it has no plan.
 
-        Raised where it was a verb, which has raised: it must not be done again.
+        Done where it is a verb's, which has been done and must not be done again, and which the usual way is to answer.
         """
-        known = self._known.get(body)
-        if known is None:
-            operation = _bound(self._schema, body)
-            if isinstance(operation, Mutation):
-                done = await operation.run(self._jobs)
-                return done if isinstance(done, Raised) else _encoded(done)
-            if operation is None:
-                return None
-            known = Known(operation)
         try:
-            return await self._read(body, known)
-        except Exception:  # noqa: BLE001  # whatever it is, the usual way meets it too, and tells it
-            return None
+            return self._recalled(body) or await self._made(body)
+        except OUTAGES:  # the usual way meets it too, and tells it
+            self._outage_until = monotonic() + OUTAGE_SECONDS
+        except Exception:
+            log.warning("a plan failed, and the usual way is gone", exc_info=True)
+        return None
 
-    async def _read(self, body: bytes, known: Known) -> bytes | None:
+    async def _made(self, body: bytes) -> bytes | Done | None:
+        operation = _bound(self._schema, body)
+        if isinstance(operation, Mutation):
+            return await self._done(operation)
+        if operation is None or monotonic() < self._outage_until:
+            return None
         reader = self._database.reader
         # Before it is read: what is committed meanwhile may be in it, and is looked for again the next time.
         version = reader.version()
-        if version is not None and version == known.version:
-            self._known.move_to_end(body)
-            return known.answer
-        data = await known.query.read(reader)
+        data = await operation.read(reader)
         if data is None:
             return None
         answer = _encoded(data)
-        self._keep(body, Known(known.query, version, answer if version is not None else b""))
+        if version is not None:
+            self._remember(body, Remembered(version, answer))
         return answer
 
-    def _keep(self, body: bytes, known: Known) -> None:
+    async def _done(self, mutation: Mutation) -> bytes | Done:
+        done = await mutation.run(self._jobs)
+        if done.error:
+            return done
+        try:
+            return _encoded(mutation.data(done))
+        except Exception:
+            log.exception("a plan failed, and the usual way answers what was done")
+            return done
+
+    def _recalled(self, body: bytes) -> bytes | None:
+        remembered = self._remembered.get(body)
+        if remembered is None or remembered.version != self._database.reader.version():
+            return None
+        self._remembered.move_to_end(body)
+        return remembered.answer
+
+    def _remember(self, body: bytes, remembered: Remembered) -> None:
         self._forget(body)
-        if _size(body, known) > KEPT_BYTES // KEPT_SHARE:
+        if _size(body, remembered) > KEPT_BYTES // KEPT_SHARE:
             return
-        self._known[body] = known
-        self._kept_bytes += _size(body, known)
+        self._remembered[body] = remembered
+        self._kept_bytes += _size(body, remembered)
         while self._kept_bytes > KEPT_BYTES:
-            self._forget(next(iter(self._known)))
+            self._forget(next(iter(self._remembered)))
 
     def _forget(self, body: bytes) -> None:
-        known = self._known.pop(body, None)
-        if known is not None:
-            self._kept_bytes -= _size(body, known)
+        remembered = self._remembered.pop(body, None)
+        if remembered is not None:
+            self._kept_bytes -= _size(body, remembered)
 
 
-def _size(body: bytes, known: Known) -> int:
-    return len(body) + len(known.answer) + ENTRY_BYTES
+def _size(body: bytes, remembered: Remembered) -> int:
+    return len(body) + len(remembered.answer) + ENTRY_BYTES
 
 
 def _encoded(data: Mapping[str, Any]) -> bytes:
@@ -107,6 +125,7 @@ def _encoded(data: Mapping[str, Any]) -> bytes:
 
 
 def _bound(schema: GraphQLSchema, body: bytes) -> Query | Mutation | None:
+    """The operation that a request asks for, where it has a plan."""
     try:
         request = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -114,16 +133,19 @@ def _bound(schema: GraphQLSchema, body: bytes) -> Query | Mutation | None:
     if type(request) is not dict or not request.keys() <= MEMBERS or request.get("extensions") not in (None, {}):
         return None
     query, name, variables = request.get("query"), request.get("operationName"), request.get("variables")
-    if type(query) is not str or len(query) > MAX_REMEMBERED:
+    if type(query) is not str or len(query) > MAX_REMEMBERED or not isinstance(variables, dict | None):
         return None
-    if not isinstance(name, str | None) or not isinstance(variables, dict | None):
+    plan = _plan(schema, query)
+    if plan is None or name not in (None, plan.operation.name and plan.operation.name.value):
         return None
-    plan = _plan(schema, query, name)
-    return None if plan is None else plan.bind(variables or {})
+    try:
+        return plan.bind(variables or {})
+    except GraphQLError:  # an argument that only its value shows to be wrong
+        return None
 
 
-@functools.lru_cache(maxsize=256)  # a pure function of its arguments, none of which is long
-def _plan(schema: GraphQLSchema, query: str, operation_name: str | None) -> QueryPlan | MutationPlan | None:
+@functools.lru_cache(REMEMBERED)  # a pure function of its arguments, none of which is long
+def _plan(schema: GraphQLSchema, query: str) -> QueryPlan | MutationPlan | None:
     document = valid_document(schema, query)
     if document is None:
         return None
@@ -132,8 +154,6 @@ def _plan(schema: GraphQLSchema, query: str, operation_name: str | None) -> Quer
     if len(operations) != 1:
         return None
     (operation,) = operations
-    if operation_name is not None and (operation.name is None or operation.name.value != operation_name):
-        return None
     if operation.operation is OperationType.QUERY:
         return plan_query(schema, operation, fragments)
     return plan_mutation(schema, operation, fragments) if operation.operation is OperationType.MUTATION else None

@@ -4,10 +4,12 @@ import functools
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse, validate
 
-__all__ = ["MAX_REMEMBERED", "valid_document"]
+__all__ = ["MAX_REMEMBERED", "REMEMBERED", "valid_document"]
 
 MAX_REMEMBERED = 2_000
 """Characters of the longest document that is remembered: a long one may take 300 kB."""
+REMEMBERED = 64
+"""Documents that are remembered: a page, a dashboard and a training loop have a few each."""
 
 
 def valid_document(schema: GraphQLSchema, query: str) -> DocumentNode | None:
@@ -15,7 +17,7 @@ def valid_document(schema: GraphQLSchema, query: str) -> DocumentNode | None:
     return _valid_document(schema, query) if len(query) <= MAX_REMEMBERED else None
 
 
-@functools.lru_cache(maxsize=256)  # a pure function of its arguments
+@functools.lru_cache(REMEMBERED)  # a pure function of its arguments
 def _valid_document(schema: GraphQLSchema, query: str) -> DocumentNode | None:
     try:
         document = parse(query)

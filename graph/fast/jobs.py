@@ -1,10 +1,12 @@
 """Jobs from rows of the database, with their points, by a plan compiled from the selection."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+import orjson
 from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, VariableValues, get_argument_values
 
 from graph.fast.points import PointPlan, moment, plan_points
@@ -20,7 +22,11 @@ from simulator.schedules import Schedule
 __all__ = ["JobPlan", "JobReading", "plan_jobs"]
 
 MAX_ROWS = 20_000
-"""Points that one answer reads at once: nobody waits for longer than that takes. More goes the usual way."""
+"""Points that one answer has at most. More goes the usual way."""
+SLICE = 500
+"""Points that are made into JSON at once: then others have a turn, for each may have a thousand values."""
+MAX_PAGES = 8
+"""Selections of points within one of jobs: a short document could ask for thousands, and each is compiled."""
 
 JOB = {
     "__typename": "'Job'",
@@ -98,8 +104,8 @@ class PageReading(NamedTuple):
         """The most points of one job."""
         return self.limit if self.last is None else self.last
 
-    async def read(self, reader: Reader, counts: Mapping[int, int]) -> dict[int, list[dict[str, Any]]]:
-        """Job id -> its points; `counts`: job id -> its metric_count."""
+    async def read(self, reader: Reader, counts: Mapping[int, int]) -> dict[int, orjson.Fragment]:
+        """Job id -> the JSON list of its points; `counts`: job id -> its metric_count."""
         alone = len(counts) == 1
         columns = self.plan.columns if alone else ("job_id", *self.plan.columns)
         if self.last is None:
@@ -108,9 +114,11 @@ class PageReading(NamedTuple):
             query = latest_query(columns, counts.items(), self.last)
         rows = await reader.rows(query)
         if alone:
-            return dict.fromkeys(counts, self.plan.make(rows))
-        found: dict[int, list[dict[str, Any]]] = {id: [] for id in counts}
-        return found | {id: self.plan.make_of_many(those) for id, those in groupby(rows, itemgetter(0))}
+            return dict.fromkeys(counts, await _encoded(self.plan.make, rows))
+        found = dict.fromkeys(counts, orjson.Fragment(b"[]"))
+        for id, those in groupby(rows, itemgetter(0)):
+            found[id] = await _encoded(self.plan.make_of_many, list(those))
+        return found
 
 
 class JobReading(NamedTuple):
@@ -146,7 +154,11 @@ def plan_jobs(type: GraphQLObjectType, selection: SelectionSetNode, fragments: F
         if node.name.value in JOB:
             fields[name] = JOB[node.name.value]
             continue
-        if node.name.value not in {"metrics", "latestMetrics"} or node.selection_set is None:
+        if (
+            node.name.value not in {"metrics", "latestMetrics"}
+            or node.selection_set is None
+            or len(points) >= MAX_PAGES
+        ):
             return None
         plan = plan_points(node.selection_set, fragments)
         if plan is None:
@@ -160,3 +172,13 @@ def plan_jobs(type: GraphQLObjectType, selection: SelectionSetNode, fragments: F
     }
     columns = tuple(column for column in COLUMNS if column in needed)
     return JobPlan(type, columns, maker(fields, columns, FUNCTIONS, also=["points"]), tuple(points))
+
+
+async def _encoded(make: Maker, rows: Sequence[Row]) -> orjson.Fragment:
+    """The JSON list of what is made of the rows."""
+    pieces = []
+    for begin in range(0, len(rows), SLICE):
+        if begin:
+            await asyncio.sleep(0)
+        pieces.append(orjson.dumps(make(rows[begin : begin + SLICE]))[1:-1])
+    return orjson.Fragment(b"[%b]" % b",".join(pieces))

@@ -1,12 +1,12 @@
 """The two verbs that are called for every point, answered by a plan compiled from the document.
 
-Only what they answer when they succeed has a plan. When they raise, the usual way is gone with what they raised in the
-place of the verb, so that every failure is told as it always is.
+Only what they answer when they succeed has a plan. When they raise, the usual way is gone with what came of them in the
+place of the verbs, so that every failure is told as it always is, and nothing is done twice.
 """
 
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from graphql import (
     FieldNode,
@@ -33,7 +33,7 @@ from models.jobs import Jobs
 from models.metric import Point
 from simulator.runner import make_points
 
-__all__ = ["Mutation", "MutationPlan", "Raised", "Settled", "plan_mutation"]
+__all__ = ["Done", "DoneJobs", "Mutation", "MutationPlan", "plan_mutation"]
 
 RESULTS: Mapping[str, Mapping[str, str]] = {
     "simulateStep": {
@@ -46,21 +46,24 @@ RESULTS: Mapping[str, Mapping[str, str]] = {
 """Verb -> field of its success -> its value from what the verb of the domain gives."""
 
 
-class Raised(NamedTuple):
-    """What a verb raised."""
+class Done(NamedTuple):
+    """What came of a verb: what it gave, or what it raised."""
 
-    error: Exception
+    result: Any
+    error: Exception | None = None
 
 
-class Settled:
-    """The verbs, of which one has been done already: it raised."""
+class DoneJobs:
+    """The verbs, of which one has been done already: it gives, or raises, what it did."""
 
-    def __init__(self, raised: Raised) -> None:
-        self._error = raised.error
+    def __init__(self, done: Done) -> None:
+        self._done = done
 
-    async def simulate(self, *_: object) -> NoReturn:
-        """Raise it again."""
-        raise self._error
+    async def simulate(self, *_: object) -> Any:
+        """What came of it."""
+        if self._done.error:
+            raise self._done.error
+        return self._done.result
 
     log = simulate
 
@@ -73,16 +76,18 @@ class Mutation(NamedTuple):
     points: list[Point] | None
     """To log; None where a step is to be simulated."""
 
-    async def run(self, jobs: Jobs) -> dict[str, Any] | Raised:
-        """Do it, and give the data of the answer."""
+    async def run(self, jobs: Jobs) -> Done:
+        """Do it."""
         try:
             if self.points is None:
-                result: Any = await jobs.simulate(self.id, make_points)
-            else:
-                result = await jobs.log(self.id, self.points)
+                return Done(await jobs.simulate(self.id, make_points))
+            return Done(await jobs.log(self.id, self.points))
         except Exception as error:  # noqa: BLE001  # told by the usual way
-            return Raised(error)
-        return {self.plan.name: self.plan.make([(result,)])[0]}
+            return Done(None, error)
+
+    def data(self, done: Done) -> dict[str, Any]:
+        """The data of the answer to what was done."""
+        return {self.plan.name: self.plan.make([(done.result,)])[0]}
 
 
 class MutationPlan(NamedTuple):

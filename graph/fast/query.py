@@ -22,6 +22,9 @@ from models.reader import Reader, Row
 
 __all__ = ["Query", "QueryPlan", "plan_query"]
 
+MAX_ROOTS = 8
+"""Fields at the root of a plan: each is compiled, and a short document could have hundreds."""
+
 
 class Part(Protocol):
     """One field at the root, with its arguments."""
@@ -132,7 +135,7 @@ def plan_query(schema: GraphQLSchema, operation: OperationDefinitionNode, fragme
     assert type is not None
     assert isinstance(job_type, GraphQLObjectType)
     selected = flat(operation.selection_set, fragments, type.name)
-    if selected is None or operation.directives:
+    if selected is None or operation.directives or len(selected) > MAX_ROOTS:
         return None
     roots: list[Root] = []
     for name, node in selected.items():

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from graphql import FieldNode, FragmentDefinitionNode, InlineFragmentNode, SelectionSetNode
+from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, InlineFragmentNode, SelectionSetNode
 
 __all__ = ["Fragments", "Selection", "flat"]
 
@@ -19,10 +19,12 @@ def flat(
     None where something has no plan: a directive, or two selections that are to become one.
     """
     found: Selection = {}
-    return found if _collect(selection, fragments, {type_name, *also}, found) else None
+    return found if _collect(selection, fragments, {type_name, *also}, found, set()) else None
 
 
-def _collect(selection: SelectionSetNode, fragments: Fragments, names: Collection[str], found: Selection) -> bool:
+def _collect(
+    selection: SelectionSetNode, fragments: Fragments, names: Collection[str], found: Selection, spread: set[str]
+) -> bool:
     for node in selection.selections:
         if node.directives:
             return False
@@ -32,12 +34,19 @@ def _collect(selection: SelectionSetNode, fragments: Fragments, names: Collectio
                 return False
             found.setdefault(response_name, node)
             continue
-        fragment = node if isinstance(node, InlineFragmentNode) else fragments[node.name.value]  # type: ignore[attr-defined]  # the third kind of selection
+        if isinstance(node, FragmentSpreadNode):
+            if node.name.value in spread:
+                continue  # GraphQL's own rule, without which a short document could double itself many times
+            spread.add(node.name.value)
+            fragment: FragmentDefinitionNode | InlineFragmentNode = fragments[node.name.value]
+        else:
+            assert isinstance(node, InlineFragmentNode)
+            fragment = node
         if fragment.directives:
             return False
         condition = fragment.type_condition
         if condition is not None and condition.name.value not in names:
             continue  # another member of the union
-        if not _collect(fragment.selection_set, fragments, names, found):
+        if not _collect(fragment.selection_set, fragments, names, found, spread):
             return False
     return True

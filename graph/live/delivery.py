@@ -38,7 +38,7 @@ from graphql import (
 from strawberry.types.execution import ExecutionResult as StrawberryResult
 from strawberry.types.execution import PreExecutionError
 
-from graph.fast.documents import valid_document
+from graph.fast.documents import REMEMBERED, valid_document
 from graph.fast.points import PointEncoder, compile_points
 
 __all__ = ["Encoded", "Part", "Parts", "Plan", "deliver", "plan_of"]
@@ -124,7 +124,7 @@ class Plan:
     """The compiled way to encode a list of points, for a selection that has one."""
 
 
-@functools.lru_cache(maxsize=128)  # a pure function of its arguments; a long document may take 300 kB
+@functools.lru_cache(REMEMBERED)  # a pure function of its arguments
 def plan_of(schema: GraphQLSchema, query: str, operation_name: str | None) -> Plan | None:
     """How to share the results of an operation; None where it is no valid subscription, or one of an unusual shape.
 

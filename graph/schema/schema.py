@@ -38,8 +38,8 @@ class Schema(strawberry.Schema):
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> StreamResult:
         """The results of an operation: of a subscription shared with all who select the same, where that can be."""
-        # A plan is remembered with its document, so long ones go without.
-        short = query is not None and len(query) <= MAX_REMEMBERED
+        # A plan is remembered with its document and its name, so long ones go without.
+        short = query is not None and len(query) + len(operation_name or "") <= MAX_REMEMBERED
         plan = plan_of(self._schema, query, operation_name) if query and short else None
         if plan is not None:
             return deliver(
