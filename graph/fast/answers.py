@@ -4,6 +4,7 @@ What is answered here is the same, byte for byte, as what Strawberry answers; wh
 document, its arguments or the store is left to Strawberry.
 """
 
+import asyncio
 import functools
 import logging
 from collections import OrderedDict
@@ -53,6 +54,8 @@ class Answers:
         self._remembered: OrderedDict[bytes, Remembered] = OrderedDict()
         self._kept_bytes = 0
         self._outage_until = 0.0
+        self._long = asyncio.Lock()
+        """Long answers are made one after another: together they would take as long, and all of their memory."""
 
     async def answer(self, body: bytes) -> bytes | Done | None:
         """The answer to a request whose body this is; None where it has no plan.
@@ -73,10 +76,16 @@ class Answers:
             return await self._done(operation)
         if operation is None or monotonic() < self._outage_until:
             return None
+        if not operation.is_long:
+            return await self._read(body, operation)
+        async with self._long:
+            return self._recalled(body) or await self._read(body, operation)
+
+    async def _read(self, body: bytes, query: Query) -> bytes | None:
         reader = self._database.reader
         # Before it is read: what is committed meanwhile may be in it, and is looked for again the next time.
         version = reader.version()
-        data = await operation.read(reader)
+        data = await query.read(reader)
         if data is None:
             return None
         answer = _encoded(data)

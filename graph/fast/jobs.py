@@ -19,7 +19,7 @@ from models.reader import Reader, Row
 from simulator.scenarios import Scenario
 from simulator.schedules import Schedule
 
-__all__ = ["JobPlan", "JobReading", "plan_jobs"]
+__all__ = ["SLICE", "JobPlan", "JobReading", "plan_jobs"]
 
 MAX_ROWS = 20_000
 """Points that one answer has at most. More goes the usual way."""
@@ -132,11 +132,16 @@ class JobReading(NamedTuple):
         """What to read of each job."""
         return self.plan.columns
 
+    @property
+    def most(self) -> int:
+        """The most points of one job."""
+        return sum(page.most for page in self.pages)
+
     async def objects(self, reader: Reader, rows: Sequence[Row]) -> list[dict[str, Any]] | None:
         """What is selected of the jobs that the rows are; None where that is too much at once."""
         if not self.pages or not rows:
             return self.plan.make(rows, ())
-        if sum(page.most for page in self.pages) * len(rows) > MAX_ROWS:
+        if self.most * len(rows) > MAX_ROWS:
             return None
         id, count = self.columns.index("id"), self.columns.index("metric_count")
         counts = {row[id]: row[count] for row in rows}

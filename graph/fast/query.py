@@ -13,7 +13,7 @@ from graphql import (
     get_variable_values,
 )
 
-from graph.fast.jobs import JobPlan, JobReading, plan_jobs
+from graph.fast.jobs import SLICE, JobPlan, JobReading, plan_jobs
 from graph.fast.selection import Fragments, flat
 from graph.schema.job import job_id_of
 from models.errors import JobNotFound
@@ -29,6 +29,10 @@ MAX_ROOTS = 8
 class Part(Protocol):
     """One field at the root, with its arguments."""
 
+    @property
+    def most(self) -> int:
+        """The most points that it reads."""
+
     async def read(self, reader: Reader) -> list[Any] | None:
         """What it answers, in a list; None where it has no plan after all."""
 
@@ -37,6 +41,7 @@ class Constant(NamedTuple):
     """A field that always answers the same."""
 
     value: str
+    most: int = 0
 
     async def read(self, _: Reader) -> list[Any] | None:
         """That."""
@@ -48,6 +53,11 @@ class OneJob(NamedTuple):
 
     id: int
     job: JobReading
+
+    @property
+    def most(self) -> int:
+        """The most points that it reads."""
+        return self.job.most
 
     async def read(self, reader: Reader) -> list[Any] | None:
         """The job, or null."""
@@ -61,6 +71,12 @@ class NewestJobs(NamedTuple):
     query: str
     parameters: Sequence[str]
     job: JobReading
+    limit: int
+
+    @property
+    def most(self) -> int:
+        """The most points that it reads."""
+        return self.limit * self.job.most
 
     async def read(self, reader: Reader) -> list[Any] | None:
         """The list of jobs."""
@@ -73,6 +89,11 @@ class Query(NamedTuple):
     """A plan with its arguments."""
 
     parts: Sequence[tuple[str, Part]]
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is answered in several turns."""
+        return any(part.most > SLICE for _, part in self.parts)
 
     async def read(self, reader: Reader) -> dict[str, Any] | None:
         """The data of the answer; None where it has no plan after all."""
@@ -126,7 +147,7 @@ class QueryPlan(NamedTuple):
         others = arguments.get("search"), arguments.get("after")
         if others != (None, None) or not 1 <= limit <= MAX_PAGE or (statuses is not None and len(statuses) != 1):
             return None
-        return NewestJobs(*newest_query(job.columns, statuses[0] if statuses else None, limit), job)
+        return NewestJobs(*newest_query(job.columns, statuses[0] if statuses else None, limit), job, limit)
 
 
 def plan_query(schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Fragments) -> QueryPlan | None:
