@@ -9,7 +9,8 @@ from typing import Any
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from starlette.datastructures import Headers
-from starlette.types import Scope
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData, process_result
 from strawberry.types import ExecutionResult
 
@@ -18,10 +19,13 @@ __all__ = [
     "RESPONSE_JSON",
     "accepted_media_type",
     "answers_by_name",
+    "body_of",
     "check_body_type",
     "check_request",
+    "once_more",
     "payload_of",
     "quick_media_type",
+    "send_answer",
     "status_of",
 ]
 
@@ -128,6 +132,39 @@ def payload_of(result: ExecutionResult) -> GraphQLHTTPResponse:
 def status_of(payload: object, media_type: str) -> int:
     """The status of an answer: with the newer media type, 400 for a request that was refused."""
     return 400 if media_type == RESPONSE_JSON and isinstance(payload, dict) and "data" not in payload else 200
+
+
+async def send_answer(send: Send, body: bytes, media_type: str) -> None:
+    """Send a whole answer: Starlette's way with a response takes as long as finding one that is remembered."""
+    headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def body_of(receive: Receive, limit: int) -> bytes:
+    """The body of a request. Raises HTTPException 413 where it is longer than `limit`, ClientDisconnect."""
+    pieces: list[bytes] = []
+    length = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        pieces.append(message.get("body", b""))
+        length += len(pieces[-1])
+        if length > limit:
+            raise HTTPException(413, f"The body is longer than {limit} bytes.")
+        if not message.get("more_body", False):
+            return b"".join(pieces)
+
+
+def once_more(body: bytes, receive: Receive) -> Receive:
+    """What is received of a request whose body was read already."""
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def again() -> Message:
+        return next(messages, None) or await receive()
+
+    return again
 
 
 def _quality(text: str) -> float:

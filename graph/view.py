@@ -11,7 +11,7 @@ from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAd
 from graphql import GraphQLError, get_operation_ast, parse
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import MissingQueryError
@@ -65,7 +65,7 @@ class RequestAdapter(StarletteRequestAdapter):
 
     async def get_body(self) -> bytes:
         """The body. Raises HTTPException 413 where it is longer than the settings allow."""
-        return await _body(self._request.receive, self._request.state.max_body_bytes)
+        return await http.body_of(self._request.receive, self._request.state.max_body_bytes)
 
 
 class GraphQLView(GraphQL[Context, None]):
@@ -114,14 +114,14 @@ class GraphQLView(GraphQL[Context, None]):
             quick = http.quick_media_type(scope)
             jobs: Jobs | DoneJobs = self._jobs
             if quick is not None:
-                body = await _body(receive, self._max_body_bytes)
+                body = await http.body_of(receive, self._max_body_bytes)
                 answer = await self._answers.answer(body)
                 if isinstance(answer, bytes):
-                    await _send(send, answer, quick)
+                    await http.send_answer(send, answer, quick)
                     return
                 if answer is not None:
                     jobs = DoneJobs(answer)
-                receive = _once_more(body, receive)
+                receive = http.once_more(body, receive)
             request = Request(scope, receive)
             request.state.max_body_bytes = self._max_body_bytes
             request.state.jobs = jobs
@@ -292,39 +292,6 @@ def _has_one_answer(request: GraphQLRequestData) -> bool:
     except GraphQLError:
         return False
     return operation is not None and operation.operation.value != OperationType.SUBSCRIPTION.value
-
-
-async def _send(send: Send, body: bytes, media_type: str) -> None:
-    """Send a whole answer: Starlette's way with a response takes as long as finding one that is remembered."""
-    headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _body(receive: Receive, limit: int) -> bytes:
-    """The body of a request. Raises HTTPException 413 where it is longer than `limit`, ClientDisconnect."""
-    pieces: list[bytes] = []
-    length = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        pieces.append(message.get("body", b""))
-        length += len(pieces[-1])
-        if length > limit:
-            raise HTTPException(413, f"The body is longer than {limit} bytes.")
-        if not message.get("more_body", False):
-            return b"".join(pieces)
-
-
-def _once_more(body: bytes, receive: Receive) -> Receive:
-    """What is received of a request whose body was read already."""
-    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
-
-    async def again() -> Message:
-        return next(messages, None) or await receive()
-
-    return again
 
 
 async def _gone(request: Request) -> None:
