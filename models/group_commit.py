@@ -58,6 +58,9 @@ class _Verb(Generic[Result]):
         if not self.error:
             try:
                 self.committed(result)
+            except StopIteration as error:  # no future takes it
+                self.error = RuntimeError("whoever was told raised StopIteration")
+                self.error.__cause__ = error
             except Exception as error:  # noqa: BLE001  # its own affair, and not that of those who are told next
                 self.error = error
         if self.answer.done():  # who asked is gone
@@ -78,10 +81,11 @@ class GroupCommit:
         self._writing: asyncio.Task[None] | None = None
         self._others_turn = 0.0
         self._thread = ThreadPoolExecutor(1, "commit")
-        self._connection = sqlite3.connect(path, seconds, isolation_level=None, check_same_thread=False)
+        self._path = path
         # From here on to wait for a lock would hold up the loop, so SQLite is to say at once that there is one.
-        for name, value in {**pragmas, "busy_timeout": 0}.items():
-            self._connection.execute(f"PRAGMA {name} = {value}")
+        self._pragmas = {**pragmas, "busy_timeout": 0}
+        self._connection = self._connected(seconds)
+        self._usable = True
 
     async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
         """What the work returns, once it is committed; see `Writer`."""
@@ -106,8 +110,18 @@ class GroupCommit:
                 await self._commit()
         finally:
             self._writing = None
-            for verb in self._waiting:  # nobody, unless the loop is being ended
-                verb.answer.cancel()
+            while self._waiting:  # nobody does, unless the loop is being ended
+                self._waiting.popleft().answer.cancel()
+
+    def _connected(self, seconds: float) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, seconds, isolation_level=None, check_same_thread=False)
+        try:
+            for name, value in self._pragmas.items():
+                connection.execute(f"PRAGMA {name} = {value}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     async def _locked(self) -> bool:
         """Begin a transaction, which locks the file to other writers, once it is free; False where nobody waits for it.
@@ -116,6 +130,9 @@ class GroupCommit:
         """
         while self._waiting:
             try:
+                if not self._usable:
+                    self._connection = self._connected(0)
+                    self._usable = True
                 self._connection.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as error:
                 busy = (
@@ -172,8 +189,14 @@ class GroupCommit:
 
     def _lost(self, group: list[_Verb[Any]], error: Exception) -> None:
         """Nothing of a group is stored. Whose fault it was is found by a transaction for each of them."""
-        if self._connection.in_transaction:
-            self._connection.rollback()
+        try:
+            if self._connection.in_transaction:
+                self._connection.rollback()
+        except sqlite3.Error as worse:
+            # It would refuse every group to come. What it has not committed goes with it.
+            log.warning("the connection that writes could not roll back, and is opened anew: %s", worse)
+            self._connection.close()
+            self._usable = False
         if len(group) == 1:
             group[0].error = _translated(error)
             group[0].tell()

@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -179,12 +180,41 @@ class TestAFailure:
         assert [event.job.id for event in events] == [small.id, later.id]
         assert [(await Job.get(id=job.id)).status for job in (small, large, later)] == [JobStatus.RUNNING] * 3
 
-    async def test_a_listener_that_raises_takes_nobody_along(self, domain: Domain) -> None:
+    async def test_a_connection_that_cannot_roll_back_is_opened_anew_and_everybody_is_answered(
+        self, domain: Domain, outside: Outside
+    ) -> None:
+        jobs = [await domain.job() for _ in range(3)]
+        broken = writer_of(domain.database)._connection
+        broken.set_authorizer(refuses_to_end_a_transaction)
+        with domain.heard() as events:
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.gather(*(domain.jobs.log(job.id, points(1, 3)) for job in jobs))
+        assert [event.job.id for event in events] == [job.id for job in jobs]
+        assert [seq for job in jobs for seq, _ in await stored(job)] == [1, 2, 3] * 3
+        assert writer_of(domain.database)._connection is not broken
+        assert writer_of(domain.database)._connection.execute("PRAGMA synchronous").fetchone() == (2,), (
+            "FULL, as it was"
+        )
+        outside.execute("UPDATE job SET name = 'free'")  # nothing keeps the file locked
+
+    async def test_one_alone_whose_transaction_cannot_be_rolled_back_is_told_and_the_next_is_stored(
+        self, domain: Domain
+    ) -> None:
+        job = await domain.job()
+        writer_of(domain.database)._connection.set_authorizer(refuses_to_end_a_transaction)
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+                await domain.jobs.log(job.id, points(1, 3))
+            await domain.jobs.log(job.id, points(1, 2))
+        assert await stored(job) == [(1, 1), (2, 2)]
+
+    @pytest.mark.parametrize("bug", [RuntimeError("a bug"), StopIteration()], ids=repr)
+    async def test_a_listener_that_raises_takes_nobody_along(self, domain: Domain, bug: Exception) -> None:
         """That is a bug, and whoever called is told; the job, whose point is stored, goes on."""
         watched, other = await domain.job(), await domain.job()
 
         def listener(event: object) -> None:
-            raise RuntimeError("a bug")
+            raise bug
 
         with domain.feed.listening(listener, watched.id):
             failed, done = await asyncio.gather(
@@ -293,6 +323,12 @@ class TestClosing:
             await asyncio.sleep(0)
         assert told == [[(job.id,)]]
         assert await call == told[0]
+
+
+def refuses_to_end_a_transaction(action: int, what: str | None, *_: object) -> int:
+    """An authorizer for a connection that can begin transactions and neither commit them nor roll them back."""
+    ends = action == sqlite3.SQLITE_TRANSACTION and what != "BEGIN"
+    return sqlite3.SQLITE_DENY if ends else sqlite3.SQLITE_OK
 
 
 def renaming(name: str) -> Callable[[], Work[list[Row]]]:
