@@ -21,7 +21,7 @@ from typing import Any, Generic, cast
 from tortoise.exceptions import IntegrityError, OperationalError
 
 from models.reader import Row
-from models.work import Insert, Result, Statement, Work, run
+from models.work import Insert, NotBegun, Result, Statement, Work, run
 
 __all__ = ["GroupCommit"]
 
@@ -46,6 +46,8 @@ class _Verb(Generic[Result]):
     begin: Callable[[], Work[Result]]
     committed: Callable[[Result], None]
     patient_until: float
+    """How long it waits for another process, from when it was asked for: to begin again it has no time of its own, or
+    those behind it would wait for longer than they may."""
     answer: asyncio.Future[Result]
     alone: bool = False
     """In a commit of its own: the group it was in was lost."""
@@ -140,7 +142,7 @@ class GroupCommit:
                 )
                 while self._waiting and (not busy or self._waiting[0].patient_until <= monotonic()):
                     verb = self._waiting.popleft()
-                    verb.error = _translated(error)
+                    verb.error = NotBegun(error) if isinstance(error, sqlite3.OperationalError) else _translated(error)
                     verb.tell()
             else:
                 self._others_turn = monotonic() + TURN

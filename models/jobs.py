@@ -17,7 +17,7 @@ from models.lifecycle import JobStatus
 from models.metric import Point, Recorded
 from models.points import store, unrecorded
 from models.rules import NewJob, check_points, failure_reason
-from models.work import Work
+from models.work import NotBegun, Work
 
 __all__ = ["Jobs", "Logged", "PointMaker", "Simulated"]
 
@@ -113,7 +113,7 @@ class Jobs:
 
         try:
             return await self.database.write(step, stored)
-        except (JobNotFound, IllegalTransition, UNREACHABLE):
+        except (JobNotFound, IllegalTransition, NotBegun, UNREACHABLE):
             raise  # no fault of the simulation's: the job goes on where it was
         except PointsNotMade as error:
             raise SimulationFailed(await self._fail(id, failure_reason(str(error)))) from error

@@ -6,9 +6,11 @@ A verb's work is written once, as a generator; each kind of store runs it its ow
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from tortoise.exceptions import OperationalError
+
 from models.reader import Row
 
-__all__ = ["Insert", "Query", "Statement", "Work", "Writer", "run"]
+__all__ = ["Insert", "NotBegun", "Query", "Statement", "Work", "Writer", "run"]
 
 
 class Query(NamedTuple):
@@ -35,6 +37,10 @@ Work = Generator[Statement, list[Row], Result]
 """Yields statements, is sent their rows, and returns what came of it. What it raises undoes all of them."""
 
 
+class NotBegun(OperationalError):
+    """The store is busy or out of order, and nothing of the work is done, nor was it tried in vain."""
+
+
 class Writer(Protocol):
     """Runs the work of verbs, each in a transaction, or in what is as good as one."""
 
@@ -42,7 +48,8 @@ class Writer(Protocol):
         """What the work that `begin` begins returns, once it is committed; `committed` is told of it first.
 
         It is told in the order of the commits. A work may be begun again where a transaction was lost through no fault
-        of its own. Raises what the work raises, and Tortoise's errors.
+        of its own. Raises what the work raises, and Tortoise's errors; of them NotBegun where the store was not free
+        when it was to begin, or to begin again.
         """
 
     async def close(self) -> None:

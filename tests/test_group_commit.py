@@ -5,7 +5,7 @@ import resource
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from models.jobs import Jobs
 from models.lifecycle import JobStatus
 from models.metric import Metric, Point
 from models.reader import Row
-from models.work import Query, Work
+from models.work import NotBegun, Query, Work
 from simulator.runner import make_points
 from tests.domain import PATIENCE, Domain, a_point, opened_domain, points
 from tests.outside import Outside, path_of
@@ -293,6 +293,44 @@ class TestAnotherWriter:
                 assert await stored(job) == []
                 await jobs.log(job.id, [a_point(3)])
                 assert await stored(job) == [(1, 3)]
+
+    async def test_a_step_that_was_lost_with_its_group_and_then_found_the_store_busy_leaves_the_job_running(
+        self, database_url: str, outside: Outside
+    ) -> None:
+        async with Database(database_url, seconds=0.3) as database:
+            with database.scope():
+                jobs = Jobs(database, Feed())
+                here = Domain(database, Feed(), jobs)
+                stepped, lost = await here.job(), await here.job()
+                outside.execute(
+                    f"CREATE TRIGGER no BEFORE INSERT ON metric WHEN NEW.job_id = {lost.id} "
+                    "BEGIN SELECT RAISE(ROLLBACK, 'no'); END"
+                )
+                begun = 0
+                with ExitStack() as stack:
+
+                    def trace(statement: str) -> None:
+                        nonlocal begun
+                        begun += statement == "BEGIN IMMEDIATE"
+                        if statement == "BEGIN IMMEDIATE" and begun == 2:  # the other process is a little quicker
+                            stack.enter_context(outside.writing())
+
+                    writer_of(database)._connection.set_trace_callback(trace)
+
+                    async def until_both_are_told() -> None:
+                        try:
+                            await jobs.log(lost.id, points(1, 3))
+                        finally:
+                            stack.close()
+
+                    outcomes = await asyncio.gather(
+                        jobs.simulate(stepped.id, make_points), until_both_are_told(), return_exceptions=True
+                    )
+                assert [type(outcome) for outcome in outcomes] == [NotBegun, NotBegun]
+                assert begun > 2
+                assert (await Job.get(id=stepped.id)).status is JobStatus.RUNNING
+                await jobs.simulate(stepped.id, make_points)
+                assert await stored(stepped) == [(1, 1)]
 
     async def test_two_who_write_to_one_file_take_turns(self, domain: Domain, database_url: str) -> None:
         job = await domain.job()
