@@ -12,9 +12,13 @@ from models.job import Job
 from models.values import COLUMNS, READ_AT_ONCE, Span, read_values
 from models.work import Query, Work
 
-__all__ = ["Chunks", "Shelf"]
+__all__ = ["ChunkGone", "Chunks", "Shelf"]
 
 log = logging.getLogger(__name__)
+
+
+class ChunkGone(LookupError):
+    """A chunk was taken out of the store after its shelf was put together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +33,16 @@ class Shelf:
     """Those of them that the store did not take; whoever reads does not have to wait until it does."""
 
     async def curves(self, column: Column, numbers: Collection[int]) -> dict[int, Curve]:
-        """What the chunks of these numbers have."""
+        """What the chunks of these numbers have. Raises ChunkGone."""
         packed: list[tuple[int, bytes]] = []
         if stored := ", ".join(f"{number:d}" for number in numbers if number not in self.loose):
             query = f"SELECT number, {column} FROM curve_chunk WHERE job_id = ? AND name = ? AND number IN ({stored})"  # noqa: S608  # a column's name and whole numbers
             packed += await read_tuples(query, [self.job_id, self.name])
         packed += [(number, getattr(self.loose[number], column)) for number in numbers if number in self.loose]
-        return {number: unpacked(each, number * self.grain.run + 1) for number, each in packed}
+        found = {number: unpacked(each, number * self.grain.run + 1) for number, each in packed}
+        if len(found) < len(numbers):
+            raise ChunkGone(f"of chunks {numbers} of job {self.job_id}, some are gone")
+        return found
 
 
 class Chunks:
@@ -98,7 +105,7 @@ class Chunks:
         """
         names = sorted({*COLUMNS, *await self.names(job.id)})
         runs = self.runs(job.metric_count)
-        await self._drop(job.id, beyond=len(runs))
+        await self._drop(job.id)
         for numbers in self._together(runs):
             async with self._making:
                 await self._store(job.id, await self._cut(job.id, names, numbers), instead_of=numbers)
@@ -163,9 +170,12 @@ class Chunks:
         return await asyncio.to_thread(cut)
 
     @uninterrupted
-    async def _drop(self, job_id: int, beyond: int) -> None:
+    async def _drop(self, job_id: int) -> None:
+        """Take away what lies beyond the job's last full run: as it now is, for others log to it meanwhile."""
+        full = f"SELECT metric_count / {self.grain.run:d} FROM job WHERE id = ?"  # noqa: S608  # a whole number
+
         def work() -> Work[None]:
-            yield Query("DELETE FROM curve_chunk WHERE job_id = ? AND number >= ?", [job_id, beyond])
+            yield Query(f"DELETE FROM curve_chunk WHERE job_id = ? AND number >= ({full})", [job_id, job_id])  # noqa: S608  # as above
 
         await self.database.write(work, _told_nobody)
 

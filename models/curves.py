@@ -14,7 +14,7 @@ from operator import itemgetter
 import numpy as np
 
 from models.chunk import Head
-from models.chunks import Chunks, Shelf
+from models.chunks import ChunkGone, Chunks, Shelf
 from models.curve import Curve, Wanted
 from models.downsampling import EVENLY_BELOW, chosen, evenly, outline
 from models.values import Span, read_values
@@ -46,7 +46,11 @@ class Curves:
         if new := [each for each in dict.fromkeys(wanted) if each not in curves]:
             shelves, tails = await self._shelves(new), await self._tails(new)
             for each, tail in zip(new, tails, strict=True):
-                curves[each] = await _drawn(each, shelves[each.job_id, each.name], tail)
+                try:
+                    curves[each] = await _drawn(each, shelves[each.job_id, each.name], tail)
+                except ChunkGone:  # taken away meanwhile, as may be done at any time: it is made again
+                    shelves |= await self._shelves([each])
+                    curves[each] = await _drawn(each, shelves[each.job_id, each.name], tail)
                 self._remember(each, curves[each])
         return [curves[each] for each in wanted]
 

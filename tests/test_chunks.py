@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from models import curves
 from models.chunk import Chunk, Grain, unpacked
-from models.chunks import Chunks
+from models.chunks import Chunks, Shelf
 from models.curve import MAX_POINTS, Curve, Wanted
 from models.curves import Curves
 from models.database import Database
@@ -374,6 +375,18 @@ class TestRebuilding:
         assert rebuilt == before
         assert [listed(curve) for curve in await fresh(domain, Grain()).read(wanted)] == drawn
 
+    async def test_leaves_what_was_made_of_runs_that_became_full_meanwhile(
+        self, domain: Domain, outside: Outside
+    ) -> None:
+        await domain.record(await domain.job(), 1, 20)
+        as_it_was = await Job.get(id=1)
+        await domain.record(as_it_was, 21, 20)
+        await fresh(domain).read([await all_of(as_it_was)])
+        assert [done async for done in Chunks(domain.database, SMALL).rebuild(as_it_was)] == [2]
+        assert outside.execute("SELECT number FROM curve_chunk WHERE name = 'loss' ORDER BY number") == [
+            (number,) for number in range(5)
+        ]
+
     async def test_makes_what_was_not_there_of_all_jobs_that_have_a_full_run(
         self, domain: Domain, database_url: str, outside: Outside
     ) -> None:
@@ -391,6 +404,27 @@ class TestRebuilding:
         ended = command("rebuild-curves", "7", "--database-url", database_url)
         assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
         assert "There is no job with the id 7" in ended.stderr
+
+
+@pytest.mark.parametrize("points", [5, 20, 100])
+async def test_chunks_that_go_while_a_curve_is_drawn_of_them_are_made_again(
+    domain: Domain, outside: Outside, points: int
+) -> None:
+    class Losing(Chunks):
+        async def shelves(self, *args: Any) -> dict[str, Shelf]:
+            shelves = await super().shelves(*args)
+            if not taken:
+                taken.append(outside.execute("DELETE FROM curve_chunk WHERE number = 4"))
+            return shelves
+
+    taken: list[object] = []
+    job = await domain.job()
+    await domain.record(job, 1, 90)
+    wanted = await all_of(job, points=points)
+    (expected,) = await fresh(domain).read([wanted])
+    (curve,) = await Curves(Losing(domain.database, SMALL)).read([wanted])
+    assert taken
+    assert listed(curve) == listed(expected)
 
 
 class TestGrowth:
