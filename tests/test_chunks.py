@@ -26,7 +26,7 @@ from models.job import Job
 from models.metric import Point
 from models.values import COLUMNS
 from tests.api import Api
-from tests.domain import PATIENCE, Domain, a_point, eventually, opened_domain, statements
+from tests.domain import PATIENCE, Domain, a_point, eventually, opened_domain, points, statements
 from tests.outside import Outside
 from tests.process import command
 
@@ -472,6 +472,14 @@ class TestGrowth:
                     await domain.record(job, step, 1)
                 await self.until_grown(chunks, job, 9)
         assert len([text for text in asked.all if "SELECT DISTINCT name" in text]) == 1
+
+    async def test_makes_no_batch_readable_that_nobody_listens_to(self, domain: Domain) -> None:
+        job = await domain.job()
+        async with Growth(Chunks(domain.database, SMALL), domain.feed).running():
+            logged = await domain.jobs.log(job.id, points(1, 20))
+        assert "_points" not in vars(logged.metrics)
+        assert [point.seq for point in logged.metrics] == [*range(1, 21)]
+        assert "_points" in vars(logged.metrics), "a look at them makes them so"
 
     async def test_goes_on_while_the_app_lives(self, api: Api, outside: Outside) -> None:
         id = await api.started()
