@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from models.values import COLUMNS, READ_AT_ONCE, Span, read_values
 from models.work import Query, Work
 
 __all__ = ["ChunkGone", "Chunks", "Shelf"]
+
+REMEMBERED = 4096
+"""The most names, of all jobs, of which it is remembered that runs have none of it."""
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +62,16 @@ class Chunks:
         self.grain = grain or Grain()
         self.at_once = at_once
         self._making = asyncio.Lock()
+        self._empty: OrderedDict[tuple[int, str], int] = OrderedDict()
+        """(job id, name) -> how many of the job's runs, from the first on, are known to have none of it, though no
+        chunk says so. It stays true, for full runs do not change; who asks again has no points read for it."""
 
     async def shelves(self, job_id: int, names: Collection[str], until: int) -> dict[str, Shelf]:
         """The chunks of each name, in the full runs of the first `until` points; those that are missing are made."""
         runs = self.runs(until)
         heads = await self._heads(job_id, names, runs)
         loose: dict[str, dict[int, Chunk]] = {name: {} for name in names}
-        if missing := self._missing(names, runs, heads):
+        if missing := self._missing(job_id, names, runs, heads):
             known = {name for name in names if heads[name]}
             for numbers in missing:
                 for name, chunk in await self.make(job_id, names, numbers, known):
@@ -87,9 +94,12 @@ class Chunks:
         """
         async with self._making:  # one at a time: each holds many points, and others may have made these meanwhile
             heads = await self._heads(job_id, names, range(numbers[0], numbers[-1] + 1))
-            lacking = [name for name in names if any(number not in heads[name] for number in numbers)]
+            lacking = [name for name in names if any(self._lacks(job_id, name, number, heads) for number in numbers)]
             made = await self._cut(job_id, lacking, numbers)
             there = {*COLUMNS, *known, *(name for name, chunk in made if chunk.head.size)}
+            for name in lacking:
+                if name not in there:
+                    self._remember_empty(job_id, name, numbers)
             made = [(name, chunk) for name, chunk in made if name in there and chunk.head.number not in heads[name]]
             try:
                 await self._store(job_id, made)
@@ -120,7 +130,7 @@ class Chunks:
     async def missing(self, job_id: int, names: Collection[str], until: int) -> list[Sequence[int]]:
         """The full runs, of the first `until` points, that lack a chunk of some name: as many as are made at once."""
         runs = self.runs(until)
-        return self._missing(names, runs, await self._heads(job_id, names, runs))
+        return self._missing(job_id, names, runs, await self._heads(job_id, names, runs))
 
     def runs(self, until: int) -> range:
         """The numbers of the full runs of the first `until` points."""
@@ -133,10 +143,23 @@ class Chunks:
             yield numbers[begin : begin + count]
 
     def _missing(
-        self, names: Collection[str], runs: range, heads: Mapping[str, Mapping[int, Head]]
+        self, job_id: int, names: Collection[str], runs: range, heads: Mapping[str, Mapping[int, Head]]
     ) -> list[Sequence[int]]:
-        lacking = [number for number in runs if any(number not in heads[name] for name in names)]
+        lacking = [number for number in runs if any(self._lacks(job_id, name, number, heads) for name in names)]
         return list(self._together(lacking))
+
+    def _lacks(self, job_id: int, name: str, number: int, heads: Mapping[str, Mapping[int, Head]]) -> bool:
+        return number not in heads[name] and number >= self._empty.get((job_id, name), 0)
+
+    def _remember_empty(self, job_id: int, name: str, numbers: Sequence[int]) -> None:
+        """That these runs, in ascending order, have none of the name."""
+        until = self._empty.pop((job_id, name), 0)
+        for number in numbers:
+            until += number == until
+        if until:
+            self._empty[job_id, name] = until
+        if len(self._empty) > REMEMBERED:
+            self._empty.popitem(last=False)
 
     async def _heads(self, job_id: int, names: Collection[str], runs: range) -> dict[str, dict[int, Head]]:
         heads: dict[str, dict[int, Head]] = {name: {} for name in names}

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+import models.chunks
 from models import curves
 from models.chunk import Chunk, Grain, unpacked
 from models.chunks import Chunks, Shelf
@@ -26,7 +27,7 @@ from models.job import Job
 from models.metric import Point
 from models.values import COLUMNS
 from tests.api import Api
-from tests.domain import PATIENCE, Domain, a_point, eventually, opened_domain, points, statements
+from tests.domain import PATIENCE, Domain, a_point, eventually, opened_domain, statements
 from tests.outside import Outside
 from tests.process import command
 
@@ -236,6 +237,41 @@ class TestMaking:
         (curve,) = await fresh(domain).read([await all_of(job, "nobody")])
         assert listed(curve) == []
         assert outside.execute("SELECT count(*) FROM curve_chunk") == [(0,)]
+
+    async def test_for_a_name_that_was_never_logged_looks_at_no_full_run_twice(self, domain: Domain) -> None:
+        job = await domain.job()
+        await domain.record(job, 1, 80)
+        chunks = Chunks(domain.database, SMALL, at_once=16)
+        for more, looks in ((0, 5), (0, 0), (20, 1)):
+            await domain.record(job, 81, more)
+            until = (await all_of(job)).until
+            with statements() as asked:
+                (shelf,) = (await chunks.shelves(job.id, ["nobody"], until)).values()
+            assert shelf.heads == []
+            assert len([text for text in asked.all if "JOIN metric" in text]) == looks
+            assert await chunks.missing(job.id, ["nobody"], until) == []
+
+    async def test_for_a_name_that_comes_late_finds_it(self, domain: Domain) -> None:
+        job = await domain.job()
+        await domain.record(job, 1, 20)
+        chunks = Chunks(domain.database, SMALL)
+        assert listed((await Curves(chunks).read([await all_of(job, "late")]))[0]) == []
+        await domain.jobs.log(job.id, [a_point(step, late=1.0) for step in range(21, 41)])
+        for _ in range(2):
+            (curve,) = await Curves(chunks).read([await all_of(job, "late")])
+            assert curve.step.tolist() == [*range(21, 41)]
+
+    async def test_remembers_a_bounded_number_of_names_that_are_not_there(
+        self, domain: Domain, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(models.chunks, "REMEMBERED", 3)
+        job = await domain.job()
+        await domain.record(job, 1, 20)
+        chunks = Chunks(domain.database, SMALL)
+        for name in "abcdef":
+            await chunks.shelves(job.id, [name], 20)
+        missing = [name for name in "abcdef" if await chunks.missing(job.id, [name], 20)]
+        assert missing == ["a", "b", "c"]
 
     async def test_of_a_rare_name_ends_with_all_of_its_runs_known(self, domain: Domain) -> None:
         job = await domain.job()
@@ -476,7 +512,7 @@ class TestGrowth:
     async def test_makes_no_batch_readable_that_nobody_listens_to(self, domain: Domain) -> None:
         job = await domain.job()
         async with Growth(Chunks(domain.database, SMALL), domain.feed).running():
-            logged = await domain.jobs.log(job.id, points(1, 20))
+            logged = await domain.jobs.log(job.id, [a_point(step) for step in range(1, 21)])
         assert "_points" not in vars(logged.metrics)
         assert [point.seq for point in logged.metrics] == [*range(1, 21)]
         assert "_points" in vars(logged.metrics), "a look at them makes them so"
