@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,9 @@ __all__ = ["COLUMNS", "READ_AT_ONCE", "Span", "read_values"]
 
 READ_AT_ONCE = 5 * 4096
 """Points that one statement looks at: others who ask the store wait for no longer, however long the jobs are."""
+
+NAMES_AT_ONCE = 200
+"""Names that one statement looks for: with a thousand SQLite finds it too deep."""
 
 COLUMNS = {"loss": "loss", "accuracy": "accuracy", "learningRate": "learning_rate"}
 """Name -> its column of the table. Null there is a value that was not logged, or one that is not finite."""
@@ -35,13 +39,15 @@ async def read_values(
 ) -> dict[tuple[int, str], Curve]:
     """(job id, name) -> the points that have a value of that name, in any order; what there is none of is left out.
 
-    One statement reads all the names of as many jobs as `at_once` points allow.
+    One statement reads all the names, unless they are very many, of as many jobs as `at_once` points allow.
     """
     found: defaultdict[tuple[int, str], list[Curve]] = defaultdict(list)
-    for together in _statements(spans, at_once):
-        rows = await _rows(together, names)
+    every = list(names)
+    some = [every[begin : begin + NAMES_AT_ONCE] for begin in range(0, len(every), NAMES_AT_ONCE)]
+    for together, sought in product(_statements(spans, at_once), some):
+        rows = await _rows(together, sought)
         # In a thread, and each statement's at once: others are not to wait, and so many rows are not to pile up.
-        for key, curve in await asyncio.to_thread(_curves, names, rows):
+        for key, curve in await asyncio.to_thread(_curves, sought, rows):
             found[key].append(curve)
     return {key: Curve.joined(parts) for key, parts in found.items()}
 

@@ -167,6 +167,18 @@ async def test_a_long_curve_has_as_many_points_as_are_asked_for(domain: Domain, 
         assert min(points, finite) - 2 <= len(curve.step) <= points
 
 
+async def test_more_names_than_one_statement_takes_are_read_like_any(domain: Domain) -> None:
+    job = await domain.job()
+    values = {f"value {number}": float(number) for number in range(999)}
+    await domain.jobs.log(job.id, [Point(step, {"loss": 0.5, **values}) for step in range(10)])
+    wanted = [await all_of(job, name) for name in ["loss", *values, *(f"nobody {number}" for number in range(300))]]
+    drawn = await fresh(domain).read(wanted)
+    assert [curve.value.tolist() for curve in drawn] == [
+        *([value] * 10 for value in (0.5, *values.values())),
+        *([[]] * 300),
+    ]
+
+
 class TestAnOutline:
     CURVES = st.lists(VALUES | st.floats(), min_size=1, max_size=60)
 
