@@ -5,6 +5,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from models.chunk import Chunk, Column, Grain, Head, unpacked
 from models.curve import Curve
@@ -15,6 +16,10 @@ from models.work import Query, Work
 
 __all__ = ["ChunkGone", "Chunks", "Shelf"]
 
+MADE_AT_ONCE = 200
+"""The most chunks that are held in memory until they are stored: each takes some 80 kB."""
+STORED_AT_ONCE = 20
+"""Those of them that one transaction writes: whoever else writes waits for it."""
 REMEMBERED = 4096
 """The most names, of all jobs, of which it is remembered that runs have none of it."""
 
@@ -57,7 +62,7 @@ class Chunks:
     """
 
     def __init__(self, database: Database, grain: Grain | None = None, at_once: int = READ_AT_ONCE) -> None:
-        """`at_once`: the points that one statement looks at, and that one transaction writes chunks of."""
+        """`at_once`: the points that one statement looks at."""
         self.database = database
         self.grain = grain or Grain()
         self.at_once = at_once
@@ -95,18 +100,24 @@ class Chunks:
         async with self._making:  # one at a time: each holds many points, and others may have made these meanwhile
             heads = await self._heads(job_id, names, range(numbers[0], numbers[-1] + 1))
             lacking = [name for name in names if any(self._lacks(job_id, name, number, heads) for number in numbers)]
-            made = await self._cut(job_id, lacking, numbers)
-            there = {*COLUMNS, *known, *(name for name, chunk in made if chunk.head.size)}
-            for name in lacking:
-                if name not in there:
-                    self._remember_empty(job_id, name, numbers)
-            made = [(name, chunk) for name, chunk in made if name in there and chunk.head.number not in heads[name]]
-            try:
-                await self._store(job_id, made)
-            except OUTAGES as outage:
-                log.warning("chunks of job %s were not stored: %s", job_id, outage)
-                return made
-        return []
+            left: list[tuple[str, Chunk]] = []
+            is_stored = True
+            for some in self._slices(lacking, numbers):
+                made = await self._cut(job_id, some, numbers)
+                there = {*COLUMNS, *known, *(name for name, chunk in made if chunk.head.size)}
+                for name in some:
+                    if name not in there:
+                        self._remember_empty(job_id, name, numbers)
+                made = [(name, chunk) for name, chunk in made if name in there and chunk.head.number not in heads[name]]
+                if is_stored:
+                    try:
+                        await self._store(job_id, made)
+                    except OUTAGES as outage:
+                        log.warning("chunks of job %s were not stored: %s", job_id, outage)
+                        is_stored = False  # who waits for these is not to wait as long for each of the others
+                if not is_stored:
+                    left += made
+        return left
 
     async def rebuild(self, job: Job) -> AsyncIterator[int]:
         """Make all chunks of a job again, in place of those that there are, and give how many runs were done each time.
@@ -116,9 +127,10 @@ class Chunks:
         names = sorted({*COLUMNS, *await self.names(job.id)})
         runs = self.runs(job.metric_count)
         await self._drop(job.id)
-        for numbers in self._together(runs):
+        for numbers in self._together(runs, names):
             async with self._making:
-                await self._store(job.id, await self._cut(job.id, names, numbers), instead_of=numbers)
+                for some in self._slices(names, numbers):
+                    await self._store(job.id, await self._cut(job.id, some, numbers), anew=True)
             yield len(numbers)
 
     async def names(self, job_id: int) -> set[str]:
@@ -136,17 +148,23 @@ class Chunks:
         """The numbers of the full runs of the first `until` points."""
         return range(until // self.grain.run)
 
-    def _together(self, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    def _together(self, numbers: Sequence[int], names: Collection[str]) -> Iterator[Sequence[int]]:
         """The numbers, as many as are made at once."""
-        count = max(1, self.at_once // self.grain.run)
+        count = max(1, min(self.at_once // self.grain.run, MADE_AT_ONCE // max(1, len(names))))
         for begin in range(0, len(numbers), count):
             yield numbers[begin : begin + count]
+
+    def _slices(self, names: Sequence[str], numbers: Sequence[int]) -> Iterator[Sequence[str]]:
+        """The names, as many as chunks of these runs are made of at once."""
+        count = max(1, MADE_AT_ONCE // len(numbers))
+        for begin in range(0, len(names), count):
+            yield names[begin : begin + count]
 
     def _missing(
         self, job_id: int, names: Collection[str], runs: range, heads: Mapping[str, Mapping[int, Head]]
     ) -> list[Sequence[int]]:
         lacking = [number for number in runs if any(self._lacks(job_id, name, number, heads) for name in names)]
-        return list(self._together(lacking))
+        return list(self._together(lacking, names))
 
     def _lacks(self, job_id: int, name: str, number: int, heads: Mapping[str, Mapping[int, Head]]) -> bool:
         return number not in heads[name] and number >= self._empty.get((job_id, name), 0)
@@ -203,23 +221,28 @@ class Chunks:
         await self.database.write(work, _told_nobody)
 
     @uninterrupted
-    async def _store(self, job_id: int, made: Sequence[tuple[str, Chunk]], instead_of: Sequence[int] = ()) -> None:
-        def work() -> Work[None]:
-            if instead_of:
-                numbers = ", ".join(f"{number:d}" for number in instead_of)
-                yield Query(f"DELETE FROM curve_chunk WHERE job_id = ? AND number IN ({numbers})", [job_id])  # noqa: S608  # whole numbers
-            for name, (head, points, fine, coarse) in made:
-                yield Query(_INSERT, [job_id, name, *head, points, fine, coarse])
+    async def _store(self, job_id: int, made: Sequence[tuple[str, Chunk]], *, anew: bool = False) -> None:
+        """Store chunks: where there is one already it stays, or, `anew`, it is replaced."""
 
-        if made:
-            await self.database.write(work, _told_nobody)
+        def work(some: Sequence[tuple[str, Chunk]]) -> Work[None]:
+            for name, (head, points, fine, coarse) in some:
+                yield Query(_REPLACE if anew else _INSERT, [job_id, name, *head, points, fine, coarse])
+
+        for begin in range(0, len(made), STORED_AT_ONCE):
+            some = made[begin : begin + STORED_AT_ONCE]
+            await self.database.write(partial(work, some), _told_nobody)
 
 
+_KEY = ("job_id", "name", "number")
 _NAMES = ("job_id", "name", *Head._fields, "points", "fine", "coarse")
-_INSERT = f"""
+_CONFLICT = f"""
     INSERT INTO curve_chunk ({", ".join(f'"{name}"' for name in _NAMES)}) VALUES ({", ".join("?" * len(_NAMES))})
-    ON CONFLICT DO NOTHING
+    ON CONFLICT ({", ".join(f'"{name}"' for name in _KEY)}) DO
 """  # noqa: S608  # names of columns
+_INSERT = f"{_CONFLICT} NOTHING"
+_REPLACE = (
+    f"""{_CONFLICT} UPDATE SET {", ".join(f'"{name}" = excluded."{name}"' for name in _NAMES if name not in _KEY)}"""
+)
 
 
 def _told_nobody(_: None) -> None:

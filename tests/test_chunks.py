@@ -5,7 +5,7 @@ import math
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -26,6 +26,7 @@ from models.growth import Growth
 from models.job import Job
 from models.metric import Point
 from models.values import COLUMNS
+from models.work import Work
 from tests.api import Api
 from tests.domain import PATIENCE, Domain, a_point, eventually, opened_domain, statements
 from tests.outside import Outside
@@ -295,6 +296,44 @@ class TestMaking:
         with statements() as asked:
             await fresh(domain).read([wanted])
         assert not [text for text in asked.all if "JOIN metric" in text]
+
+    async def test_of_very_many_names_holds_few_chunks_at_once_and_writes_fewer(
+        self, domain: Domain, monkeypatch: pytest.MonkeyPatch, outside: Outside
+    ) -> None:
+        """However many names are asked for: whoever logs meanwhile waits for one small transaction."""
+        held: list[int] = []
+        written: list[int] = []
+
+        class Counted(Chunks):
+            async def _cut(self, *args: Any) -> list[tuple[str, Chunk]]:
+                made = await super()._cut(*args)
+                held.append(len(made))
+                return made
+
+        write = domain.database.write
+
+        async def counting(begin: Callable[[], Work[None]], committed: Callable[[None], None]) -> None:
+            before = len(asked.all)
+            await write(begin, committed)
+            written.append(len([text for text in asked.all[before:] if "INSERT INTO curve_chunk" in text]))
+
+        names = [f"value {number}" for number in range(450)]
+        job = await domain.job()
+        await domain.jobs.log(job.id, [Point(step, dict.fromkeys(names, step / 8)) for step in range(17)])
+        monkeypatch.setattr(domain.database, "write", counting)
+        chunks = Counted(domain.database, SMALL)
+        with statements() as asked:
+            shelves = await chunks.shelves(job.id, names, 17)
+            assert {len(shelf.heads) for shelf in shelves.values()} == {2}
+            made = outside.execute(PACKED)
+            assert (sum(written), max(held), max(written)) == (900, 200, 20)
+            outside.execute("UPDATE curve_chunk SET size = 1, points = coarse")
+            held.clear()
+            written.clear()
+            async for _ in chunks.rebuild(await Job.get(id=job.id)):
+                pass
+        assert (max(held), max(written)) == (200, 20)
+        assert [row for row in outside.execute(PACKED) if row[1] not in COLUMNS] == made
 
     async def test_at_once_by_many_readers_makes_each_once(self, domain: Domain, outside: Outside) -> None:
         job = await domain.job()
