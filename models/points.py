@@ -1,11 +1,15 @@
 """A job's points: stored without gap or double, and read by their seq."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from itertools import chain
 from math import isfinite
+from operator import attrgetter
 from typing import overload
 
+import orjson
 from tortoise.connection import get_connection
 
 from models.backend import CONNECTION
@@ -22,10 +26,17 @@ _COLUMNS = Recorded._fields
 _STORED = ("seq", "step", "epoch", "loss", "accuracy", "learning_rate", "values")
 """Of the columns of a new point those that are its own."""
 _COUNT = 'UPDATE "job" SET "metric_count" = ?, "furthest_step" = ?, "updated_at" = ? WHERE "id" = ?'
-_AT_STEPS = 'SELECT "step", "epoch", "values" FROM "metric" WHERE "job_id" = ? AND "step" IN ({})'
+# At a step there may be very many points, so the store itself passes over those that equal none. Equal points have the
+# same text; or their values were named in another order, and then all this is alike. PostgreSQL is told the types, for
+# it takes a bare parameter for text.
+_EQUAL = """SELECT "step", "epoch", "values" FROM "metric" WHERE "job_id" = ? AND "step" IN ({steps}) AND (
+    "values" IN ({texts})
+    OR ("epoch", length("values"), coalesce("loss", 0), coalesce("accuracy", 0), coalesce("learning_rate", 0))
+        IN (VALUES {alike}) AND "values" NOT LIKE ? ESCAPE '!')"""
+_LIKENESS = f"(CAST(? AS BIGINT), CAST(? AS BIGINT){', CAST(? AS DOUBLE PRECISION)' * 3})"
 
-LOOKED_UP = 500
-"""The most steps that are looked up at once."""
+LOOKED_UP = 2000
+"""The most points that are looked up at once."""
 MAX_READ = 10_000
 """The most points of one job that one read gives."""
 
@@ -91,15 +102,14 @@ def unrecorded(job: Job, points: Sequence[Point]) -> Work[Sequence[Point]]:
 
     Equal are points of the same step and epoch with the same values. To be done where `store` is.
     """
-    steps = {point.step for point in points}
     # Nothing at or before the furthest step: nothing to look up.
-    late = sorted(step for step in steps if step <= job.furthest_step)
-    if not late and len(steps) == len(points):
+    late = sorted((point for point in points if point.step <= job.furthest_step), key=attrgetter("step"))
+    if not late and len({point.step for point in points}) == len(points):
         return points
     seen = set()
     for begin in range(0, len(late), LOOKED_UP):
         some = late[begin : begin + LOOKED_UP]
-        stored = yield Query(_AT_STEPS.format(", ".join("?" * len(some))), [job.id, *some])
+        stored = yield _equal_query(job, some)
         seen |= {_identity(step, epoch, decode_values(values)) for step, epoch, values in stored}
     fresh = []
     for point in points:
@@ -108,6 +118,36 @@ def unrecorded(job: Job, points: Sequence[Point]) -> Work[Sequence[Point]]:
             seen.add(identity)
             fresh.append(point)
     return fresh
+
+
+def _equal_query(job: Job, points: Sequence[Point]) -> Query:
+    """For the stored points that equal one of these, and maybe for some that equal none."""
+    rows = [_row(0, point, job.steps_per_epoch) for point in points]
+    steps, texts = sorted({point.step for point in points}), sorted({text for *_, text in rows})
+    alike = {
+        (epoch, len(text), loss or 0.0, accuracy or 0.0, learning_rate or 0.0)
+        for _, _, epoch, loss, accuracy, learning_rate, text in rows
+    }
+    query = _EQUAL.format(
+        steps=", ".join("?" * len(steps)),
+        texts=", ".join("?" * len(texts)),
+        alike=", ".join([_LIKENESS] * len(alike)),
+    )
+    return Query(query, [job.id, *steps, *texts, *chain.from_iterable(alike), _same_order(points)])
+
+
+def _same_order(points: Sequence[Point]) -> str:
+    """What LIKE finds in each text that has the names of the points in their order; nothing where they have several.
+
+    Of two such texts with no other name, those that differ have other values.
+    """
+    orders = {(*point.values,) for point in points}
+    names = orders.pop()
+    # SQLite's LIKE takes a for A.
+    if orders or len({name.lower() for name in names}) < len(names):
+        return ""
+    keys = (orjson.dumps(name).decode() for name in names)
+    return "{" + ",".join(re.sub("[%_!]", r"!\g<0>", key) + ":%" for key in keys) + "}"
 
 
 async def read_after(job_ids: Sequence[int], after: int, limit: int) -> dict[int, list[Recorded]]:

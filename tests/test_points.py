@@ -5,7 +5,7 @@ import math
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.errors import InvalidInput
@@ -133,6 +133,65 @@ class TestEqualPoints:
         assert await recorded(domain, after, one) == 1
         assert await recorded(domain, after, other) == 1, "in a later batch"
         assert await recorded(domain, after, one, other) == 0, "both are there now"
+
+    NAMES = st.sampled_from(["loss", "Loss", "accuracy", "a", "A", 'a",":', "%", "_", "!", "b!%"])
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])
+    @given(
+        st.lists(
+            st.builds(
+                Point,
+                st.integers(0, 1),
+                st.dictionaries(NAMES, st.sampled_from([0.5, 1.5, 2.0, -0.0, 0.0, NAN, INFINITY]), max_size=4),
+                st.none() | st.integers(1, 2),
+            ),
+            min_size=2,
+            max_size=30,
+        ),
+        st.data(),
+    )
+    async def test_whatever_was_logged_is_found_in_whichever_order_its_values_are_named(
+        self, domain: Domain, batch: list[Point], data: st.DataObject
+    ) -> None:
+        job = await domain.job()
+
+        def identity(point: Point) -> tuple[int, int, frozenset[tuple[str, str]]]:
+            return point.step, point.epoch or 1, frozenset((name, repr(value)) for name, value in point.values.items())
+
+        half = data.draw(st.integers(1, len(batch) - 1))
+        known: set[object] = set()
+        for some in (batch[:half], batch[half:]):
+            new = {identity(point) for point in some} - known
+            assert await recorded(domain, job, *some) == len(new)
+            known |= new
+        shuffled = [
+            Point(
+                point.step,
+                {name: point.values[name] for name in data.draw(st.permutations([*point.values]))},
+                point.epoch,
+            )
+            for point in batch
+        ]
+        assert await recorded(domain, job, *shuffled) == 0
+        for point in shuffled:
+            assert await recorded(domain, job, point) == 0
+
+    @pytest.mark.parametrize("name", ["loss", "reward"])
+    async def test_of_very_many_points_at_a_step_those_that_equal_none_are_not_read(
+        self, domain: Domain, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        job = await domain.job()
+        await recorded(domain, job, *(Point(0, {name: 1 + count / 4096, "a": 0.5}) for count in range(4096)))
+        decoded: list[str] = []
+
+        def decoding(text: str) -> dict[str, float]:
+            decoded.append(text)
+            return decode_values(text)
+
+        monkeypatch.setattr("models.points.decode_values", decoding)
+        batch = [Point(0, {name: 1 + count / 4096, "a": 0.5}) for count in range(4090, 4110)]
+        assert await recorded(domain, job, *batch) == 14
+        assert len(decoded) == 6
 
     async def test_another_job_may_have_the_same(self, domain: Domain) -> None:
         one, other = await domain.job(), await domain.job()
