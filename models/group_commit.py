@@ -13,6 +13,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from itertools import chain, count
 from time import monotonic
@@ -246,4 +247,7 @@ def _translated(error: Exception) -> Exception:
     """By Tortoise's name, as whatever else is asked of the store raises it."""
     if isinstance(error, sqlite3.IntegrityError):
         return IntegrityError(error)
-    return OperationalError(error) if isinstance(error, sqlite3.OperationalError) else error
+    if isinstance(error, sqlite3.OperationalError):
+        return OperationalError(error)
+    # One for each who is told of it: whoever raises an exception writes into it.
+    return copy(error).with_traceback(error.__traceback__) if isinstance(error, sqlite3.Error) else error

@@ -208,6 +208,17 @@ class TestAFailure:
             await domain.jobs.log(job.id, points(1, 2))
         assert await stored(job) == [(1, 1), (2, 2)]
 
+    async def test_those_who_cannot_begin_are_told_by_an_error_each(self, domain: Domain) -> None:
+        job = await domain.job()
+        connection = writer_of(domain.database)._connection
+        connection.set_authorizer(lambda action, *_: action == sqlite3.SQLITE_TRANSACTION)  # 1, which denies it
+        outcomes = await asyncio.gather(
+            *(domain.jobs.log(job.id, [a_point(step)]) for step in range(3)), return_exceptions=True
+        )
+        assert [type(outcome) for outcome in outcomes] == [sqlite3.DatabaseError] * 3
+        assert {str(outcome) for outcome in outcomes} == {"not authorized"}
+        assert len({id(outcome) for outcome in outcomes}) == 3
+
     @pytest.mark.parametrize("bug", [RuntimeError("a bug"), StopIteration()], ids=repr)
     async def test_a_listener_that_raises_takes_nobody_along(self, domain: Domain, bug: Exception) -> None:
         """That is a bug, and whoever called is told; the job, whose point is stored, goes on."""
