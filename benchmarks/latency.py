@@ -20,7 +20,7 @@ PAUSE = 0.01
 DURABLE = ("fsync=on", "synchronous_commit=on")
 """As it is run where points matter."""
 STEP = "mutation ($id: ID!) { simulateStep(id: $id) { ... on SimulateStepSuccess { metric { seq } } } }"
-STREAM = "subscription ($id: ID!) { metricAdded(jobId: $id) { seq } }"
+STREAM = "subscription ($id: ID!) { metricAdded(jobId: $id, after: 0) { seq } }"
 
 
 async def measure(watched: str, stepped: str, points: int) -> tuple[list[float], list[float]]:
