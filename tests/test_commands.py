@@ -183,6 +183,7 @@ class TestSchema:
         assert ended.stdout == Path("schema.graphql").read_text()
 
 
+@pytest.mark.unmigrated
 class TestMigrate:
     def test_applies_what_is_pending_once(self, database_url: str) -> None:
         said = [command("migrate", "--database-url", database_url) for _ in range(2)]

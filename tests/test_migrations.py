@@ -22,6 +22,8 @@ from models.rules import NewJob
 from tests.outside import Outside
 from tests.process import command
 
+pytestmark = pytest.mark.unmigrated
+
 MIGRATIONS = ["0001_initial", "0002_curve_chunks"]
 BOOKS = {"tortoise_migrations"}
 """Tortoise's table of the migrations that are applied: empty, it may be left behind."""

@@ -9,6 +9,8 @@ from models.database import Database
 from tests.outside import Outside, path_of
 from tests.postgres import Postgres
 
+pytestmark = pytest.mark.unmigrated
+
 
 async def identity_of(url: str) -> str:
     """What tells the store from every other, as of one who opens it now."""
