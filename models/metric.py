@@ -1,6 +1,7 @@
 """One point of a training curve, as it is stored."""
 
 import math
+import re
 from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +14,7 @@ from tortoise.indexes import Index
 
 from models.job import Job, UtcField
 
-__all__ = ["Metric", "NamedValuesField", "NonFinite", "Point", "Recorded", "encode_values"]
+__all__ = ["Metric", "NamedValuesField", "NonFinite", "Point", "Recorded", "encode_values", "key_pattern"]
 
 
 class NonFinite(StrEnum):
@@ -53,6 +54,11 @@ def encode_values(values: Mapping[str, float]) -> str:
             {name: value if math.isfinite(value) else NonFinite.of(value) for name, value in values.items()}
         )
     return text.decode()
+
+
+def key_pattern(name: str) -> str:
+    """What LIKE finds, with ! to escape, where a stored text has a value of that name: its key, and the colon."""
+    return re.sub("[%_!]", r"!\g<0>", orjson.dumps(name).decode()) + ":%"
 
 
 def decode_values(text: str) -> dict[str, float]:

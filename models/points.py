@@ -1,6 +1,5 @@
 """A job's points: stored without gap or double, and read by their seq."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -9,13 +8,12 @@ from math import isfinite
 from operator import attrgetter
 from typing import overload
 
-import orjson
 from tortoise.connection import get_connection
 
 from models.backend import CONNECTION
 from models.job import Job
 from models.lifecycle import epoch_of_step
-from models.metric import Point, Recorded, StoredValues, decode_values, encode_values
+from models.metric import Point, Recorded, StoredValues, decode_values, encode_values, key_pattern
 from models.reader import Row
 from models.work import Insert, Query, Work
 
@@ -89,7 +87,7 @@ def _row(seq: int, point: Point, steps_per_epoch: int) -> Row:
     return (
         seq,
         point.step,
-        epoch_of_step(point.step, steps_per_epoch) if point.epoch is None else point.epoch,
+        _epoch(point, steps_per_epoch),
         _finite(values.get("loss")),
         _finite(values.get("accuracy")),
         _finite(values.get("learningRate")),
@@ -113,8 +111,8 @@ def unrecorded(job: Job, points: Sequence[Point]) -> Work[Sequence[Point]]:
         seen |= {_identity(step, epoch, decode_values(values)) for step, epoch, values in stored}
     fresh = []
     for point in points:
-        epoch = epoch_of_step(point.step, job.steps_per_epoch) if point.epoch is None else point.epoch
-        if (identity := _identity(point.step, epoch, point.values)) not in seen:
+        identity = _identity(point.step, _epoch(point, job.steps_per_epoch), point.values)
+        if identity not in seen:
             seen.add(identity)
             fresh.append(point)
     return fresh
@@ -146,8 +144,7 @@ def _same_order(points: Sequence[Point]) -> str:
     # SQLite's LIKE takes a for A.
     if orders or len({name.lower() for name in names}) < len(names):
         return ""
-    keys = (orjson.dumps(name).decode() for name in names)
-    return "{" + ",".join(re.sub("[%_!]", r"!\g<0>", key) + ":%" for key in keys) + "}"
+    return "{" + ",".join(map(key_pattern, names)) + "}"
 
 
 async def read_after(job_ids: Sequence[int], after: int, limit: int) -> dict[int, list[Recorded]]:
@@ -190,6 +187,10 @@ async def _read(job_ids: Sequence[int], query: str) -> dict[int, list[Recorded]]
         point = Recorded._make((*columns, StoredValues(values), moment))
         grouped[point.job_id].append(point)
     return grouped
+
+
+def _epoch(point: Point, steps_per_epoch: int) -> int:
+    return epoch_of_step(point.step, steps_per_epoch) if point.epoch is None else point.epoch
 
 
 def _finite(value: float | None) -> float | None:

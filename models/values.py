@@ -1,18 +1,16 @@
 """The values of some names, read from the points."""
 
 import asyncio
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
 
 from models.curve import Curve
 from models.database import read_tuples
-from models.metric import decode_named
+from models.metric import decode_named, key_pattern
 
 __all__ = ["COLUMNS", "READ_AT_ONCE", "Span", "read_values"]
 
@@ -95,7 +93,7 @@ async def _rows(spans: Sequence[Span], names: Collection[str]) -> Sequence[Seque
 
 def _pattern(name: str) -> str:
     """What LIKE finds in every text with a value of that name, and, as it may be part of another's, in some without."""
-    return "%" + re.sub("[%_!]", r"!\g<0>", orjson.dumps(name).decode()) + ":%"
+    return "%" + key_pattern(name)
 
 
 def _curves(names: Collection[str], rows: Sequence[Sequence[Any]]) -> list[tuple[tuple[int, str], Curve]]:

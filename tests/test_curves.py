@@ -204,7 +204,7 @@ class TestRun:
     def test_refuses_a_setting_out_of_its_range_by_name(self, setting: str, value: float) -> None:
         settings = {"seed": 1, "epochs": 1, "steps_per_epoch": 1, "learning_rate": 0.01, setting: value}
         with pytest.raises(ValueError, match=f"^{setting} must be"):
-            Run(**settings)  # type: ignore[arg-type]
+            Run(**settings)  # type: ignore[arg-type]  # one of them is wrong on purpose
 
 
 class TestNoise:
