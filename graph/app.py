@@ -16,7 +16,6 @@ from models.chunks import Chunks
 from models.curves import Curves
 from models.database import Database
 from models.feed import Feed
-from models.feed_redis import RedisFeed
 from models.growth import Growth
 from models.jobs import Jobs
 
@@ -63,7 +62,11 @@ def database_of(settings: Settings, *, create: bool = True) -> Database:
 
 def feed_of(settings: Settings) -> Feed:
     """The feed that the settings name: within this process where they name none. Raises FeedError."""
-    return RedisFeed(settings.feed_url, settings.feed_seconds) if settings.feed_url else Feed()
+    if not settings.feed_url:
+        return Feed()
+    from models.feed_redis import RedisFeed  # its library takes 5 MiB of who needs none
+
+    return RedisFeed(settings.feed_url, settings.feed_seconds)
 
 
 class App(FastAPI):

@@ -8,10 +8,9 @@ from contextlib import AsyncExitStack, ExitStack
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from strawberry import ID
 
 from graph import server, workers
@@ -29,6 +28,9 @@ from models.job import Job
 from models.jobs import Jobs
 from models.lifecycle import ENDED, JobStatus
 from simulator import runner
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 __all__ = ["main"]
 
@@ -232,6 +234,15 @@ async def _job(settings: Settings, id: str) -> Job:
     return job
 
 
-def _progress() -> Progress:
+def _progress() -> "Progress":
+    # Here, for a server shows none and would keep the library in its memory.
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     described = TextColumn("{task.description}", markup=False)
     return Progress(described, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

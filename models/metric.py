@@ -3,9 +3,9 @@
 import math
 import re
 from collections.abc import ItemsView, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import orjson
@@ -32,12 +32,11 @@ class NonFinite(StrEnum):
         return cls("Infinity" if value > 0 else "-Infinity")
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """A point that is not stored yet: what a training loop or a simulator hands in."""
 
     step: int
-    values: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, float] = MappingProxyType({})
     """By name, in the order they were logged; each a float, finite or not."""
     epoch: int | None = None
     """Counted from 1; from the step and the job's steps an epoch where it is None."""

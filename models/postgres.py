@@ -77,6 +77,9 @@ class Postgres:
                 "statement_timeout": milliseconds,
                 "idle_in_transaction_session_timeout": milliseconds,
                 "jit": "off",  # these queries are short
+                # One made once for all parameters is kept as the tables grow: a list planned while there were few jobs
+                # read all of them when there were 100,000.
+                "plan_cache_mode": "force_custom_plan",
             },
         }
         self.connection: dict[str, Any] = {"engine": __name__, "credentials": {**limits, **_credentials(url)}}

@@ -18,6 +18,10 @@ from models.reader import Row
 
 __all__ = ["SQLite", "SQLiteReader", "read_tuples"]
 
+USUAL_CACHE = 256
+"""KiB of the file that Tortoise's connection keeps in memory: most is read and written over two others, with SQLite's
+own two MiB each."""
+
 
 class SQLite:
     """A file, from which processes of one machine read at any time, and to which one writes at a time."""
@@ -32,7 +36,8 @@ class SQLite:
         }
         connection = dict(expand_db_url(url))
         self._pragmas = {**pragmas, **connection["credentials"]}
-        self.connection: dict[str, Any] = {**connection, "credentials": self._pragmas.copy()}
+        usual = {"cache_size": -USUAL_CACHE, **self._pragmas}
+        self.connection: dict[str, Any] = {**connection, "credentials": usual}
         self._path: str = self._pragmas.pop("file_path")
         if self._path == ":memory:":
             raise ValueError("each connection to :memory: has a store of its own; name a file")

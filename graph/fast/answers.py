@@ -25,7 +25,7 @@ __all__ = ["Answers"]
 
 log = logging.getLogger(__name__)
 
-KEPT_BYTES = 8 * 2**20
+KEPT_BYTES = 6 * 2**20
 """Answers that are remembered, in bytes."""
 KEPT_SHARE = 4
 """No answer takes more than this part of them."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from models.errors import InvalidInput
 from models.metric import NonFinite, Point
-from models.rules import check_value_name
+from models.rules import MAX_NAME, check_value_name
 
 __all__ = ["points_from_json"]
 
@@ -33,31 +33,35 @@ def points_from_json(metrics: object) -> list[Point] | None:
 def _point(metric: object) -> Point:
     if type(metric) is not dict or not metric.keys() <= FIELDS:
         raise _SurpriseError
-    epoch = metric.get("epoch")
     values: dict[str, float] = {}
     for name in BESIDE:
-        value = metric.get(name)
-        if value is not None:
-            values[name] = _number(value)
-    others = metric.get("values", ())
-    if others:
+        if (value := metric.get(name)) is not None:
+            # What most are is looked at here: a call for each takes longer than the look.
+            values[name] = value if type(value) is float and isfinite(value) else _number(value)
+    if "values" in metric:
+        others = metric["values"]
         if type(others) is not list:
             raise _SurpriseError
         for other in others:
             _add(values, other)
-    elif others is None or type(others) not in {list, tuple}:
-        raise _SurpriseError
+    epoch = metric.get("epoch")
     return Point(_int(metric.get("step")), values, None if epoch is None else _int(epoch))
 
 
 def _add(values: dict[str, float], given: object) -> None:
     if type(given) is not dict or not given.keys() <= VALUE_FIELDS:
         raise _SurpriseError
-    name, value, non_finite = given.get("name"), given.get("value"), given.get("nonFinite")
-    if type(name) is not str or name in values or (value is None) == (non_finite is None):
+    name, value = given.get("name"), given.get("value")
+    if type(name) is not str or name in values:
         raise _SurpriseError
-    check_value_name("name", name)
-    values[name] = _named(non_finite) if value is None else _number(value)
+    if not (name.isascii() and name.isidentifier() and len(name) <= MAX_NAME):  # what most are is a name
+        check_value_name("name", name)
+    if (non_finite := given.get("nonFinite")) is None:
+        values[name] = value if type(value) is float and isfinite(value) else _number(value)
+    elif value is None:
+        values[name] = _named(non_finite)
+    else:
+        raise _SurpriseError
 
 
 def _int(value: object) -> int:
