@@ -11,8 +11,9 @@ from models.chunk import Chunk, Column, Grain, Head, unpacked
 from models.curve import Curve
 from models.database import OUTAGES, Database, read_tuples, uninterrupted
 from models.job import Job
+from models.reader import Query
 from models.values import COLUMNS, READ_AT_ONCE, Span, read_values
-from models.work import Query, Work
+from models.work import Work
 
 __all__ = ["ChunkGone", "Chunks", "Shelf"]
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from models.errors import IllegalTransition, JobNotFound
 from models.job import Job, now
 from models.lifecycle import JobStatus, sources_of
-from models.reader import Row
+from models.reader import Query, Row
 from models.rules import NewJob
-from models.work import Query, Work
+from models.work import Work
 
 __all__ = ["created", "held", "moved"]
 

@@ -8,6 +8,7 @@ from tortoise.queryset import QuerySet
 from models.errors import JobNotFound
 from models.job import Job
 from models.lifecycle import JobStatus
+from models.reader import Query
 from models.rules import MAX_NAME, has_control_characters
 
 __all__ = ["MAX_PAGE", "newest_first", "newest_query", "one_query"]
@@ -16,16 +17,16 @@ MAX_PAGE = 500
 """The most jobs on one page."""
 
 
-def one_query(columns: Iterable[str]) -> str:
-    """The query for columns of the job whose id is its parameter."""
-    return f"SELECT {_selected(columns)} FROM job WHERE id = ?"  # noqa: S608  # our own names
+def one_query(columns: Iterable[str], id: int) -> Query:
+    """The query for columns of a job."""
+    return Query(f"SELECT {_selected(columns)} FROM job WHERE id = ?", [id])  # noqa: S608  # our own names
 
 
-def newest_query(columns: Iterable[str], status: JobStatus | None, limit: int) -> tuple[str, list[str]]:
-    """The query, and its parameters, for columns of the first page of all jobs, or of those in one status."""
+def newest_query(columns: Iterable[str], status: JobStatus | None, limit: int) -> Query:
+    """The query for columns of the first page of all jobs, or of those in one status."""
     where = "" if status is None else "WHERE status = ? "
-    query = f"SELECT {_selected(columns)} FROM job {where}ORDER BY created_at DESC, id DESC LIMIT {limit:d}"  # noqa: S608  # our own names
-    return query, [] if status is None else [status.value]
+    query = f"SELECT {_selected(columns)} FROM job {where}ORDER BY created_at DESC, id DESC LIMIT ?"  # noqa: S608  # our own names
+    return Query(query, [limit] if status is None else [status.value, limit])
 
 
 async def newest_first(

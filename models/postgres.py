@@ -22,7 +22,7 @@ from tortoise.transactions import in_transaction
 
 from models.address import parameters_of, parts_of, without_password
 from models.backend import CONNECTION
-from models.reader import Row
+from models.reader import Query, Row
 from models.work import Insert, Result, Statement, Work, run
 
 __all__ = ["Postgres", "client_class", "read_tuples"]
@@ -187,9 +187,9 @@ class _Reader:
         """Nobody knows without asking the server."""
         return None
 
-    async def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Row]:
+    async def rows(self, query: Query) -> list[Row]:
         """The rows of a query."""
-        return await read_tuples(get_connection(CONNECTION), query, parameters)
+        return await read_tuples(get_connection(CONNECTION), *query)
 
     def close(self) -> None:
         """The pool closes its connections itself, after those that use them."""

@@ -1,11 +1,22 @@
 """Reading rows as they are, for those who know which columns they want."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Reader", "Row"]
+__all__ = ["Query", "Reader", "Row"]
 
 Row = tuple[Any, ...]
+
+
+class Query(NamedTuple):
+    """A statement, with a ? for each parameter.
+
+    What changes from one to the next is a parameter: the texts are few, so stores plan them once; and PostgreSQL keeps
+    the plan of one without parameters for good, whatever its tables grow to.
+    """
+
+    sql: str
+    parameters: Sequence[Any] = ()
 
 
 class Reader(Protocol):
@@ -17,8 +28,8 @@ class Reader(Protocol):
         What was read since it became this number is still so.
         """
 
-    async def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """The rows of a query, with a ? for each parameter. Raises what `models.database.OUTAGES` names."""
+    async def rows(self, query: Query) -> list[Row]:
+        """The rows of a query. Raises what `models.database.OUTAGES` names."""
 
     def close(self) -> None:
         """Disconnect."""

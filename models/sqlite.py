@@ -14,7 +14,7 @@ from tortoise.log import db_client_logger
 
 from models.backend import StoreError
 from models.group_commit import GroupCommit
-from models.reader import Row
+from models.reader import Query, Row
 
 __all__ = ["SQLite", "SQLiteReader", "read_tuples"]
 
@@ -113,10 +113,10 @@ class SQLiteReader:
         version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
         return version
 
-    async def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Row]:
+    async def rows(self, query: Query) -> list[Row]:
         """The rows of a query."""
-        db_client_logger.debug("%s: %s", query, parameters)
-        return self._connection.execute(query, parameters).fetchall()
+        db_client_logger.debug("%s: %s", *query)
+        return self._connection.execute(*query).fetchall()
 
     def close(self) -> None:
         """Disconnect."""

@@ -8,16 +8,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from tortoise.exceptions import OperationalError
 
-from models.reader import Row
+from models.reader import Query, Row
 
-__all__ = ["Insert", "NotBegun", "Query", "Statement", "Work", "Writer", "run"]
-
-
-class Query(NamedTuple):
-    """A statement, with a ? for each parameter."""
-
-    sql: str
-    parameters: Sequence[Any] = ()
+__all__ = ["Insert", "NotBegun", "Statement", "Work", "Writer", "run"]
 
 
 class Insert(NamedTuple):

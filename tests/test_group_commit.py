@@ -18,8 +18,8 @@ from models.job import Job
 from models.jobs import Jobs
 from models.lifecycle import JobStatus
 from models.metric import Metric, Point
-from models.reader import Row
-from models.work import NotBegun, Query, Work
+from models.reader import Query, Row
+from models.work import NotBegun, Work
 from simulator.runner import make_points
 from tests.domain import PATIENCE, Domain, a_point, opened_domain, points
 from tests.outside import Outside, path_of

@@ -17,6 +17,7 @@ from graph.fast.jobs import SLICE, JobPlan, JobReading, plan_jobs
 from graph.fast.selection import Fragments, flat
 from graph.schema.job import job_id_of
 from models.errors import JobNotFound
+from models.lifecycle import JobStatus
 from models.listing import MAX_PAGE, newest_query, one_query
 from models.reader import Reader, Row
 
@@ -61,16 +62,16 @@ class OneJob(NamedTuple):
 
     async def read(self, reader: Reader) -> list[Any] | None:
         """The job, or null."""
-        rows = await reader.rows(one_query(self.job.columns), [self.id])
+        rows = await reader.rows(one_query(self.job.columns, self.id))
         return await self.job.objects(reader, rows) if rows else [None]
 
 
 class NewestJobs(NamedTuple):
     """`jobs`, its first page."""
 
-    query: str
-    parameters: Sequence[str]
     job: JobReading
+    status: JobStatus | None
+    """Only those in it."""
     limit: int
 
     @property
@@ -80,7 +81,7 @@ class NewestJobs(NamedTuple):
 
     async def read(self, reader: Reader) -> list[Any] | None:
         """The list of jobs."""
-        rows: list[Row] = await reader.rows(self.query, self.parameters)
+        rows: list[Row] = await reader.rows(newest_query(self.job.columns, self.status, self.limit))
         objects = await self.job.objects(reader, rows)
         return None if objects is None else [objects]
 
@@ -147,7 +148,7 @@ class QueryPlan(NamedTuple):
         others = arguments.get("search"), arguments.get("after")
         if others != (None, None) or not 1 <= limit <= MAX_PAGE or (statuses is not None and len(statuses) != 1):
             return None
-        return NewestJobs(*newest_query(job.columns, statuses[0] if statuses else None, limit), job, limit)
+        return NewestJobs(job, statuses[0] if statuses else None, limit)
 
 
 def plan_query(schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Fragments) -> QueryPlan | None:
