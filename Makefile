@@ -59,7 +59,7 @@ migration: $(INSTALLED) ## Write the migration for what changed in the models
 	$(BIN)/python -m models.migrations
 
 lock: $(INSTALLED) ## Take the newest versions that pyproject.toml allows into the locks
-	$(LOCK) --group dev pyproject.toml --output-file requirements.lock
+	$(LOCK) --group dev --extra tracing pyproject.toml --output-file requirements.lock
 	$(LOCK) benchmarks/peers/requirements.in --output-file benchmarks/peers/requirements.lock
 
 screenshots: page ## Take the README's pictures of the page

@@ -1,12 +1,13 @@
 """The app: everything is built here, and lives from its start to its end."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from graph.gate import Check, Gate
 from graph.health import Health
 from graph.live.stream import Streams
 from graph.pages import page_routes
@@ -45,7 +46,8 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
                 async with growth.running(), companion(jobs) if companion else nullcontext():
                     yield
 
-    app = App(view, title="training-monitor", lifespan=lifespan, openapi_url=None)
+    checks: list[Check] = []
+    app = App(view, checks, title="training-monitor", lifespan=lifespan, openapi_url=None)
     app.router.routes.extend([*Health(database, feed).routes, *page_routes()])
     return app
 
@@ -72,13 +74,20 @@ def feed_of(settings: Settings) -> Feed:
 class App(FastAPI):
     """FastAPI, but GraphQL goes straight to its view: layers in between cost each request time, each socket memory."""
 
-    def __init__(self, view: GraphQLView, **options: Any) -> None:
+    def __init__(self, view: GraphQLView, checks: Sequence[Check], **options: Any) -> None:
         super().__init__(**options)
         self.view = view
+        self._gate = Gate(checks, self._serve)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, a socket or the app's lifespan."""
-        if scope["type"] != "lifespan" and scope["path"] == "/graphql":
+        if scope["type"] == "lifespan":
+            await super().__call__(scope, receive, send)
+        else:
+            await self._gate(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/graphql":
             await self.view(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)

@@ -1,6 +1,6 @@
 """Every setting: its name, its default, and what it does. Read once, passed in, never patched."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -66,6 +66,80 @@ class Settings(BaseSettings):
     live_check_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=1.0,
         description="Seconds between two looks at the store for each watched job, in case news of it was lost",
+    )
+    open_reads: bool = Field(
+        default=False, description="Let everyone read without a token; to change anything still takes one"
+    )
+    insecure: bool = Field(
+        default=False, description="Serve beyond this machine though there is no token: to everyone who can connect"
+    )
+    allowed_hosts: str = Field(
+        default="",
+        description="Names that this server goes by, with commas, as runs.example.org; "
+        "addresses and localhost always do",
+    )
+    allowed_origins: str = Field(
+        default="",
+        description="Origins of other sites whose pages may call, with commas, as https://dash.example.org",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses of the proxies in front, with commas: their X-Forwarded-For says who is asking",
+    )
+    request_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=30.0, description="Seconds in which a request must have arrived; a slower one is refused with 408"
+    )
+    max_header_bytes: Annotated[int, Field(ge=1024)] = Field(
+        default=32 * 2**10, description="Bytes of a request's headers; one with more is refused with 431"
+    )
+    max_requests_a_second: Annotated[int, Field(ge=1)] = Field(
+        default=2_000,
+        description="Requests a second that a client may make, for a few seconds twice as many; one more is refused "
+        "with 429. This machine's own are not counted",
+    )
+    max_messages_a_second: Annotated[int, Field(ge=1)] = Field(
+        default=200,
+        description="Messages a second that a socket may send, for a few seconds twice as many; "
+        "more close it with 4429",
+    )
+    max_document_characters: Annotated[int, Field(ge=100)] = Field(
+        default=50_000, description="Characters of a GraphQL document; a longer one is refused"
+    )
+    max_document_tokens: Annotated[int, Field(ge=10)] = Field(
+        default=5_000, description="Tokens of a GraphQL document; one with more is refused"
+    )
+    max_depth: Annotated[int, Field(ge=3)] = Field(
+        default=15, description="Levels of fields within fields in an operation; a deeper one is refused"
+    )
+    max_aliases: Annotated[int, Field(ge=0)] = Field(
+        default=200, description="Aliases in an operation; one with more is refused"
+    )
+    max_directives: Annotated[int, Field(ge=0)] = Field(
+        default=100, description="Directives in an operation; one with more is refused"
+    )
+    max_cost: Annotated[int, Field(ge=1000)] = Field(
+        default=250_000,
+        description="Objects that an operation may ask for, counted by the limits it gives; "
+        "one that asks for more is refused",
+    )
+    max_batch: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=10_000, description="Points in one logMetrics; a call with more is answered with InvalidInput"
+    )
+    operation_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=30.0, description="Seconds that a query or a mutation may take; a longer one is answered with an error"
+    )
+    introspection: bool = Field(default=True, description="Answer queries about the schema; the playground needs it")
+    suggestions: bool = Field(default=True, description="Suggest names of the schema in errors about misspelt ones")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="warning", description="The least that is logged; info has a line for each request"
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="How it is logged: for people, or a JSON object a line"
+    )
+    tracing: bool = Field(
+        default=False,
+        description="Send OpenTelemetry traces, a span for each operation, as the OTEL_ variables say; "
+        "install training-monitor[tracing]",
     )
 
 

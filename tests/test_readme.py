@@ -44,14 +44,14 @@ def test_the_chart_is_the_table_of_transitions() -> None:
 def test_the_table_of_settings_is_the_settings() -> None:
     rows = []
     for name, field in Settings.model_fields.items():
-        default = f"`{field.default}`" if field.default else "none"
+        default = "none" if field.default == "" else f"`{str(field.default).lower()}`"
         rows.append(f"| `{flag_name(name)}` | `{environment_name(name)}` | {default} | {field.description} |")
     header = "| flag | environment | default | what it does |\n|---|---|---|---|\n"
     assert header + "\n".join(rows) + "\n\n" in README
 
 
 @pytest.mark.parametrize(
-    "command", [each.name or each.callback.__name__ for each in cli.registered_commands if each.callback]
+    "command", [each.callback.__name__.replace("_", "-") for each in cli.registered_commands if each.callback]
 )
 def test_every_command_is_in_the_readme(command: str) -> None:
     assert f"`training-monitor {command}" in README

@@ -1,0 +1,13 @@
+"""The command line: each command is a function of a module here, and `main` runs the one that was asked for."""
+
+from graph.commands.curves import rebuild_curves
+from graph.commands.line import cli, main
+from graph.commands.schema import schema
+from graph.commands.serving import demo, serve
+from graph.commands.simulating import simulate
+from graph.commands.store import migrate
+
+__all__ = ["cli", "main"]
+
+for command in (serve, demo, simulate, schema, migrate, rebuild_curves):
+    cli.command()(command)

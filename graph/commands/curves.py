@@ -1,0 +1,45 @@
+"""`rebuild-curves`."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Annotated
+
+import typer
+
+from graph.app import database_of
+from graph.commands.job import named_job
+from graph.commands.line import with_flags
+from graph.commands.progress import progress_shown
+from graph.settings import Settings, read_settings
+from models.chunks import Chunks
+from models.job import Job
+
+
+@with_flags("database_url")
+def rebuild_curves(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="JOB", help="Ids of jobs; all where none is named.")
+    ] = None,
+    **flags: str | None,
+) -> None:
+    """Make again, from the points, what curves are drawn from.
+
+    Servers may run meanwhile; one that has drawn a curve remembers it until it is restarted.
+    """
+    asyncio.run(_rebuild_curves(read_settings(**flags), ids or []))
+
+
+async def _rebuild_curves(settings: Settings, ids: list[str]) -> None:
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(database_of(settings, create=False))
+        stack.enter_context(database.scope())
+        chunks = Chunks(database)
+        long = Job.filter(metric_count__gte=chunks.grain.run).order_by("id")  # a shorter job has no full run
+        jobs = [await named_job(settings, id) for id in ids] or await long
+        progress = stack.enter_context(progress_shown())
+        for job in progress.track(jobs, description="Jobs"):
+            task = progress.add_task(job.name, total=len(chunks.runs(job.metric_count)))
+            async for done in chunks.rebuild(job):
+                progress.advance(task, done)
+            progress.remove_task(task)
+    typer.echo(f"rebuilt the curves of {len(jobs)} {'job' if len(jobs) == 1 else 'jobs'}")

@@ -1,0 +1,80 @@
+"""The command line itself: how commands are found, their flags, and how what went wrong is told."""
+
+import gc
+import sys
+from collections.abc import Callable
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any
+
+import typer
+
+from graph.server import BindError
+from graph.settings import Settings, SettingsError, environment_name, flag_name
+from models.database import OUTAGES, StoreError
+from models.errors import JobError
+from models.feed import FeedError
+
+__all__ = ["cli", "main", "with_flags"]
+
+MISTAKE = 2
+"""The exit status where something asked for cannot be done as asked."""
+
+cli = typer.Typer(
+    name="training-monitor",
+    help="A training-job monitor you host yourself: a GraphQL API with subscriptions.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: boxes cut long words short
+)
+
+
+def _option(setting: str) -> Any:
+    """The flag of a setting, described by the table of settings."""
+    field, flag = Settings.model_fields[setting], flag_name(setting)
+    if field.annotation is bool:
+        described = f"{field.description}. Also {environment_name(setting)}=true."
+        return typer.Option(f"{flag}/--no-{flag.removeprefix('--')}", help=described, show_default=False)
+    described = f"{field.description}. Default {field.default or 'none'}; also {environment_name(setting)}."
+    return typer.Option(flag, help=described, show_default=False, metavar="VALUE")
+
+
+def _type(setting: str) -> Any:
+    return bool | None if Settings.model_fields[setting].annotation is bool else str | None
+
+
+def with_flags(*settings: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command a flag for each of the settings, which it takes as keywords."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        # As text: the settings check them, and say what is wrong with one in one line, wherever it came from.
+        own = [one for one in signature(command).parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+        flags = [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[_type(name), _option(name)])
+            for name in settings
+        ]
+        command.__signature__ = Signature([*own, *flags])  # type: ignore[attr-defined]  # what typer reads
+        return command
+
+    return decorate
+
+
+def main() -> None:
+    """Run the command line. Whatever is wrong with what was asked is one line on stderr, and exit status 2."""
+    gc.enable()
+    try:
+        status = cli(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except (typer.Abort, KeyboardInterrupt):
+        status = 130
+    except typer.TyperException as error:
+        message = error.format_message().rstrip(".").replace("\n", " ")
+        status = _complain(f"{message}. See training-monitor --help.")
+    except (SettingsError, StoreError, FeedError, BindError, JobError) as error:
+        status = _complain(str(error))
+    except OUTAGES as outage:
+        status = _complain(f"The store is busy or out of reach ({outage}). Try again.")
+    sys.exit(status)
+
+
+def _complain(message: str) -> int:
+    typer.echo(f"training-monitor: {message}", err=True)
+    return MISTAKE

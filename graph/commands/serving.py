@@ -1,0 +1,60 @@
+"""`serve` and `demo`."""
+
+import asyncio
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import typer
+
+from graph import server, workers
+from graph.app import Companion, create_app, database_of, feed_of
+from graph.commands.line import with_flags
+from graph.demo import demo_jobs
+from graph.settings import Settings, SettingsError, read_settings
+
+
+@with_flags(*Settings.model_fields)
+def serve(**flags: str | None) -> None:
+    """Serve the API, and the playground to browsers, at /graphql."""
+    _serve(read_settings(**flags))
+
+
+@with_flags(*Settings.model_fields)
+def demo(**flags: str | None) -> None:
+    """Serve with simulated jobs of every scenario, some of them training as you watch.
+
+    Without a database of your own they live in a temporary one that goes with the server.
+    """
+    settings = read_settings(**flags)
+    if settings.workers > 1:
+        raise SettingsError("--workers: the demo trains its jobs in one process; leave it out.")
+    with TemporaryDirectory(prefix="training-monitor-demo-") as folder:
+        if "database_url" not in settings.model_fields_set:
+            settings = read_settings(**{**flags, "database_url": f"sqlite://{Path(folder) / 'demo.sqlite3'}"})
+        _serve(settings, demo_jobs)
+
+
+def _serve(settings: Settings, companion: Companion | None = None) -> None:
+    if settings.workers > 1 and not settings.feed_url:
+        raise SettingsError(
+            f"--workers: {settings.workers} of them need a feed to hear of each other; name one with --feed-url."
+        )
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(listening) for listening in workers.bind(settings)]
+        asyncio.run(_prepare(settings))  # here, so that what is wrong with store or feed is said in one line
+        said = f"training-monitor is at {server.address_of(sockets[0])}/graphql (Ctrl-C ends it)"
+        if settings.workers == 1:
+            server.serve(create_app(settings, companion), settings, sockets[0], lambda: typer.echo(said))
+        else:
+            workers.serve(settings, sockets, lambda: typer.echo(said))
+
+
+async def _prepare(settings: Settings) -> None:
+    async with database_of(settings):
+        pass  # opening it brings it up to date
+    feed = feed_of(settings)
+    try:
+        await feed.check()
+    finally:
+        await feed.close()

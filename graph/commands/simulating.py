@@ -1,0 +1,55 @@
+"""`simulate`."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Annotated
+
+import typer
+
+from graph.app import database_of, feed_of
+from graph.commands.job import named_job
+from graph.commands.line import with_flags
+from graph.commands.progress import progress_shown
+from graph.settings import Settings, read_settings
+from models.errors import IllegalTransition
+from models.jobs import Jobs
+from models.lifecycle import ENDED, JobStatus
+from simulator import runner
+
+
+@with_flags("database_url", "feed_url")
+def simulate(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id. A QUEUED job is started first.")],
+    steps: Annotated[int | None, typer.Option(min=1, help="How many steps to add.", show_default="1")] = None,
+    to_end: Annotated[bool, typer.Option("--to-end", help="Step on until the job completes.")] = False,
+    per_second: Annotated[
+        float | None, typer.Option(min=0.001, max=10_000, help="Steps a second.", show_default="as fast as it goes")
+    ] = None,
+    **flags: str | None,
+) -> None:
+    """Add simulated points to a job of the database, with a progress bar."""
+    if steps is not None and to_end:
+        raise typer.BadParameter("Give either --steps or --to-end, not both.")
+    asyncio.run(_simulate(read_settings(**flags), job, None if to_end else steps or 1, per_second))
+
+
+async def _simulate(settings: Settings, id: str, steps: int | None, per_second: float | None) -> None:
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(database_of(settings, create=False))
+        stack.enter_context(database.scope())
+        feed = feed_of(settings)
+        stack.push_async_callback(feed.close)
+        await feed.check()
+        await stack.enter_async_context(feed.open(database.identity))
+        jobs = Jobs(database, feed)
+        job = await named_job(settings, id)
+        if job.status in ENDED:
+            raise IllegalTransition(job, "simulate")
+        if job.status is JobStatus.QUEUED:
+            job = await jobs.start(job.id)
+        progress = stack.enter_context(progress_shown())
+        task = progress.add_task(job.name, total=job.total_steps, completed=job.metric_count)
+        async for step in runner.run(jobs, job.id, steps=steps, per_second=per_second):
+            progress.update(task, completed=step.job.metric_count)
+            job = step.job
+    typer.echo(f"{job.name}: {job.status.value}, {job.metric_count} of {job.total_steps} steps")

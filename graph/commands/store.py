@@ -1,0 +1,21 @@
+"""`migrate`."""
+
+import asyncio
+
+import typer
+
+from graph.app import database_of
+from graph.commands.line import with_flags
+from graph.settings import Settings, read_settings
+
+
+@with_flags("database_url")
+def migrate(**flags: str | None) -> None:
+    """Bring a database up to date, as a server does when it starts."""
+    applied = asyncio.run(_migrate(read_settings(**flags)))
+    typer.echo("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
+
+
+async def _migrate(settings: Settings) -> list[str]:
+    async with database_of(settings) as database:
+        return database.applied
