@@ -7,6 +7,9 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from graph.access.access import Access
+from graph.access.keyring import Keyring
+from graph.access.sign_in import SignIn
 from graph.gate import Check, Gate
 from graph.health import Health
 from graph.live.stream import Streams
@@ -19,6 +22,7 @@ from models.database import Database
 from models.feed import Feed
 from models.growth import Growth
 from models.jobs import Jobs
+from models.tokens import Tokens
 
 __all__ = ["App", "Companion", "create_app", "database_of", "feed_of"]
 
@@ -37,18 +41,22 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     streams = Streams(feed, settings.live_buffer, settings.live_check_seconds)
     chunks = Chunks(database)
     growth = Growth(chunks, feed)
-    view = GraphQLView(settings, database, jobs, streams, Curves(chunks))
+    keyring = Keyring(Tokens(database))
+    access = Access(settings, keyring)
+    view = GraphQLView(settings, database, jobs, streams, Curves(chunks), access)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with database, feed.open(database.identity):
             with database.scope():
-                async with growth.running(), companion(jobs) if companion else nullcontext():
+                async with keyring.kept(), growth.running(), companion(jobs) if companion else nullcontext():
                     yield
 
-    checks: list[Check] = []
+    checks: list[Check] = [access.check]
     app = App(view, checks, title="training-monitor", lifespan=lifespan, openapi_url=None)
-    app.router.routes.extend([*Health(database, feed).routes, *page_routes()])
+    app.router.routes.extend(
+        [*Health(database, feed).routes, *SignIn(settings, access, keyring).routes, *page_routes()]
+    )
     return app
 
 

@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
+from graph.access.caller import Caller
 from graph.live.delivery import Parts
 from graph.live.stream import Streams
 from models.curve import Curve, Wanted
@@ -24,9 +26,13 @@ class Context:
     A WebSocket keeps one context for as long as it is open, so the loaders batch but remember nothing.
     """
 
-    __slots__ = ("_after", "_curve", "_latest", "curves", "jobs", "parts", "streams")
+    __slots__ = ("_after", "_curve", "_latest", "caller", "connection_params", "curves", "jobs", "parts", "streams")
 
-    def __init__(self, jobs: Jobs, streams: Streams, parts: Parts, curves: Curves) -> None:
+    def __init__(self, caller: Caller | None, jobs: Jobs, streams: Streams, parts: Parts, curves: Curves) -> None:
+        """`caller`: None while a socket has not said who it is."""
+        self.caller = caller
+        self.connection_params: dict[str, Any] | None = None
+        """What a socket's first message carries, until it was looked at: it may have a token."""
         self.jobs = jobs
         self.streams = streams
         self.parts = parts

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
-from strawberry.exceptions import MissingQueryError
+from strawberry.exceptions import ConnectionRejectionError, MissingQueryError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.http.streaming import AsyncTextStream, HTTPStreamTransport
 from strawberry.http.types import QueryParams
@@ -26,11 +26,15 @@ from strawberry.subscriptions import (
 )
 from strawberry.types import ExecutionResult, SubscriptionExecutionResult
 from strawberry.types.graphql import OperationType
+from strawberry.types.unset import UNSET, UnsetType
 
 from graph import http
+from graph.access.access import Access
+from graph.access.caller import Caller
 from graph.context import Context
 from graph.fast.answers import Answers
 from graph.fast.mutation import DoneJobs
+from graph.gate import Refusal
 from graph.live.delivery import Encoded, Parts
 from graph.live.http_stream import with_signs_of_life
 from graph.live.multipart import MultipartTransport
@@ -75,7 +79,9 @@ class GraphQLView(GraphQL[Context, None]):
     websocket_adapter_class = TransportWSAdapter
     graphql_transport_ws_handler_class = TransportWSHandler
 
-    def __init__(self, settings: Settings, database: Database, jobs: Jobs, streams: Streams, curves: Curves) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, jobs: Jobs, streams: Streams, curves: Curves, access: Access
+    ) -> None:
         super().__init__(
             schema,
             subscription_protocols=(
@@ -97,6 +103,7 @@ class GraphQLView(GraphQL[Context, None]):
         self._jobs = jobs
         self._streams = streams
         self._curves = curves
+        self._access = access
         self._parts = Parts()
         self._answers = Answers(schema._schema, database, jobs)  # noqa: SLF001  # Strawberry's own has no plans
         self._ending = asyncio.Event()
@@ -115,7 +122,7 @@ class GraphQLView(GraphQL[Context, None]):
             jobs: Jobs | DoneJobs = self._jobs
             if quick is not None:
                 body = await http.body_of(receive, self._max_body_bytes)
-                answer = await self._answers.answer(body)
+                answer = await self._answers.answer(body, may_write=scope["caller"].may_write)
                 if isinstance(answer, bytes):
                     await http.send_answer(send, answer, quick)
                     return
@@ -128,6 +135,8 @@ class GraphQLView(GraphQL[Context, None]):
             response = await self.run(request)
         except HTTPException as refusal:
             response = _refused(scope, refusal)
+        except Refusal as refusal:
+            response = refusal.response()
         except ClientDisconnect:
             return
         except asyncio.CancelledError:
@@ -153,7 +162,16 @@ class GraphQLView(GraphQL[Context, None]):
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002  # Strawberry's signature
         """What resolvers are given."""
         jobs = request.state.jobs if isinstance(request, Request) else self._jobs
-        return Context(jobs, self._streams, self._parts, self._curves)
+        return Context(request.scope["caller"], jobs, self._streams, self._parts, self._curves)
+
+    async def on_ws_connect(self, context: Context) -> UnsetType:
+        """Let a socket in, or not. Raises ConnectionRejectionError, Refusal."""
+        payload, context.connection_params = context.connection_params or {}, None
+        context.caller = await self._access.of_socket(context.caller, payload)
+        if context.caller is None:
+            raise ConnectionRejectionError
+        nothing_to_add: UnsetType = UNSET
+        return nothing_to_add
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """The beginning of a response, which knows what the client accepts."""
@@ -194,6 +212,22 @@ class GraphQLView(GraphQL[Context, None]):
         if not isinstance(value, dict | list):
             raise HTTPException(400, "The request must be a JSON object.")
         return value
+
+    async def execute_operation(
+        self,
+        request: Request,
+        request_adapter: AsyncHTTPRequestAdapter,
+        request_data: GraphQLRequestData | list[GraphQLRequestData],
+        context: Context,
+        *args: Any,
+        **kwargs: Any,
+    ) -> ExecutionResult | list[ExecutionResult] | SubscriptionExecutionResult:
+        """The result of an operation, or its stream. Raises HTTPException, and Refusal where it may not be done."""
+        caller: Caller = request.scope["caller"]
+        # The schema refuses it too, but a response that has begun to stream has no status any more.
+        if not caller.may_write and request.method == "POST" and _kind_of(request_data) is OperationType.MUTATION:
+            raise caller.refusal()
+        return await super().execute_operation(request, request_adapter, request_data, context, *args, **kwargs)
 
     async def execute_single(
         self,
@@ -239,7 +273,10 @@ class GraphQLView(GraphQL[Context, None]):
         """
 
         async def body() -> AsyncGenerator[str, None]:
-            stops = {asyncio.create_task(self._ending.wait()), asyncio.create_task(_gone(request))}
+            caller: Caller = request.scope["caller"]
+            revoked = asyncio.Event()
+            caller.follow(revoked.set)
+            stops = {asyncio.create_task(one) for one in (self._ending.wait(), _gone(request), revoked.wait())}
             try:
                 async with aclosing(with_signs_of_life(result, transport.heartbeat_interval, stops)) as results:
                     if isinstance(transport, MultipartTransport):
@@ -253,6 +290,7 @@ class GraphQLView(GraphQL[Context, None]):
                     if not any(stop.done() for stop in stops):
                         yield transport.encode_complete()
             finally:
+                caller.unfollow(revoked.set)
                 for stop in stops:
                     stop.cancel()
                 await cast("AsyncGenerator[ExecutionResult, None]", result).aclose()
@@ -287,11 +325,18 @@ def _is_for_a_browser(request: Request | WebSocket) -> bool:
 
 def _has_one_answer(request: GraphQLRequestData) -> bool:
     """Whether the operation is a query or a mutation; what is neither is refused in whatever form was asked for."""
+    return _kind_of(request) in {OperationType.QUERY, OperationType.MUTATION}
+
+
+def _kind_of(request: GraphQLRequestData | list[GraphQLRequestData]) -> OperationType | None:
+    """What the operation is; None where it cannot be told, or where there are several."""
+    if isinstance(request, list):
+        return None
     try:
         operation = get_operation_ast(parse(request.query or ""), request.operation_name)
     except GraphQLError:
-        return False
-    return operation is not None and operation.operation.value != OperationType.SUBSCRIPTION.value
+        return None
+    return None if operation is None else OperationType(operation.operation.value)
 
 
 async def _gone(request: Request) -> None:

@@ -32,7 +32,7 @@ __all__ = ["OUTAGES", "UNREACHABLE", "Database", "StoreError", "read_tuples", "u
 APP = "models"
 APPS: dict[str, dict[str, Any]] = {
     APP: {
-        "models": ["models.job", "models.metric", "models.chunk"],
+        "models": ["models.job", "models.metric", "models.chunk", "models.token"],
         "migrations": "models.migrations",
         "default_connection": CONNECTION,
     }

@@ -174,7 +174,7 @@ class Postgres:
             self.drop(url)
             return
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("TRUNCATE job, metric, curve_chunk RESTART IDENTITY")
+            connection.execute("TRUNCATE job, metric, curve_chunk, token RESTART IDENTITY")
         self._idle.append(url)
 
     def cut(self, url: str) -> int:

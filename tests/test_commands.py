@@ -19,7 +19,7 @@ from graph.commands import main
 from tests.outside import Outside
 from tests.process import command
 
-COMMANDS = {"serve", "demo", "simulate", "schema", "migrate", "rebuild-curves"}
+COMMANDS = {"serve", "demo", "simulate", "schema", "migrate", "rebuild-curves", "token"}
 PATIENCE = 20
 """Seconds after which a command that should have ended has not."""
 SCRIPT = Path(sys.executable).with_name("training-monitor")
@@ -188,7 +188,7 @@ class TestMigrate:
     def test_applies_what_is_pending_once(self, database_url: str) -> None:
         said = [command("migrate", "--database-url", database_url) for _ in range(2)]
         assert [(ended.returncode, ended.stderr) for ended in said] == [(0, ""), (0, "")]
-        assert said[0].stdout == "applied 0001_initial\napplied 0002_curve_chunks\n"
+        assert said[0].stdout == "applied 0001_initial\napplied 0002_curve_chunks\napplied 0003_tokens\n"
         assert said[1].stdout == "The database is up to date.\n"
 
 

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
+from graph.access.caller import Caller
 from graph.context import Context
 from graph.live.delivery import KEPT_BYTES, Encoded, Parts, plan_of
 from graph.live.stream import Streams
@@ -39,6 +40,9 @@ def errors_of(result: Any) -> list[GraphQLError]:
     return result.errors
 
 
+EVERYONE = Caller(may_write=True, has_token=False)
+
+
 class CountingParts(Parts):
     """Parts that know how often one was made."""
 
@@ -59,7 +63,7 @@ class Both:
         self.streams = Streams(domain.feed, 500, 3_600)
 
     def context(self) -> Context:
-        return Context(self.domain.jobs, self.streams, self.parts, Curves(Chunks(self.domain.database)))
+        return Context(EVERYONE, self.domain.jobs, self.streams, self.parts, Curves(Chunks(self.domain.database)))
 
     async def shared(self, query: str, variables: dict[str, Any], name: str | None = None) -> list[Any]:
         results = await schema.stream(query, variables, self.context(), operation_name=name)

@@ -13,10 +13,12 @@ export default defineConfig({
     chunkSizeWarningLimit: 6000,
     modulePreload: { polyfill: false },
     rolldownOptions: {
-      input: ["index.html", "playground.html"],
+      input: ["index.html", "playground.html", "sign-in.html"],
       // "use no memo", which GraphiQL's own build has used up: nothing is lost with it.
       checks: { moduleLevelDirective: false },
     },
   },
-  server: { proxy: { "/graphql": { target: server, ws: true } } },
+  server: {
+    proxy: { "/graphql": { target: server, ws: true }, "/session": server, "/sign-in": server, "/sign-out": server },
+  },
 });

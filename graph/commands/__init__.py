@@ -6,8 +6,10 @@ from graph.commands.schema import schema
 from graph.commands.serving import demo, serve
 from graph.commands.simulating import simulate
 from graph.commands.store import migrate
+from graph.commands.token import tokens
 
 __all__ = ["cli", "main"]
 
 for command in (serve, demo, simulate, schema, migrate, rebuild_curves):
     cli.command()(command)
+cli.add_typer(tokens, name="token")

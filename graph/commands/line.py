@@ -13,6 +13,7 @@ from graph.settings import Settings, SettingsError, environment_name, flag_name
 from models.database import OUTAGES, StoreError
 from models.errors import JobError
 from models.feed import FeedError
+from models.tokens import TokenError
 
 __all__ = ["cli", "main", "with_flags"]
 
@@ -66,9 +67,9 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         status = 130
     except typer.TyperException as error:
-        message = error.format_message().rstrip(".").replace("\n", " ")
+        message = " ".join(error.format_message().rstrip(".").split())
         status = _complain(f"{message}. See training-monitor --help.")
-    except (SettingsError, StoreError, FeedError, BindError, JobError) as error:
+    except (SettingsError, StoreError, FeedError, BindError, JobError, TokenError) as error:
         status = _complain(str(error))
     except OUTAGES as outage:
         status = _complain(f"The store is busy or out of reach ({outage}). Try again.")

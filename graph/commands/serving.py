@@ -8,10 +8,12 @@ from tempfile import TemporaryDirectory
 import typer
 
 from graph import server, workers
+from graph.access.exposure import check_exposure
 from graph.app import Companion, create_app, database_of, feed_of
 from graph.commands.line import with_flags
 from graph.demo import demo_jobs
 from graph.settings import Settings, SettingsError, read_settings
+from models.tokens import Tokens
 
 
 @with_flags(*Settings.model_fields)
@@ -51,8 +53,8 @@ def _serve(settings: Settings, companion: Companion | None = None) -> None:
 
 
 async def _prepare(settings: Settings) -> None:
-    async with database_of(settings):
-        pass  # opening it brings it up to date
+    async with database_of(settings) as database:  # opening it brings it up to date
+        check_exposure(settings, await Tokens(database).all())
     feed = feed_of(settings)
     try:
         await feed.check()

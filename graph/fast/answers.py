@@ -57,23 +57,23 @@ class Answers:
         self._long = asyncio.Lock()
         """Long answers are made one after another: together they would take as long, and all of their memory."""
 
-    async def answer(self, body: bytes) -> bytes | Done | None:
-        """The answer to a request whose body this is; None where it has no plan.
+    async def answer(self, body: bytes, *, may_write: bool = True) -> bytes | Done | None:
+        """The answer to a request whose body this is; None where it has no plan, or would write and may not.
 
         Done where it is a verb's, which has been done and must not be done again, and which the usual way is to answer.
         """
         try:
-            return self._recalled(body) or await self._made(body)
+            return self._recalled(body) or await self._made(body, may_write=may_write)
         except OUTAGES:  # the usual way meets it too, and tells it
             self._outage_until = monotonic() + OUTAGE_SECONDS
         except Exception:
             log.warning("a plan failed, and the usual way is gone", exc_info=True)
         return None
 
-    async def _made(self, body: bytes) -> bytes | Done | None:
+    async def _made(self, body: bytes, *, may_write: bool) -> bytes | Done | None:
         operation = _bound(self._schema, body)
         if isinstance(operation, Mutation):
-            return await self._done(operation)
+            return await self._done(operation) if may_write else None
         if operation is None or monotonic() < self._outage_until:
             return None
         if not operation.is_long:

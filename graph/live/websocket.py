@@ -1,5 +1,6 @@
 """graphql-transport-ws: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md"""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, cast
@@ -13,10 +14,13 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, Message
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
+from graph.gate import Refusal
 from graph.live.delivery import Encoded
 
 __all__ = ["TransportWSAdapter", "TransportWSHandler"]
 
+TRY_AGAIN_LATER = 1013
+FORBIDDEN = 4403
 MAX_REASON_BYTES = 123
 """What a close frame has room for."""
 
@@ -76,9 +80,22 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
         """As the protocol has it; a payload of null is one that is left out."""
         if message.get("payload") is None:
             message = {"type": "connection_init"}
-        await super().handle_connection_init(message)
+        try:
+            await super().handle_connection_init(message)
+        except Refusal as refusal:
+            await self.websocket.close(TRY_AGAIN_LATER, str(refusal))
         if self.connection_acknowledged:
+            self.context.caller.follow(self._no_longer_let_in)
             self.connection_init_timeout_task = None  # it has been cancelled, and thousands of sockets keep theirs
+
+    def _no_longer_let_in(self) -> None:
+        self._parting = asyncio.create_task(self.websocket.close(FORBIDDEN, "Forbidden"))
+
+    async def shutdown(self) -> None:
+        """End what runs on the socket."""
+        if self.context.caller is not None:
+            self.context.caller.unfollow(self._no_longer_let_in)
+        await super().shutdown()
 
     async def run_operation(self, operation: Operation[Any, None]) -> None:
         """The operation's task: its results, then its end. A document that is wrong ends it, and not the socket."""

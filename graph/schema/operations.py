@@ -6,10 +6,12 @@ from typing import Any
 from graphql import Executor, GraphQLError, OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.types.graphql import OperationType
 
+from graph.access.caller import Caller
 from graph.fast.documents import valid_document
 
-__all__ = ["EventExecutor", "KnownDocuments", "Numbers", "OneOperation"]
+__all__ = ["EventExecutor", "KnownDocuments", "Numbers", "OneOperation", "WritersOnly"]
 
 
 class KnownDocuments(SchemaExtension):
@@ -50,6 +52,19 @@ class OneOperation(SchemaExtension):
             context.pre_execution_errors = [
                 GraphQLError("Must provide operation name if query contains multiple operations.")
             ]
+        yield
+
+
+class WritersOnly(SchemaExtension):
+    """Refuses a mutation to callers who may only read, whatever way it came."""
+
+    def on_validate(self) -> Iterator[None]:
+        """Before the document is validated."""
+        context = self.execution_context
+        caller: Caller = context.context.caller
+        if not caller.may_write and context.operation_type is OperationType.MUTATION:
+            refusal = caller.refusal()
+            context.pre_execution_errors = [GraphQLError(str(refusal), extensions={"code": refusal.code})]
         yield
 
 

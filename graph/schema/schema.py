@@ -13,7 +13,7 @@ from graph.fast.documents import MAX_REMEMBERED
 from graph.live.delivery import deliver, plan_of
 from graph.schema.masking import MaskUnexpectedErrors, log_unexpected, masked
 from graph.schema.mutation import Mutation
-from graph.schema.operations import EventExecutor, KnownDocuments, OneOperation
+from graph.schema.operations import EventExecutor, KnownDocuments, OneOperation, WritersOnly
 from graph.schema.query import Query
 from graph.schema.subscription import Subscription
 
@@ -70,6 +70,6 @@ schema = Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    extensions=[MaskUnexpectedErrors, OneOperation, KnownDocuments],
+    extensions=[MaskUnexpectedErrors, OneOperation, WritersOnly, KnownDocuments],
     execution_context_class=EventExecutor,
 )

@@ -5,6 +5,7 @@ import { JobsPage } from "./jobs/jobs-page";
 import { Boundary } from "./parts/boundary";
 import { ConnectionNotice } from "./parts/connection-notice";
 import { NotFound } from "./parts/not-found";
+import { SessionLink } from "./parts/session-link";
 import { ThemeSwitch, useTheme } from "./parts/theme";
 
 // Curves come with the pages that draw them.
@@ -30,7 +31,10 @@ export function App() {
           </Link>
           <a href="/playground">Playground</a>
         </nav>
-        <ThemeSwitch theme={theme} onChange={setTheme} />
+        <div className="own">
+          <ThemeSwitch theme={theme} onChange={setTheme} />
+          <SessionLink />
+        </div>
       </header>
       <ConnectionNotice />
       <div id="page" tabIndex={-1}>

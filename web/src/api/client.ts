@@ -1,11 +1,17 @@
-import { Client, fetchExchange, subscriptionExchange } from "urql";
+import { Client, fetchExchange, mapExchange, subscriptionExchange } from "urql";
 import { sockets } from "./connection";
+import { goToSignIn } from "./session";
 
 /** Queries and mutations over HTTP, subscriptions over the socket. Without a cache: every read is fresh. */
 export const client = new Client({
   url: "/graphql",
   preferGetMethod: false,
   exchanges: [
+    mapExchange({
+      onError: (error) => {
+        if (error.response?.status === 401) goToSignIn();
+      },
+    }),
     fetchExchange,
     subscriptionExchange({
       forwardSubscription: (request) => ({

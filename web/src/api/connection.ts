@@ -1,5 +1,6 @@
 import { createClient } from "graphql-ws";
 import { useSyncExternalStore } from "react";
+import { goToSignIn, NOT_LET_IN } from "./session";
 
 /** What is known of the line to the server. */
 export type Connection = "connecting" | "live" | "lost";
@@ -51,8 +52,9 @@ export const sockets = createClient({
   onNonLazyError: () => become("lost"),
   on: {
     connected: () => become("live"),
-    closed: () => {
+    closed: (event) => {
       clearTimeout(unanswered);
+      if (event instanceof CloseEvent && event.code === NOT_LET_IN) goToSignIn();
       become("lost");
     },
     // A peer that vanished without a word is noticed by its silence.

@@ -1,6 +1,7 @@
 import type { GraphiQLProps } from "graphiql";
 import { type ExecutionResult, GraphQLError, getOperationAST, type OperationDefinitionNode, parse } from "graphql";
 import { type Client, createClient, type SubscribePayload } from "graphql-ws";
+import { goToSignIn, NOT_LET_IN } from "../api/session";
 
 type Fetcher = GraphiQLProps["fetcher"];
 type Params = Parameters<Fetcher>[0];
@@ -13,7 +14,15 @@ socketAddress.protocol = address.protocol === "https:" ? "wss:" : "ws:";
 
 // Open for as long as a subscription runs. A server that is being restarted refuses connections for a while, which
 // alone would end the subscription.
-const socket = createClient({ url: socketAddress.href, shouldRetry: () => true });
+const socket = createClient({
+  url: socketAddress.href,
+  shouldRetry: () => true,
+  on: {
+    closed: (event) => {
+      if (event instanceof CloseEvent && event.code === NOT_LET_IN) goToSignIn();
+    },
+  },
+});
 
 /** Queries and mutations over HTTP, subscriptions over a WebSocket. */
 export const fetcher: Fetcher = (params, options) => {
@@ -46,6 +55,7 @@ async function post(request: object, headers: HeadersInit = {}): Promise<Executi
       ...headers,
     },
   });
+  if (response.status === 401) goToSignIn();
   const type = response.headers.get("Content-Type") ?? "";
   if (type.includes("json")) return response.json();
   const message = `The answer is no JSON: ${response.status} ${response.statusText}`.trim();

@@ -1,0 +1,1 @@
+"""Who may do what: tokens, the callers they stand for, and the page where people sign in."""

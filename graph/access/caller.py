@@ -1,0 +1,49 @@
+"""Whoever sends a request, as far as it matters."""
+
+from collections.abc import Callable
+
+from graph.gate import Refusal
+
+__all__ = ["BEARER", "Caller"]
+
+BEARER = {"WWW-Authenticate": "Bearer"}
+"""What a client that is refused for want of a token is told to send."""
+
+
+class Caller:
+    """What someone may do, until it ends: for a token when it is revoked."""
+
+    __slots__ = ("_followers", "ended", "has_token", "may_write")
+
+    def __init__(self, *, may_write: bool, has_token: bool) -> None:
+        """All may read. Who sent the same token is the same caller."""
+        self.may_write = may_write
+        self.has_token = has_token
+        self.ended = False
+        self._followers: set[Callable[[], object]] = set()
+
+    def follow(self, told: Callable[[], object]) -> None:
+        """Call `told` when it ends."""
+        if self.ended:
+            told()
+        else:
+            self._followers.add(told)
+
+    def unfollow(self, told: Callable[[], object]) -> None:
+        """Call it no more."""
+        self._followers.discard(told)
+
+    def end(self) -> None:
+        """Whatever it has open is to be closed."""
+        self.ended = True
+        followers, self._followers = self._followers, set()
+        for told in followers:
+            told()
+
+    def refusal(self) -> Refusal:
+        """What it is told where it may only read."""
+        if self.has_token:
+            message = "This token may only read: to change anything takes one with the scope write."
+            return Refusal(403, "FORBIDDEN", message)
+        message = "Without a token you may only read: to change anything takes one with the scope write."
+        return Refusal(401, "UNAUTHENTICATED", message, BEARER)

@@ -1,0 +1,113 @@
+"""The verbs of tokens: to make one, to list them, to revoke one."""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+
+from models.database import Database, uninterrupted
+from models.job import now
+from models.reader import Query, Row
+from models.rules import MAX_NAME, has_control_characters
+from models.token import Scope, Token
+from models.work import Work
+
+__all__ = ["NewToken", "TokenError", "Tokens", "digest_of", "is_secret"]
+
+_SECRET = re.compile(r"tm_[A-Za-z0-9_-]{43}")
+_NAMES = tuple(Token._meta.fields_db_projection.values())  # noqa: SLF001  # the columns of the table
+_COLUMNS = ", ".join(f'"{name}"' for name in _NAMES)
+
+
+class TokenError(Exception):
+    """A token cannot be made or revoked as asked. The message is one line for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token that was made just now."""
+
+    token: Token
+    secret: str
+    """Nobody can find it again."""
+
+
+class Tokens:
+    """The tokens of one store."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @uninterrupted
+    async def create(self, name: str, scope: Scope) -> NewToken:
+        """A new token. Raises TokenError where the name is none."""
+        name = _checked(name)
+        secret = f"tm_{secrets.token_urlsafe(32)}"
+        token = await self.database.write(lambda: _created(name, scope, digest_of(secret)), _told)
+        return NewToken(token, secret)
+
+    async def all(self) -> list[Token]:
+        """All that were ever made, in that order."""
+        with self.database.scope():
+            return await Token.all().order_by("id")
+
+    @uninterrupted
+    async def revoke(self, id: int) -> Token:
+        """The token, which opens nothing any more; one that was revoked already stays as it is. Raises TokenError."""
+        return await self.database.write(lambda: _revoked(id), _told)
+
+    def version(self) -> int | None:
+        """A number that is another where tokens may have changed; None where that cannot be told without a query."""
+        with self.database.scope():
+            return self.database.reader.version()
+
+    async def digests(self) -> list[Row]:
+        """(digest, scope, whether it was revoked) of all that were ever made. Raises OUTAGES."""
+        with self.database.scope():
+            return await self.database.reader.rows(Query(_DIGESTS))
+
+
+def is_secret(text: str) -> bool:
+    """Whether the text has the form of a secret: where it has not, it need not be looked up."""
+    return _SECRET.fullmatch(text) is not None
+
+
+def digest_of(secret: str) -> str:
+    """What is kept of a secret. One round is enough: nobody guesses 256 random bits, however quick guessing is."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _created(name: str, scope: Scope, digest: str) -> Work[Token]:
+    values = {"name": name, "scope": scope.value, "digest": digest, "created_at": now()}
+    columns, places = ", ".join(f'"{column}"' for column in values), ", ".join("?" * len(values))
+    insert = f'INSERT INTO "token" ({columns}) VALUES ({places}) RETURNING {_COLUMNS}'  # noqa: S608  # names of ours
+    (row,) = yield Query(insert, [*values.values()])
+    return _token(row)
+
+
+def _revoked(id: int) -> Work[Token]:
+    rows = yield Query(_REVOKE, [now(), id])
+    if not rows:
+        raise TokenError(f"There is no token with the id {id}; token list shows them.")
+    return _token(rows[0])
+
+
+_DIGESTS = 'SELECT "digest", "scope", "revoked_at" IS NOT NULL FROM "token"'
+_REVOKE = f'UPDATE "token" SET "revoked_at" = COALESCE("revoked_at", ?) WHERE "id" = ? RETURNING {_COLUMNS}'  # noqa: S608  # names of ours
+
+
+def _token(row: Row) -> Token:
+    return Token._init_from_db(**dict(zip(_NAMES, row, strict=True)))  # noqa: SLF001  # as Tortoise makes them of rows
+
+
+def _told(_: Token) -> None:
+    """Nobody is: who keeps tokens in memory looks again by itself."""
+
+
+def _checked(name: str) -> str:
+    trimmed = name.strip()
+    if not 1 <= len(trimmed) <= MAX_NAME:
+        raise TokenError(f"A token's name must have 1 to {MAX_NAME} characters, got {len(trimmed)}.")
+    if has_control_characters(trimmed):
+        raise TokenError("A token's name must not contain control characters.")
+    return trimmed
