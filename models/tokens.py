@@ -43,7 +43,8 @@ class Tokens:
         """A new token. Raises TokenError where the name is none."""
         name = _checked(name)
         secret = f"tm_{secrets.token_urlsafe(32)}"
-        token = await self.database.write(lambda: _created(name, scope, digest_of(secret)), _told)
+        with self.database.scope():
+            token = await self.database.write(lambda: _created(name, scope, digest_of(secret)), _told)
         return NewToken(token, secret)
 
     async def all(self) -> list[Token]:
@@ -54,7 +55,8 @@ class Tokens:
     @uninterrupted
     async def revoke(self, id: int) -> Token:
         """The token, which opens nothing any more; one that was revoked already stays as it is. Raises TokenError."""
-        return await self.database.write(lambda: _revoked(id), _told)
+        with self.database.scope():
+            return await self.database.write(lambda: _revoked(id), _told)
 
     def version(self) -> int | None:
         """A number that is another where tokens may have changed; None where that cannot be told without a query."""

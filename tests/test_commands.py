@@ -123,6 +123,12 @@ class TestMistakesInTheArguments:
             (["simulate", "1", "--steps", "5", "--to-end"], "--to-end"),
             (["simulate", "1", "--per-second", "0"], "--per-second"),
             (["simulate", "1", "--per-second", "nan"], "--per-second"),
+            (["token"], "command"),
+            (["token", "create", "--scope", "read"], "--name"),
+            (["token", "create", "--name", "a"], "--scope"),
+            (["token", "create", "--name", "a", "--scope", "admin"], "--scope"),
+            (["token", "revoke", "seven"], "ID"),
+            (["token", "revoke", "99999999999999999999"], "ID"),
         ],
     )
     def test_are_one_line_that_names_them_and_points_to_the_help(

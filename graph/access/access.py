@@ -56,9 +56,13 @@ class Access:
         """
         names = {"authorization", "token"}
         said = next((value for name, value in payload.items() if name.lower() in names and value), None)
-        if said is not None and not self.is_open:
+        if said is not None:
             secret = str(said)
-            return await self._keyring.caller(_bearer(secret) or secret)
+            caller = await self._keyring.caller(
+                _bearer(secret) or secret
+            )  # also where all is open: it may be the first
+            if caller is not None or not self.is_open:
+                return caller
         return None if by_handshake is None or by_handshake.ended else by_handshake
 
     async def signed_in(self, head: Head) -> Caller | None:
