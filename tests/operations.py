@@ -1,6 +1,6 @@
 """An operation for each root field of the schema, with arguments made from their types: no new one is missed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from graphql import (
@@ -34,13 +34,16 @@ class Operation(NamedTuple):
     text: str
 
 
-def operations(id: str) -> list[Operation]:
-    """One for each root field. What takes an id is given this one, also where it need not be."""
-    return [*_operations(id)]
+def operations(*, ended: str, running: str) -> list[Operation]:
+    """One for each root field. What takes the id of a job is given one, also where it need not be: reads and streams
+    that of one that has ended, so that they end too, and mutations that of a running one, which they all change.
+    """
+    return [*_operations({OperationType.MUTATION: running}, ended)]
 
 
-def _operations(id: str) -> Iterator[Operation]:
+def _operations(ids: Mapping[OperationType, str], other: str) -> Iterator[Operation]:
     for kind in OperationType:
+        id = ids.get(kind, other)
         root = schema._schema.get_root_type(kind)
         assert root is not None
         for name, field in root.fields.items():
