@@ -114,9 +114,7 @@ class TestTheCommandLine:
 
 class TestAServerThatOthersReach:
     @pytest.mark.sqlite_alone("it is refused before the store matters")
-    @pytest.mark.parametrize(
-        "flags", [["serve"], ["serve", "--workers", "2", "--feed-url", "redis://127.0.0.1:1/0"], ["demo"]]
-    )
+    @pytest.mark.parametrize("flags", [["serve"], ["serve", "--workers", "2", "--feed-url", "redis://127.0.0.1:1/0"]])
     async def test_is_refused_without_a_token_that_is_good(
         self, tokens: Tokens, database_url: str, flags: list[str]
     ) -> None:

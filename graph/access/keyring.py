@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from time import monotonic
 
 from graph.access.caller import Caller
@@ -42,6 +42,8 @@ class Keyring:
         self._looked_at = 0.0
         self._next: asyncio.Task[None] | None = None
         """The look that has not begun yet."""
+        self._looks: set[asyncio.Task[None]] = set()
+        """That one, and the one that has."""
         self._looking = asyncio.Lock()
         self._is_out = False
 
@@ -53,11 +55,10 @@ class Keyring:
         try:
             yield
         finally:
-            for task in (keeping, self._next):
-                if task is not None:
-                    task.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await task
+            keeping.cancel()
+            for task in self._looks:
+                task.cancel()
+            await asyncio.gather(keeping, *self._looks, return_exceptions=True)
 
     async def caller(self, secret: str) -> Caller | None:
         """Whom a secret stands for; None where it was never made, or was revoked.
@@ -86,6 +87,8 @@ class Keyring:
         """Return once the store was looked at, from now on: with whoever else waits for that."""
         if self._next is None:
             self._next = asyncio.create_task(self._look_soon())
+            self._looks.add(self._next)
+            self._next.add_done_callback(self._looks.discard)
         await asyncio.shield(self._next)  # whoever leaves must not take it from the others
 
     async def _look_soon(self) -> None:
@@ -95,12 +98,11 @@ class Keyring:
             self._looked_at = monotonic()
             try:
                 await self._read()
-            except OUTAGES as outage:
-                if not self._is_out:  # once, for it is tried again and again
-                    log.warning("the store, which knows the tokens, is out of reach: %s", outage)
+            except Exception as error:  # told once, for it is tried again and again
+                if not self._is_out:
+                    unexpected = None if isinstance(error, OUTAGES) else error
+                    log.warning("the tokens cannot be read: %s", error, exc_info=unexpected)
                 self._is_out = True
-            except Exception:
-                log.exception("the tokens cannot be read")
             else:
                 self._is_out = False
 
