@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
+from graph.limits.limits import Limits
 from graph.live.delivery import Parts
 from graph.live.stream import Streams
 from models.curve import Curve, Wanted
@@ -19,14 +20,15 @@ __all__ = ["Context", "GraphInfo"]
 
 
 class Context:
-    """The verbs, the streams and their shared parts, and the loaders that read the points of many jobs in one query.
+    """The limits, the verbs, the streams and their shared parts, and loaders that read many jobs' points in one query.
 
     A WebSocket keeps one context for as long as it is open, so the loaders batch but remember nothing.
     """
 
-    __slots__ = ("_after", "_curve", "_latest", "curves", "jobs", "parts", "streams")
+    __slots__ = ("_after", "_curve", "_latest", "curves", "jobs", "limits", "parts", "streams")
 
-    def __init__(self, jobs: Jobs, streams: Streams, parts: Parts, curves: Curves) -> None:
+    def __init__(self, limits: Limits, jobs: Jobs, streams: Streams, parts: Parts, curves: Curves) -> None:
+        self.limits = limits
         self.jobs = jobs
         self.streams = streams
         self.parts = parts

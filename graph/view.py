@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import orjson
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
-from graphql import GraphQLError, get_operation_ast, parse
+from graphql import get_operation_ast
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -30,7 +30,9 @@ from strawberry.types.graphql import OperationType
 from graph import http
 from graph.context import Context
 from graph.fast.answers import Answers
+from graph.fast.documents import known
 from graph.fast.mutation import DoneJobs
+from graph.limits.limits import Limits
 from graph.live.delivery import Encoded, Parts
 from graph.live.http_stream import with_signs_of_life
 from graph.live.multipart import MultipartTransport
@@ -98,7 +100,8 @@ class GraphQLView(GraphQL[Context, None]):
         self._streams = streams
         self._curves = curves
         self._parts = Parts()
-        self._answers = Answers(schema._schema, database, jobs)  # noqa: SLF001  # Strawberry's own has no plans
+        self._limits = Limits.of(settings)
+        self._answers = Answers(schema._schema, self._limits, database, jobs)  # noqa: SLF001  # Strawberry's own has no plans
         self._ending = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -153,7 +156,7 @@ class GraphQLView(GraphQL[Context, None]):
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002  # Strawberry's signature
         """What resolvers are given."""
         jobs = request.state.jobs if isinstance(request, Request) else self._jobs
-        return Context(jobs, self._streams, self._parts, self._curves)
+        return Context(self._limits, jobs, self._streams, self._parts, self._curves)
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """The beginning of a response, which knows what the client accepts."""
@@ -172,10 +175,18 @@ class GraphQLView(GraphQL[Context, None]):
         if isinstance(request_data, GraphQLRequestData):
             http.check_request(request_data)
             streams = request_data.protocol != "http"
-            if streams and http.answers_by_name(request.headers) and _has_one_answer(request_data):
+            if streams and http.answers_by_name(request.headers) and self._has_one_answer(request_data):
                 # A client that takes both, as urql does, wants a stream of what streams.
                 request_data.protocol = "http"
         return request_data
+
+    def _has_one_answer(self, request: GraphQLRequestData) -> bool:
+        """Whether the operation is a query or a mutation; what is neither is refused in whatever form was asked for."""
+        if not isinstance(request.query, str):
+            return False
+        document = known(schema._schema, self._limits, request.query).document  # noqa: SLF001  # as above
+        operation = get_operation_ast(document, request.operation_name) if document else None
+        return operation is not None and operation.operation.value != OperationType.SUBSCRIPTION.value
 
     def parse_query_params(self, params: QueryParams) -> dict[str, Any]:
         """The operation that an address asks for; a member of null is one that is left out."""
@@ -283,15 +294,6 @@ class GraphQLView(GraphQL[Context, None]):
 
 def _is_for_a_browser(request: Request | WebSocket) -> bool:
     return request.scope.get("method") == "GET" and "text/html" in request.headers.get("accept", "")
-
-
-def _has_one_answer(request: GraphQLRequestData) -> bool:
-    """Whether the operation is a query or a mutation; what is neither is refused in whatever form was asked for."""
-    try:
-        operation = get_operation_ast(parse(request.query or ""), request.operation_name)
-    except GraphQLError:
-        return False
-    return operation is not None and operation.operation.value != OperationType.SUBSCRIPTION.value
 
 
 async def _gone(request: Request) -> None:
