@@ -76,7 +76,7 @@ def _find_out(schema: GraphQLSchema, limits: Limits, query: str) -> Known:
     try:
         document = parse(query, max_tokens=limits.max_document_tokens)
     except GraphQLError as error:
-        if error.message == f"Syntax Error: Document contains more than {limits.max_document_tokens} tokens.":
+        if error.message.startswith(f"Syntax Error: Document contains more than {limits.max_document_tokens} tokens"):
             error = beyond("max_document_tokens", limits.max_document_tokens, "The document has {} tokens")
         return Known(schema, limits, None, [error.with_traceback(None)])
     refusal = measures.refusal(document, limits)
