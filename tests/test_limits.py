@@ -200,10 +200,10 @@ class TestHostileDocuments:
     def test_one_that_asks_for_very_much_in_few_words_is_refused_at_once(self, document: str, code: str | None) -> None:
         limits = Limits.of(Settings())
         found = known(schema._schema, limits, document)
-        errors = [*found.errors] or [found.too_costly(None, {})]
-        assert errors[0] is not None
-        assert (errors[0].extensions or {}).get("code") == code
-        assert len(errors[0].message) < 500
+        error = next(iter(found.errors), None) or found.too_costly(None, {})
+        assert error is not None
+        assert (error.extensions or {}).get("code") == code
+        assert len(error.message) < 500
 
     def test_a_chain_of_fragments_that_is_longer_than_the_stack_is_measured(self) -> None:
         chain = [f"fragment F{n} on Job {{ ...F{n + 1} }}" for n in range(2_000)]
