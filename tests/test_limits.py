@@ -1,5 +1,6 @@
 """What may be asked for: each limit holds on every transport, up to its last one, and tells who goes beyond it."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ from graph.limits.cost import cost_of
 from graph.limits.lengths import LENGTHS, Given
 from graph.limits.limits import Limits
 from graph.limits.measures import measured
+from graph.limits.time import TimedOut, Watch
 from graph.schema import schema
 from graph.settings import Settings, flag_name
 from tests.api import Api
@@ -315,6 +317,39 @@ class TestTime:
         assert (await socket.message(late))["type"] == "complete"
         seqs = [(await socket.next(stream))["metricAdded"]["seq"] for _ in range(2)]
         assert seqs == [1, 2], "both were done, and the stream, which is older, was not cut"
+
+
+class TestTheWatch:
+    async def test_each_of_many_is_ended_in_its_time_and_those_that_are_quick_are_not(self) -> None:
+        watch = Watch(0.05)
+
+        async def quick() -> str:
+            return "done"
+
+        async def begun_after(others: int) -> object:
+            for _ in range(others):
+                await watch.run(quick())
+            return await watch.run(asyncio.Event().wait())
+
+        async with asyncio.timeout(PATIENCE):
+            for _ in range(2):  # once more, after it had nothing to watch
+                ended = await asyncio.gather(*(begun_after(others) for others in range(5)))
+                assert [type(each) for each in ended] == [TimedOut] * 5
+        assert await watch.run(quick()) == "done"
+
+    async def test_one_that_somebody_else_cancels_is_cancelled(self) -> None:
+        task = asyncio.create_task(Watch(PATIENCE).run(asyncio.Event().wait()))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    async def test_what_the_operation_raises_is_raised(self) -> None:
+        async def broken() -> None:
+            raise TimeoutError("the store's own")
+
+        with pytest.raises(TimeoutError, match="the store's own"):
+            await Watch(PATIENCE).run(broken())
 
 
 class TestWhatTheSchemaTells:

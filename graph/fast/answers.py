@@ -20,7 +20,7 @@ from graph.fast.mutation import Done, Mutation, MutationPlan, plan_mutation
 from graph.fast.query import Query, QueryPlan, plan_query
 from graph.http import payload_of
 from graph.limits.limits import Limits
-from graph.limits.time import TimedOut
+from graph.limits.time import TimedOut, Watch
 from models.database import OUTAGES, Database
 from models.jobs import Jobs
 
@@ -59,6 +59,7 @@ class Answers:
     ) -> None:
         self._schema = schema
         self._limits = limits
+        self._watch = Watch(limits.operation_seconds)
         self._database = database
         self._jobs = jobs
         self._remembered: OrderedDict[bytes, Remembered] = OrderedDict()
@@ -81,14 +82,8 @@ class Answers:
         return None
 
     async def _made_in_time(self, body: bytes) -> bytes | Done | None:
-        seconds = self._limits.operation_seconds
-        try:
-            async with asyncio.timeout(seconds) as time:
-                return await self._made(body)
-        except TimeoutError:
-            if not time.expired():
-                raise  # the store's
-        return orjson.dumps(payload_of(TimedOut(seconds)))
+        answer = await self._watch.run(self._made(body))
+        return orjson.dumps(payload_of(answer)) if isinstance(answer, TimedOut) else answer
 
     async def _made(self, body: bytes) -> bytes | Done | None:
         operation = _bound(self._schema, self._limits, body)
