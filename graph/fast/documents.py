@@ -9,7 +9,7 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 
 from graph.limits import measures
 from graph.limits.cost import Cost, cost_of
-from graph.limits.limits import Limits, beyond
+from graph.limits.limits import CODES, Limits, beyond
 
 __all__ = ["MAX_REMEMBERED", "REMEMBERED", "Known", "known"]
 
@@ -20,6 +20,8 @@ REMEMBERED = 64
 
 # Comparisons of fields that may overlap, which grow with the square of a document: a tenth of a second's.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 100_000
+ABORTED = "Validation aborted."
+"""What graphql-core says of a document with more of them."""
 
 
 class Known:
@@ -81,6 +83,11 @@ def _find_out(schema: GraphQLSchema, limits: Limits, query: str) -> Known:
         return Known(schema, limits, None, [error.with_traceback(None)])
     refusal = measures.refusal(document, limits)
     errors = [refusal] if refusal else validate(schema, document, hide_suggestions=not limits.suggestions)
+    if any(error.message == ABORTED for error in errors):
+        what = (
+            "The fields and fragments of the document overlap in too many ways to be compared: ask for each field once."
+        )
+        errors = [GraphQLError(what, extensions={"code": CODES["max_cost"]})]
     return Known(schema, limits, document, errors)
 
 
