@@ -6,7 +6,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11
 	--no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help install page web demo serve replicas test lint format schema migration lock screenshots peers bench clean
+.PHONY: help install page web demo serve replicas test fuzz lint format schema migration lock screenshots peers bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ replicas: page ## Serve with two replicas, on a PostgreSQL and a Valkey from whe
 
 test: page ## Run all tests
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+
+fuzz: page ## Let tools look for what breaks for many minutes
+	FUZZ_TIMES=$${FUZZ_TIMES:-100} $(BIN)/python -m pytest tests/test_fuzz_schema.py tests/test_fuzz_sockets.py -s $(ARGS)
 
 lint: page ## Check style and types
 	$(BIN)/ruff check

@@ -37,7 +37,7 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     """
     settings = settings or read_settings()
     database, feed = database_of(settings), feed_of(settings)
-    jobs = Jobs(database, feed)
+    jobs = Jobs(database, feed, settings.max_batch)
     streams = Streams(feed, settings.live_buffer, settings.live_check_seconds)
     chunks = Chunks(database)
     growth = Growth(chunks, feed)

@@ -8,6 +8,7 @@ from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
 from graph.access.caller import Caller
+from graph.limits.limits import Limits
 from graph.live.delivery import Parts
 from graph.live.stream import Streams
 from models.curve import Curve, Wanted
@@ -21,18 +22,32 @@ __all__ = ["Context", "GraphInfo"]
 
 
 class Context:
-    """The verbs, the streams and their shared parts, and the loaders that read the points of many jobs in one query.
+    """The limits, the verbs, the streams and their shared parts, and loaders that read many jobs' points in one query.
 
     A WebSocket keeps one context for as long as it is open, so the loaders batch but remember nothing.
     """
 
-    __slots__ = ("_after", "_curve", "_latest", "caller", "connection_params", "curves", "jobs", "parts", "streams")
+    __slots__ = (
+        "_after",
+        "_curve",
+        "_latest",
+        "caller",
+        "connection_params",
+        "curves",
+        "jobs",
+        "limits",
+        "parts",
+        "streams",
+    )
 
-    def __init__(self, caller: Caller | None, jobs: Jobs, streams: Streams, parts: Parts, curves: Curves) -> None:
+    def __init__(
+        self, caller: Caller | None, limits: Limits, jobs: Jobs, streams: Streams, parts: Parts, curves: Curves
+    ) -> None:
         """`caller`: None while a socket has not said who it is."""
         self.caller = caller
         self.connection_params: dict[str, Any] | None = None
         """What a socket's first message carries, until it was looked at: it may have a token."""
+        self.limits = limits
         self.jobs = jobs
         self.streams = streams
         self.parts = parts

@@ -14,6 +14,8 @@ from starlette.types import Message, Receive, Scope, Send
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData, process_result
 from strawberry.types import ExecutionResult
 
+from graph.limits.time import TimedOut
+
 __all__ = [
     "JSON",
     "RESPONSE_JSON",
@@ -124,7 +126,8 @@ def check_request(request: GraphQLRequestData) -> None:
 def payload_of(result: ExecutionResult) -> GraphQLHTTPResponse:
     """The answer to a result: without data where the request was refused before anything was executed."""
     payload: dict[str, Any] = dict(process_result(result))
-    if result.data is None and result.errors and all(error.path is None for error in result.errors):
+    refused = result.data is None and result.errors and all(error.path is None for error in result.errors)
+    if refused and not isinstance(result, TimedOut):
         del payload["data"]
     return payload  # type: ignore[return-value]  # the specification has data optional, Strawberry has not
 

@@ -109,7 +109,7 @@ class Settings(BaseSettings):
         default=5_000, description="Tokens of a GraphQL document; one with more is refused"
     )
     max_depth: Annotated[int, Field(ge=3)] = Field(
-        default=15, description="Levels of fields within fields in an operation; a deeper one is refused"
+        default=20, description="Levels of fields within fields in an operation; a deeper one is refused"
     )
     max_aliases: Annotated[int, Field(ge=0)] = Field(
         default=200, description="Aliases in an operation; one with more is refused"

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import orjson
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
-from graphql import GraphQLError, get_operation_ast, parse
+from graphql import get_operation_ast
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -33,8 +33,10 @@ from graph.access.access import Access
 from graph.access.caller import Caller
 from graph.context import Context
 from graph.fast.answers import Answers
+from graph.fast.documents import known
 from graph.fast.mutation import DoneJobs
 from graph.gate import Refusal
+from graph.limits.limits import Limits
 from graph.live.delivery import Encoded, Parts
 from graph.live.http_stream import with_signs_of_life
 from graph.live.multipart import MultipartTransport
@@ -105,7 +107,8 @@ class GraphQLView(GraphQL[Context, None]):
         self._curves = curves
         self._access = access
         self._parts = Parts()
-        self._answers = Answers(schema._schema, database, jobs)  # noqa: SLF001  # Strawberry's own has no plans
+        self._limits = Limits.of(settings)
+        self._answers = Answers(schema._schema, self._limits, database, jobs)  # noqa: SLF001  # Strawberry's own has no plans
         self._ending = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -162,7 +165,7 @@ class GraphQLView(GraphQL[Context, None]):
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002  # Strawberry's signature
         """What resolvers are given."""
         jobs = request.state.jobs if isinstance(request, Request) else self._jobs
-        return Context(request.scope["caller"], jobs, self._streams, self._parts, self._curves)
+        return Context(request.scope["caller"], self._limits, jobs, self._streams, self._parts, self._curves)
 
     async def on_ws_connect(self, context: Context) -> UnsetType:
         """Let a socket in, or not. Raises ConnectionRejectionError, Refusal."""
@@ -190,10 +193,22 @@ class GraphQLView(GraphQL[Context, None]):
         if isinstance(request_data, GraphQLRequestData):
             http.check_request(request_data)
             streams = request_data.protocol != "http"
-            if streams and http.answers_by_name(request.headers) and _has_one_answer(request_data):
+            if streams and http.answers_by_name(request.headers) and self._has_one_answer(request_data):
                 # A client that takes both, as urql does, wants a stream of what streams.
                 request_data.protocol = "http"
         return request_data
+
+    def _has_one_answer(self, request: GraphQLRequestData) -> bool:
+        """Whether the operation is a query or a mutation; what is neither is refused in whatever form was asked for."""
+        return self._kind_of(request) in {OperationType.QUERY, OperationType.MUTATION}
+
+    def _kind_of(self, request: GraphQLRequestData | list[GraphQLRequestData]) -> OperationType | None:
+        """What the operation is; None where it cannot be told, or where there are several."""
+        if isinstance(request, list) or not isinstance(request.query, str):
+            return None
+        document = known(schema._schema, self._limits, request.query).document  # noqa: SLF001  # as above
+        operation = get_operation_ast(document, request.operation_name) if document else None
+        return None if operation is None else OperationType(operation.operation.value)
 
     def parse_query_params(self, params: QueryParams) -> dict[str, Any]:
         """The operation that an address asks for; a member of null is one that is left out."""
@@ -225,7 +240,7 @@ class GraphQLView(GraphQL[Context, None]):
         """The result of an operation, or its stream. Raises HTTPException, and Refusal where it may not be done."""
         caller: Caller = request.scope["caller"]
         # The schema refuses it too, but a response that has begun to stream has no status any more.
-        if not caller.may_write and request.method == "POST" and _kind_of(request_data) is OperationType.MUTATION:
+        if not caller.may_write and request.method == "POST" and self._kind_of(request_data) is OperationType.MUTATION:
             raise caller.refusal()
         return await super().execute_operation(request, request_adapter, request_data, context, *args, **kwargs)
 
@@ -321,22 +336,6 @@ class GraphQLView(GraphQL[Context, None]):
 
 def _is_for_a_browser(request: Request | WebSocket) -> bool:
     return request.scope.get("method") == "GET" and "text/html" in request.headers.get("accept", "")
-
-
-def _has_one_answer(request: GraphQLRequestData) -> bool:
-    """Whether the operation is a query or a mutation; what is neither is refused in whatever form was asked for."""
-    return _kind_of(request) in {OperationType.QUERY, OperationType.MUTATION}
-
-
-def _kind_of(request: GraphQLRequestData | list[GraphQLRequestData]) -> OperationType | None:
-    """What the operation is; None where it cannot be told, or where there are several."""
-    if isinstance(request, list):
-        return None
-    try:
-        operation = get_operation_ast(parse(request.query or ""), request.operation_name)
-    except GraphQLError:
-        return None
-    return None if operation is None else OperationType(operation.operation.value)
 
 
 async def _gone(request: Request) -> None:

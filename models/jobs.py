@@ -16,7 +16,7 @@ from models.job import Job, now
 from models.lifecycle import JobStatus
 from models.metric import Point, Recorded
 from models.points import store, unrecorded
-from models.rules import NewJob, check_points, failure_reason
+from models.rules import MAX_BATCH, NewJob, check_points, failure_reason
 from models.work import NotBegun, Work
 
 __all__ = ["Jobs", "Logged", "PointMaker", "Simulated"]
@@ -61,8 +61,9 @@ class Logged:
 class Jobs:
     """The verbs of one store, and whom they tell."""
 
-    def __init__(self, database: Database, feed: Feed) -> None:
+    def __init__(self, database: Database, feed: Feed, max_batch: int = MAX_BATCH) -> None:
         self.database = database
+        self._max_batch = max_batch
         self._publish = feed.publish
 
     @uninterrupted
@@ -131,7 +132,7 @@ class Jobs:
 
         Raises InvalidInput, JobNotFound, IllegalTransition.
         """
-        check_points(points)
+        check_points(points, self._max_batch)
 
         def batch() -> Work[Logged]:
             job = yield from held(id, "log")

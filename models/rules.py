@@ -71,10 +71,10 @@ class NewJob:
         return replace(self, name=name, model_name=model_name, seed=seed)
 
 
-def check_points(points: Sequence[Point]) -> None:
-    """Raise InvalidInput unless the batch is 1 to MAX_BATCH points that may be stored."""
-    if not 1 <= len(points) <= MAX_BATCH:
-        raise InvalidInput("metrics", f"a batch is 1 to {MAX_BATCH} points, got {len(points)}.")
+def check_points(points: Sequence[Point], most: int = MAX_BATCH) -> None:
+    """Raise InvalidInput unless the batch is 1 to `most` points that may be stored."""
+    if not 1 <= len(points) <= most:
+        raise InvalidInput("metrics", f"a batch is 1 to {most} points, got {len(points)}.")
     for index, point in enumerate(points):
         if point.step < 0:
             raise InvalidInput(f"metrics[{index}].step", f"must be 0 or more, got {point.step}.")

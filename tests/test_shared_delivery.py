@@ -19,9 +19,11 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from graph.access.caller import Caller
 from graph.context import Context
-from graph.live.delivery import KEPT_BYTES, Encoded, Parts, plan_of
+from graph.limits.limits import Limits
+from graph.live.delivery import KEPT_BYTES, Encoded, Parts, Plan, plan_of
 from graph.live.stream import Streams
 from graph.schema import schema
+from graph.settings import Settings
 from models.chunks import Chunks
 from models.curves import Curves
 from models.lifecycle import JobStatus
@@ -31,7 +33,12 @@ from tests.outside import Outside
 
 pytestmark = pytest.mark.sqlite_alone("what is sent is made from points, wherever they were stored")
 
+LIMITS = Limits.of(Settings())
 VALUES = {"loss": 0.5, "val/loss 🚂": float("nan"), "grad": float("-inf"), "learningRate": 1e-9}
+
+
+def shared_plan(query: str) -> Plan | None:
+    return plan_of(schema._schema, LIMITS, query, None)
 
 
 def errors_of(result: Any) -> list[GraphQLError]:
@@ -63,7 +70,9 @@ class Both:
         self.streams = Streams(domain.feed, 500, 3_600)
 
     def context(self) -> Context:
-        return Context(EVERYONE, self.domain.jobs, self.streams, self.parts, Curves(Chunks(self.domain.database)))
+        return Context(
+            EVERYONE, LIMITS, self.domain.jobs, self.streams, self.parts, Curves(Chunks(self.domain.database))
+        )
 
     async def shared(self, query: str, variables: dict[str, Any], name: str | None = None) -> list[Any]:
         results = await schema.stream(query, variables, self.context(), operation_name=name)
@@ -197,7 +206,7 @@ class TestTheSameAsPlainStrawberry:
         query = declaring_what_is_used(query)
         given_variables = {"id": str(both.job_id), **given_variables}
         plain = await both.plain(query, given_variables)
-        event(f"{plain[0][0] if plain else 'nothing'}, shared: {plan_of(schema._schema, query, None) is not None}")
+        event(f"{plain[0][0] if plain else 'nothing'}, shared: {shared_plan(query) is not None}")
         assert await both.shared(query, given_variables) == plain
         assert await both.shared(query, given_variables) == plain, "and again, from what was kept"
 
@@ -221,7 +230,7 @@ class TestTheSameAsPlainStrawberry:
                 both.plain(query, given_variables),
                 fail(),
             )
-        event(f"{plain[0][0] if plain else 'nothing'}, shared: {plan_of(schema._schema, query, None) is not None}")
+        event(f"{plain[0][0] if plain else 'nothing'}, shared: {shared_plan(query) is not None}")
         assert shared == again == plain
 
     @pytest.mark.parametrize("root", ["metricAdded(jobId: $id, after: 0)", "metricsAdded(jobId: $id, after: 0)"])
@@ -250,7 +259,7 @@ class TestTheSameAsPlainStrawberry:
         ],
     )
     async def test_what_cannot_be_shared_is_left_to_it(self, both: Both, query: str) -> None:
-        assert plan_of(schema._schema, query, None) is None
+        assert shared_plan(query) is None
         messages = await both.shared(query, {"id": str(both.job_id)})
         assert messages == await both.plain(query, {"id": str(both.job_id)})
         assert len(messages) == 3

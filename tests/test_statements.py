@@ -233,6 +233,7 @@ async def test_one_job_read_at_two_moments_is_given_the_latest_points_of_each(ap
         before = await Job.get(id=id)
         await api.step(id)
         after = await Job.get(id=id)
-        context = Context(None, app.view._jobs, app.view._streams, app.view._parts, app.view._curves)
+        view = app.view
+        context = Context(None, view._limits, view._jobs, view._streams, view._parts, view._curves)
         points = await asyncio.gather(*(context.latest_metrics(job, 1) for job in (before, after)))
     assert [[point.seq for point in of_job] for of_job in points] == [[1], [2]]

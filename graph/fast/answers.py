@@ -15,9 +15,12 @@ from typing import Any, NamedTuple
 import orjson
 from graphql import FragmentDefinitionNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, OperationType
 
-from graph.fast.documents import MAX_REMEMBERED, REMEMBERED, valid_document
+from graph.fast.documents import MAX_REMEMBERED, REMEMBERED, Known, known
 from graph.fast.mutation import Done, Mutation, MutationPlan, plan_mutation
 from graph.fast.query import Query, QueryPlan, plan_query
+from graph.http import payload_of
+from graph.limits.limits import Limits
+from graph.limits.time import TimedOut, Watch
 from models.database import OUTAGES, Database
 from models.jobs import Jobs
 
@@ -47,8 +50,16 @@ class Remembered(NamedTuple):
 class Answers:
     """Answers requests as far as they have plans."""
 
-    def __init__(self, schema: GraphQLSchema, database: Database, jobs: Jobs) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        limits: Limits,
+        database: Database,
+        jobs: Jobs,
+    ) -> None:
         self._schema = schema
+        self._limits = limits
+        self._watch = Watch(limits.operation_seconds)
         self._database = database
         self._jobs = jobs
         self._remembered: OrderedDict[bytes, Remembered] = OrderedDict()
@@ -63,15 +74,19 @@ class Answers:
         Done where it is a verb's, which has been done and must not be done again, and which the usual way is to answer.
         """
         try:
-            return self._recalled(body) or await self._made(body, may_write=may_write)
+            return self._recalled(body) or await self._made_in_time(body, may_write=may_write)
         except OUTAGES:  # the usual way meets it too, and tells it
             self._outage_until = monotonic() + OUTAGE_SECONDS
         except Exception:
             log.warning("a plan failed, and the usual way is gone", exc_info=True)
         return None
 
+    async def _made_in_time(self, body: bytes, *, may_write: bool) -> bytes | Done | None:
+        answer = await self._watch.run(self._made(body, may_write=may_write))
+        return orjson.dumps(payload_of(answer)) if isinstance(answer, TimedOut) else answer
+
     async def _made(self, body: bytes, *, may_write: bool) -> bytes | Done | None:
-        operation = _bound(self._schema, body)
+        operation = _bound(self._schema, self._limits, body)
         if isinstance(operation, Mutation):
             return await self._done(operation) if may_write else None
         if operation is None or monotonic() < self._outage_until:
@@ -133,7 +148,7 @@ def _encoded(data: Mapping[str, Any]) -> bytes:
     return orjson.dumps({"data": data})
 
 
-def _bound(schema: GraphQLSchema, body: bytes) -> Query | Mutation | None:
+def _bound(schema: GraphQLSchema, limits: Limits, body: bytes) -> Query | Mutation | None:
     """The operation that a request asks for, where it has a plan."""
     try:
         request = orjson.loads(body)
@@ -144,8 +159,11 @@ def _bound(schema: GraphQLSchema, body: bytes) -> Query | Mutation | None:
     query, name, variables = request.get("query"), request.get("operationName"), request.get("variables")
     if type(query) is not str or len(query) > MAX_REMEMBERED or not isinstance(variables, dict | None):
         return None
-    plan = _plan(schema, query)
-    if plan is None or name not in (None, plan.operation.name and plan.operation.name.value):
+    planned = _plan(schema, limits, query)
+    if planned is None:
+        return None
+    document, plan = planned
+    if name not in (None, plan.operation.name and plan.operation.name.value) or document.too_costly(name, variables):
         return None
     try:
         return plan.bind(variables or {})
@@ -154,15 +172,19 @@ def _bound(schema: GraphQLSchema, body: bytes) -> Query | Mutation | None:
 
 
 @functools.lru_cache(REMEMBERED)  # a pure function of its arguments, none of which is long
-def _plan(schema: GraphQLSchema, query: str) -> QueryPlan | MutationPlan | None:
-    document = valid_document(schema, query)
-    if document is None:
+def _plan(schema: GraphQLSchema, limits: Limits, query: str) -> tuple[Known, QueryPlan | MutationPlan] | None:
+    found = known(schema, limits, query)
+    if found.valid is None:
         return None
-    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    definitions = found.valid.definitions
+    fragments = {node.name.value: node for node in definitions if isinstance(node, FragmentDefinitionNode)}
+    operations = [node for node in definitions if isinstance(node, OperationDefinitionNode)]
     if len(operations) != 1:
         return None
     (operation,) = operations
+    plan: QueryPlan | MutationPlan | None = None
     if operation.operation is OperationType.QUERY:
-        return plan_query(schema, operation, fragments)
-    return plan_mutation(schema, operation, fragments) if operation.operation is OperationType.MUTATION else None
+        plan = plan_query(schema, operation, fragments)
+    elif operation.operation is OperationType.MUTATION:
+        plan = plan_mutation(schema, operation, fragments)
+    return None if plan is None else (found, plan)

@@ -38,8 +38,9 @@ from graphql import (
 from strawberry.types.execution import ExecutionResult as StrawberryResult
 from strawberry.types.execution import PreExecutionError
 
-from graph.fast.documents import REMEMBERED, valid_document
+from graph.fast.documents import REMEMBERED, Known, known
 from graph.fast.points import PointEncoder, compile_points
+from graph.limits.limits import Limits
 
 __all__ = ["Encoded", "Part", "Parts", "Plan", "deliver", "plan_of"]
 
@@ -112,6 +113,7 @@ def _size(part: Made) -> int:
 class Plan:
     """A subscription whose results can be shared."""
 
+    known: Known
     document: DocumentNode
     response_name: str
     is_list: bool
@@ -125,12 +127,13 @@ class Plan:
 
 
 @functools.lru_cache(REMEMBERED)  # a pure function of its arguments
-def plan_of(schema: GraphQLSchema, query: str, operation_name: str | None) -> Plan | None:
+def plan_of(schema: GraphQLSchema, limits: Limits, query: str, operation_name: str | None) -> Plan | None:
     """How to share the results of an operation; None where it is no valid subscription, or one of an unusual shape.
 
     Usual is one plain field at the root: directives and fragments there may mean anything.
     """
-    document = valid_document(schema, query)
+    found = known(schema, limits, query)
+    document = found.valid
     if document is None:
         return None
     operation = get_operation_ast(document, operation_name)
@@ -147,6 +150,7 @@ def plan_of(schema: GraphQLSchema, query: str, operation_name: str | None) -> Pl
     assert schema.subscription_type is not None
     is_list = is_list_type(get_nullable_type(schema.subscription_type.fields[root.name.value].type))
     return Plan(
+        known=found,
         document=document,
         response_name=response_name,
         is_list=is_list,

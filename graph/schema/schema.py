@@ -1,19 +1,27 @@
 """The schema, put together."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError
+from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, get_operation_ast
+from graphql import OperationType as GraphQLOperationType
+from strawberry.exceptions import MissingQueryError
+from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.schema import StreamResult
 from strawberry.types import ExecutionContext
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from graph.fast.documents import MAX_REMEMBERED
+from graph.access.caller import Caller
+from graph.fast.documents import MAX_REMEMBERED, known
+from graph.limits.limits import Limits
+from graph.limits.time import TimedOut
 from graph.live.delivery import deliver, plan_of
 from graph.schema.masking import MaskUnexpectedErrors, log_unexpected, masked
 from graph.schema.mutation import Mutation
-from graph.schema.operations import EventExecutor, KnownDocuments, OneOperation, WritersOnly
+from graph.schema.operations import EventExecutor
 from graph.schema.query import Query
 from graph.schema.subscription import Subscription
 
@@ -21,7 +29,7 @@ __all__ = ["schema"]
 
 
 class Schema(strawberry.Schema):
-    """Strawberry's, with shared delivery, and without log entries for what a client did wrong."""
+    """Strawberry's, with shared delivery, with limits, and without log entries for what a client did wrong."""
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:  # noqa: ARG002  # Strawberry's signature
         """Log what nobody expected."""
@@ -40,8 +48,10 @@ class Schema(strawberry.Schema):
         """The results of an operation: of a subscription shared with all who select the same, where that can be."""
         # A plan is remembered with its document and its name, so long ones go without.
         short = query is not None and len(query) + len(operation_name or "") <= MAX_REMEMBERED
-        plan = plan_of(self._schema, query, operation_name) if query and short else None
-        if plan is not None:
+        limits: Limits = context_value.limits
+        plan = plan_of(self._schema, limits, query, operation_name) if query and short else None
+        # What costs too much is refused as always.
+        if plan is not None and not plan.known.too_costly(operation_name, variable_values):
             return deliver(
                 self._schema,
                 self.execution_context_class,
@@ -61,15 +71,60 @@ class Schema(strawberry.Schema):
             allowed_operation_types,
         )
 
+    async def _prepare_operation_async(
+        self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
+    ) -> PreExecutionError | None:
+        """Take what is known of the document, or why it is refused; Strawberry then neither parses nor validates."""
+        if not context.query:
+            raise MissingQueryError
+        found = known(self._schema, context.context.limits, context.query)
+        context.graphql_document = found.document
+        context.pre_execution_errors = [*found.errors]
+        if found.document is None:
+            return PreExecutionError(data=None, errors=context.pre_execution_errors)
+        name = context._provided_operation_name  # noqa: SLF001  # the public one is the first operation's, if it is None
+        if name is None and _operations_in(found.document) > 1:  # Strawberry would run the first
+            context.pre_execution_errors = [
+                GraphQLError("Must provide operation name if query contains multiple operations.")
+            ]
+        elif not found.errors:
+            refusal = self._not_allowed(context, found.document, name) or found.too_costly(name, context.variables)
+            context.pre_execution_errors = [refusal] if refusal else []
+        return await super()._prepare_operation_async(context, extensions_runner)
+
+    def _not_allowed(self, context: ExecutionContext, document: DocumentNode, name: str | None) -> GraphQLError | None:
+        """Why the operation is refused to a caller who may only read, whatever way it came."""
+        caller: Caller = context.context.caller
+        operation = None if caller.may_write else get_operation_ast(document, name)
+        if operation is None or operation.operation is not GraphQLOperationType.MUTATION:
+            return None
+        refusal = caller.refusal()
+        return GraphQLError(str(refusal), extensions={"code": refusal.code})
+
+    async def _execute_operation(self, execution_context: ExecutionContext, *args: Any, **options: Any) -> Any:
+        """The result of a query or a mutation, within the time it may take."""
+        seconds = execution_context.context.limits.operation_seconds
+        try:
+            async with asyncio.timeout(seconds) as time:
+                return await super()._execute_operation(execution_context, *args, **options)
+        except TimeoutError:
+            if not time.expired():
+                raise
+        return TimedOut(seconds)
+
     def _told(self, errors: list[GraphQLError]) -> list[GraphQLError]:
         self.process_errors(errors)
         return masked(errors)
+
+
+def _operations_in(document: DocumentNode) -> int:
+    return sum(isinstance(node, OperationDefinitionNode) for node in document.definitions)
 
 
 schema = Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    extensions=[MaskUnexpectedErrors, OneOperation, WritersOnly, KnownDocuments],
+    extensions=[MaskUnexpectedErrors],
     execution_context_class=EventExecutor,
 )
