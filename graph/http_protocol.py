@@ -17,6 +17,7 @@ __all__ = ["HTTPProtocol"]
 
 log = logging.getLogger(__name__)
 
+GRACE_SECONDS = 0.05
 LINGER_SECONDS = 2.0
 """For so long what a refused peer still sends is read and forgotten: closing at once would take the answer from it."""
 
@@ -54,7 +55,7 @@ class HTTPProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(self._seconds, self._is_late)
+        self._deadline = self.loop.call_later(self._seconds, self._is_due)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
@@ -92,7 +93,7 @@ class HTTPProtocol(HttpToolsProtocol):
         if self._is_whole:
             self._forget_deadline()
         elif self._deadline is None:
-            self._deadline = self.loop.call_later(self._seconds, self._is_late)
+            self._deadline = self.loop.call_later(self._seconds, self._is_due)
 
     def on_headers_complete(self) -> None:
         """The head is there: begin to serve the request."""
@@ -124,10 +125,14 @@ class HTTPProtocol(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
+    def _is_due(self) -> None:
+        # Where this process was busy, what has come in the meantime is still to be read.
+        self._deadline = self.loop.call_later(GRACE_SECONDS, self._is_late)
+
     def _is_late(self) -> None:
         self._deadline = None
         if self._is_answering and not self.cycle.more_body:
-            self._deadline = self.loop.call_later(self._seconds, self._is_late)
+            self._deadline = self.loop.call_later(self._seconds, self._is_due)
         elif self._unread or self._is_answering:
             self._refuse(408, "TOO_SLOW", f"The request was not there within {self._seconds:g} seconds.")
         else:

@@ -4,6 +4,7 @@ from asyncio import AbstractEventLoop
 from typing import Any
 
 from uvicorn.config import Config
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import Frame
@@ -42,6 +43,22 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """The peer is gone. uvicorn would wait for it to read what it was sent, for as long as TCP has patience."""
         super().keepalive_timeout()
         self.transport.abort()
+
+    async def run_asgi(self) -> None:
+        """Serve the socket. uvicorn takes a handshake that was answered with a refusal for an error of the app's."""
+        try:
+            await self.app(self.scope, self.receive, self.send)
+        except ClientDisconnected:
+            pass
+        except BaseException:
+            self.logger.exception("Exception in ASGI application\n")
+            self.send_500_response()
+        else:
+            if not self.handshake_complete and self.initial_response is None:
+                self.logger.error("ASGI callable returned without completing handshake.")
+                self.send_500_response()
+        if self.close_timer is None:
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless there is nothing more to be said."""
