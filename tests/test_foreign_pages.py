@@ -23,11 +23,12 @@ TRIES = {
         document.querySelector("form").submit();
     })""",
     "a simple request": """async ([url, query]) => {
-        const body = JSON.stringify({ query });
-        return (await fetch(`${url}/graphql`, { method: "POST", mode: "no-cors", body })).type;
+        const request = { method: "POST", mode: "no-cors", body: JSON.stringify({ query }) };
+        return fetch(`${url}/graphql`, request).then((answer) => answer.type, () => "refused");
     }""",
     "a request of JSON": """async ([url, query]) => {
-        const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ query }) };
+        const headers = { "Content-Type": "application/json" };
+        const request = { method: "POST", headers, body: JSON.stringify({ query }) };
         return fetch(`${url}/graphql`, request).then(() => "read", () => "refused");
     }""",
     "a request to read": """async ([url]) =>
