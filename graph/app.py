@@ -5,15 +5,17 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.access.access import Access
 from graph.access.keyring import Keyring
 from graph.access.sign_in import SignIn
+from graph.doors import Cors, Doors
 from graph.gate import Check, Gate
 from graph.health import Health
 from graph.live.stream import Streams
 from graph.pages import page_routes
+from graph.rates import Rates
 from graph.settings import Settings, read_settings
 from graph.view import GraphQLView
 from models.chunks import Chunks
@@ -52,8 +54,8 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
                 async with keyring.kept(), growth.running(), companion(jobs) if companion else nullcontext():
                     yield
 
-    checks: list[Check] = [access.check]
-    app = App(view, checks, title="training-monitor", lifespan=lifespan, openapi_url=None)
+    checks: list[Check] = [Doors(settings).check, Rates(settings).check, access.check]
+    app = App(settings, view, checks, title="training-monitor", lifespan=lifespan, openapi_url=None)
     app.router.routes.extend(
         [*Health(database, feed).routes, *SignIn(settings, access, keyring).routes, *page_routes()]
     )
@@ -82,10 +84,11 @@ def feed_of(settings: Settings) -> Feed:
 class App(FastAPI):
     """FastAPI, but GraphQL goes straight to its view: layers in between cost each request time, each socket memory."""
 
-    def __init__(self, view: GraphQLView, checks: Sequence[Check], **options: Any) -> None:
+    def __init__(self, settings: Settings, view: GraphQLView, checks: Sequence[Check], **options: Any) -> None:
         super().__init__(**options)
         self.view = view
-        self._gate = Gate(checks, self._serve)
+        gate = Gate(checks, self._serve)
+        self._gate: ASGIApp = Cors(settings, gate) if settings.allowed_origins else gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, a socket or the app's lifespan."""

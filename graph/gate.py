@@ -30,7 +30,8 @@ class Refusal(Exception):
     def response(self) -> Response:
         """The answer that tells of it."""
         body = {"errors": [{"message": str(self), "extensions": {"code": self.code}}]}
-        return Response(orjson.dumps(body), self.status, self.headers, media_type=JSON)
+        headers = {"Cache-Control": "no-store", **(self.headers or {})}
+        return Response(orjson.dumps(body), self.status, headers, media_type=JSON)
 
 
 class Gate:

@@ -139,7 +139,11 @@ def status_of(payload: object, media_type: str) -> int:
 
 async def send_answer(send: Send, body: bytes, media_type: str) -> None:
     """Send a whole answer: Starlette's way with a response takes as long as finding one that is remembered."""
-    headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body))]
+    headers = [
+        (b"content-type", media_type.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+    ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

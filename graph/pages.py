@@ -29,6 +29,9 @@ HEADERS = {
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "font-src 'self' data:",
+            "frame-src 'none'",
+            "manifest-src 'none'",
+            "media-src 'none'",
             "worker-src 'self' blob:",
             "base-uri 'none'",
             "form-action 'none'",
@@ -36,8 +39,10 @@ HEADERS = {
             "object-src 'none'",
         )
     ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
 }
 
 
@@ -92,7 +97,6 @@ class _Assets(StaticFiles):
         headers = Headers(scope=scope)
         response = _compressed_where_wanted(Path(str(full_path)), headers)
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        response.headers["X-Content-Type-Options"] = "nosniff"
         return _unless_known(response, headers)
 
 

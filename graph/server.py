@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import functools
 import gc
 import os
 import socket
@@ -12,6 +13,7 @@ from types import FrameType
 import uvicorn
 
 from graph.app import App
+from graph.http_protocol import HTTPProtocol
 from graph.live.socket import SocketProtocol
 from graph.settings import Settings
 
@@ -23,6 +25,8 @@ GIVE_UP_SECONDS = 2.5
 """How long after that word the process ends whatever it waits for."""
 
 
+SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+"""Of every answer, whoever makes it."""
 GARBAGE = (20_000, 20, 20)
 """When Python looks for garbage in rings. Answers are many objects and no rings: looking as often as it does by itself
 took a third of a long replay's time."""
@@ -104,12 +108,15 @@ def configuration(app: App, settings: Settings) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # type: ignore[arg-type]  # handed to asyncio, which takes fractions
-        ws=SocketProtocol,
+        http=functools.partial(HTTPProtocol, settings),  # type: ignore[arg-type]  # called as a class is
+        ws=functools.partial(SocketProtocol, settings.max_messages_a_second),  # type: ignore[arg-type]
         ws_per_message_deflate=False,  # it costs each socket more memory and time than these small messages are worth
         ws_max_size=settings.max_message_bytes,
         ws_ping_interval=settings.ping_seconds,
         ws_ping_timeout=settings.ping_seconds,
-        proxy_headers=False,  # nothing here asks who is asking
+        proxy_headers=False,  # who is asking is found out where it is counted
+        server_header=False,
+        headers=[*SECURITY_HEADERS.items()],
     )
 
 

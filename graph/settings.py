@@ -2,8 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from graph.addresses import hosts_listed, networks_listed, origins_listed
 
 __all__ = ["ENV_PREFIX", "Settings", "SettingsError", "environment_name", "flag_name", "read_settings"]
 
@@ -73,16 +75,16 @@ class Settings(BaseSettings):
     insecure: bool = Field(
         default=False, description="Serve beyond this machine though there is no token: to everyone who can connect"
     )
-    allowed_hosts: str = Field(
+    allowed_hosts: Annotated[str, AfterValidator(hosts_listed)] = Field(
         default="",
         description="Names that this server goes by, with commas, as runs.example.org; "
         "addresses and localhost always do",
     )
-    allowed_origins: str = Field(
+    allowed_origins: Annotated[str, AfterValidator(origins_listed)] = Field(
         default="",
         description="Origins of other sites whose pages may call, with commas, as https://dash.example.org",
     )
-    trusted_proxies: str = Field(
+    trusted_proxies: Annotated[str, AfterValidator(networks_listed)] = Field(
         default="",
         description="Addresses of the proxies in front, with commas: their X-Forwarded-For says who is asking",
     )

@@ -53,6 +53,10 @@ from models.jobs import Jobs
 __all__ = ["GraphQLView"]
 
 
+PLACE = "training_monitor.place"
+"""In the scope of a request that has one among the sockets, for its answer stays open."""
+
+
 class Payload(dict[str, Any]):
     """An answer that is encoded already."""
 
@@ -68,6 +72,11 @@ class RequestAdapter(StarletteRequestAdapter):
     def content_type(self) -> str | None:
         """The media type of the body."""
         return http.media_type_of(super().content_type or "")[0]
+
+    @property
+    def scope(self) -> Scope:
+        """The request's."""
+        return self._request.scope
 
     async def get_body(self) -> bytes:
         """The body. Raises HTTPException 413 where it is longer than the settings allow."""
@@ -117,7 +126,11 @@ class GraphQLView(GraphQL[Context, None]):
             if scope["type"] == "websocket":
                 await self._serve_socket(WebSocket(scope, receive, send))
             else:
-                await self._serve_request(scope, receive, send)
+                try:
+                    await self._serve_request(scope, receive, send)
+                finally:
+                    if PLACE in scope:
+                        self._sockets -= 1
 
     async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -158,6 +171,10 @@ class GraphQLView(GraphQL[Context, None]):
         finally:
             self._sockets -= 1
 
+    def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:  # noqa: ARG002  # Strawberry's signature
+        """Any that comes here: the doors have looked at it."""
+        return True
+
     async def render_graphql_ide(self, request: Request) -> Response:
         """The playground, for a browser that opens the API's own address."""
         return await playground(request)
@@ -196,6 +213,8 @@ class GraphQLView(GraphQL[Context, None]):
             if streams and http.answers_by_name(request.headers) and self._has_one_answer(request_data):
                 # A client that takes both, as urql does, wants a stream of what streams.
                 request_data.protocol = "http"
+            if request_data.protocol != "http":
+                self._take_place(cast("RequestAdapter", request))
         return request_data
 
     def _has_one_answer(self, request: GraphQLRequestData) -> bool:
@@ -209,6 +228,12 @@ class GraphQLView(GraphQL[Context, None]):
         document = known(schema._schema, self._limits, request.query).document  # noqa: SLF001  # as above
         operation = get_operation_ast(document, request.operation_name) if document else None
         return None if operation is None else OperationType(operation.operation.value)
+
+    def _take_place(self, request: RequestAdapter) -> None:
+        if self._sockets >= self._max_sockets:
+            raise HTTPException(503, "Too many sockets and streams are open.")
+        self._sockets += 1
+        request.scope[PLACE] = True
 
     def parse_query_params(self, params: QueryParams) -> dict[str, Any]:
         """The operation that an address asks for; a member of null is one that is left out."""
@@ -322,7 +347,10 @@ class GraphQLView(GraphQL[Context, None]):
         """The response, in the media type that the client accepts."""
         media_type = sub_response.media_type or http.JSON
         return Response(
-            self.encode_json(response_data), http.status_of(response_data, media_type), media_type=media_type
+            self.encode_json(response_data),
+            http.status_of(response_data, media_type),
+            {"Cache-Control": "no-store"},
+            media_type=media_type,
         )
 
     def decode_json(self, data: str | bytes) -> Any:
@@ -345,8 +373,10 @@ async def _gone(request: Request) -> None:
 
 
 def _refused(scope: Scope, refusal: HTTPException) -> Response:
-    headers = {}
+    headers = {"Cache-Control": "no-store"}
     if refusal.status_code == 405:
         headers["Allow"] = "POST" if scope["method"] == "GET" else "GET, POST"
+    if refusal.status_code == 503:
+        headers["Retry-After"] = "10"
     body = orjson.dumps({"errors": [{"message": refusal.reason}]})
     return Response(body, refusal.status_code, headers, media_type=http.JSON)

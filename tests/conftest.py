@@ -111,7 +111,7 @@ async def app(settings: Settings) -> AsyncIterator[App]:
 @pytest.fixture
 async def api(app: App) -> AsyncIterator[Api]:
     """A client of the app in this process."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
         yield Api(http)
 
 

@@ -41,7 +41,7 @@ async def test_nobody_waits_long_for_parts_that_say_nothing(sqlite_url: str) -> 
     with Valkey() as valkey:
         app = create_app(Settings(database_url=sqlite_url, feed_url=valkey.url, feed_seconds=30))
         transport = httpx.ASGITransport(app)
-        async with running(app), httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        async with running(app), httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             assert (await http.get("/readyz")).status_code == 200
             valkey.freeze()
             began = time.monotonic()
@@ -55,7 +55,7 @@ async def test_a_pool_that_is_used_up_is_no_store(postgres: Postgres, postgres_u
     """All of its connections wait for a lock that somebody else holds."""
     app = create_app(Settings(database_url=postgres_url, database_connections=2, database_seconds=2))
     transport = httpx.ASGITransport(app)
-    async with running(app), httpx.AsyncClient(transport=transport, base_url="http://test", timeout=30) as http:
+    async with running(app), httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as http:
         api = Api(http)
         id = await api.started()
         with Outside(postgres_url) as outside, outside.writing():

@@ -25,7 +25,7 @@ async def test_a_body_is_taken_up_to_the_limit_and_refused_one_byte_past_it(
 ) -> None:
     app = create_app(small)
     body = b'{"query": "{ __typename }"}'.ljust(length)
-    async with running(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+    async with running(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
         response = await http.post("/graphql", content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == status
     assert ("errors" in response.json()) is (status == 413)
@@ -35,7 +35,7 @@ async def test_a_body_is_taken_up_to_the_limit_and_refused_one_byte_past_it(
 async def test_who_sends_nan_as_json_is_told_how_to_send_it(settings: Settings, value: str) -> None:
     app = create_app(settings)
     body = f'{{"query": "query ($x: Float) {{ __typename }}", "variables": {{"x": {value}}}}}'
-    async with running(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+    async with running(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
         response = await http.post("/graphql", content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == 400
     assert "nonFinite" in response.json()["errors"][0]["message"]

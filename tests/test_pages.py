@@ -26,7 +26,7 @@ async def http(app: App) -> AsyncIterator[httpx.AsyncClient]:
     """A browser's way to ask, as far as headers go."""
     headers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Encoding": "gzip"}
     transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as http:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as http:
         yield http
 
 

@@ -72,7 +72,7 @@ class EveryVerb(RuleBasedStateMachine):
     async def _opened(self) -> Api:
         app = create_app(Settings(database_url=self._open.enter_context(self.new_store())))
         await self._open.enter_async_context(running(app))
-        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
         return Api(await self._open.enter_async_context(client))
 
     @contextlib.contextmanager

@@ -15,8 +15,10 @@ from graph import http
 from graph.access.access import COOKIE, SIGN_IN, Access
 from graph.access.attempts import Attempts
 from graph.access.keyring import Keyring
+from graph.addresses import client_key, networks_in
 from graph.gate import head_of
 from graph.pages import STATIC
+from graph.rates import client_of
 from graph.settings import Settings
 
 __all__ = ["SignIn"]
@@ -29,7 +31,6 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",  # not none: a form's Origin would then be null, and it could not be told whose
-    "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
 
@@ -40,7 +41,7 @@ class SignIn:
     def __init__(self, settings: Settings, access: Access, keyring: Keyring) -> None:
         self._access = access
         self._keyring = keyring
-        self._proxies = {part.strip() for part in settings.trusted_proxies.split(",")}
+        self._proxies = networks_in(settings.trusted_proxies)
         self._attempts = Attempts()
         self._page = (STATIC / "sign-in.html").read_text()
 
@@ -100,8 +101,7 @@ class SignIn:
 
     def _client(self, request: Request) -> str:
         peer = request.client.host if request.client else ""
-        forwarded = request.headers.get("x-forwarded-for")
-        return forwarded.rpartition(",")[2].strip() if forwarded and peer in self._proxies else peer
+        return client_key(client_of(peer, head_of(request.scope), self._proxies))
 
 
 def _on_to(path: str) -> RedirectResponse:

@@ -1,12 +1,38 @@
-"""uvicorn's end of a WebSocket, mended where it leaves a peer hanging or fills the log."""
+"""uvicorn's end of a WebSocket, mended where it leaves a peer hanging, fills the log, or takes whatever comes."""
 
+from asyncio import AbstractEventLoop
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import Frame
+
+from graph.rates import Bucket
 
 __all__ = ["SocketProtocol"]
+
+LINGER_SECONDS = 2.0
+"""For so long what a peer still sends is forgotten: closing at once would take the close frame from it."""
+SMALL_PIECE = 1024
+"""Bytes of a fragment of a message below which it counts as a message, for there is no end to empty ones."""
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's protocol for one socket."""
+
+    def __init__(
+        self,
+        max_messages_a_second: int,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._bucket = Bucket(max_messages_a_second)
+        self._is_parting = False
 
     def start_keepalive(self) -> None:
         """The handshake is over: forget it, for thousands of sockets keep theirs."""
@@ -17,6 +43,58 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """The peer is gone. uvicorn would wait for it to read what it was sent, for as long as TCP has patience."""
         super().keepalive_timeout()
         self.transport.abort()
+
+    async def run_asgi(self) -> None:
+        """Serve the socket. uvicorn takes a handshake that was answered with a refusal for an error of the app's."""
+        try:
+            await self.app(self.scope, self.receive, self.send)
+        except ClientDisconnected:
+            pass
+        except BaseException:
+            self.logger.exception("Exception in ASGI application\n")
+            self.send_500_response()
+        else:
+            if not self.handshake_complete and self.initial_response is None:
+                self.logger.error("ASGI callable returned without completing handshake.")
+                self.send_500_response()
+        if self.close_timer is None:
+            self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless there is nothing more to be said."""
+        if self._is_parting:
+            return
+        super().data_received(data)
+        if not self.handshake_initiated and not self.transport.is_closing():
+            # A handshake that websockets refuses before it asks: uvicorn would keep the answer, and the connection.
+            self.handshake_complete = self.close_sent = True
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+
+    def handle_text(self, event: Frame) -> None:
+        """A message of text begins."""
+        if self._is_counted():
+            super().handle_text(event)
+
+    def handle_bytes(self, event: Frame) -> None:
+        """A message of bytes begins."""
+        if self._is_counted():
+            super().handle_bytes(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        """A message goes on."""
+        if len(event.data) >= SMALL_PIECE or self._is_counted():
+            super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        """A ping, which is answered."""
+        if self._is_counted():
+            super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        """A pong, perhaps the one that was asked for."""
+        if self._is_counted():
+            super().handle_pong(event)
 
     def send_receive_event_to_app(self) -> None:
         """Hand a message to the app; one that is no UTF-8 closes the socket with 1007 and is no error of ours."""
@@ -29,3 +107,24 @@ class SocketProtocol(WebSocketsSansIOProtocol):
                 self.handle_parser_exception()
                 return
         super().send_receive_event_to_app()
+
+    def _is_counted(self) -> bool:
+        """Whether a frame is one that may still come; the first that is too many closes the socket."""
+        if self._is_parting:
+            return False
+        if self._bucket.take(self.loop.time()):
+            self._part(4429, "Too many messages")
+        return not self._is_parting
+
+    def _part(self, code: int, reason: str) -> None:
+        self._is_parting = True
+        self.frames = []
+        self.stop_keepalive()
+        self.conn.fail(code, reason)
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.write_eof()
+        self.close_sent = True
+        self.read_paused = False
+        self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)

@@ -1,0 +1,171 @@
+"""uvicorn's end of an HTTP connection, bounded in what it waits for and in what it keeps."""
+
+import logging
+from asyncio import AbstractEventLoop, TimerHandle, Transport
+from typing import Any
+
+import httptools
+import orjson
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from graph.http import JSON
+from graph.settings import Settings
+
+__all__ = ["HTTPProtocol"]
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 0.05
+LINGER_SECONDS = 2.0
+"""For so long what a refused peer still sends is read and forgotten: closing at once would take the answer from it."""
+
+
+class TooLong(Exception):
+    """The head of a request is longer than it may be."""
+
+
+class HTTPProtocol(HttpToolsProtocol):
+    """uvicorn's protocol for one connection.
+
+    uvicorn by itself waits for ever for a request that does not come, keeps a head of any length, takes trailers for
+    headers, and writes a line into the log for each request that is none.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._seconds = settings.request_seconds
+        self._max_head = settings.max_header_bytes
+        self._deadline: TimerHandle | None = None
+        self._is_whole = False
+        """Whether the request that came last has come to its end."""
+        self._is_refused = False
+        self._unread = 0
+        """Bytes since the parser last came to a head's end, a body's bytes or a chunk: the parser keeps them all."""
+        self._has_moved = False
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(self._seconds, self._is_due)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything."""
+        self._forget_deadline()
+        super().connection_lost(exc)
+        # Where a peer breaks off, uvicorn leaves this timer, and with it all of the connection, until it is due.
+        self._unset_keepalive_if_required()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; what is no request, or too long or too late a one, is refused."""
+        if self._is_refused:
+            return
+        self._unset_keepalive_if_required()
+        self._is_whole = self._has_moved = False
+        self._unread += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self._forget_deadline()
+                self.handle_websocket_upgrade()
+                return
+        except httptools.HttpParserError as error:
+            if isinstance(error.__context__, TooLong):
+                self._refuse_head()
+            else:
+                log.debug("no request: %s", error)
+                self._refuse(400, "BAD_REQUEST", "That is no HTTP request.")
+            return
+        if self._has_moved:
+            self._unread = 0
+        elif self._unread > self._max_head:
+            self._refuse_head()
+            return
+        if self._is_whole:
+            self._forget_deadline()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(self._seconds, self._is_due)
+
+    def on_headers_complete(self) -> None:
+        """The head is there: begin to serve the request."""
+        self._is_whole, self._has_moved = False, True
+        if self._unread > self._max_head and self._head_length() > self._max_head:
+            raise TooLong
+        super().on_headers_complete()
+        self.scope["headers"] = self.headers.copy()  # the parser will add trailers to its own
+
+    def on_chunk_header(self) -> None:
+        """A chunk of the body begins, or its trailers do."""
+        self._has_moved = True
+
+    def on_body(self, body: bytes) -> None:
+        """Some of the body is there."""
+        self._has_moved = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is there."""
+        self._is_whole = True
+        super().on_message_complete()
+
+    def _head_length(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _is_due(self) -> None:
+        # Where this process was busy, what has come in the meantime is still to be read.
+        self._deadline = self.loop.call_later(GRACE_SECONDS, self._is_late)
+
+    def _is_late(self) -> None:
+        self._deadline = None
+        if self._is_answering and not self.cycle.more_body:
+            self._deadline = self.loop.call_later(self._seconds, self._is_due)
+        elif self._unread or self._is_answering:
+            self._refuse(408, "TOO_SLOW", f"The request was not there within {self._seconds:g} seconds.")
+        else:
+            self.transport.close()  # nobody asked anything
+
+    @property
+    def _is_answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # none yet where no request has come
+        return cycle is not None and not cycle.response_complete
+
+    def _refuse_head(self) -> None:
+        self._refuse(431, "HEAD_TOO_LONG", f"The headers of a request are at most {self._max_head} bytes long.")
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        """Answer what comes from no app, and part."""
+        self._forget_deadline()
+        self._is_refused = True
+        if self._is_answering:
+            is_begun = self.cycle.response_started or bool(self.pipeline) or not self.cycle.more_body
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if is_begun:  # a second answer would be taken for a part of the first
+                self.transport.close()
+                return
+        body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code}}]})
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", JSON.encode()),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+        ]
+        lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + body)
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
