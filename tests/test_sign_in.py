@@ -44,7 +44,7 @@ async def made(url: str, scope: Scope) -> str:
 
 @pytest.fixture
 async def http(app: App, secret: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=HTML) as http:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost", headers=HTML) as http:
         # From here on nobody is let in without a token.
         assert (await http.post("/sign-in", data={"token": secret})).status_code == 303
         http.cookies.clear()
