@@ -126,9 +126,17 @@ class SQLiteReader:
 async def read_tuples(client: BaseDBAsyncClient, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     """The rows of a query as SQLite has them: those that Tortoise gives cost half as much again."""
     client.log.debug("%s: %s", query, parameters)
-    async with client.acquire_connection() as connection, connection.execute(query, parameters) as cursor:
-        cursor.row_factory = None
-        return cast("list[tuple[Any, ...]]", await cursor.fetchall())
+    async with client.acquire_connection() as connection:
+        # In one go: whoever is cancelled between a query and its rows leaves it open, and with it what the store was at
+        # that moment, for all who ask over this connection next.
+        rows = await connection._execute(_tuples, connection._conn, query, parameters)  # noqa: SLF001  # no public way
+    return cast("list[tuple[Any, ...]]", rows)
+
+
+def _tuples(connection: sqlite3.Connection, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return cursor.execute(query, parameters).fetchall()
 
 
 class _OneByOne:

@@ -128,7 +128,9 @@ class TestShortCurves:
     )
     @given(
         logged=st.lists(
-            st.builds(Point, st.integers(0, 12), st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4)),
+            st.builds(
+                Point, st.integers(0, 12), st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4), st.none()
+            ),
             min_size=1,
             max_size=20,
         ),

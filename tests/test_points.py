@@ -272,3 +272,17 @@ class TestReading:
             latest = await read_latest(jobs, 2)
         assert [seqs(latest[job.id]) for job in jobs] == [[4, 5], [1], []]
         assert len(asked.all) == 1
+
+
+async def test_a_read_that_is_broken_off_holds_nobody_to_what_the_store_was_then(domain: Domain) -> None:
+    """A watcher leaves while it is read for: whoever reads over its connection next finds what was stored since."""
+    job = await domain.job()
+    await domain.record(job, 1, 3)
+    for turns in range(60):
+        reading = asyncio.create_task(read_after([job.id], 0, 10))
+        for _ in range(turns % 12):
+            await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait([reading])
+        later = await domain.job()
+        assert await Job.get_or_none(id=later.id)
