@@ -6,7 +6,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11
 	--no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help install page web demo serve replicas test fuzz lint format schema migration lock screenshots peers bench clean
+.PHONY: help install page web demo serve replicas test fuzz lint format schema migration lock audit screenshots peers bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ migration: $(INSTALLED) ## Write the migration for what changed in the models
 lock: $(INSTALLED) ## Take the newest versions that pyproject.toml allows into the locks
 	$(LOCK) --group dev --extra tracing pyproject.toml --output-file requirements.lock
 	$(LOCK) benchmarks/peers/requirements.in --output-file benchmarks/peers/requirements.lock
+
+audit: $(INSTALLED) ## Ask for the known faults of what is locked
+	$(BIN)/uv tool run pip-audit --strict --require-hashes --requirement requirements.lock
+	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm audit --omit=dev
 
 screenshots: page ## Take the README's pictures of the page
 	$(BIN)/python -m tests.screenshots

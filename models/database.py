@@ -5,6 +5,7 @@ import contextlib
 import functools
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -19,7 +20,7 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.transactions import in_transaction
 
-from models import postgres, sqlite
+from models import migrations, postgres, sqlite
 from models.address import without_password
 from models.backend import CONNECTION, Backend, StoreError
 from models.postgres import Postgres
@@ -27,7 +28,16 @@ from models.reader import Reader
 from models.sqlite import SQLite
 from models.work import Result, Work, Writer
 
-__all__ = ["OUTAGES", "UNREACHABLE", "Database", "StoreError", "read_tuples", "uninterrupted"]
+__all__ = [
+    "OUTAGES",
+    "UNREACHABLE",
+    "Database",
+    "StoreError",
+    "known_migrations",
+    "read_tuples",
+    "sqlite_file",
+    "uninterrupted",
+]
 
 APP = "models"
 APPS: dict[str, dict[str, Any]] = {
@@ -194,6 +204,18 @@ def _backend_at(url: str, *, create: bool, connections: int, seconds: float) -> 
     raise StoreError(
         f"The database URL must begin with sqlite:// or postgres://, got {without_password(url)}. {LOOKS_LIKE}"
     )
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file that an address names; None where the store is none. Raises StoreError where the address is none."""
+    backend = _backend_at(url, create=False, connections=CONNECTIONS, seconds=SECONDS)
+    return backend.path if isinstance(backend, SQLite) else None
+
+
+def known_migrations() -> set[str]:
+    """The names of the migrations that this version has."""
+    folder = Path(migrations.__file__).parent
+    return {path.stem for path in folder.glob("[0-9]*.py")}
 
 
 def _executor(connection: BaseDBAsyncClient) -> MigrationExecutor:

@@ -44,6 +44,11 @@ class SQLite:
         self._create = create
         self._seconds = seconds
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self._path)
+
     async def check(self) -> None:
         """Raise sqlite3.Error unless the file is a database, or can be made one, that can be written.
 

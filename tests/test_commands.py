@@ -19,7 +19,7 @@ from graph.commands import main
 from tests.outside import Outside
 from tests.process import command
 
-COMMANDS = {"serve", "demo", "simulate", "schema", "migrate", "rebuild-curves", "token"}
+COMMANDS = {"serve", "demo", "simulate", "schema", "migrate", "rebuild-curves", "backup", "restore", "token"}
 PATIENCE = 20
 """Seconds after which a command that should have ended has not."""
 SCRIPT = Path(sys.executable).with_name("training-monitor")

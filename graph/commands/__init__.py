@@ -1,5 +1,6 @@
 """The command line: each command is a function of a module here, and `main` runs the one that was asked for."""
 
+from graph.commands.backup import backup, restore
 from graph.commands.curves import rebuild_curves
 from graph.commands.line import cli, main
 from graph.commands.schema import schema
@@ -10,6 +11,6 @@ from graph.commands.token import tokens
 
 __all__ = ["cli", "main"]
 
-for command in (serve, demo, simulate, schema, migrate, rebuild_curves):
+for command in (serve, demo, simulate, schema, migrate, rebuild_curves, backup, restore):
     cli.command()(command)
 cli.add_typer(tokens, name="token")

@@ -1,0 +1,104 @@
+"""A disk that is full: who writes is told, who reads is served, nothing is torn, and it goes on once there is room."""
+
+import asyncio
+import os
+import resource
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api import Api
+from tests.process import ServerProcess
+from tests.sockets import opened, websocket_url
+
+PATIENCE = 30
+MIB = 2**20
+ROOM = 6 * MIB
+BATCH = 500
+LOG = """mutation ($id: ID!, $metrics: [MetricInput!]!) { logMetrics(id: $id, metrics: $metrics) {
+    __typename ... on LogMetricsSuccess { recorded } } }"""
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Callable[[ServerProcess], None]]:
+    """Inside, a folder has little room; what is given makes some for a server.
+
+    A file system of its own where that is allowed, as to root; elsewhere a limit on the length of the server's files,
+    which is what SQLite meets as a disk without room too.
+    """
+    mounted = (
+        os.geteuid() == 0
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={ROOM + 2 * MIB}", "tmpfs", folder], capture_output=True, check=False
+        ).returncode
+    )
+    if mounted:
+        try:
+            ballast = folder / "ballast"
+            ballast.write_bytes(bytes(2 * MIB))
+            yield lambda _: ballast.unlink()
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+    else:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))  # the server inherits it
+        try:
+            yield lambda server: _lift(server.process.pid, hard)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def _lift(pid: int, hard: int) -> None:
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+
+
+@pytest.mark.sqlite_alone("a PostgreSQL has a disk of its own")
+async def test_a_full_disk_stops_writers_alone_and_tears_nothing_and_they_go_on_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    path = folder / "store.sqlite3"
+    with small_disk(folder) as make_room, ServerProcess(f"sqlite://{path}") as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http, asyncio.timeout(PATIENCE):
+            api = Api(http)
+            id = await api.started(epochs=100_000)
+            acknowledged = 0
+
+            async def answer_to_a_batch() -> dict[str, Any]:
+                points = [{"step": step, "loss": 1.0} for step in range(acknowledged, acknowledged + BATCH)]
+                response = await http.post("/graphql", json={"query": LOG, "variables": {"id": id, "metrics": points}})
+                assert response.status_code == 200
+                answer: dict[str, Any] = response.json()
+                return answer
+
+            while "errors" not in (answer := await answer_to_a_batch()):
+                acknowledged += BATCH
+            assert [error["extensions"]["code"] for error in answer["errors"]] == ["SERVICE_UNAVAILABLE"]
+            assert acknowledged > BATCH
+
+            job = await api.job(id, "metricCount status metrics(limit: 3) { seq }")
+            assert job == {
+                "metricCount": acknowledged,
+                "status": "RUNNING",
+                "metrics": [{"seq": seq} for seq in (1, 2, 3)],
+            }
+            async with opened(websocket_url(server.url)) as socket:
+                watched = socket.metrics(id, after=acknowledged - 1, fields="seq")
+                assert await anext(watched) == {"seq": acknowledged}
+
+                make_room(server)
+                while "errors" in (answer := await answer_to_a_batch()):  # as who is told to try again does
+                    assert [error["extensions"]["code"] for error in answer["errors"]] == ["SERVICE_UNAVAILABLE"]
+                assert answer["data"]["logMetrics"] == {"__typename": "LogMetricsSuccess", "recorded": BATCH}
+                assert await anext(watched) == {"seq": acknowledged + 1}
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            counted = connection.execute("SELECT count(*), max(seq) FROM metric").fetchone()
+            assert counted == (acknowledged + BATCH, acknowledged + BATCH)
