@@ -35,6 +35,7 @@ def settings(database_url: str) -> Settings:
         max_socket_operations=3,
         max_sockets=4,
         max_message_bytes=MESSAGE_BYTES,
+        max_document_characters=MESSAGE_BYTES,
         ping_seconds=PING_SECONDS,
     )
 
