@@ -93,6 +93,7 @@ class GraphQLView(GraphQL[Context, None]):
         self._max_body_bytes = settings.max_message_bytes
         self._max_sockets = settings.max_sockets
         self._sockets = 0
+        self._open_streams = 0
         self._database = database
         self._jobs = jobs
         self._streams = streams
@@ -240,6 +241,7 @@ class GraphQLView(GraphQL[Context, None]):
 
         async def body() -> AsyncGenerator[str, None]:
             stops = {asyncio.create_task(self._ending.wait()), asyncio.create_task(_gone(request))}
+            self._open_streams += 1
             try:
                 async with aclosing(with_signs_of_life(result, transport.heartbeat_interval, stops)) as results:
                     if isinstance(transport, MultipartTransport):
@@ -253,11 +255,22 @@ class GraphQLView(GraphQL[Context, None]):
                     if not any(stop.done() for stop in stops):
                         yield transport.encode_complete()
             finally:
+                self._open_streams -= 1
                 for stop in stops:
                     stop.cancel()
                 await cast("AsyncGenerator[ExecutionResult, None]", result).aclose()
 
         return body
+
+    @property
+    def open_sockets(self) -> int:
+        """Sockets that are open now."""
+        return self._sockets
+
+    @property
+    def open_streams(self) -> int:
+        """Answers over HTTP that stream now."""
+        return self._open_streams
 
     def end_streams(self) -> None:
         """Let the streams over HTTP end: the server is about to."""

@@ -9,7 +9,7 @@ import functools
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,6 +18,7 @@ from graphql import FragmentDefinitionNode, GraphQLError, GraphQLSchema, Operati
 from graph.fast.documents import MAX_REMEMBERED, REMEMBERED, valid_document
 from graph.fast.mutation import Done, Mutation, MutationPlan, plan_mutation
 from graph.fast.query import Query, QueryPlan, plan_query
+from graph.telemetry.call import current_call
 from models.database import OUTAGES, Database
 from models.jobs import Jobs
 
@@ -42,6 +43,8 @@ class Remembered(NamedTuple):
     version: int
     """Of the store, when it was read."""
     answer: bytes
+    operation: str
+    """What it calls itself; empty where it has no name."""
 
 
 class Answers:
@@ -82,19 +85,24 @@ class Answers:
             return self._recalled(body) or await self._read(body, operation)
 
     async def _read(self, body: bytes, query: Query) -> bytes | None:
-        reader = self._database.reader
+        reader, call, began = self._database.reader, current_call(), perf_counter()
         # Before it is read: what is committed meanwhile may be in it, and is looked for again the next time.
         version = reader.version()
         data = await query.read(reader)
         if data is None:
             return None
         answer = _encoded(data)
+        if call:
+            call.resolved = perf_counter() - began
         if version is not None:
-            self._remember(body, Remembered(version, answer))
+            self._remember(body, Remembered(version, answer, call.operation if call else ""))
         return answer
 
     async def _done(self, mutation: Mutation) -> bytes | Done:
+        call, began = current_call(), perf_counter()
         done = await mutation.run(self._jobs)
+        if call:
+            call.resolved = perf_counter() - began
         if done.error:
             return done
         try:
@@ -108,6 +116,8 @@ class Answers:
         if remembered is None or remembered.version != self._database.reader.version():
             return None
         self._remembered.move_to_end(body)
+        if call := current_call():
+            call.know(remembered.operation, "query")
         return remembered.answer
 
     def _remember(self, body: bytes, remembered: Remembered) -> None:
@@ -147,6 +157,8 @@ def _bound(schema: GraphQLSchema, body: bytes) -> Query | Mutation | None:
     plan = _plan(schema, query)
     if plan is None or name not in (None, plan.operation.name and plan.operation.name.value):
         return None
+    if call := current_call():
+        call.know(plan.operation.name.value if plan.operation.name else None, plan.operation.operation.value)
     try:
         return plan.bind(variables or {})
     except GraphQLError:  # an argument that only its value shows to be wrong

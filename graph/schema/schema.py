@@ -16,6 +16,8 @@ from graph.schema.mutation import Mutation
 from graph.schema.operations import EventExecutor, KnownDocuments, OneOperation
 from graph.schema.query import Query
 from graph.schema.subscription import Subscription
+from graph.schema.watching import KnownToTheCall
+from graph.telemetry.call import current_call
 
 __all__ = ["schema"]
 
@@ -42,6 +44,8 @@ class Schema(strawberry.Schema):
         short = query is not None and len(query) + len(operation_name or "") <= MAX_REMEMBERED
         plan = plan_of(self._schema, query, operation_name) if query and short else None
         if plan is not None:
+            if call := current_call():
+                call.know(plan.operation, "subscription")
             return deliver(
                 self._schema,
                 self.execution_context_class,
@@ -70,6 +74,6 @@ schema = Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    extensions=[MaskUnexpectedErrors, OneOperation, KnownDocuments],
+    extensions=[MaskUnexpectedErrors, OneOperation, KnownDocuments, KnownToTheCall],
     execution_context_class=EventExecutor,
 )
