@@ -6,9 +6,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from graph.gate import Check, Gate
+from graph.gate import Check, Gate, failure
 from graph.health import Health
 from graph.live.stream import Streams
 from graph.pages import page_routes
@@ -101,6 +103,7 @@ class App(FastAPI):
     def __init__(self, view: GraphQLView, checks: Sequence[Check], watch: Watch, **options: Any) -> None:
         super().__init__(**options)
         self.view = view
+        self.add_exception_handler(Exception, _failed)
         self._gate = Gate(checks, self._serve, watch)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,3 +118,8 @@ class App(FastAPI):
             await self.view(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    """Starlette's answer to what nobody expected would be another than ours. It raises it again: the gate logs it."""
+    return failure(error)

@@ -12,11 +12,10 @@ from starlette.websockets import WebSocket
 
 from graph.http import JSON
 from graph.schema.masking import masked_error
-from graph.telemetry.call import Outcome
-from graph.telemetry.watch import Watch
+from graph.telemetry.watch import SOCKET, Watch
 from models.database import OUTAGES
 
-__all__ = ["Check", "Gate", "Head", "Refusal"]
+__all__ = ["Check", "Gate", "Head", "Refusal", "failure"]
 
 log = logging.getLogger(__name__)
 
@@ -59,23 +58,23 @@ class Gate:
                 await check(scope, head)
             await self._inner(scope, receive, call.send)
         except Refusal as refusal:
-            call.outcome = Outcome.REFUSED
+            call.outcome = "refused"
             await refuse(refusal.response(), scope, receive, call.send)
         except asyncio.CancelledError:
-            call.outcome = Outcome.CUT
+            call.outcome = "cut"
             raise
         except Exception as error:
-            call.outcome = Outcome.FAILED
+            call.outcome = "failed"
             if call.status and not call.is_answered:
                 raise  # uvicorn logs it, and breaks off an answer that is half sent
             log.exception("a request was not expected to end so")
             if not call.status:
-                await refuse(_failure(error), scope, receive, call.send)
+                await refuse(failure(error), scope, receive, call.send)
         finally:
-            self._watch.ended(call, scope.get("method", "WEBSOCKET"), scope["path"])
+            self._watch.ended(call, scope.get("method", SOCKET), scope["path"])
 
 
-def _failure(error: Exception) -> Response:
+def failure(error: Exception) -> Response:
     """The answer where nobody knows what happened: no more of it than the id by which the log tells."""
     told = masked_error(GraphQLError("", original_error=error)).formatted
     is_outage = isinstance(error, OUTAGES)

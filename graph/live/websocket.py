@@ -16,7 +16,7 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from graph.live.delivery import Encoded
 from graph.schema.masking import log_unexpected, masked
-from graph.telemetry.call import Outcome, current_call
+from graph.telemetry.call import current_call
 
 __all__ = ["TransportWSAdapter", "TransportWSHandler"]
 
@@ -107,7 +107,7 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except (WebSocketDisconnected, asyncio.CancelledError) as end:
             if call.kind != "subscription":  # who follows something ends it so
-                call.outcome = Outcome.CUT
+                call.outcome = "cut"
             if isinstance(end, asyncio.CancelledError):
                 raise
             self.operations.pop(operation.id, None)

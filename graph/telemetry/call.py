@@ -7,9 +7,9 @@ masking of errors, which tells it to the client.
 import re
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from enum import StrEnum
 from random import getrandbits
 from time import perf_counter
+from typing import Literal
 
 from starlette.types import Message, Send
 
@@ -19,49 +19,38 @@ _GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 """An id that a client may choose: it stands in logs and headers."""
 
 
-class Outcome(StrEnum):
-    """What came of a call."""
-
-    OK = "ok"
-    ERROR = "error"
-    """It was answered with errors, such as a client can do something about."""
-    REFUSED = "refused"
-    """Nothing was executed: not allowed, not valid, not now."""
-    FAILED = "failed"
-    """Something happened that nobody expected, or the store was out of reach; the log has it."""
-    CUT = "cut"
-    """Who asked was gone before there was an answer."""
+Outcome = Literal["ok", "error", "refused", "failed", "cut"]
+"""What came of a call. `error`: it was answered with errors that a client can do something about; `refused`: nothing
+was executed, for it was not allowed, not valid, or not the time; `failed`: something happened that nobody expected, or
+the store was out of reach, and the log has it; `cut`: who asked was gone before there was an answer."""
 
 
 class Call:
     """What is known of one call so far."""
 
-    __slots__ = (
-        "_ended", "_send", "began", "id", "is_answered", "is_known", "kind", "operation", "outcome", "parent",
-        "resolved", "sent", "status",
-    )  # fmt: skip
+    # Defaults that are the class's cost a call nothing.
+    is_known = False
+    """Whether its document is known, and valid."""
+    operation = ""
+    """The name of the operation, where it has one."""
+    kind = ""
+    """query, mutation or subscription."""
+    outcome: Outcome = "ok"
+    status = 0
+    """Of the answer over HTTP; 0 as long as there is none."""
+    sent = 0
+    """Bytes of its body."""
+    is_answered = False
+    """Whether all of it is sent."""
+    resolved = 0.0
+    """Seconds that its resolvers took, and what stands in their place."""
+    parent: bytes | None = None
+    """The trace that it is part of, as its traceparent says."""
 
     def __init__(self, given_id: bytes | None, ended: "Callable[[Call], None]", send: Send | None = None) -> None:
         """`ended` is told of its end; `send` is the way of its answer."""
         self.id = given_id.decode() if given_id and _GIVEN.fullmatch(given_id) else f"{getrandbits(64):016x}"
         self.began = perf_counter()
-        self.is_known = False
-        """Whether its document is known, and valid."""
-        self.operation = ""
-        """The name of the operation, where it has one."""
-        self.kind = ""
-        """query, mutation or subscription."""
-        self.outcome = Outcome.OK
-        self.status = 0
-        """Of the answer over HTTP; 0 as long as there is none."""
-        self.sent = 0
-        """Bytes of its body."""
-        self.is_answered = False
-        """Whether all of it is sent."""
-        self.resolved = 0.0
-        """Seconds that its resolvers took, and what stands in their place."""
-        self.parent: bytes | None = None
-        """The trace that it is part of, as its traceparent says."""
         self._ended = ended
         self._send = send
 
@@ -99,9 +88,9 @@ class Call:
     def met_errors(self, *, unexpected: bool) -> None:
         """Take note of errors that it is answered with."""
         if unexpected:
-            self.outcome = Outcome.FAILED
-        elif self.outcome is Outcome.OK:
-            self.outcome = Outcome.ERROR if self.is_known else Outcome.REFUSED
+            self.outcome = "failed"
+        elif self.outcome == "ok":
+            self.outcome = "error" if self.is_known else "refused"
 
     def end(self) -> None:
         """It is over."""

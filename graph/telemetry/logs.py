@@ -21,7 +21,7 @@ if _rich:
 else:
     del sys.modules["rich"]
 
-__all__ = ["set_up"]
+__all__ = ["formatter", "set_up"]
 
 TOLD_OF_VALUES = ("tortoise", "tortoise.db_client", "uvicorn", "websockets", "aiosqlite", "asyncio", "redis")
 """Loggers that tell of statements with their parameters, or of messages as they come, at the level of debug."""
@@ -29,6 +29,17 @@ TOLD_OF_VALUES = ("tortoise", "tortoise.db_client", "uvicorn", "websockets", "ai
 
 def set_up(settings: Settings, worker: int | None = None) -> None:
     """Have this process log as the settings say, to stderr; with its number, where it is one of several workers."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter(settings, worker))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level.upper())
+    for name in TOLD_OF_VALUES:
+        logging.getLogger(name).setLevel(max(root.level, logging.INFO))
+
+
+def formatter(settings: Settings, worker: int | None = None) -> logging.Formatter:
+    """What makes a line of an entry, in the form that the settings name."""
 
     def with_place(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         if (id := request_id()) is not None:
@@ -53,15 +64,7 @@ def set_up(settings: Settings, worker: int | None = None) -> None:
             )
         ]
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
-        )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
     )
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(settings.log_level.upper())
-    for name in TOLD_OF_VALUES:
-        logging.getLogger(name).setLevel(max(root.level, logging.INFO))

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from graph.telemetry.call import Call, Outcome
+from graph.telemetry.call import Call
 
 __all__ = ["Tracing"]
 
@@ -32,7 +32,7 @@ class Tracing:
         attributes = {
             "graphql.operation.type": call.kind,
             "graphql.operation.name": call.operation,
-            "training_monitor.outcome": call.outcome.value,
+            "training_monitor.outcome": call.outcome,
             "training_monitor.request_id": call.id,
         }
         span = self._tracer.start_span(
@@ -42,7 +42,7 @@ class Tracing:
             {name: value for name, value in attributes.items() if value},
             start_time=ended - int(call.seconds * 1e9),
         )
-        if call.outcome is Outcome.FAILED:
+        if call.outcome == "failed":
             span.set_status(Status(StatusCode.ERROR))
         span.end(ended)
 

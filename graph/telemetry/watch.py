@@ -6,12 +6,15 @@ from typing import Protocol
 
 from starlette.types import Send
 
-from graph.telemetry.call import Call, Outcome
+from graph.telemetry.call import Call
 from graph.telemetry.counts import Counts
 
-__all__ = ["Tracer", "Watch"]
+__all__ = ["SOCKET", "Tracer", "Watch"]
 
 log = logging.getLogger("graph.calls")
+
+SOCKET = "WEBSOCKET"
+"""What stands for the method of a socket's handshake."""
 
 
 class Tracer(Protocol):
@@ -40,9 +43,12 @@ class Watch:
         return call
 
     def ended(self, call: Call, method: str, path: str) -> None:
-        """Take note of the end of a request."""
+        """Take note of the end of a request, or of a socket, whose operations have ended for themselves."""
+        is_open_socket = method == SOCKET and not call.status
+        if call.outcome == "ok" and path == "/graphql" and not 200 <= call.status < 400 and not is_open_socket:
+            call.outcome = "refused" if call.status else "cut"
         self._tell(call)
-        if log.isEnabledFor(logging.INFO):
+        if log.isEnabledFor(logging.INFO) and not is_open_socket:
             self._log("request", call, method=method, path=path, status=call.status, bytes=call.sent)
 
     def _operation_ended(self, call: Call) -> None:
@@ -51,12 +57,12 @@ class Watch:
             self._log("operation", call)
 
     def _tell(self, call: Call) -> None:
-        if call.kind or call.outcome is not Outcome.OK:  # else it is a page, or what stands beside the API
+        if call.kind or call.outcome != "ok":  # else it is a page, or what stands beside the API
             self._counts.call(call)
             if self._tracer:
                 self._tracer.tell(call)
 
     def _log(self, event: str, call: Call, **more: object) -> None:
         known = {"operation": call.operation or "anonymous", "type": call.kind} if call.kind else {}
-        extra = {**more, **known, "outcome": call.outcome.value, "ms": round(call.seconds * 1000, 2)}
+        extra = {**more, **known, "outcome": call.outcome, "ms": round(call.seconds * 1000, 2)}
         log.info(event, extra=extra)
