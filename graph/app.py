@@ -1,22 +1,28 @@
 """The app: everything is built here, and lives from its start to its end."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.access.access import Access
 from graph.access.keyring import Keyring
 from graph.access.sign_in import SignIn
 from graph.doors import Cors, Doors
-from graph.gate import Check, Gate
+from graph.gate import Check, Gate, failure
 from graph.health import Health
 from graph.live.stream import Streams
 from graph.pages import page_routes
 from graph.rates import Rates
-from graph.settings import Settings, read_settings
+from graph.settings import Settings, SettingsError, read_settings
+from graph.telemetry.counts import Counts
+from graph.telemetry.metrics import Metrics, Worker
+from graph.telemetry.watch import Tracer, Watch
 from graph.view import GraphQLView
 from models.chunks import Chunks
 from models.curves import Curves
@@ -26,19 +32,22 @@ from models.growth import Growth
 from models.jobs import Jobs
 from models.tokens import Tokens
 
-__all__ = ["App", "Companion", "create_app", "database_of", "feed_of"]
+__all__ = ["App", "Companion", "create_app", "database_of", "feed_of", "tracer_of"]
 
 Companion = Callable[[Jobs], AbstractAsyncContextManager[None]]
 """Something that runs beside the server, from its start to its end, and acts on its jobs."""
 
 
-def create_app(settings: Settings | None = None, companion: Companion | None = None) -> "App":
+def create_app(
+    settings: Settings | None = None, companion: Companion | None = None, worker: Worker | None = None
+) -> "App":
     """The API and the pages over one store; several apps may live in one process.
 
-    Settings left out are read from the environment.
+    Settings left out are read from the environment; `worker`: which of several this is.
     """
     settings = settings or read_settings()
-    database, feed = database_of(settings), feed_of(settings)
+    counts, tracer = Counts(), tracer_of(settings)
+    database, feed = database_of(settings, counts=counts), feed_of(settings)
     jobs = Jobs(database, feed, settings.max_batch)
     streams = Streams(feed, settings.live_buffer, settings.live_check_seconds)
     chunks = Chunks(database)
@@ -46,30 +55,54 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     keyring = Keyring(Tokens(database))
     access = Access(settings, keyring)
     view = GraphQLView(settings, database, jobs, streams, Curves(chunks), access)
+    metrics = Metrics(counts, database, feed, streams, view, worker or Worker())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with database, feed.open(database.identity):
             with database.scope():
-                async with keyring.kept(), growth.running(), companion(jobs) if companion else nullcontext():
+                beside = companion(jobs) if companion else nullcontext()
+                async with keyring.kept(), metrics.running(), growth.running(), beside:
                     yield
+        if tracer:
+            await asyncio.to_thread(tracer.close)
 
     checks: list[Check] = [Doors(settings).check, Rates(settings).check, access.check]
-    app = App(settings, view, checks, title="training-monitor", lifespan=lifespan, openapi_url=None)
+    watch = Watch(counts, tracer)
+    app = App(settings, view, checks, watch, title="training-monitor", lifespan=lifespan, openapi_url=None)
     app.router.routes.extend(
-        [*Health(database, feed).routes, *SignIn(settings, access, keyring).routes, *page_routes()]
+        [
+            *Health(database, feed).routes,
+            *metrics.routes,
+            *SignIn(settings, access, keyring).routes,
+            *page_routes(),
+        ]
     )
     return app
 
 
-def database_of(settings: Settings, *, create: bool = True) -> Database:
-    """The store that the settings name. Raises StoreError where they name none."""
+def database_of(settings: Settings, *, create: bool = True, counts: Counts | None = None) -> Database:
+    """The store that the settings name, its time counted. Raises StoreError where they name none."""
+    counts = counts or Counts()
     return Database(
         settings.database_url,
         create=create,
         connections=settings.database_connections,
         seconds=settings.database_seconds,
+        timed_read=counts.reads.observe,
+        timed_write=counts.writes.observe,
     )
+
+
+def tracer_of(settings: Settings) -> Tracer | None:
+    """Who tells of operations as spans, where the settings want it. Raises SettingsError."""
+    if not settings.tracing:
+        return None
+    try:
+        from graph.telemetry.tracing import Tracing  # its libraries take 20 MB of who needs none
+    except ImportError as error:
+        raise SettingsError("--tracing: its libraries are missing; install training-monitor[tracing].") from error
+    return Tracing()
 
 
 def feed_of(settings: Settings) -> Feed:
@@ -84,10 +117,13 @@ def feed_of(settings: Settings) -> Feed:
 class App(FastAPI):
     """FastAPI, but GraphQL goes straight to its view: layers in between cost each request time, each socket memory."""
 
-    def __init__(self, settings: Settings, view: GraphQLView, checks: Sequence[Check], **options: Any) -> None:
+    def __init__(
+        self, settings: Settings, view: GraphQLView, checks: Sequence[Check], watch: Watch, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.view = view
-        gate = Gate(checks, self._serve)
+        self.add_exception_handler(Exception, _failed)
+        gate = Gate(checks, self._serve, watch)
         self._gate: ASGIApp = Cors(settings, gate) if settings.allowed_origins else gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,3 +138,8 @@ class App(FastAPI):
             await self.view(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    """Starlette's answer to what nobody expected would be another than ours. It raises it again: the gate logs it."""
+    return failure(error)

@@ -14,7 +14,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph.addresses import address_in, listed
-from graph.gate import Head, Refusal
+from graph.gate import Head
+from graph.refusal import Refusal
 from graph.settings import Settings
 
 __all__ = ["Cors", "Doors"]

@@ -1,15 +1,24 @@
-"""What every request and socket passes before anything else reads it."""
+"""What every request and socket passes before anything else reads it, and where each is seen to end."""
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import orjson
+from graphql import GraphQLError
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from graph.http import JSON
+from graph.refusal import Refusal
+from graph.schema.masking import masked_error
+from graph.telemetry.watch import SOCKET, Watch
+from models.database import OUTAGES
 
-__all__ = ["Check", "Gate", "Head", "Refusal"]
+__all__ = ["Check", "Gate", "Head", "failure", "head_of"]
+
+log = logging.getLogger(__name__)
 
 Head = Mapping[bytes, bytes]
 """The headers of a request, their names in lower case; of one that came several times the values, with commas."""
@@ -17,40 +26,44 @@ Check = Callable[[Scope, Head], Awaitable[None]]
 """Raises Refusal where a request or a socket is not to go on."""
 
 
-class Refusal(Exception):
-    """A request that is not served. The message is for whoever sent it."""
-
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
-        """`status`: of HTTP; `code`: for programs, as `extensions.code` in the answer."""
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.headers = headers
-
-    def response(self) -> Response:
-        """The answer that tells of it."""
-        body = {"errors": [{"message": str(self), "extensions": {"code": self.code}}]}
-        headers = {"Cache-Control": "no-store", **(self.headers or {})}
-        return Response(orjson.dumps(body), self.status, headers, media_type=JSON)
-
-
 class Gate:
     """Serves what passes all of the checks, in their order, and refuses the rest: also sockets, by an HTTP answer."""
 
-    def __init__(self, checks: Sequence[Check], inner: ASGIApp) -> None:
+    def __init__(self, checks: Sequence[Check], inner: ASGIApp, watch: Watch) -> None:
         self._checks = checks
         self._inner = inner
+        self._watch = watch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse a request or a socket."""
         head = head_of(scope)
+        call = self._watch.begun(head, send)
         try:
             for check in self._checks:
                 await check(scope, head)
+            await self._inner(scope, receive, call.send)
         except Refusal as refusal:
-            await refuse(refusal.response(), scope, receive, send)
-        else:
-            await self._inner(scope, receive, send)
+            call.outcome = "refused"
+            await refuse(refusal.response(), scope, receive, call.send)
+        except asyncio.CancelledError:
+            call.outcome = "cut"
+            raise
+        except Exception as error:
+            call.outcome = "failed"
+            if call.status and not call.is_answered:
+                raise  # uvicorn logs it, and breaks off an answer that is half sent
+            log.exception("a request was not expected to end so")
+            if not call.status:
+                await refuse(failure(error), scope, receive, call.send)
+        finally:
+            self._watch.ended(call, scope.get("method", SOCKET), scope["path"])
+
+
+def failure(error: Exception) -> Response:
+    """The answer where nobody knows what happened: no more of it than the id by which the log tells."""
+    told = masked_error(GraphQLError("", original_error=error)).formatted
+    is_outage = isinstance(error, OUTAGES)
+    return Response(orjson.dumps({"errors": [told]}), 503 if is_outage else 500, media_type=JSON)
 
 
 def head_of(scope: Scope) -> Head:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from starlette.types import Scope
 
 from graph.addresses import Network, address_in, client_key, is_local, networks_in, within
-from graph.gate import Head, Refusal
+from graph.gate import Head
+from graph.refusal import Refusal
 from graph.settings import Settings
 
 __all__ = ["Bucket", "Rates", "client_of"]

@@ -105,6 +105,7 @@ def configuration(app: App, settings: Settings) -> uvicorn.Config:
     """uvicorn's settings for an app of ours."""
     return uvicorn.Config(
         app,
+        log_config=None,  # as all of the process logs
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # type: ignore[arg-type]  # handed to asyncio, which takes fractions

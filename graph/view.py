@@ -35,7 +35,6 @@ from graph.context import Context
 from graph.fast.answers import Answers
 from graph.fast.documents import known
 from graph.fast.mutation import DoneJobs
-from graph.gate import Refusal
 from graph.limits.limits import Limits
 from graph.live.delivery import Encoded, Parts
 from graph.live.http_stream import with_signs_of_life
@@ -44,6 +43,7 @@ from graph.live.sse import SSETransport
 from graph.live.stream import Streams
 from graph.live.websocket import TransportWSAdapter, TransportWSHandler
 from graph.pages import playground
+from graph.refusal import Refusal
 from graph.schema import schema
 from graph.settings import Settings
 from models.curves import Curves
@@ -110,6 +110,7 @@ class GraphQLView(GraphQL[Context, None]):
         self._max_body_bytes = settings.max_message_bytes
         self._max_sockets = settings.max_sockets
         self._sockets = 0
+        self._open_streams = 0
         self._database = database
         self._jobs = jobs
         self._streams = streams
@@ -317,6 +318,7 @@ class GraphQLView(GraphQL[Context, None]):
             revoked = asyncio.Event()
             caller.follow(revoked.set)
             stops = {asyncio.create_task(one) for one in (self._ending.wait(), _gone(request), revoked.wait())}
+            self._open_streams += 1
             try:
                 async with aclosing(with_signs_of_life(result, transport.heartbeat_interval, stops)) as results:
                     if isinstance(transport, MultipartTransport):
@@ -330,12 +332,23 @@ class GraphQLView(GraphQL[Context, None]):
                     if not any(stop.done() for stop in stops):
                         yield transport.encode_complete()
             finally:
+                self._open_streams -= 1
                 caller.unfollow(revoked.set)
                 for stop in stops:
                     stop.cancel()
                 await cast("AsyncGenerator[ExecutionResult, None]", result).aclose()
 
         return body
+
+    @property
+    def open_sockets(self) -> int:
+        """Sockets that are open now."""
+        return self._sockets - self._open_streams
+
+    @property
+    def open_streams(self) -> int:
+        """Answers over HTTP that stream now."""
+        return self._open_streams
 
     def end_streams(self) -> None:
         """Let the streams over HTTP end: the server is about to."""

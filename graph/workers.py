@@ -11,11 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 
 from graph import server
 from graph.app import create_app, database_of
 from graph.settings import Settings
+from graph.telemetry import logs
+from graph.telemetry.metrics import Worker
 from models.database import StoreError
 
 __all__ = ["bind", "serve"]
@@ -48,8 +52,13 @@ def bind(settings: Settings) -> list[socket.socket]:
 
 def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[[], object]) -> None:
     """Serve until SIGINT or SIGTERM, then end cleanly; `ready` is called when all workers can serve."""
+    with TemporaryDirectory(prefix="training-monitor-metrics-") as folder:
+        places = [Worker(number, Path(folder)) for number in range(1, len(sockets) + 1)]
+        _keep([_Worker(settings, *each) for each in zip(places, sockets, strict=True)], ready)
+
+
+def _keep(workers: Sequence["_Worker"], ready: Callable[[], object]) -> None:
     word = _StopWord()
-    workers = [_Worker(number, settings, listening) for number, listening in enumerate(sockets, start=1)]
     for worker in workers:
         worker.start()
     is_said = False
@@ -94,8 +103,9 @@ class _StopWord:
 class _Worker:
     """One worker, by whatever process it is at the moment."""
 
-    def __init__(self, number: int, settings: Settings, listening: socket.socket) -> None:
-        self.number = number
+    def __init__(self, settings: Settings, place: Worker, listening: socket.socket) -> None:
+        self.number = place.number
+        self._place = place
         self.serves = False
         self.is_due = False
         """Whether it died before it came to serve: to be started again, but not at once."""
@@ -108,7 +118,9 @@ class _Worker:
         """Start a process for it."""
         self.serves = self.is_due = False
         self._told, tell = spawning.Pipe(duplex=False)
-        self.process = spawning.Process(target=_work, args=(self._settings, self._listening, tell), daemon=True)
+        self.process = spawning.Process(
+            target=_work, args=(self._settings, self._place, self._listening, tell), daemon=True
+        )
         self.process.start()
         tell.close()
 
@@ -155,8 +167,9 @@ class _Worker:
         self._listening.close()
 
 
-def _work(settings: Settings, listening: socket.socket, tell: "Connection[object, object]") -> None:
+def _work(settings: Settings, place: Worker, listening: socket.socket, tell: "Connection[object, object]") -> None:
     """What a worker does, in its own process. It tells an empty text once it serves, or why it cannot."""
+    logs.set_up(settings, place.number)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # until it serves: the parent hears of it too, and ends us
     try:
@@ -164,7 +177,7 @@ def _work(settings: Settings, listening: socket.socket, tell: "Connection[object
     except StoreError as error:
         tell.send(str(error))
         sys.exit(1)
-    server.serve(create_app(settings), settings, listening, lambda: tell.send(""))
+    server.serve(create_app(settings, worker=place), settings, listening, lambda: tell.send(""))
 
 
 async def _open_once(settings: Settings) -> None:

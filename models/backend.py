@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from models.reader import Reader
+from models.reader import Reader, Timed
 from models.work import Writer
 
 __all__ = ["CONNECTION", "Backend", "StoreError"]
@@ -32,8 +32,11 @@ class Backend(Protocol):
         Gives the client that runs scripts inside the transaction.
         """
 
-    def reader(self) -> Reader:
-        """The quickest way to rows, once the store is open; whoever asked for it closes it."""
+    def reader(self, timed: Timed) -> Reader:
+        """The quickest way to rows, once the store is open; whoever asked for it closes it.
+
+        `timed` is told of what it asks past Tortoise's client.
+        """
 
     def writer(self) -> Writer:
         """What runs the work of verbs, once the store is open; whoever asked for it closes it."""

@@ -24,8 +24,9 @@ from models import migrations, postgres, sqlite
 from models.address import without_password
 from models.backend import CONNECTION, Backend, StoreError
 from models.postgres import Postgres
-from models.reader import Reader
+from models.reader import Reader, Timed
 from models.sqlite import SQLite
+from models.timing import TimedWriter, time_statements
 from models.work import Result, Work, Writer
 
 __all__ = [
@@ -69,13 +70,23 @@ class Database:
     """
 
     def __init__(
-        self, url: str, *, create: bool = True, connections: int = CONNECTIONS, seconds: float = SECONDS
+        self,
+        url: str,
+        *,
+        create: bool = True,
+        connections: int = CONNECTIONS,
+        seconds: float = SECONDS,
+        timed_read: Timed = lambda _: None,
+        timed_write: Timed = lambda _: None,
     ) -> None:
         """`url`: sqlite://path from here, sqlite:///absolute/path, or postgres://user:password@host:port/name.
 
         `create`: a file that is not there; `connections`: the most of them, `seconds`: for each thing waited for.
-        Raises StoreError where the address is none.
+        `timed_read` and `timed_write` are told the seconds of each statement, and of each work from when it is asked
+        for until it is committed. Raises StoreError where the address is none.
         """
+        self._timed_read = timed_read
+        self._timed_write = timed_write
         self._backend = _backend_at(url, create=create, connections=connections, seconds=seconds)
         self.applied: list[str] = []
         """Names of the migrations that opening it applied."""
@@ -114,8 +125,9 @@ class Database:
                 await self._context.init(config={"connections": {CONNECTION: self._backend.connection}, "apps": APPS})
                 self.applied = await self._migrate()
                 self.identity = await self._identity()
-                self._reader = self._backend.reader()
-                self._writer = self._backend.writer()
+                time_statements(self._context.db(CONNECTION), self._timed_read)
+                self._reader = self._backend.reader(self._timed_read)
+                self._writer = TimedWriter(self._backend.writer(), self._timed_write)
         except BaseException as error:
             await self.close()  # its thread would keep the process from ending
             if isinstance(error, BaseORMException | sqlite3.Error | OSError | ValueError):

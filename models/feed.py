@@ -6,7 +6,7 @@ it, hear it twice or out of order, and find out from the store.
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from models.job import Job
 from models.metric import Recorded
@@ -20,6 +20,8 @@ class MetricsRecorded:
 
     job: Job
     metrics: Sequence[Recorded]
+    simulated: bool = field(default=False, compare=False)
+    """Whether they were made here; who hears of them from another process is not told."""
 
 
 @dataclass(frozen=True, slots=True)

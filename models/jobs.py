@@ -110,7 +110,9 @@ class Jobs:
         def stored(step: Simulated) -> None:
             nonlocal trying
             trying = False
-            self._publish(JobChanged(step.job) if step.complete else MetricsRecorded(step.job, step.metrics))
+            self._publish(
+                JobChanged(step.job) if step.complete else MetricsRecorded(step.job, step.metrics, simulated=True)
+            )
 
         try:
             return await self.database.write(step, stored)

@@ -1,8 +1,9 @@
 """The list of jobs, newest first, a page at a time."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from tortoise.expressions import Q
+from tortoise.functions import Count
 from tortoise.queryset import QuerySet
 
 from models.errors import JobNotFound
@@ -11,7 +12,7 @@ from models.lifecycle import JobStatus
 from models.reader import Query
 from models.rules import MAX_NAME, has_control_characters
 
-__all__ = ["MAX_PAGE", "newest_first", "newest_query", "one_query"]
+__all__ = ["MAX_PAGE", "count_by_status", "newest_first", "newest_query", "one_query"]
 
 MAX_PAGE = 500
 """The most jobs on one page."""
@@ -27,6 +28,12 @@ def newest_query(columns: Iterable[str], status: JobStatus | None, limit: int) -
     where = "" if status is None else "WHERE status = ? "
     query = f"SELECT {_selected(columns)} FROM job {where}ORDER BY created_at DESC, id DESC LIMIT ?"  # noqa: S608  # our own names
     return Query(query, [limit] if status is None else [status.value, limit])
+
+
+async def count_by_status() -> Mapping[JobStatus, int]:
+    """How many jobs are in each status, read from an index."""
+    rows = await Job.annotate(count=Count("id")).group_by("status").values_list("status", "count")
+    return dict.fromkeys(JobStatus, 0) | {JobStatus(status): count for status, count in rows}
 
 
 async def newest_first(

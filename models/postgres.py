@@ -22,7 +22,7 @@ from tortoise.transactions import in_transaction
 
 from models.address import parameters_of, parts_of, without_password
 from models.backend import CONNECTION
-from models.reader import Query, Row
+from models.reader import Query, Row, Timed
 from models.work import Insert, Result, Statement, Work, run
 
 __all__ = ["Postgres", "client_class", "read_tuples"]
@@ -102,7 +102,7 @@ class Postgres:
         await client.execute_script(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
         return cast("BaseDBAsyncClient", client)
 
-    def reader(self) -> "_Reader":
+    def reader(self, timed: Timed) -> "_Reader":  # noqa: ARG002  # the client tells of its statements itself
         """Over the pool's connections."""
         return _Reader()
 

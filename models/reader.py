@@ -1,11 +1,13 @@
 """Reading rows as they are, for those who know which columns they want."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Query", "Reader", "Row"]
+__all__ = ["Query", "Reader", "Row", "Timed"]
 
 Row = tuple[Any, ...]
+Timed = Callable[[float], object]
+"""Is told the seconds that something took."""
 
 
 class Query(NamedTuple):

@@ -14,7 +14,7 @@ from tortoise.log import db_client_logger
 
 from models.backend import StoreError
 from models.group_commit import GroupCommit
-from models.reader import Query, Row
+from models.reader import Query, Row, Timed
 
 __all__ = ["SQLite", "SQLiteReader", "read_tuples"]
 
@@ -63,9 +63,9 @@ class SQLite:
         await connection.execute_query("PRAGMA user_version = 0")  # a write, though it changes nothing
         return cast("BaseDBAsyncClient", _OneByOne(connection))
 
-    def reader(self) -> "SQLiteReader":
+    def reader(self, timed: Timed) -> "SQLiteReader":
         """A reader of the file."""
-        return SQLiteReader(self._path)
+        return SQLiteReader(self._path, timed)
 
     def writer(self) -> GroupCommit:
         """The one of this process who writes to the file."""
@@ -109,7 +109,8 @@ class SQLiteReader:
     takes longer than answering it. While another process recovers the file there is nothing to be read, and it raises.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, timed: Timed) -> None:
+        self._timed = timed
         self._connection = sqlite3.connect(path, 0, isolation_level=None)
         self._connection.execute("PRAGMA query_only = ON")
 
@@ -121,7 +122,10 @@ class SQLiteReader:
     async def rows(self, query: Query) -> list[Row]:
         """The rows of a query."""
         db_client_logger.debug("%s: %s", *query)
-        return self._connection.execute(*query).fetchall()
+        began = time.perf_counter()
+        rows = self._connection.execute(*query).fetchall()
+        self._timed(time.perf_counter() - began)
+        return rows
 
     def close(self) -> None:
         """Disconnect."""

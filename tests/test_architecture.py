@@ -11,7 +11,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("models", "simulator", "graph")
 CURVES = ("simulator.curves", "simulator.noise", "simulator.scenarios", "simulator.schedules")
 SERVERS = {"fastapi", "graphql", "starlette", "strawberry", "uvicorn"}
-LATE = {"models.feed_redis": "graph.app", "rich.progress": "graph.commands.progress"}
+LATE = {
+    "models.feed_redis": "graph.app",
+    "rich.progress": "graph.commands.progress",
+    "graph.telemetry.tracing": "graph.app",
+}
 """What is imported where it is first used, for its memory: most servers never need it. And who does."""
 STORES = {"aiosqlite", "asyncpg", "redis", "sqlite3", "tortoise"}
 

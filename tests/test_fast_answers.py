@@ -41,7 +41,9 @@ class Both:
 
     async def raw(self, body: bytes, content_type: str) -> tuple[int, str]:
         """The status and the text of the answer in one of the ways."""
-        response = await self._http.post("/graphql", content=body, headers={"Content-Type": content_type})
+        response = await self._http.post(
+            "/graphql", content=body, headers={"Content-Type": content_type, "X-Request-Id": "same"}
+        )
         return response.status_code, response.text
 
     async def same(self, query: str, variables: Any = None, operation_name: Any = None) -> str:

@@ -24,7 +24,7 @@ from graph.limits.cost import cost_of
 from graph.limits.lengths import LENGTHS, Given
 from graph.limits.limits import Limits
 from graph.limits.measures import measured
-from graph.limits.time import TimedOut, Watch
+from graph.limits.time import TimedOut, TimeLimit
 from graph.schema import schema
 from graph.settings import Settings, flag_name
 from tests.api import Api
@@ -319,26 +319,26 @@ class TestTime:
         assert seqs == [1, 2], "both were done, and the stream, which is older, was not cut"
 
 
-class TestTheWatch:
+class TestTheTimeLimit:
     async def test_each_of_many_is_ended_in_its_time_and_those_that_are_quick_are_not(self) -> None:
-        watch = Watch(0.05)
+        limit = TimeLimit(0.05)
 
         async def quick() -> str:
             return "done"
 
         async def begun_after(others: int) -> object:
             for _ in range(others):
-                await watch.run(quick())
-            return await watch.run(asyncio.Event().wait())
+                await limit.run(quick())
+            return await limit.run(asyncio.Event().wait())
 
         async with asyncio.timeout(PATIENCE):
             for _ in range(2):  # once more, after it had nothing to watch
                 ended = await asyncio.gather(*(begun_after(others) for others in range(5)))
                 assert [type(each) for each in ended] == [TimedOut] * 5
-        assert await watch.run(quick()) == "done"
+        assert await limit.run(quick()) == "done"
 
     async def test_one_that_somebody_else_cancels_is_cancelled(self) -> None:
-        task = asyncio.create_task(Watch(PATIENCE).run(asyncio.Event().wait()))
+        task = asyncio.create_task(TimeLimit(PATIENCE).run(asyncio.Event().wait()))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -349,7 +349,7 @@ class TestTheWatch:
             raise TimeoutError("the store's own")
 
         with pytest.raises(TimeoutError, match="the store's own"):
-            await Watch(PATIENCE).run(broken())
+            await TimeLimit(PATIENCE).run(broken())
 
 
 class TestWhatTheSchemaTells:

@@ -3,8 +3,9 @@
 import pytest
 from starlette.types import Scope
 
-from graph.gate import Head, Refusal
+from graph.gate import Head
 from graph.rates import MAX_CLIENTS, Rates
+from graph.refusal import Refusal
 from graph.settings import Settings
 
 

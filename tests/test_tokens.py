@@ -13,7 +13,7 @@ from graph.access import keyring
 from graph.access.exposure import is_loopback
 from graph.access.keyring import Keyring
 from graph.app import App
-from graph.gate import Refusal
+from graph.refusal import Refusal
 from models.database import Database
 from models.token import Scope
 from models.tokens import TokenError, Tokens, digest_of, is_secret

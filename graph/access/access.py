@@ -10,7 +10,8 @@ from starlette.types import Scope
 from graph.access.caller import BEARER, Caller
 from graph.access.exposure import is_loopback
 from graph.access.keyring import Keyring
-from graph.gate import Head, Refusal
+from graph.gate import Head
+from graph.refusal import Refusal
 from graph.settings import Settings
 
 __all__ = ["COOKIE", "SIGN_IN", "Access"]

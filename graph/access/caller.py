@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from graph.gate import Refusal
+from graph.refusal import Refusal
 
 __all__ = ["BEARER", "Caller"]
 

@@ -9,10 +9,11 @@ import typer
 
 from graph import server, workers
 from graph.access.exposure import check_exposure
-from graph.app import Companion, create_app, database_of, feed_of
+from graph.app import Companion, create_app, database_of, feed_of, tracer_of
 from graph.commands.line import with_flags
 from graph.demo import demo_jobs
 from graph.settings import Settings, SettingsError, read_settings
+from graph.telemetry import logs
 from models.tokens import Tokens
 
 
@@ -42,6 +43,7 @@ def _serve(settings: Settings, companion: Companion | None = None) -> None:
         raise SettingsError(
             f"--workers: {settings.workers} of them need a feed to hear of each other; name one with --feed-url."
         )
+    logs.set_up(settings)
     with ExitStack() as stack:
         sockets = [stack.enter_context(listening) for listening in workers.bind(settings)]
         asyncio.run(_prepare(settings))  # here, so that what is wrong with store or feed is said in one line
@@ -49,6 +51,8 @@ def _serve(settings: Settings, companion: Companion | None = None) -> None:
         if settings.workers == 1:
             server.serve(create_app(settings, companion), settings, sockets[0], lambda: typer.echo(said))
         else:
+            if tracer := tracer_of(settings):  # here, so that what is missing is said in one line
+                tracer.close()
             workers.serve(settings, sockets, lambda: typer.echo(said))
 
 

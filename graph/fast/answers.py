@@ -9,7 +9,7 @@ import functools
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, NamedTuple
 
 import orjson
@@ -20,7 +20,8 @@ from graph.fast.mutation import Done, Mutation, MutationPlan, plan_mutation
 from graph.fast.query import Query, QueryPlan, plan_query
 from graph.http import payload_of
 from graph.limits.limits import Limits
-from graph.limits.time import TimedOut, Watch
+from graph.limits.time import TimedOut, TimeLimit
+from graph.telemetry.call import current_call
 from models.database import OUTAGES, Database
 from models.jobs import Jobs
 
@@ -45,6 +46,8 @@ class Remembered(NamedTuple):
     version: int
     """Of the store, when it was read."""
     answer: bytes
+    operation: str
+    """What it calls itself; empty where it has no name."""
 
 
 class Answers:
@@ -59,7 +62,7 @@ class Answers:
     ) -> None:
         self._schema = schema
         self._limits = limits
-        self._watch = Watch(limits.operation_seconds)
+        self._time_limit = TimeLimit(limits.operation_seconds)
         self._database = database
         self._jobs = jobs
         self._remembered: OrderedDict[bytes, Remembered] = OrderedDict()
@@ -82,7 +85,7 @@ class Answers:
         return None
 
     async def _made_in_time(self, body: bytes, *, may_write: bool) -> bytes | Done | None:
-        answer = await self._watch.run(self._made(body, may_write=may_write))
+        answer = await self._time_limit.run(self._made(body, may_write=may_write))
         return orjson.dumps(payload_of(answer)) if isinstance(answer, TimedOut) else answer
 
     async def _made(self, body: bytes, *, may_write: bool) -> bytes | Done | None:
@@ -97,19 +100,24 @@ class Answers:
             return self._recalled(body) or await self._read(body, operation)
 
     async def _read(self, body: bytes, query: Query) -> bytes | None:
-        reader = self._database.reader
+        reader, call, began = self._database.reader, current_call(), perf_counter()
         # Before it is read: what is committed meanwhile may be in it, and is looked for again the next time.
         version = reader.version()
         data = await query.read(reader)
         if data is None:
             return None
         answer = _encoded(data)
+        if call:
+            call.resolved = perf_counter() - began
         if version is not None:
-            self._remember(body, Remembered(version, answer))
+            self._remember(body, Remembered(version, answer, call.operation if call else ""))
         return answer
 
     async def _done(self, mutation: Mutation) -> bytes | Done:
+        call, began = current_call(), perf_counter()
         done = await mutation.run(self._jobs)
+        if call:
+            call.resolved = perf_counter() - began
         if done.error:
             return done
         try:
@@ -123,6 +131,8 @@ class Answers:
         if remembered is None or remembered.version != self._database.reader.version():
             return None
         self._remembered.move_to_end(body)
+        if call := current_call():
+            call.know(remembered.operation, "query")
         return remembered.answer
 
     def _remember(self, body: bytes, remembered: Remembered) -> None:
@@ -165,6 +175,8 @@ def _bound(schema: GraphQLSchema, limits: Limits, body: bytes) -> Query | Mutati
     document, plan = planned
     if name not in (None, plan.operation.name and plan.operation.name.value) or document.too_costly(name, variables):
         return None
+    if call := current_call():
+        call.know(plan.operation.name.value if plan.operation.name else None, plan.operation.operation.value)
     try:
         return plan.bind(variables or {})
     except GraphQLError:  # an argument that only its value shows to be wrong

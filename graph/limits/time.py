@@ -9,12 +9,12 @@ from strawberry.types import ExecutionResult
 
 from graph.settings import flag_name
 
-__all__ = ["TimedOut", "Watch"]
+__all__ = ["TimeLimit", "TimedOut"]
 
 Result = TypeVar("Result")
 
 
-class Watch:
+class TimeLimit:
     """Ends operations that take too long, as asyncio.timeout does, with one timer for all: setting one and taking it
     back for each request took a twentieth of the time of a short one.
     """

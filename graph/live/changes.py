@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
+from graph.live.counts import LiveCounts
 from graph.live.progress import Progress
 from models.database import OUTAGES
 from models.feed import Event, Feed, JobChanged, MetricsRecorded
@@ -64,8 +65,9 @@ class Changes:
     now is. News that the feed lost, or that another process never sent, is found by a look at the store now and then.
     """
 
-    def __init__(self, feed: Feed, buffer: int, check_seconds: float) -> None:
+    def __init__(self, feed: Feed, buffer: int, check_seconds: float, counts: LiveCounts | None = None) -> None:
         self._feed = feed
+        self._counts = counts or LiveCounts()
         self._check_seconds = check_seconds
         self._recent: deque[Job] = deque(maxlen=buffer)
         self._count = 0
@@ -102,6 +104,7 @@ class Changes:
                     await pace.news()
                 missed, place = self._count - place, self._count
                 if missed > len(self._recent):
+                    self._counts.overflows += 1
                     changed = await _changed_since(seen - WINDOW)
                 else:
                     changed = list(islice(self._recent, len(self._recent) - missed, None))
@@ -165,7 +168,9 @@ class Changes:
             else:
                 for job in changed:
                     if self._ready.is_set():
+                        heard = self._count
                         self.hear(JobChanged(job))
+                        self._counts.gaps += self._count - heard
                     else:
                         self._known.is_news(job)
                 for job in progressed:

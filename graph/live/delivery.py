@@ -115,6 +115,8 @@ class Plan:
 
     known: Known
     document: DocumentNode
+    operation: str | None
+    """What the operation calls itself."""
     response_name: str
     is_list: bool
     """Whether an event is a list of parts, and not a part."""
@@ -152,6 +154,7 @@ def plan_of(schema: GraphQLSchema, limits: Limits, query: str, operation_name: s
     return Plan(
         known=found,
         document=document,
+        operation=operation.name.value if operation.name else None,
         response_name=response_name,
         is_list=is_list,
         selection=f"{response_name}{'[]' if is_list else ''} {''.join(map(print_ast, selected))}",
@@ -176,7 +179,7 @@ async def deliver(
     """
     executor = executor_class.build(schema, plan.document, None, context, dict(variables or {}), operation_name)
     if isinstance(executor, list):
-        yield PreExecutionError(data=None, errors=executor)
+        yield PreExecutionError(data=None, errors=told(executor))
         return
     source = create_source_event_stream(executor)
     if executor.is_awaitable(source):

@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from graph.live.changes import Changes
+from graph.live.counts import LiveCounts
 from graph.live.topic import Topic
 from models.database import UNREACHABLE
 from models.feed import Feed
@@ -37,7 +38,13 @@ class Streams:
         self._buffer = buffer
         self._check_seconds = check_seconds
         self._topics: dict[int, Topic] = {}
-        self.changes = Changes(feed, buffer, check_seconds)
+        self.counts = LiveCounts()
+        self.changes = Changes(feed, buffer, check_seconds, self.counts)
+
+    @property
+    def watchers(self) -> int:
+        """How many watch a job's points, or follow the changes of jobs, now."""
+        return sum(topic.watchers for topic in self._topics.values()) + self.changes.followers
 
     async def metrics(self, job_id: int, after: int | None) -> AsyncGenerator[Recorded, None]:
         """Every point with seq > `after` in the order of seq, or, where it is None, those recorded from now on.
@@ -46,8 +53,10 @@ class Streams:
         """
         with self._watching(job_id) as topic:
             last = await _first_place(topic, after)
-            while points := await self._following(topic, last, PAGE):
+            began = topic.stored
+            while points := await self._following(topic, last, PAGE, began):
                 last = points[-1].seq
+                self.counts.delivered += len(points)
                 for point in points:
                     yield point
                 del points, point  # or a watcher of a quiet job would hold its last page for as long as it waits
@@ -57,21 +66,31 @@ class Streams:
         loop = asyncio.get_running_loop()
         with self._watching(job_id) as topic:
             last = await _first_place(topic, after)
-            while points := await self._following(topic, last, BATCH):
+            began = topic.stored
+            while points := await self._following(topic, last, BATCH, began):
                 due = loop.time() + every
                 last = points[-1].seq
+                self.counts.delivered += len(points)
                 yield points
                 del points
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(due):
                         await topic.end(last)
 
-    async def _following(self, topic: Topic, last: int, limit: int) -> Sequence[Recorded]:
-        """The points after `last` as soon as there are some, at most `limit`; none once the job has ended there."""
+    async def _following(self, topic: Topic, last: int, limit: int, began: int) -> Sequence[Recorded]:
+        """The points after `last` as soon as there are some, at most `limit`; none once the job has ended there.
+
+        `began`: how far the store reached when the watcher came; to read up to there is no misfortune to be counted.
+        """
         while True:
             points: Sequence[Recorded] | None = topic.after(last, limit)
             if points is None and last < topic.stored:
                 points = await self._read(topic.job_id, last, limit)
+                if last >= began and points:
+                    if topic.overflowed(last):
+                        self.counts.overflows += 1
+                    else:
+                        self.counts.gaps += 1
             if points:
                 return points
             if last < topic.stored:

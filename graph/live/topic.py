@@ -61,6 +61,11 @@ class Topic:
             return [recent[-1]]
         return list(islice(recent, skip, skip + limit))
 
+    def overflowed(self, seq: int) -> bool:
+        """Whether the point that follows `seq` was pushed out of the buffer by later ones."""
+        recent = self._recent
+        return len(recent) == recent.maxlen and recent[0].seq > seq + 1
+
     async def news(self, after: int) -> None:
         """Return as soon as a point with seq > `after` is known to be stored, or the job to have ended."""
         while self.stored <= after and not self.ended:

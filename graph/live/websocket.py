@@ -14,8 +14,10 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, Message
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
-from graph.gate import Refusal
 from graph.live.delivery import Encoded
+from graph.refusal import Refusal
+from graph.schema.masking import log_unexpected, masked
+from graph.telemetry.call import current_call
 
 __all__ = ["TransportWSAdapter", "TransportWSHandler"]
 
@@ -99,6 +101,9 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
 
     async def run_operation(self, operation: Operation[Any, None]) -> None:
         """The operation's task: its results, then its end. A document that is wrong ends it, and not the socket."""
+        socket = current_call()
+        assert socket is not None
+        call = socket.operation_within()
         frame = f'{{"id":{orjson.dumps(operation.id).decode()},"type":"next","payload":'
         try:
             results = await self.schema.stream(
@@ -116,11 +121,18 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
                     else:
                         await operation.send_next(cast("ExecutionResult", result))
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
-        except WebSocketDisconnected:
+        except (WebSocketDisconnected, asyncio.CancelledError) as end:
+            if call.kind != "subscription":  # who follows something ends it so
+                call.outcome = "cut"
+            if isinstance(end, asyncio.CancelledError):
+                raise
             self.operations.pop(operation.id, None)
         except Exception as error:  # noqa: BLE001  # logged; the operation ends, and the socket goes on
-            await self.handle_task_exception(error)
-            await operation.send_initial_errors([GraphQLError("Something went wrong on the server.")])
+            errors = [GraphQLError(str(error), original_error=error)]
+            log_unexpected(errors)
+            await operation.send_initial_errors(masked(errors))
+        finally:
+            call.end()
 
 
 def _fault_of(message: dict[str, Any]) -> str | None:

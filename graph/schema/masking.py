@@ -7,9 +7,10 @@ from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import MaskErrors
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
+from graph.telemetry.call import current_call, request_id
 from models.database import OUTAGES
 
-__all__ = ["MaskUnexpectedErrors", "is_unexpected", "log_unexpected", "masked"]
+__all__ = ["MaskUnexpectedErrors", "is_unexpected", "log_unexpected", "masked", "masked_error"]
 
 log = logging.getLogger("graph.errors")
 
@@ -25,18 +26,24 @@ class MaskUnexpectedErrors(MaskErrors):
         super().__init__(should_mask_error=is_unexpected)
 
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        """The same error with a code for its only content."""
-        if isinstance(error.original_error, OUTAGES):
-            message, code = "The store is busy or out of reach; try again.", "SERVICE_UNAVAILABLE"
-        else:
-            message, code = "Something went wrong on the server.", "INTERNAL_SERVER_ERROR"
-        return GraphQLError(message, nodes=error.nodes, path=error.path, extensions={"code": code})
+        """The same error, masked."""
+        return masked_error(error)
+
+
+def masked_error(error: GraphQLError) -> GraphQLError:
+    """An error with a code for its only content, and the id by which the log tells what it was."""
+    if isinstance(error.original_error, OUTAGES):
+        message, code = "The store is busy or out of reach; try again.", "SERVICE_UNAVAILABLE"
+    else:
+        message, code = "Something went wrong on the server.", "INTERNAL_SERVER_ERROR"
+    id = request_id()
+    extensions = {"code": code, "requestId": id} if id else {"code": code}
+    return GraphQLError(message, nodes=error.nodes, path=error.path, extensions=extensions)
 
 
 def masked(errors: list[GraphQLError]) -> list[GraphQLError]:
     """The errors as the client is told of them."""
-    mask = MaskUnexpectedErrors()
-    return [mask.anonymise_error(error) if is_unexpected(error) else error for error in errors]
+    return [masked_error(error) if is_unexpected(error) else error for error in errors]
 
 
 def is_unexpected(error: GraphQLError) -> bool:
@@ -50,6 +57,8 @@ def is_unexpected(error: GraphQLError) -> bool:
 def log_unexpected(errors: list[GraphQLError]) -> None:
     """Log what the client is not told of: an outage in a line, for many will meet it; a bug with its traceback."""
     unexpected = [error for error in errors if is_unexpected(error)]
+    if call := current_call():
+        call.met_errors(unexpected=bool(unexpected))
     for message in dict.fromkeys(error.message for error in unexpected if isinstance(error.original_error, OUTAGES)):
         log.warning("the store is busy or out of reach: %s", message)
     for error in unexpected:

@@ -24,6 +24,8 @@ from graph.schema.mutation import Mutation
 from graph.schema.operations import EventExecutor
 from graph.schema.query import Query
 from graph.schema.subscription import Subscription
+from graph.schema.watching import KnownToTheCall
+from graph.telemetry.call import current_call
 
 __all__ = ["schema"]
 
@@ -52,6 +54,8 @@ class Schema(strawberry.Schema):
         plan = plan_of(self._schema, limits, query, operation_name) if query and short else None
         # What costs too much is refused as always.
         if plan is not None and not plan.known.too_costly(operation_name, variable_values):
+            if call := current_call():
+                call.know(plan.operation, "subscription")
             return deliver(
                 self._schema,
                 self.execution_context_class,
@@ -125,6 +129,6 @@ schema = Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    extensions=[MaskUnexpectedErrors],
+    extensions=[MaskUnexpectedErrors, KnownToTheCall],
     execution_context_class=EventExecutor,
 )

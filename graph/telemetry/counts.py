@@ -1,0 +1,70 @@
+"""What is counted, as plain numbers: a request has no time for more. They become metrics when somebody asks."""
+
+from bisect import bisect_left
+from collections import defaultdict
+
+from graph.telemetry.call import Call
+
+__all__ = ["BOUNDS", "Counts", "Histogram"]
+
+BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds up to which each part of a histogram reaches; the last part has no end."""
+MAX_OPERATIONS = 100
+"""Names of operations that are told apart: clients choose them, and each costs whoever keeps the metrics."""
+
+
+class Histogram:
+    """How many of what was timed took how long."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one that took so long."""
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.total += seconds
+
+    @property
+    def numbers(self) -> list[float]:
+        """How many fell into each part, and the seconds of all."""
+        return [*self.counts, self.total]
+
+
+class Counts:
+    """What one app has counted since it was made."""
+
+    def __init__(self) -> None:
+        self.calls: defaultdict[tuple[str, str], int] = defaultdict(int)
+        """By the name of the operation and the outcome."""
+        self.durations: defaultdict[str, Histogram] = defaultdict(Histogram)
+        """Of queries and mutations, by the name of the operation."""
+        self.resolvers = Histogram()
+        self.reads = Histogram()
+        self.writes = Histogram()
+        self.lag = Histogram()
+        self.logged = 0
+        self.simulated = 0
+        self._names: dict[str, str] = {}
+
+    def call(self, call: Call) -> None:
+        """Count one that has ended."""
+        name = self._name(call)
+        self.calls[name, call.outcome] += 1
+        if call.kind and call.kind != "subscription":  # those last for as long as somebody watches
+            self.durations[name].observe(call.seconds)
+            if call.resolved:
+                self.resolvers.observe(call.resolved)
+
+    def _name(self, call: Call) -> str:
+        if not call.is_known:
+            return "unknown"
+        name = call.operation or "anonymous"
+        known = self._names.get(name)
+        if known is None:
+            known = name if len(self._names) < MAX_OPERATIONS else "other"
+            if known is name:
+                self._names[name] = name
+        return known

@@ -1,0 +1,68 @@
+"""Sees calls come and go, and tells of each: a count, a line in the log, a span."""
+
+import logging
+from collections.abc import Mapping
+from typing import Protocol
+
+from starlette.types import Send
+
+from graph.telemetry.call import Call
+from graph.telemetry.counts import Counts
+
+__all__ = ["SOCKET", "Tracer", "Watch"]
+
+log = logging.getLogger("graph.calls")
+
+SOCKET = "WEBSOCKET"
+"""What stands for the method of a socket's handshake."""
+
+
+class Tracer(Protocol):
+    """Who tells of calls as spans."""
+
+    def tell(self, call: Call) -> None:
+        """Tell of one that has just ended."""
+
+    def close(self) -> None:
+        """Send what is not sent yet."""
+
+
+class Watch:
+    """Watches the calls of one app."""
+
+    def __init__(self, counts: Counts, tracer: Tracer | None) -> None:
+        self._counts = counts
+        self._tracer = tracer
+
+    def begun(self, head: Mapping[bytes, bytes], send: Send) -> Call:
+        """The call of a request, or of a socket's handshake, that begins here; `head` has its headers."""
+        call = Call(head.get(b"x-request-id"), self._operation_ended, send)
+        if self._tracer:
+            call.parent = head.get(b"traceparent")
+        call.begin()
+        return call
+
+    def ended(self, call: Call, method: str, path: str) -> None:
+        """Take note of the end of a request, or of a socket, whose operations have ended for themselves."""
+        is_open_socket = method == SOCKET and not call.status
+        if call.outcome == "ok" and path == "/graphql" and not 200 <= call.status < 400 and not is_open_socket:
+            call.outcome = "refused" if call.status else "cut"
+        self._tell(call)
+        if log.isEnabledFor(logging.INFO) and not is_open_socket:
+            self._log("request", call, method=method, path=path, status=call.status, bytes=call.sent)
+
+    def _operation_ended(self, call: Call) -> None:
+        self._tell(call)
+        if log.isEnabledFor(logging.INFO):
+            self._log("operation", call)
+
+    def _tell(self, call: Call) -> None:
+        if call.kind or call.outcome != "ok":  # else it is a page, or what stands beside the API
+            self._counts.call(call)
+            if self._tracer:
+                self._tracer.tell(call)
+
+    def _log(self, event: str, call: Call, **more: object) -> None:
+        known = {"operation": call.operation or "anonymous", "type": call.kind} if call.kind else {}
+        extra = {**more, **known, "outcome": call.outcome, "ms": round(call.seconds * 1000, 2)}
+        log.info(event, extra=extra)

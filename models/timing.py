@@ -1,0 +1,65 @@
+"""How long the store takes, told to whoever wants to know."""
+
+from collections.abc import Callable
+from time import perf_counter
+from types import TracebackType
+from typing import Any
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from models.reader import Timed
+from models.work import Result, Work, Writer
+
+__all__ = ["TimedWriter", "time_statements"]
+
+
+class TimedWriter:
+    """A writer whose works are timed, from when they are asked for until they are committed."""
+
+    def __init__(self, writer: Writer, timed: Timed) -> None:
+        self._writer = writer
+        self._timed = timed
+
+    async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
+        """What the work returns, once it is committed; see `Writer`."""
+        began = perf_counter()
+        try:
+            return await self._writer.write(begin, committed)
+        finally:
+            self._timed(perf_counter() - began)
+
+    async def close(self) -> None:
+        """Let who writes finish, then disconnect."""
+        await self._writer.close()
+
+
+def time_statements(client: BaseDBAsyncClient, timed: Timed) -> None:
+    """Time what is asked through Tortoise's client: with the wait for a connection, for as long as it is held."""
+    acquire: Callable[[], Any] = client.acquire_connection
+
+    def acquire_timed() -> _TimedConnection:
+        return _TimedConnection(acquire(), timed)
+
+    client.acquire_connection = acquire_timed  # type: ignore[assignment,method-assign]  # the one place that all statements pass
+
+
+class _TimedConnection:
+    """A connection, held for as long as the context is open."""
+
+    __slots__ = ("_began", "_connection", "_timed")
+
+    def __init__(self, connection: Any, timed: Timed) -> None:
+        self._connection = connection
+        self._timed = timed
+
+    async def __aenter__(self) -> Any:
+        self._began = perf_counter()
+        return await self._connection.__aenter__()
+
+    async def __aexit__(
+        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> Any:
+        try:
+            return await self._connection.__aexit__(type, value, traceback)
+        finally:
+            self._timed(perf_counter() - self._began)

@@ -1,0 +1,171 @@
+"""What /metrics tells, of an app in this process; of several workers it is told in test_workers."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import graph.telemetry
+from graph.app import App
+from graph.settings import Settings
+from graph.telemetry.call import Call
+from graph.telemetry.counts import MAX_OPERATIONS, Counts
+from graph.telemetry.metrics import COUNTERS, GAUGES, HISTOGRAMS, PREFIX, STATE
+from tests.api import Api
+from tests.domain import PATIENCE, eventually, opened_domain, points
+from tests.outside import Outside
+from tests.scraped import Scrape, scrape
+from tests.sockets import Socket, opened, websocket_url
+from tests.streaming import by_sse_post
+
+DASHBOARD = json.loads((Path(graph.telemetry.__file__).parent / "grafana.json").read_text())
+UNPLANNED = {"accept": "application/json", "content-type": "application/json; charset=utf8"}
+"""What has a request go Strawberry's way."""
+
+
+@pytest.mark.sqlite_alone("no store is asked")
+@pytest.mark.parametrize("headers", [{}, UNPLANNED], ids=["by a plan", "by Strawberry"])
+async def test_requests_are_told_apart_by_the_operation_and_what_came_of_it(api: Api, headers: dict[str, str]) -> None:
+    async def ask(query: str, variables: Any = None) -> None:
+        await api.http.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
+
+    await ask("query Mine { jobs { id } }")
+    await ask("query Mine { jobs { id } }")
+    await ask("{ jobs { name } }")
+    await ask("query Wrong { nobody }")
+    await ask("query Wrong { jobs(limit: 0) { id } }")
+    await ask("query Wrong ($id: ID!) { job(id: $id) { id } }")
+    assert (await api.http.post("/graphql", content="{")).status_code == 415
+    told = await scrape(api.http)
+    assert told.values("requests_total") == {
+        ("Mine", "ok"): 2,
+        ("anonymous", "ok"): 1,
+        ("unknown", "refused"): 2,  # its document, and no request
+        ("Wrong", "error"): 2,  # a valid one with a wrong argument, and with a variable too few
+    }
+    assert told.value("request_duration_seconds_count", "Mine") == 2
+    assert 0 < told.value("request_duration_seconds_sum", "Mine") < 10
+    assert told.value("database_duration_seconds_count", "read") >= 2
+    assert told.value("resolver_duration_seconds_count") >= 2
+
+
+@pytest.mark.sqlite_alone("no store is asked")
+def test_names_of_operations_are_bounded_and_only_those_of_valid_documents_are_told() -> None:
+    counts = Counts()
+    for number in range(3 * MAX_OPERATIONS):
+        for is_valid in (True, False):
+            call = Call(None, lambda _: None)
+            if is_valid:
+                call.know(f"Query{number}", "query")
+            counts.call(call)
+    names = {name for name, _ in counts.calls}
+    assert len(names) == MAX_OPERATIONS + 2
+    assert {"Query0", f"Query{MAX_OPERATIONS - 1}", "other", "unknown"} <= names
+    assert set(counts.durations) == names - {"unknown"}
+
+
+async def test_points_are_counted_where_they_come_in_and_where_they_go_out(api: Api, address: str) -> None:
+    id = await api.started()
+    await api.log(id, [{"step": 1}, {"step": 2}])
+    await api.step(id)
+    query = "subscription Watch ($id: ID!) { metricAdded(jobId: $id, after: 0) { seq } }"
+    async with opened(websocket_url(address)) as socket, by_sse_post(address, query, id=id) as stream:
+        operation = await socket.subscribe(query, id=id)
+        for _ in range(3):
+            await socket.next(operation)
+            await stream.data()
+        told = await scrape(api.http)
+        assert told.values("points_received_total") == {("logged",): 2, ("simulated",): 1}
+        assert told.value("points_delivered_total") == 6
+        assert [told.value(name) for name in ("sockets", "streams", "watchers")] == [1, 1, 2]
+        assert told.values("jobs") == {("QUEUED",): 0, ("RUNNING",): 1, ("COMPLETE",): 0, ("FAILED",): 0}
+        await api.complete(id)
+        assert (await socket.message(operation))["type"] == "complete"
+    told = await scraped_once(api, lambda told: not told.value("sockets") and not told.value("streams"))
+    assert told.value("watchers") == 0
+    assert told.value("requests_total", "Watch", "ok") == 2
+    assert ("Watch",) not in told.values("request_duration_seconds_count"), "it lasts for as long as somebody watches"
+
+
+@pytest.mark.sqlite_alone("the store is not what falls behind")
+async def test_who_falls_behind_the_buffer_and_what_the_feed_lost_are_counted(
+    api: Api, app: App, socket: Socket, settings: Settings, database_url: str
+) -> None:
+    id = await api.started()
+    operation = await socket.subscribe("subscription ($id: ID!) { metricAdded(jobId: $id) { seq } }", id=id)
+    await eventually(lambda: app.view._streams.watchers == 1)
+    await api.log(id, [{"step": step} for step in range(1, settings.live_buffer + 2)])  # at once: the first is gone
+    await socket.next(operation)
+    counts = app.view._streams.counts
+    assert (counts.overflows, counts.gaps) == (1, 0)
+    for _ in range(settings.live_buffer):
+        await socket.next(operation)
+    async with opened_domain(database_url) as elsewhere:  # its feed is one that nobody here hears
+        await elsewhere.jobs.log(int(id), points(settings.live_buffer + 2, 1))
+    await socket.next(operation)
+    assert (counts.overflows, counts.gaps) == (1, 1)
+    told = await scrape(api.http)
+    assert (told.value("buffer_overflows_total"), told.value("feed_gaps_healed_total")) == (1, 1)
+
+
+async def test_a_store_that_is_gone_is_told_of_and_its_jobs_are_not(api: Api, outside: Outside) -> None:
+    outside.execute("ALTER TABLE job RENAME TO taken_away")
+    told = await scrape(api.http)
+    assert told.value("store_up") == 0
+    assert told.values("jobs") == {}
+    assert told.values("build_info")
+
+
+@pytest.mark.sqlite_alone("no store is asked")
+async def test_jobs_are_counted_once_however_often_the_server_is_asked(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "tortoise.db_client")
+    await asyncio.gather(*(scrape(api.http) for _ in range(20)))
+    assert len([record for record in caplog.records if "GROUP BY" in record.getMessage()]) == 1
+
+
+@pytest.mark.sqlite_alone("no store is asked")
+async def test_the_dashboard_shows_what_is_told_and_all_of_it(api: Api) -> None:
+    await api.created()
+    told = await scraped_once(api, lambda told: told.value("loop_lag_seconds_count") > 0)
+    labels = {name: {label for sample in told.samples if sample.name == name for label in sample.labels}
+              for name in told.names}  # fmt: skip
+    shown: set[str] = set()
+    for panel in DASHBOARD["panels"]:
+        for target in panel["targets"]:
+            names = set(re.findall(r"\b(?:training_monitor|process)_\w+", target["expr"]))
+            assert names <= told.names, target["expr"]
+            shown |= names
+            known = {"job", "instance"} | {label for name in names for label in labels[name]}
+            by = {label for group in re.findall(r"by \(([^)]*)\)", target["expr"]) for label in group.split(", ")}
+            chosen = set(re.findall(r"(\w+)=", target["expr"]))
+            legend = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+            assert by | chosen | legend <= known, target["expr"]
+    ours = {name for name in told.names if name.startswith(PREFIX)}
+    assert family_of(ours) == family_of(name for name in shown if name.startswith(PREFIX))
+    expected = {*COUNTERS, *HISTOGRAMS, *GAUGES, *STATE, "build_info"}
+    assert family_of(ours) == {PREFIX + name for name in expected}
+
+
+async def test_what_is_told_may_not_be_remembered(api: Api) -> None:
+    answer = await api.http.get("/metrics")
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+
+
+async def scraped_once(api: Api, holds: Callable[[Scrape], bool]) -> Scrape:
+    """The first scrape of which that holds. Raises TimeoutError."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds(told := await scrape(api.http)):  # noqa: ASYNC110  # a scrape has no event to wait for
+            await asyncio.sleep(0.02)
+    return told
+
+
+def family_of(names: Any) -> set[str]:
+    """The metrics that samples belong to."""
+    return {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}

@@ -1,0 +1,115 @@
+"""Traces: operations as spans, sent to a collector by OTLP; and nothing of it where it is not asked for."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from tests.domain import eventually
+from tests.process import ServerProcess
+from tests.sockets import opened, websocket_url
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = "b7ad6b7169203331"
+
+
+class Collector:
+    """A receiver of OTLP over HTTP."""
+
+    def __init__(self) -> None:
+        self.spans: dict[str, Span] = {}
+        self.service = ""
+        self.url = ""
+
+    def take(self, body: bytes) -> None:
+        request = ExportTraceServiceRequest.FromString(body)
+        for of_resource in request.resource_spans:
+            (self.service,) = (
+                each.value.string_value for each in of_resource.resource.attributes if each.key == "service.name"
+            )
+            self.spans |= {span.name: span for of_scope in of_resource.scope_spans for span in of_scope.spans}
+
+
+@contextmanager
+def collecting() -> Iterator[Collector]:
+    collector = Collector()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            collector.take(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as receiver:
+        thread = threading.Thread(target=receiver.serve_forever)
+        thread.start()
+        collector.url = "http://{}:{}".format(*receiver.server_address)
+        yield collector
+        receiver.shutdown()
+        thread.join()
+
+
+async def test_an_operation_is_a_span_of_the_trace_that_it_came_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+        with ServerProcess(f"sqlite://{tmp_path}/test.sqlite3", "--tracing") as server:
+            async with httpx.AsyncClient(base_url=server.url) as http:
+                headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "X-Request-Id": "mine"}
+                await http.post("/graphql", json={"query": "query Mine { jobs { id } }"}, headers=headers)
+                await http.post("/graphql", json={"query": "query Wrong { nobody }"})
+                await http.get("/healthz")
+            await eventually(lambda: {"query Mine", "request"} <= collector.spans.keys())
+            async with opened(websocket_url(server.url)) as socket:
+                await socket.next(await socket.subscribe("query OnSocket { jobs { id } }"))
+            assert server.stop() == 0, "and what is not sent yet is"
+            assert server.log == ""
+    assert collector.spans.keys() == {"query Mine", "request", "query OnSocket"}
+    assert collector.service == "training-monitor"
+    span = collector.spans["query Mine"]
+    assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, PARENT)
+    assert {each.key: each.value.string_value for each in span.attributes} == {
+        "graphql.operation.type": "query",
+        "graphql.operation.name": "Mine",
+        "training_monitor.outcome": "ok",
+        "training_monitor.request_id": "mine",
+    }
+    assert 0 < span.end_time_unix_nano - span.start_time_unix_nano < 10**10
+    assert span.status.code == Status.STATUS_CODE_UNSET
+    assert not collector.spans["query OnSocket"].parent_span_id
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_without_its_libraries_a_server_says_what_to_install(workers: str, tmp_path: Path) -> None:
+    program = "import sys; sys.modules['opentelemetry.sdk'] = None; from graph.commands import main; main()"
+    flags = ["--port", "0", "--database-url", f"sqlite://{tmp_path}/test.sqlite3", "--workers", workers]
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "serve", "--tracing", *flags],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "training-monitor[tracing]" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_where_nobody_asks_for_traces_and_colours_their_libraries_are_not_loaded() -> None:
+    program = "import sys, graph.__main__; print([name for name in ('opentelemetry.sdk', 'opentelemetry.exporter', 'rich') if name in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert ended.stdout == "[]\n"
