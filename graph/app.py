@@ -55,6 +55,7 @@ def create_app(
     keyring = Keyring(Tokens(database))
     access = Access(settings, keyring)
     view = GraphQLView(settings, database, jobs, streams, Curves(chunks), access)
+    health = Health(database, feed)
     metrics = Metrics(counts, database, feed, streams, view, worker or Worker())
 
     @asynccontextmanager
@@ -62,7 +63,7 @@ def create_app(
         async with database, feed.open(database.identity):
             with database.scope():
                 beside = companion(jobs) if companion else nullcontext()
-                async with keyring.kept(), metrics.running(), growth.running(), beside:
+                async with health.answering(), keyring.kept(), metrics.running(), growth.running(), beside:
                     yield
         if tracer:
             await asyncio.to_thread(tracer.close)
@@ -72,7 +73,7 @@ def create_app(
     app = App(settings, view, checks, watch, title="training-monitor", lifespan=lifespan, openapi_url=None)
     app.router.routes.extend(
         [
-            *Health(database, feed).routes,
+            *health.routes,
             *metrics.routes,
             *SignIn(settings, access, keyring).routes,
             *page_routes(),

@@ -1,8 +1,9 @@
 """Whether the process lives, and whether it can serve: for load balancers and those who restart what has died."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import orjson
 from starlette.requests import Request
@@ -33,6 +34,17 @@ class Health:
     def routes(self) -> list[Route]:
         """The two addresses."""
         return [Route("/healthz", self._lives), Route("/readyz", self._is_ready)]
+
+    @contextlib.asynccontextmanager
+    async def answering(self) -> AsyncIterator[None]:
+        """Inside, probes may be under way: what is still waited for at the end is given up, and lets go of its ends."""
+        try:
+            yield
+        finally:
+            asking = [task for task in self._asking.values() if not task.done()]
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
 
     async def _lives(self, _: Request) -> Response:
         return _answer(200, {"status": "ok"})
