@@ -4,6 +4,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -178,6 +180,8 @@ def _work(settings: Settings, place: Worker, listening: socket.socket, tell: "Co
         tell.send(str(error))
         sys.exit(1)
     server.serve(create_app(settings, worker=place), settings, listening, lambda: tell.send(""))
+    if not _parent().is_alive() and place.folder:  # who was to remove it was killed
+        shutil.rmtree(place.folder, ignore_errors=True)
 
 
 async def _open_once(settings: Settings) -> None:
@@ -186,7 +190,11 @@ async def _open_once(settings: Settings) -> None:
 
 
 def _end_with_the_parent() -> None:
+    wait([_parent().sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _parent() -> BaseProcess:
     parent = multiprocessing.parent_process()
     assert parent is not None
-    wait([parent.sentinel])
-    os.kill(os.getpid(), signal.SIGTERM)
+    return parent

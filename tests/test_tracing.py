@@ -97,6 +97,7 @@ async def test_an_operation_is_a_span_of_the_trace_that_it_came_with(
 def test_without_its_libraries_a_server_says_what_to_install(workers: str, tmp_path: Path) -> None:
     program = "import sys; sys.modules['opentelemetry.sdk'] = None; from graph.commands import main; main()"
     flags = ["--port", "0", "--database-url", f"sqlite://{tmp_path}/test.sqlite3", "--workers", workers]
+    flags += ["--feed-url", "redis://127.0.0.1:1"] if workers != "1" else []
     ended = subprocess.run(
         [sys.executable, "-c", program, "serve", "--tracing", *flags],
         capture_output=True,
@@ -110,6 +111,7 @@ def test_without_its_libraries_a_server_says_what_to_install(workers: str, tmp_p
 
 
 def test_where_nobody_asks_for_traces_and_colours_their_libraries_are_not_loaded() -> None:
-    program = "import sys, graph.__main__; print([name for name in ('opentelemetry.sdk', 'opentelemetry.exporter', 'rich') if name in sys.modules])"
+    names = "opentelemetry.sdk", "opentelemetry.exporter", "rich"
+    program = f"import sys, graph.__main__; print([name for name in {names} if name in sys.modules])"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
     assert ended.stdout == "[]\n"

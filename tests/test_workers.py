@@ -17,6 +17,7 @@ from tests.api import Api
 from tests.domain import PATIENCE, eventually
 from tests.postgres import Postgres
 from tests.process import ServerProcess, children_of, command, is_running
+from tests.scraped import scrape
 from tests.sockets import opened, websocket_url
 from tests.valkey import Valkey
 
@@ -124,12 +125,35 @@ async def test_told_to_end_all_are_gone_in_time(mortal: ServerProcess, told: sig
     assert server.log == ""
 
 
+async def test_whichever_is_asked_tells_what_all_have_counted(server: ServerProcess) -> None:
+    """Of the others as it was a second ago at most; twenty connections are dealt to both."""
+    asked, told = 0, 0.0
+    async with asyncio.timeout(PATIENCE):
+        seen: dict[tuple[str, ...], float] = {}
+        while len(seen) < 2 or told < asked:
+            async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+                if asked < 20:
+                    await http.post("/graphql", json={"query": "query Counted { __typename }"})
+                    asked += 1
+                found = await scrape(http)
+            told = found.value("requests_total", "Counted", "ok")
+            assert told <= asked
+            seen = {
+                (sample.labels["worker"],): sample.value
+                for sample in found.samples
+                if sample.name == "process_resident_memory_bytes"
+            }
+    assert seen.keys() == {("1",), ("2",)}
+
+
 async def test_one_that_dies_is_replaced_and_its_connections_wait_for_the_next(
     mortal: ServerProcess,
 ) -> None:
     server = mortal
     async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
         id = await Api(http).created()
+        before = (await scrape(http)).value("database_duration_seconds_count", "write")  # and so it is on the disk
+        assert before >= 1
     (victim, _) = workers_of(server)
     os.kill(victim, signal.SIGKILL)
     for _ in range(10):  # some of these are dealt to the one that is not there yet
@@ -137,6 +161,9 @@ async def test_one_that_dies_is_replaced_and_its_connections_wait_for_the_next(
             assert (await Api(http).job(id))["id"] == id
     await eventually(lambda: victim not in workers_of(server) and len(workers_of(server)) == 2)
     assert "is replaced" in server.log
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        after = (await scrape(http)).value("database_duration_seconds_count", "write")
+        assert after >= before, "counters never go back"
 
 
 async def test_while_one_cannot_come_to_serve_the_other_has_all_connections_and_the_log_a_line(valkey: Valkey) -> None:

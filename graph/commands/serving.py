@@ -43,6 +43,8 @@ def _serve(settings: Settings, companion: Companion | None = None) -> None:
         raise SettingsError(
             f"--workers: {settings.workers} of them need a feed to hear of each other; name one with --feed-url."
         )
+    if tracer := tracer_of(settings):  # here, so that what is missing is said in one line, of however many workers
+        tracer.close()
     logs.set_up(settings)
     with ExitStack() as stack:
         sockets = [stack.enter_context(listening) for listening in workers.bind(settings)]
@@ -51,8 +53,6 @@ def _serve(settings: Settings, companion: Companion | None = None) -> None:
         if settings.workers == 1:
             server.serve(create_app(settings, companion), settings, sockets[0], lambda: typer.echo(said))
         else:
-            if tracer := tracer_of(settings):  # here, so that what is missing is said in one line
-                tracer.close()
             workers.serve(settings, sockets, lambda: typer.echo(said))
 
 

@@ -157,6 +157,8 @@ class Metrics:
             if self._file and ticks % SAVE_TICKS == 0:
                 try:
                     self._save()
+                except FileNotFoundError:
+                    pass  # who made the folder is gone, and so are we in a moment
                 except OSError as error:  # a folder that is full or gone must not end this
                     log.warning("numbers were not left for the other workers: %s", error)
 
