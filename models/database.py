@@ -6,6 +6,7 @@ import functools
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -26,7 +27,7 @@ from models.backend import CONNECTION, Backend, StoreError
 from models.postgres import Postgres
 from models.reader import Reader, Timed
 from models.sqlite import SQLite
-from models.timing import TimedWriter, time_statements
+from models.timing import time_statements
 from models.work import Result, Work, Writer
 
 __all__ = [
@@ -127,7 +128,7 @@ class Database:
                 self.identity = await self._identity()
                 time_statements(self._context.db(CONNECTION), self._timed_read)
                 self._reader = self._backend.reader(self._timed_read)
-                self._writer = TimedWriter(self._backend.writer(), self._timed_write)
+                self._writer = self._backend.writer()
         except BaseException as error:
             await self.close()  # its thread would keep the process from ending
             if isinstance(error, BaseORMException | sqlite3.Error | OSError | ValueError):
@@ -159,7 +160,11 @@ class Database:
         comes between the commit and `committed`, which hears of works in the order of their commits.
         """
         assert self._writer, "the database is not open"
-        return await self._writer.write(begin, committed)
+        began = perf_counter()
+        try:
+            return await self._writer.write(begin, committed)
+        finally:
+            self._timed_write(perf_counter() - began)
 
     async def model_changes(self) -> list[str]:
         """The operations that take the migrations to the models: empty while the two agree."""

@@ -1,4 +1,4 @@
-"""How long the store takes, told to whoever wants to know."""
+"""How long statements take, told to whoever wants to know."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -8,29 +8,8 @@ from typing import Any
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from models.reader import Timed
-from models.work import Result, Work, Writer
 
-__all__ = ["TimedWriter", "time_statements"]
-
-
-class TimedWriter:
-    """A writer whose works are timed, from when they are asked for until they are committed."""
-
-    def __init__(self, writer: Writer, timed: Timed) -> None:
-        self._writer = writer
-        self._timed = timed
-
-    async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
-        """What the work returns, once it is committed; see `Writer`."""
-        began = perf_counter()
-        try:
-            return await self._writer.write(begin, committed)
-        finally:
-            self._timed(perf_counter() - began)
-
-    async def close(self) -> None:
-        """Let who writes finish, then disconnect."""
-        await self._writer.close()
+__all__ = ["time_statements"]
 
 
 def time_statements(client: BaseDBAsyncClient, timed: Timed) -> None:
