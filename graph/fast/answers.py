@@ -86,7 +86,11 @@ class Answers:
 
     async def _made_in_time(self, body: bytes, *, may_write: bool) -> bytes | Done | None:
         answer = await self._time_limit.run(self._made(body, may_write=may_write))
-        return orjson.dumps(payload_of(answer)) if isinstance(answer, TimedOut) else answer
+        if not isinstance(answer, TimedOut):
+            return answer
+        if call := current_call():
+            call.met_errors(unexpected=False)
+        return orjson.dumps(payload_of(answer))
 
     async def _made(self, body: bytes, *, may_write: bool) -> bytes | Done | None:
         operation = _bound(self._schema, self._limits, body)

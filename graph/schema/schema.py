@@ -114,6 +114,8 @@ class Schema(strawberry.Schema):
         except TimeoutError:
             if not time.expired():
                 raise
+        if call := current_call():
+            call.met_errors(unexpected=False)
         return TimedOut(seconds)
 
     def _told(self, errors: list[GraphQLError]) -> list[GraphQLError]:
