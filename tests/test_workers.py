@@ -181,7 +181,7 @@ async def test_while_one_cannot_come_to_serve_the_other_has_all_connections_and_
             while len(seen) < 4:  # it is tried again and again
                 seen |= set(workers_of(server))
                 await asyncio.sleep(0.02)
-        told = [line for line in server.log.splitlines() if "worker" in line]
+        told = [line for line in server.log.splitlines() if "[graph.workers]" in line]
         assert ["is replaced" in told[0], "cannot serve" in told[1], len(told)] == [True, True, 2]
         assert "Traceback" not in server.log
         postgres.start()
