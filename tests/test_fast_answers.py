@@ -151,7 +151,7 @@ variables = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(query=queries, given_variables=variables, name=st.sampled_from([None, "Q", "R", ""]))
 async def test_any_query_is_answered_as_strawberry_answers_it(
     both: Both, query: str, given_variables: dict[str, Any], name: str | None
