@@ -236,13 +236,7 @@ async def _job(settings: Settings, id: str) -> Job:
 
 def _progress() -> "Progress":
     # Here, for a server shows none and would keep the library in its memory.
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     described = TextColumn("{task.description}", markup=False)
     return Progress(described, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
