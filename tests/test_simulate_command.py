@@ -130,7 +130,7 @@ async def test_shows_a_name_as_it_is_whatever_is_in_it(api: Api, simulate: Run) 
 
 
 async def test_ctrl_c_ends_it_without_a_word_and_keeps_what_was_stored(api: Api, served: ServerProcess) -> None:
-    id = await api.created(epochs=100)
+    id = await api.created()
     flags = ["--to-end", "--per-second", "20", "--database-url", served.arguments[-3]]
     assert flags[-1].startswith("sqlite://")
     process = await asyncio.create_subprocess_exec(
@@ -145,4 +145,4 @@ async def test_ctrl_c_ends_it_without_a_word_and_keeps_what_was_stored(api: Api,
     assert (process.returncode, errors) == (130, b"")
     job = await api.job(id)
     assert job["status"] == "RUNNING"
-    assert before <= job["metricCount"] < 10_000
+    assert before <= job["metricCount"] < 100

@@ -6,7 +6,7 @@ from typing import Any
 
 from models.errors import InvalidInput
 from models.metric import NonFinite, Point
-from models.rules import MAX_NAME, check_value_name
+from models.rules import check_value_name
 
 __all__ = ["points_from_json"]
 
@@ -54,8 +54,7 @@ def _add(values: dict[str, float], given: object) -> None:
     name, value = given.get("name"), given.get("value")
     if type(name) is not str or name in values:
         raise _SurpriseError
-    if not (name.isascii() and name.isidentifier() and len(name) <= MAX_NAME):  # what most are is a name
-        check_value_name("name", name)
+    check_value_name("name", name)
     if (non_finite := given.get("nonFinite")) is None:
         values[name] = value if type(value) is float and isfinite(value) else _number(value)
     elif value is None:
