@@ -22,7 +22,8 @@ __all__ = ["Context", "GraphInfo"]
 
 
 class Context:
-    """The limits, the verbs, the streams and their shared parts, and loaders that read many jobs' points in one query.
+    """The limits, the verbs, the streams and their shared parts, and loaders that read many jobs in one query, and the
+    points of many.
 
     A WebSocket keeps one context for as long as it is open, so the loaders batch but remember nothing.
     """
@@ -30,6 +31,7 @@ class Context:
     __slots__ = (
         "_after",
         "_curve",
+        "_job",
         "_latest",
         "caller",
         "connection_params",
@@ -52,9 +54,15 @@ class Context:
         self.streams = streams
         self.parts = parts
         self.curves = curves
+        self._job: DataLoader[int, Job | None] | None = None
         self._after: DataLoader[tuple[Job, int, int], list[Recorded]] | None = None
         self._latest: DataLoader[tuple[Job, int], list[Recorded]] | None = None
         self._curve: DataLoader[Wanted, Curve] | None = None
+
+    async def job(self, id: int) -> Job | None:
+        """The job with that id, or None."""
+        self._job = self._job or DataLoader(_load_jobs, cache=False)
+        return await self._job.load(id)
 
     async def metrics_after(self, job: Job, after: int, limit: int) -> list[Recorded]:
         """The first `limit` points of the job with seq > `after`."""
@@ -70,6 +78,12 @@ class Context:
         """One named value of a job over the steps."""
         self._curve = self._curve or DataLoader(self.curves.read, cache=False)
         return await self._curve.load(wanted)
+
+
+async def _load_jobs(ids: list[int]) -> Sequence[Job | None]:
+    """One query, whatever the number of jobs: one that asks for a hundred must not keep others from the store."""
+    found = await Job.in_bulk(ids, "id")
+    return [found.get(id) for id in ids]
 
 
 async def _load_after(asked: list[tuple[Job, int, int]]) -> Sequence[list[Recorded]]:

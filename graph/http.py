@@ -37,6 +37,8 @@ RESPONSE_JSON = "application/graphql-response+json"
 
 MAX_HEADERS = 500
 """Bytes of the longest headers that are remembered."""
+MAX_RANGES = 50
+"""Media ranges of an Accept header that are looked at."""
 
 
 def media_type_of(header: str) -> tuple[str, dict[str, str]]:
@@ -49,7 +51,7 @@ def media_type_of(header: str) -> tuple[str, dict[str, str]]:
 def media_ranges(accept: str) -> dict[str, float]:
     """The media ranges of an Accept header, in its order, and how much each is liked: 0 to 1, 0 for not at all."""
     ranges: dict[str, float] = {}
-    for part in accept.split(","):
+    for part in accept.split(",", MAX_RANGES)[:MAX_RANGES]:
         media_range, parameters = media_type_of(part)
         if media_range:
             ranges[media_range] = max(ranges.get(media_range, 0.0), _quality(parameters.get("q", "1")))

@@ -12,6 +12,7 @@ from uvicorn.server import ServerState
 
 from graph.http import JSON
 from graph.settings import Settings
+from graph.turns import TakesTurns
 
 __all__ = ["HTTPProtocol"]
 
@@ -26,12 +27,14 @@ class TooLong(Exception):
     """The head of a request is longer than it may be."""
 
 
-class HTTPProtocol(HttpToolsProtocol):
+class HTTPProtocol(TakesTurns, HttpToolsProtocol):
     """uvicorn's protocol for one connection.
 
     uvicorn by itself waits for ever for a request that does not come, keeps a head of any length, takes trailers for
     headers, and writes a line into the log for each request that is none.
     """
+
+    turn_bytes = 4096
 
     def __init__(
         self,
@@ -60,11 +63,16 @@ class HTTPProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
         self._forget_deadline()
+        self.forget_what_is_ahead()
         super().connection_lost(exc)
         # Where a peer breaks off, uvicorn leaves this timer, and with it all of the connection, until it is due.
         self._unset_keepalive_if_required()
 
-    def data_received(self, data: bytes) -> None:
+    def is_reading_paused(self) -> bool:
+        """Whether the app has enough of a body to go on with."""
+        return self.flow.read_paused
+
+    def read(self, data: bytes) -> None:
         """Read on; what is no request, or too long or too late a one, is refused."""
         if self._is_refused:
             return
@@ -76,6 +84,7 @@ class HTTPProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             if self._should_upgrade():
                 self._forget_deadline()
+                self.forget_what_is_ahead()
                 self.handle_websocket_upgrade()
                 return
         except httptools.HttpParserError as error:

@@ -33,7 +33,7 @@ from graph.access.access import Access
 from graph.access.caller import Caller
 from graph.context import Context
 from graph.fast.answers import Answers
-from graph.fast.documents import known
+from graph.fast.documents import get_to_know, known
 from graph.fast.mutation import DoneJobs
 from graph.limits.limits import Limits
 from graph.live.delivery import Encoded, Parts
@@ -210,6 +210,8 @@ class GraphQLView(GraphQL[Context, None]):
         request_data = await super().parse_http_body(request)
         if isinstance(request_data, GraphQLRequestData):
             http.check_request(request_data)
+            if request_data.query:
+                await get_to_know(schema._schema, self._limits, request_data.query)  # noqa: SLF001  # as above
             streams = request_data.protocol != "http"
             if streams and http.answers_by_name(request.headers) and self._has_one_answer(request_data):
                 # A client that takes both, as urql does, wants a stream of what streams.

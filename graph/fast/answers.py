@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 from graphql import FragmentDefinitionNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, OperationType
 
-from graph.fast.documents import MAX_REMEMBERED, REMEMBERED, Known, known
+from graph.fast.documents import MAX_REMEMBERED, REMEMBERED, Known, get_to_know, known
 from graph.fast.mutation import Done, Mutation, MutationPlan, plan_mutation
 from graph.fast.query import Query, QueryPlan, plan_query
 from graph.http import payload_of
@@ -93,7 +93,11 @@ class Answers:
         return orjson.dumps(payload_of(answer))
 
     async def _made(self, body: bytes, *, may_write: bool) -> bytes | Done | None:
-        operation = _bound(self._schema, self._limits, body)
+        request = _request_of(body)
+        if request is None:
+            return None
+        await get_to_know(self._schema, self._limits, request.query)
+        operation = _bound(self._schema, self._limits, request)
         if isinstance(operation, Mutation):
             return await self._done(operation) if may_write else None
         if operation is None or monotonic() < self._outage_until:
@@ -162,8 +166,14 @@ def _encoded(data: Mapping[str, Any]) -> bytes:
     return orjson.dumps({"data": data})
 
 
-def _bound(schema: GraphQLSchema, limits: Limits, body: bytes) -> Query | Mutation | None:
-    """The operation that a request asks for, where it has a plan."""
+class _Request(NamedTuple):
+    query: str
+    name: str | None
+    variables: Mapping[str, Any] | None
+
+
+def _request_of(body: bytes) -> _Request | None:
+    """What is asked for; None where it is more than a document that may have a plan, its variables and a name."""
     try:
         request = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -173,6 +183,12 @@ def _bound(schema: GraphQLSchema, limits: Limits, body: bytes) -> Query | Mutati
     query, name, variables = request.get("query"), request.get("operationName"), request.get("variables")
     if type(query) is not str or len(query) > MAX_REMEMBERED or not isinstance(variables, dict | None):
         return None
+    return _Request(query, name, variables)
+
+
+def _bound(schema: GraphQLSchema, limits: Limits, request: _Request) -> Query | Mutation | None:
+    """The operation that is asked for, where it has a plan."""
+    query, name, variables = request
     planned = _plan(schema, limits, query)
     if planned is None:
         return None

@@ -1,22 +1,42 @@
 """What is known of documents: read, measured and validated once, for this costs more than answering most of them."""
 
+import asyncio
 import functools
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, get_operation_ast, parse, validate
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    Lexer,
+    Source,
+    Token,
+    ValidationContext,
+    get_operation_ast,
+    specified_rules,
+    validate,
+)
+from graphql.language.parser import Parser, nested_too_deeply_error
 from graphql.validation.rules import overlapping_fields_can_be_merged
 
 from graph.limits import measures
 from graph.limits.cost import Cost, cost_of
 from graph.limits.limits import CODES, Limits, beyond
 
-__all__ = ["MAX_REMEMBERED", "REMEMBERED", "Known", "known"]
+__all__ = ["MAX_REMEMBERED", "REMEMBERED", "Known", "get_to_know", "known"]
 
 MAX_REMEMBERED = 2_000
 """Characters of the longest document that is remembered for long: a long one may take 300 kB."""
 REMEMBERED = 64
 """Documents that are remembered: a page, a dashboard and a training loop have a few each."""
+REMEMBERED_LONG = 4
+"""Of the long ones: one request looks at its own more than once."""
+AT_ONCE = 100
+"""Characters of a document that takes a millisecond at most to read, measure and validate."""
 
 # Comparisons of fields that may overlap, which grow with the square of a document: a tenth of a second's.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 100_000
@@ -64,9 +84,47 @@ class Known:
         return beyond("max_cost", self._limits.max_cost, "The operation asks for {} objects", asked)
 
 
+_remembered: dict[bool, OrderedDict[tuple[GraphQLSchema, Limits, str], Known]] = {
+    False: OrderedDict(),
+    True: OrderedDict(),
+}
+"""Documents, and by themselves those that are long, which are forgotten soon; the one asked for last is the last."""
+_reader = ThreadPoolExecutor(1, "documents")
+
+
+async def get_to_know(schema: GraphQLSchema, limits: Limits, query: str) -> None:
+    """Find out about a document, where that takes a while in a thread: those who send no such one are served meanwhile.
+
+    Such documents wait for each other.
+    """
+    if len(query) > AT_ONCE and _recalled(schema, limits, query) is None:
+        found = await asyncio.get_running_loop().run_in_executor(_reader, _find_out, schema, limits, query)
+        _remember(schema, limits, query, found)
+
+
 def known(schema: GraphQLSchema, limits: Limits, query: str) -> Known:
-    """What is known of a document."""
-    return (_known if len(query) <= MAX_REMEMBERED else _known_long)(schema, limits, query)
+    """What is known of a document. Whoever can wait gets to know it first."""
+    found = _recalled(schema, limits, query)
+    if found is None:
+        found = _find_out(schema, limits, query)
+        _remember(schema, limits, query, found)
+    return found
+
+
+def _recalled(schema: GraphQLSchema, limits: Limits, query: str) -> Known | None:
+    remembered, key = _remembered[len(query) > MAX_REMEMBERED], (schema, limits, query)
+    found = remembered.get(key)
+    if found is not None:
+        remembered.move_to_end(key)
+    return found
+
+
+def _remember(schema: GraphQLSchema, limits: Limits, query: str, found: Known) -> None:
+    is_long = len(query) > MAX_REMEMBERED
+    remembered = _remembered[is_long]
+    remembered[schema, limits, query] = found
+    if len(remembered) > (REMEMBERED_LONG if is_long else REMEMBERED):
+        remembered.popitem(last=False)
 
 
 def _find_out(schema: GraphQLSchema, limits: Limits, query: str) -> Known:
@@ -76,13 +134,13 @@ def _find_out(schema: GraphQLSchema, limits: Limits, query: str) -> Known:
         error = beyond("max_document_characters", limits.max_document_characters, what, len(query))
         return Known(schema, limits, None, [error])
     try:
-        document = parse(query, max_tokens=limits.max_document_tokens)
+        document = _parsed(query, limits)
     except GraphQLError as error:
         if error.message.startswith(f"Syntax Error: Document contains more than {limits.max_document_tokens} tokens"):
             error = beyond("max_document_tokens", limits.max_document_tokens, "The document has {} tokens")
         return Known(schema, limits, None, [error.with_traceback(None)])
     refusal = measures.refusal(document, limits)
-    errors = [refusal] if refusal else validate(schema, document, hide_suggestions=not limits.suggestions)
+    errors = [refusal] if refusal else _faults(schema, document, limits)
     if any(error.message == ABORTED for error in errors):
         what = (
             "The fields and fragments of the document overlap in too many ways to be compared: ask for each field once."
@@ -91,5 +149,35 @@ def _find_out(schema: GraphQLSchema, limits: Limits, query: str) -> Known:
     return Known(schema, limits, document, errors)
 
 
-_known = functools.lru_cache(REMEMBERED)(_find_out)
-_known_long = functools.lru_cache(1)(_find_out)  # one request looks at it more than once
+def _parsed(query: str, limits: Limits) -> DocumentNode:
+    """The document; the chain of its tokens, which points both ways, is taken apart. Raises GraphQLError.
+
+    What is in a ring stays until Python looks for garbage, which then stops everyone: a few long documents are 100,000
+    objects, and a hundred milliseconds.
+    """
+    lexer = Lexer(Source(query))
+    parser = Parser(lexer.source, lexer=lexer, max_tokens=limits.max_document_tokens)
+    try:
+        return parser.parse_document()
+    except RecursionError:
+        raise nested_too_deeply_error(parser) from None
+    finally:
+        token: Token | None = lexer.token
+        while token:
+            token.prev, token.next, token = None, None, token.prev
+
+
+def _faults(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> list[GraphQLError]:
+    """What is not valid in a document; the rules, which are rings and hold the document, are taken apart afterwards."""
+    made: list[ASTValidationRule] = []
+
+    def kept(rule: type[ASTValidationRule], context: ValidationContext) -> ASTValidationRule:
+        made.append(rule(context))
+        return made[-1]
+
+    rules = [functools.partial(kept, rule) for rule in specified_rules]
+    try:
+        return validate(schema, document, rules, hide_suggestions=not limits.suggestions)  # type: ignore[arg-type]  # called as a class is
+    finally:
+        for rule in made:
+            vars(rule).clear()

@@ -10,6 +10,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame
 
 from graph.rates import Bucket
+from graph.turns import TakesTurns
 
 __all__ = ["SocketProtocol"]
 
@@ -19,8 +20,10 @@ SMALL_PIECE = 1024
 """Bytes of a fragment of a message below which it counts as a message, for there is no end to empty ones."""
 
 
-class SocketProtocol(WebSocketsSansIOProtocol):
+class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
     """uvicorn's protocol for one socket."""
+
+    turn_bytes = 1024
 
     def __init__(
         self,
@@ -60,11 +63,27 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.close_timer is None:
             self.transport.close()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything."""
+        self.forget_what_is_ahead()
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
+        """Read on: the handshake, which HTTP hands over, as the whole that it is."""
+        if self.handshake_initiated:
+            super().data_received(data)
+        else:
+            self.read(data)
+
+    def is_reading_paused(self) -> bool:
+        """Whether the app has enough messages to go on with."""
+        return self.read_paused
+
+    def read(self, data: bytes) -> None:
         """Read on, unless there is nothing more to be said."""
         if self._is_parting:
             return
-        super().data_received(data)
+        WebSocketsSansIOProtocol.data_received(self, data)
         if not self.handshake_initiated and not self.transport.is_closing():
             # A handshake that websockets refuses before it asks: uvicorn would keep the answer, and the connection.
             self.handshake_complete = self.close_sent = True
@@ -116,11 +135,21 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._part(4429, "Too many messages")
         return not self._is_parting
 
+    def handle_parser_exception(self) -> None:
+        """What came is no WebSocket any more; uvicorn would hang up on what still comes, and take the close from it."""
+        close = self.conn.close_sent
+        assert close is not None
+        self._leave(close.code, close.reason)
+
     def _part(self, code: int, reason: str) -> None:
+        self.conn.fail(code, reason)
+        self._leave(code, reason)
+
+    def _leave(self, code: int, reason: str) -> None:
         self._is_parting = True
         self.frames = []
+        self.forget_what_is_ahead()
         self.stop_keepalive()
-        self.conn.fail(code, reason)
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.transport.write_eof()

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from graph.context import GraphInfo
 from graph.schema.arguments import bad_argument, in_range
 from graph.schema.enums import JobStatus
 from graph.schema.errors import as_data
@@ -12,7 +13,6 @@ from graph.schema.job_input import CreateJobInput, new_job_of
 from graph.schema.preview import JobPreview, PreviewJobResult
 from models.curve import MIN_POINTS
 from models.errors import InvalidInput, JobNotFound
-from models.job import Job as JobRow
 from models.listing import MAX_PAGE, newest_first
 from simulator.preview import MAX_PREVIEW
 
@@ -46,9 +46,11 @@ class Query:
         return [Job.of(row) for row in rows]
 
     @strawberry.field(description="One job; null where there is no such job.")
-    async def job(self, id: Annotated[strawberry.ID, strawberry.argument(description="The job's id.")]) -> Job | None:
+    async def job(
+        self, info: GraphInfo, id: Annotated[strawberry.ID, strawberry.argument(description="The job's id.")]
+    ) -> Job | None:
         try:
-            row = await JobRow.get_or_none(id=job_id_of(id))
+            row = await info.context.job(job_id_of(id))
         except JobNotFound as error:
             raise bad_argument("id", error.message) from error
         return None if row is None else Job.of(row)

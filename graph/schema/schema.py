@@ -15,7 +15,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from graph.access.caller import Caller
-from graph.fast.documents import MAX_REMEMBERED, known
+from graph.fast.documents import MAX_REMEMBERED, get_to_know, known
 from graph.limits.limits import Limits
 from graph.limits.time import TimedOut
 from graph.live.delivery import deliver, plan_of
@@ -51,6 +51,8 @@ class Schema(strawberry.Schema):
         # A plan is remembered with its document and its name, so long ones go without.
         short = query is not None and len(query) + len(operation_name or "") <= MAX_REMEMBERED
         limits: Limits = context_value.limits
+        if query:
+            await get_to_know(self._schema, limits, query)
         plan = plan_of(self._schema, limits, query, operation_name) if query and short else None
         # What costs too much is refused as always.
         if plan is not None and not plan.known.too_costly(operation_name, variable_values):
@@ -81,6 +83,7 @@ class Schema(strawberry.Schema):
         """Take what is known of the document, or why it is refused; Strawberry then neither parses nor validates."""
         if not context.query:
             raise MissingQueryError
+        await get_to_know(self._schema, context.context.limits, context.query)
         found = known(self._schema, context.context.limits, context.query)
         context.graphql_document = found.document
         context.pre_execution_errors = [*found.errors]
