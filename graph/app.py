@@ -19,6 +19,7 @@ from graph.health import Health
 from graph.live.stream import Streams
 from graph.pages import page_routes
 from graph.rates import Rates
+from graph.refusal import Refusal
 from graph.settings import Settings, SettingsError, read_settings
 from graph.telemetry.counts import Counts
 from graph.telemetry.metrics import Metrics, Worker
@@ -68,14 +69,14 @@ def create_app(
         if tracer:
             await asyncio.to_thread(tracer.close)
 
-    checks: list[Check] = [Doors(settings).check, Rates(settings).check, access.check]
+    checks: list[Check] = [Rates(settings).check, Doors(settings).check, access.check]
     watch = Watch(counts, tracer)
     app = App(settings, view, checks, watch, title="training-monitor", lifespan=lifespan, openapi_url=None)
     app.router.routes.extend(
         [
             *health.routes,
             *metrics.routes,
-            *SignIn(settings, access, keyring).routes,
+            *SignIn(access, keyring).routes,
             *page_routes(),
         ]
     )
@@ -124,6 +125,7 @@ class App(FastAPI):
         super().__init__(**options)
         self.view = view
         self.add_exception_handler(Exception, _failed)
+        self.add_exception_handler(Refusal, _refused)
         gate = Gate(checks, self._serve, watch)
         self._gate: ASGIApp = Cors(settings, gate) if settings.allowed_origins else gate
 
@@ -139,6 +141,12 @@ class App(FastAPI):
             await self.view(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+
+async def _refused(_: Request, refusal: Exception) -> Response:
+    """The answer to what a route of Starlette's refuses."""
+    assert isinstance(refusal, Refusal)
+    return refusal.response()
 
 
 async def _failed(_: Request, error: Exception) -> Response:

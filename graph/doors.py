@@ -51,12 +51,12 @@ class Doors:
                     f"A page of {_shown(head[b'origin'])} may not call this server. Its operator can allow that with "
                     "--allowed-origins; a proxy in front must pass Host on.",
                 )
-        elif head.get(b"sec-fetch-site") in {b"cross-site", b"same-site"} and scope.get("method") not in {
+        elif head.get(b"sec-fetch-site") in FOREIGN and scope.get("method") not in {
             "GET",
             "HEAD",
         }:
             raise Refusal(403, "FOREIGN_ORIGIN", "A page of another site may not call this server.")
-        if head.get(b"content-encoding", b"identity").lower() != b"identity":
+        if (head.get(b"content-encoding") or b"identity").lower() != b"identity":
             raise Refusal(
                 415, "ENCODED_BODY", "The body of a request must not be compressed.", {"Accept-Encoding": "identity"}
             )
@@ -101,10 +101,10 @@ class Cors:
             if message["type"] == "http.response.start":
                 answered = MutableHeaders(scope=message)
                 answered.add_vary_header("Origin")
+                answered["Cross-Origin-Resource-Policy"] = "cross-origin" if is_allowed else "same-origin"
                 if is_allowed:
                     answered["Access-Control-Allow-Origin"] = origin
                     answered["Access-Control-Expose-Headers"] = "retry-after, x-request-id"
-                    answered["Cross-Origin-Resource-Policy"] = "cross-origin"
             await send(message)
 
         if scope["type"] != "http":

@@ -21,7 +21,7 @@ __all__ = ["Check", "Gate", "Head", "failure", "head_of"]
 log = logging.getLogger(__name__)
 
 Head = Mapping[bytes, bytes]
-"""The headers of a request, their names in lower case; of one that came several times the values, with commas."""
+"""The headers of a request, their names in lower case; of one that came several times the values, as one."""
 Check = Callable[[Scope, Head], Awaitable[None]]
 """Raises Refusal where a request or a socket is not to go on."""
 
@@ -44,6 +44,8 @@ class Gate:
             await self._inner(scope, receive, call.send)
         except Refusal as refusal:
             call.outcome = "refused"
+            if call.status:
+                raise
             await refuse(refusal.response(), scope, receive, call.send)
         except asyncio.CancelledError:
             call.outcome = "cut"
@@ -72,7 +74,8 @@ def head_of(scope: Scope) -> Head:
     if len(head) < len(scope["headers"]):
         head = {}
         for name, value in scope["headers"]:
-            head[name] = head[name] + b", " + value if name in head else value
+            separator = b"; " if name == b"cookie" else b", "
+            head[name] = head[name] + separator + value if name in head else value
     return head
 
 

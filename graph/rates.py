@@ -1,6 +1,8 @@
 """How many requests a second a client may make."""
 
+import functools
 import math
+import re
 import time
 from collections.abc import Callable, Sequence
 
@@ -13,6 +15,8 @@ from graph.settings import Settings
 
 __all__ = ["Bucket", "Rates", "client_of"]
 
+HOP = re.compile(r"\[([0-9a-f:.]+)\](?::\d+)?|(\d+(?:\.\d+){3})(?::\d+)?|([0-9a-f:.]+)", re.IGNORECASE)
+"""A client's address as proxies write it, some with its port."""
 SURGE_SECONDS = 3.0
 """For so long a client that was quiet may ask twice as often as in the long run."""
 MAX_CLIENTS = 20_000
@@ -39,7 +43,7 @@ class Bucket:
 
 
 class Rates:
-    """Counts the requests of each client, but not of this machine's own."""
+    """Counts the requests of each client, also those that a socket brings; but not of this machine's own."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._a_second = settings.max_requests_a_second
@@ -52,19 +56,33 @@ class Rates:
 
     async def check(self, scope: Scope, head: Head) -> None:
         """Raise Refusal where a client asks too often."""
-        client = scope.get("client")
-        if client is None:
+        key = self._key(scope, head)
+        if key is None:
             return
-        address = client_of(client[0], head, self._proxies) if self._proxies else client[0]
-        if is_local(address):
-            return
-        if wait := self.bucket(client_key(address)).take(self._clock()):
+        if wait := self.wait(key):
             raise Refusal(
                 429,
                 "TOO_MANY_REQUESTS",
                 f"More than {self._a_second} requests a second; try again later.",
                 {"Retry-After": str(math.ceil(wait))},
             )
+        if scope["type"] == "websocket":
+            scope["wait"] = functools.partial(self.wait, key)
+
+    def wait(self, key: str) -> float:
+        """Seconds that a client must wait until it may ask again; 0 where it just did."""
+        return self.bucket(key).take(self._clock())
+
+    def _key(self, scope: Scope, head: Head) -> str | None:
+        """What the client is counted as; None where it is not."""
+        client = scope.get("client")
+        if client is None:
+            return None
+        peer = client[0]
+        known = address_in(peer) if self._proxies else None
+        if known is None or not within(known, self._proxies) or b"x-forwarded-for" not in head:
+            return None if is_local(peer) else client_key(peer)
+        return client_key(client_of(peer, head, self._proxies))  # whatever it says: others come this way
 
     def bucket(self, key: str) -> Bucket:
         """That of a client."""
@@ -91,8 +109,9 @@ def client_of(peer: str, head: Head, proxies: Sequence[Network]) -> str:
     client = peer
     said = head.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
     while (address := address_in(client)) is not None and within(address, proxies) and said:
-        before = said.pop().strip()
-        if address_in(before) is None:
+        before = HOP.fullmatch(said.pop().strip())
+        named = before and next(filter(None, before.groups()))
+        if not named or address_in(named) is None:
             break
-        client = before
+        client = named
     return client

@@ -26,8 +26,6 @@ GIVE_UP_SECONDS = 2.5
 """How long after that word the process ends whatever it waits for."""
 
 
-SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
-"""Of every answer, whoever makes it."""
 GARBAGE = (2_000, 50, 50)
 """When Python looks for garbage in rings. Answers are many objects and no rings: looking as often as it does by itself
 took a third of a long replay's time."""
@@ -121,8 +119,14 @@ def configuration(app: App, settings: Settings) -> uvicorn.Config:
         ws_ping_timeout=settings.ping_seconds,
         proxy_headers=False,  # who is asking is found out where it is counted
         server_header=False,
-        headers=[*SECURITY_HEADERS.items()],
+        headers=[*_headers(settings).items()],
     )
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    """Of every answer, whoever makes it. Where pages of other origins may call, `Cors` says whose resource each is."""
+    own = {} if settings.allowed_origins else {"Cross-Origin-Resource-Policy": "same-origin"}
+    return {"X-Content-Type-Options": "nosniff", **own}
 
 
 class Server(uvicorn.Server):

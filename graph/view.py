@@ -30,7 +30,7 @@ from strawberry.types.unset import UNSET, UnsetType
 
 from graph import http
 from graph.access.access import Access
-from graph.access.caller import Caller
+from graph.access.caller import Caller, unknown
 from graph.context import Context
 from graph.fast.answers import Answers
 from graph.fast.documents import get_to_know, known
@@ -139,6 +139,7 @@ class GraphQLView(GraphQL[Context, None]):
             jobs: Jobs | DoneJobs = self._jobs
             if quick is not None:
                 body = await http.body_of(receive, self._max_body_bytes)
+                _check_token(scope)
                 answer = await self._answers.answer(body, may_write=scope["caller"].may_write)
                 if isinstance(answer, bytes):
                     await http.send_answer(send, answer, quick)
@@ -266,6 +267,7 @@ class GraphQLView(GraphQL[Context, None]):
         **kwargs: Any,
     ) -> ExecutionResult | list[ExecutionResult] | SubscriptionExecutionResult:
         """The result of an operation, or its stream. Raises HTTPException, and Refusal where it may not be done."""
+        _check_token(request.scope)
         caller: Caller = request.scope["caller"]
         # The schema refuses it too, but a response that has begun to stream has no status any more.
         if not caller.may_write and request.method == "POST" and self._kind_of(request_data) is OperationType.MUTATION:
@@ -375,6 +377,12 @@ class GraphQLView(GraphQL[Context, None]):
     def encode_json(self, data: object) -> bytes:
         """The bytes of an answer."""
         return data.json.encode() if isinstance(data, Payload) else orjson.dumps(data)
+
+
+def _check_token(scope: Scope) -> None:
+    """Raise Refusal where a token was revoked while the request came."""
+    if scope["caller"].ended:
+        raise unknown()
 
 
 def _is_for_a_browser(request: Request | WebSocket) -> bool:

@@ -98,7 +98,11 @@ async def refusal_over_http(response: httpx.Response) -> str:
         (error,) = json.loads(text)["errors"]
         code: str = error["extensions"]["code"]
         assert response.status_code == {"UNAUTHENTICATED": 401, "FORBIDDEN": 403}[code]
-        assert response.headers.get("www-authenticate") == ("Bearer" if code == "UNAUTHENTICATED" else None)
+        challenge = response.headers.get("www-authenticate")
+    if code == "UNAUTHENTICATED":
+        assert challenge in {"Bearer", 'Bearer error="invalid_token"'}
+    else:
+        assert challenge == ('Bearer error="insufficient_scope"' if code == "FORBIDDEN" else None)
         return code
     assert "UNAUTHENTICATED" not in text
     assert "FORBIDDEN" not in text

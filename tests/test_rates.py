@@ -86,7 +86,16 @@ async def test_a_trusted_proxy_says_who_is_asking_and_nobody_else_does(clock: Cl
     assert await passes(rates, "127.0.0.1", {b"x-forwarded-for": b"203.0.113.8"})
     claims = [await passes(rates, "198.51.100.1", {b"x-forwarded-for": b"203.0.114.%d" % n}) for n in range(31)]
     assert claims.count(False) == 1
-    assert await passes(rates, "127.0.0.1", {b"x-forwarded-for": b"nonsense"})
+
+
+@pytest.mark.parametrize(
+    "said", ["203.0.113.7:51234", "[2001:db8::1]:443", "2001:db8::1", "unknown", "", "203.0.113.7, "]
+)
+async def test_whatever_a_trusted_proxy_writes_its_clients_are_counted(clock: Clock, said: str) -> None:
+    rates = Rates(Settings(max_requests_a_second=10, trusted_proxies="127.0.0.1"), clock)
+    head = {b"x-forwarded-for": said.encode()}
+    assert sum([await passes(rates, "127.0.0.1", head) for _ in range(100)]) == 30
+    assert await passes(rates, "127.0.0.1", {b"x-forwarded-for": b"198.51.100.1"}), "others have their own"
 
 
 async def test_however_many_clients_come_few_are_remembered(rates: Rates) -> None:

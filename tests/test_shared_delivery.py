@@ -19,6 +19,7 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from graph.access.caller import Caller
 from graph.context import Context
+from graph.fast.documents import get_to_know
 from graph.limits.limits import Limits
 from graph.live.delivery import KEPT_BYTES, Encoded, Parts, Plan, plan_of
 from graph.live.stream import Streams
@@ -218,6 +219,8 @@ class TestTheSameAsPlainStrawberry:
         job = await both.domain.job()
         await both.domain.record(job, 1, 3)  # now: each reads them when it is told of the job, sooner or later
         given_variables = {"id": str(job.id), **given_variables}
+
+        await get_to_know(schema._schema, LIMITS, query)  # so that all begin at once
 
         async def fail() -> None:
             await all_has_begun()

@@ -10,10 +10,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from graph.access import keyring
-from graph.access.exposure import is_loopback
+from graph.access.exposure import check_exposure, is_for_this_machine_alone
 from graph.access.keyring import Keyring
 from graph.app import App
 from graph.refusal import Refusal
+from graph.settings import Settings, SettingsError
 from models.database import Database
 from models.token import Scope
 from models.tokens import TokenError, Tokens, digest_of, is_secret
@@ -149,11 +150,19 @@ class TestAServerThatOthersReach:
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "localhost", "::1"])
     def test_is_not_one_that_only_this_machine_reaches(self, host: str) -> None:
-        assert is_loopback(host)
+        assert is_for_this_machine_alone(Settings(host=host))
 
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "192.168.1.2", "no.such.host.invalid"])
     def test_is_every_other(self, host: str) -> None:
-        assert not is_loopback(host)
+        assert not is_for_this_machine_alone(Settings(host=host))
+
+    @pytest.mark.parametrize("setting", [{"allowed_hosts": "runs.example.org"}, {"trusted_proxies": "127.0.0.1"}])
+    def test_is_one_on_this_machine_that_others_are_led_to(self, setting: dict[str, str]) -> None:
+        settings = Settings().model_copy(update=setting)
+        assert not is_for_this_machine_alone(settings)
+        with pytest.raises(SettingsError, match=r"--(allowed-hosts|trusted-proxies)"):
+            check_exposure(settings, [])
+        check_exposure(settings.model_copy(update={"insecure": True}), [])
 
 
 class TestRotation:

@@ -7,14 +7,14 @@ from urllib.parse import quote
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-from graph.access.caller import BEARER, Caller
-from graph.access.exposure import is_loopback
+from graph.access.caller import BEARER, HOW, Caller, unknown
+from graph.access.exposure import is_for_this_machine_alone
 from graph.access.keyring import Keyring
 from graph.gate import Head
 from graph.refusal import Refusal
 from graph.settings import Settings
 
-__all__ = ["COOKIE", "SIGN_IN", "Access"]
+__all__ = ["COOKIE", "SIGN_IN", "Access", "own_path"]
 
 COOKIE = "training_monitor_token"
 SIGN_IN = "/sign-in"
@@ -29,7 +29,7 @@ class Access:
 
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         self._keyring = keyring
-        self._is_open_at_first = settings.insecure or is_loopback(settings.host)
+        self._is_open_at_first = settings.insecure or is_for_this_machine_alone(settings)
         self._reader = Caller(may_write=False, has_token=False) if settings.open_reads else None
         """Who anybody is, where reads are open."""
 
@@ -80,23 +80,21 @@ class Access:
         if caller is None and scope["type"] == "http":
             if _is_for_a_person(scope, head):
                 raise _SignInFirst(scope, head)
-            said = "The token is not known here, or was revoked." if secret else "This takes a token."
-            raise Refusal(401, "UNAUTHENTICATED", f"{said} Send one as `Authorization: Bearer tm_…`.", BEARER)
+            raise unknown() if secret else Refusal(401, "UNAUTHENTICATED", f"This takes a token. {HOW}", BEARER)
         return caller
 
 
 class _SignInFirst(Refusal):
     """A person comes without a token, and is led to where it can be given.
 
-    Who follows a link of another site may have one: a browser sends no cookie then, but it does
-    from a page of ours.
+    Who follows a link of another site may have one: a browser sends no cookie then, but it does from a page of ours.
     """
 
     def __init__(self, scope: Scope, head: Head) -> None:
         super().__init__(303, "UNAUTHENTICATED", "Sign in first.")
         self._by_a_link = head.get(b"sec-fetch-site") in {b"cross-site", b"same-site"}
-        query = scope["query_string"].decode("latin-1")
-        self._next = scope["path"] + (f"?{query}" if query else "")
+        asked = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+        self._next = own_path(asked.decode("latin-1"))
 
     def response(self) -> Response:
         """The way there, and back."""
@@ -107,19 +105,27 @@ class _SignInFirst(Refusal):
         return RedirectResponse(where, self.status, HEADERS)
 
 
+def own_path(text: str) -> str:
+    """The text where it is a path of this site, else the first page: nobody is led elsewhere from here.
+
+    Browsers take a backslash for a slash and pass over control characters, and two slashes begin another site.
+    """
+    is_own = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
+    return text if is_own else "/"
+
+
 def _is_for_a_person(scope: Scope, head: Head) -> bool:
     return scope["method"] in {"GET", "HEAD"} and b"text/html" in head.get(b"accept", b"")
 
 
 def _bearer(authorization: str) -> str | None:
     """The secret of an Authorization header; None where it is of another kind, as a proxy's own."""
-    kind, _, secret = authorization.strip().partition(" ")
+    kind, _, secret = authorization.strip().replace("\t", " ").partition(" ")
     return secret.strip() if kind.lower() == "bearer" else None
 
 
 def _cookie(head: Head) -> str | None:
-    # Several headers are joined with a comma in `head`; cookies are not, but HTTP/2 proxies may split them.
-    for part in head.get(b"cookie", b"").replace(b", ", b";").decode("latin-1").split(";"):
+    for part in head.get(b"cookie", b"").decode("latin-1").split(";"):
         name, _, value = part.strip().partition("=")
         if name == COOKIE:
             return value

@@ -4,10 +4,17 @@ from collections.abc import Callable
 
 from graph.refusal import Refusal
 
-__all__ = ["BEARER", "Caller"]
+__all__ = ["BEARER", "HOW", "Caller", "unknown"]
 
 BEARER = {"WWW-Authenticate": "Bearer"}
-"""What a client that is refused for want of a token is told to send."""
+"""What a client that is refused for want of a token is told to send: RFC 6750, 3."""
+HOW = "Send one as `Authorization: Bearer tm_…`."
+
+
+def unknown() -> Refusal:
+    """What is told to who sends a token that lets nobody in."""
+    message = f"The token is not known here, or was revoked. {HOW}"
+    return Refusal(401, "UNAUTHENTICATED", message, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
 
 class Caller:
@@ -44,6 +51,6 @@ class Caller:
         """What it is told where it may only read."""
         if self.has_token:
             message = "This token may only read: to change anything takes one with the scope write."
-            return Refusal(403, "FORBIDDEN", message)
+            return Refusal(403, "FORBIDDEN", message, {"WWW-Authenticate": 'Bearer error="insufficient_scope"'})
         message = "Without a token you may only read: to change anything takes one with the scope write."
         return Refusal(401, "UNAUTHENTICATED", message, BEARER)

@@ -7,10 +7,15 @@ from ipaddress import ip_address
 from graph.settings import Settings, SettingsError, flag_name
 from models.token import Token
 
-__all__ = ["check_exposure", "is_loopback"]
+__all__ = ["check_exposure", "is_for_this_machine_alone"]
 
 
-def is_loopback(host: str) -> bool:
+def is_for_this_machine_alone(settings: Settings) -> bool:
+    """Whether nobody else is meant to reach the server: a name or a proxy that it is told of brings others."""
+    return _is_loopback(settings.host) and not settings.allowed_hosts and not settings.trusted_proxies
+
+
+def _is_loopback(host: str) -> bool:
     """Whether only this machine reaches what listens on a host."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -21,10 +26,14 @@ def is_loopback(host: str) -> bool:
 
 def check_exposure(settings: Settings, tokens: Iterable[Token]) -> None:
     """Raise SettingsError where others would reach a server that could tell nobody from anybody."""
-    if settings.insecure or is_loopback(settings.host) or any(token.revoked_at is None for token in tokens):
+    if settings.insecure or is_for_this_machine_alone(settings) or any(token.revoked_at is None for token in tokens):
         return
+    if _is_loopback(settings.host):
+        setting = "allowed_hosts" if settings.allowed_hosts else "trusted_proxies"
+        what = f"{flag_name(setting)}: other machines reach the server by way of {getattr(settings, setting)}"
+    else:
+        what = f"{flag_name('host')}: {settings.host} is reached from other machines"
     raise SettingsError(
-        f"{flag_name('host')}: {settings.host} is reached from other machines, and there is no token to let anyone in. "
-        "Make one with `training-monitor token create --name NAME --scope write`, or let everyone in with "
-        f"{flag_name('insecure')}."
+        f"{what}, and there is no token to let anyone in. Make one with "
+        f"`training-monitor token create --name NAME --scope write`, or let everyone in with {flag_name('insecure')}."
     )

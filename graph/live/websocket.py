@@ -23,6 +23,7 @@ __all__ = ["TransportWSAdapter", "TransportWSHandler"]
 
 TRY_AGAIN_LATER = 1013
 FORBIDDEN = 4403
+TOO_MANY = 4429
 MAX_REASON_BYTES = 123
 """What a close frame has room for."""
 
@@ -75,6 +76,8 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
         """Do what the message asks, or close the socket with 4400 where it is none of the protocol's."""
         if fault := _fault_of(cast("dict[str, Any]", message)):
             await self.handle_invalid_message(fault)
+        elif message["type"] == "subscribe" and (wait := self.websocket.ws.scope.get("wait")) and wait():
+            await self.websocket.close(TOO_MANY, "Too many requests")
         else:
             await super().handle_message(message)
 
