@@ -98,11 +98,11 @@ async def refusal_over_http(response: httpx.Response) -> str:
         (error,) = json.loads(text)["errors"]
         code: str = error["extensions"]["code"]
         assert response.status_code == {"UNAUTHENTICATED": 401, "FORBIDDEN": 403}[code]
-        challenge = response.headers.get("www-authenticate")
-    if code == "UNAUTHENTICATED":
-        assert challenge in {"Bearer", 'Bearer error="invalid_token"'}
-    else:
-        assert challenge == ('Bearer error="insufficient_scope"' if code == "FORBIDDEN" else None)
+        challenges = {
+            "UNAUTHENTICATED": {"Bearer", 'Bearer error="invalid_token"'},
+            "FORBIDDEN": {'Bearer error="insufficient_scope"'},
+        }
+        assert response.headers["www-authenticate"] in challenges[code]
         return code
     assert "UNAUTHENTICATED" not in text
     assert "FORBIDDEN" not in text
