@@ -1,10 +1,12 @@
 """The server process: its socket, its signals, its end."""
 
+import contextlib
 import ctypes
 import errno
 import functools
 import gc
 import os
+import resource
 import socket
 import sys
 import threading
@@ -97,10 +99,18 @@ def address_of(listening: socket.socket) -> str:
 def serve(app: App, settings: Settings, listening: socket.socket, ready: Callable[[], object]) -> None:
     """Serve until SIGINT or SIGTERM, then end cleanly; `ready` is called when the first request can be served."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    _allow_many_files()
     gc.freeze()  # what is there now stays
     gc.set_threshold(*GARBAGE)
     gc.enable()
     _ServerProcess(app, settings, ready).run(sockets=[listening])
+
+
+def _allow_many_files() -> None:
+    """As many open connections as the system lets this process have; what most begin with is a thousand."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # some systems have a lower limit than they say
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def configuration(app: App, settings: Settings) -> uvicorn.Config:

@@ -120,8 +120,8 @@ class Settings(BaseSettings):
         default=100, description="Directives in an operation; one with more is refused"
     )
     max_cost: Annotated[int, Field(ge=1000)] = Field(
-        default=250_000,
-        description="Objects that an operation may ask for, counted by the limits it gives; "
+        default=500_000,
+        description="Values, objects and their fields, that an operation may ask for, counted by the limits it gives; "
         "one that asks for more is refused",
     )
     max_batch: Annotated[int, Field(ge=1, le=10_000)] = Field(

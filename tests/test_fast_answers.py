@@ -240,7 +240,7 @@ class TestHostileRequests:
         doubling = [f"fragment F{number} on Query {{ ...F{number + 1} ...F{number + 1} }}" for number in range(40)]
         query = " ".join(["{ ...F0 }", *doubling, "fragment F40 on Query { __typename }"])
         async with asyncio.timeout(PATIENCE):
-            assert await both.same(query) == '{"data":{"__typename":"Query"}}'
+            assert "TOO_COSTLY" in await both.same(query)
 
     async def test_a_short_document_that_asks_for_much_is_not_compiled(self, both: Both) -> None:
         jobs = " ".join(f"j{number}: jobs(limit: 1) {{ ...Job }}" for number in range(20))
@@ -286,8 +286,11 @@ class TestHostileRequests:
 
         counting = asyncio.create_task(others())
         assert await both.is_planned(query)
+        quick_turns, turns = turns, 0
+        await both.raw(body_of(query), PLAIN)
         counting.cancel()
-        assert turns >= 2
+        assert quick_turns >= 2
+        assert turns >= 10, "also where graphql-core goes through the list"
 
 
 class TestWhatIsRemembered:

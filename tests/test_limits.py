@@ -85,15 +85,15 @@ TABLE: list[tuple[str, str, str, dict[str, Any], dict[str, Any]]] = [
         {},
         {},
     ),
-    ("max_cost", POINTS, POINTS, {"n": 49}, {"n": 50}),
-    ("max_cost", "{ jobs(limit: 500) { latestMetrics { seq } } }", "{ jobs(limit: 500) { ...J } } "
-     "fragment J on Job { latestMetrics(count: 2) { seq } }", {}, {}),
-    ("max_cost", "query ($n: Int = 89) { jobs(limit: $n) { metrics(limit: 10) { __typename } } }",
-     "query ($n: Int = 91) { jobs(limit: $n) { metrics(limit: 10) { __typename } } }", {}, {}),
-    ("max_cost", "{ jobs(limit: 1) { metrics(limit: 90) { values { name } } } }",
-     "{ jobs(limit: 1) { metrics(limit: 91) { values { name } } } }", {}, {}),
-    ("max_cost", "{ jobs(limit: 1) { curve(points: 999) { step } } }",
-     "{ jobs(limit: 1) { curve(points: 1000) { step } } }", {}, {}),
+    ("max_cost", POINTS, POINTS, {"n": 24}, {"n": 25}),
+    ("max_cost", "{ jobs(limit: 333) { latestMetrics { seq } } }", "{ jobs(limit: 334) { ...J } } "
+     "fragment J on Job { latestMetrics(count: 1) { seq } }", {}, {}),
+    ("max_cost", "query ($n: Int = 47) { jobs(limit: $n) { metrics(limit: 10) { __typename } } }",
+     "query ($n: Int = 48) { jobs(limit: $n) { metrics(limit: 10) { __typename } } }", {}, {}),
+    ("max_cost", "{ jobs(limit: 1) { metrics(limit: 47) { values { name } } } }",
+     "{ jobs(limit: 1) { metrics(limit: 48) { values { name } } } }", {}, {}),
+    ("max_cost", "{ jobs(limit: 1) { curve(points: 499) { step } } }",
+     "{ jobs(limit: 1) { curve(points: 500) { step } } }", {}, {}),
 ]  # fmt: skip
 """Setting, a query at its limit and one past it, and the variables of both."""
 STREAM = "subscription ($id: ID!, $n: Int!) { jobChanged(id: $id, current: true) { metrics(limit: $n) { seq } } }"
@@ -141,10 +141,10 @@ async def test_each_limit_holds_on_every_transport_up_to_its_last_one(http: http
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_subscription_that_asks_for_too_much_is_refused_alone(api: Api, address: str, transport: str) -> None:
     id = await api.started()
-    async with TRANSPORTS[transport](address, STREAM, id=id, n=999) as stream:
+    async with TRANSPORTS[transport](address, STREAM, id=id, n=499) as stream:
         assert await stream.data() == {"jobChanged": {"metrics": []}}
     for query in (STREAM, STREAM.replace("{ seq }", "{ seq @skip(if: false) }")):  # shared, and by itself
-        async with TRANSPORTS[transport](address, query, id=id, n=1_000) as stream:
+        async with TRANSPORTS[transport](address, query, id=id, n=500) as stream:
             (error,) = await stream.refusal()
         assert error["extensions"]["code"] == "TOO_COSTLY"
 
@@ -234,18 +234,18 @@ class TestCosts:
     @pytest.mark.parametrize(
         ("query", "variables", "cost"),
         [
-            ("{ __typename }", {}, 0),
-            ("{ job(id: 1) { id } }", {}, 1),
-            ("{ jobs { id } }", {}, 100),
-            ("query ($n: Int) { jobs { ...J } } fragment J on Job { metrics(limit: $n) { seq } }", {"n": 3}, 400),
-            ("query ($n: Int) { jobs { ...J } } fragment J on Job { metrics(limit: $n) { seq } }", {}, 20_100),
-            ("query ($n: Int! = 7) { jobs(limit: $n) { id } }", {}, 7),
-            ("query ($n: Int! = 7) { jobs(limit: $n) { id } }", {"n": "no number"}, 1),
+            ("{ __typename }", {}, 1),
+            ("{ job(id: 1) { id a: id } }", {}, 3),
+            ("{ jobs { id } }", {}, 200),
+            ("query ($n: Int) { jobs { ...J } } fragment J on Job { metrics(limit: $n) { seq } }", {"n": 3}, 700),
+            ("query ($n: Int) { jobs { ...J } } fragment J on Job { metrics(limit: $n) { seq } }", {}, 40_100),
+            ("query ($n: Int! = 7) { jobs(limit: $n) { id } }", {}, 14),
+            ("query ($n: Int! = 7) { jobs(limit: $n) { id } }", {"n": "no number"}, 2),
             ("query ($n: Int! = 7) { jobs(limit: $n) { id } }", {"n": 10**30}, 0),
-            ('{ job(id: 1) { metrics(limit: 5) { values(names: ["a", "b"]) { name } } } }', {}, 16),
-            ("query ($n: [String!]) { job(id: 1) { metrics(limit: 5) { values(names: $n) { name } } } }", {}, 56),
-            ("{ previewJob(input: {}, points: 10) { ... on JobPreview { curves { step } } } }", {}, 80),
-            ("subscription { metricsAdded(jobId: 1) { values { name } } }", {}, 11_000),
+            ('{ job(id: 1) { metrics(limit: 5) { values(names: ["a", "b"]) { name } } } }', {}, 26),
+            ("query ($n: [String!]) { job(id: 1) { metrics(limit: 5) { values(names: $n) { name } } } }", {}, 106),
+            ("{ previewJob(input: {}, points: 10) { ... on JobPreview { curves { step } } } }", {}, 150),
+            ("subscription { metricsAdded(jobId: 1) { values { name } } }", {}, 21_000),
         ],
     )
     def test_the_cost_is_what_may_be_answered(self, query: str, variables: dict[str, Any], cost: int) -> None:

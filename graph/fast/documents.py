@@ -81,7 +81,7 @@ class Known:
         asked = cost.of(variables or {})
         if asked <= self._limits.max_cost:
             return None
-        return beyond("max_cost", self._limits.max_cost, "The operation asks for {} objects", asked)
+        return beyond("max_cost", self._limits.max_cost, "The operation asks for {} values", asked)
 
 
 _remembered: dict[bool, OrderedDict[tuple[GraphQLSchema, Limits, str], Known]] = {

@@ -1,4 +1,7 @@
-"""What an operation asks for, in objects: compiled once a document, for it depends on the variables of each request."""
+"""What an operation asks for, in values: objects, and their fields that hold no objects.
+
+Compiled once a document, for it depends on the variables of each request.
+"""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -61,7 +64,7 @@ class Sum(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """The objects that an operation asks for."""
+    """The values that an operation asks for."""
 
     sums: tuple[Sum, ...]
     """In an order in which each needs only those before it; a fragment's stands once, however often it is spread."""
@@ -114,7 +117,8 @@ class _Compiler:
         for node in selection.selections:
             if isinstance(node, FieldNode):
                 if node.selection_set is None:
-                    continue  # a leaf
+                    constant += 1
+                    continue
                 assert isinstance(type, GraphQLObjectType | GraphQLInterfaceType)
                 field = META.get(node.name.value) or type.fields[node.name.value]
                 length = self._length(LENGTHS.get(f"{type.name}.{node.name.value}", 1), field, node)

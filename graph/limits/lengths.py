@@ -51,7 +51,7 @@ LENGTHS: Mapping[str, Length] = {
     "JobPreview.curves": 7,
     "Metric.values": Given("names", MAX_VALUES, VALUES),
     "Subscription.metricsAdded": BATCH,
-    # Counted where the points are asked for.
+    # Counted where the points are asked for, of which each gives one.
     "Curve.seq": 0,
     "Curve.step": 0,
     "Curve.value": 0,

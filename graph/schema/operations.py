@@ -1,5 +1,8 @@
 """How operations are executed, where GraphQL's libraries leave something to be desired."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from time import perf_counter
 from typing import Any
 
 from graphql import Executor, GraphQLError
@@ -8,16 +11,26 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 __all__ = ["EventExecutor", "Numbers"]
 
 
+TURN_SECONDS = 0.002
+"""For so long an operation goes through its lists before it lets others have a turn."""
+SHORT = 100
+"""Items of a list that is gone through in one turn."""
+
+
 class Numbers(list[Any]):
     """Numbers that are known to be what the schema says of them, so that they are not looked at one by one."""
 
 
 class EventExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Executes each event of a subscription with a memory of its own, and suggests names only where that is wanted.
+    """Takes turns with other operations, and suggests names only where that is wanted.
 
-    graphql-core remembers the sub-fields of each value that it has resolved, by its identity in memory, and shares this
-    among the events of a stream: it would grow for as long as the stream is open.
+    graphql-core goes through a list of ten thousand objects in one go. And it remembers the sub-fields of each value
+    that it has resolved, by its identity in memory, and shares this among the events of a stream: it would grow for as
+    long as the stream is open.
     """
+
+    _turn_ends = 0.0
+    _turns: asyncio.Lock | None = None
 
     @classmethod
     def build(cls, *args: Any, **options: Any) -> "list[GraphQLError] | Executor[Any]":
@@ -35,4 +48,18 @@ class EventExecutor(StrawberryGraphQLCoreExecutionContext):
     def complete_list_value(self, return_type: Any, *args: Any) -> Any:
         """The list of a field as it is answered; `args` end with what the resolver gave, and a place in a stream."""
         result = args[-2]
-        return result if isinstance(result, Numbers) else super().complete_list_value(return_type, *args)
+        if isinstance(result, Numbers):
+            return result
+        if isinstance(result, list) and len(result) > SHORT:
+            args = (*args[:-2], self._in_turns(result), args[-1])
+        return super().complete_list_value(return_type, *args)
+
+    async def _in_turns(self, items: list[Any]) -> AsyncIterator[Any]:
+        for item in items:
+            if perf_counter() > self._turn_ends:
+                # One list of the operation after the other: a hundred of them would otherwise each take a turn at once.
+                self._turns = self._turns or asyncio.Lock()
+                async with self._turns:
+                    await asyncio.sleep(0)
+                    self._turn_ends = perf_counter() + TURN_SECONDS
+            yield item
