@@ -1,12 +1,20 @@
 """How many requests a second a client may make, and who counts as one."""
 
+import asyncio
+
+import httpx
 import pytest
 from starlette.types import Scope
+from websockets.asyncio.client import connect
 
+from graph.app import create_app
 from graph.gate import Head
 from graph.rates import MAX_CLIENTS, Rates
 from graph.refusal import Refusal
 from graph.settings import Settings
+from tests.conftest import running
+from tests.serving import served
+from tests.sockets import PATIENCE, PROTOCOL, Socket, websocket_url
 
 
 class Clock:
@@ -96,6 +104,27 @@ async def test_whatever_a_trusted_proxy_writes_its_clients_are_counted(clock: Cl
     head = {b"x-forwarded-for": said.encode()}
     assert sum([await passes(rates, "127.0.0.1", head) for _ in range(100)]) == 30
     assert await passes(rates, "127.0.0.1", {b"x-forwarded-for": b"198.51.100.1"}), "others have their own"
+
+
+@pytest.mark.sqlite_alone("who is counted has nothing to do with the store")
+async def test_what_a_socket_asks_for_is_counted_with_the_rest_of_its_client(database_url: str) -> None:
+    settings = Settings(database_url=database_url, max_requests_a_second=2, trusted_proxies="127.0.0.1", insecure=True)
+    app = create_app(settings)
+    client = {"X-Forwarded-For": "203.0.113.7"}
+    async with running(app), served(app, settings) as address:
+        async with connect(websocket_url(address), subprotocols=[PROTOCOL], additional_headers=client) as connection:
+            socket = Socket(connection)
+            await socket.send({"type": "connection_init"})
+            await socket.receive()
+            for n in range(5):  # the handshake was the first of six
+                id = await socket.subscribe("{ __typename }")
+                assert (await socket.message(id))["type"] == "next", n
+            await socket.subscribe("{ __typename }")
+            async with asyncio.timeout(PATIENCE):
+                await connection.wait_closed()
+            assert connection.close_code == 4429
+        async with httpx.AsyncClient(base_url=address, headers=client) as http:
+            assert (await http.post("/graphql", json={"query": "{ __typename }"})).status_code == 429
 
 
 async def test_however_many_clients_come_few_are_remembered(rates: Rates) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -27,6 +29,7 @@ from tests.streaming import TRANSPORTS
 
 ASK = {"query": "{ __typename }"}
 WATCH = "subscription ($id: ID!) { metricAdded(jobId: $id) { seq } }"
+CREATE = """mutation { createJob(input: {name: "a", modelName: "m", epochs: 1, learningRate: 0.1}) { __typename } }"""
 WRONG = "tm_" + "x" * 43
 SOON = 2.0
 """Seconds after which a revoked token opens nothing, wherever it is."""
@@ -182,6 +185,31 @@ class TestRotation:
                 while await status(http, new.secret) != 401:
                     pass
             assert await status(http, None) == 401, "revoking the last of all does not open it again"
+
+    @pytest.mark.parametrize("extensions", [{}, {"a": 1}], ids=["the quick way", "the usual way"])
+    async def test_one_that_is_revoked_while_a_request_comes_changes_nothing(
+        self, address: str, tokens: Tokens, outside: Outside, extensions: dict[str, Any]
+    ) -> None:
+        made = await tokens.create("ada", Scope.WRITE)
+        body = json.dumps({"query": CREATE, "extensions": extensions}).encode()
+        come = asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield body[:-1]
+            await come.wait()
+            yield body[-1:]
+
+        headers = {**bearer(made.secret), "Content-Type": "application/json"}
+        async with httpx.AsyncClient(base_url=address) as http:
+            assert await status(http, made.secret) == 200
+            request = asyncio.create_task(http.post("/graphql", content=slowly(), headers=headers))
+            await tokens.revoke(made.token.id)
+            async with asyncio.timeout(SOON):
+                while await status(http, made.secret) != 401:
+                    pass
+            come.set()
+            assert (await request).status_code == 401
+        assert outside.execute("SELECT count(*) FROM job") == [(0,)]
 
     @pytest.mark.parametrize("transport", TRANSPORTS)
     @pytest.mark.sqlite_alone("streams do not know which store tells of it")
