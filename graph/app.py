@@ -21,19 +21,18 @@ from graph.pages import page_routes
 from graph.rates import Rates
 from graph.refusal import Refusal
 from graph.settings import Settings, SettingsError, read_settings
+from graph.stores import database_of, feed_of
 from graph.telemetry.counts import Counts
 from graph.telemetry.metrics import Metrics, Worker
 from graph.telemetry.watch import Tracer, Watch
 from graph.view import GraphQLView
 from models.chunks import Chunks
 from models.curves import Curves
-from models.database import Database
-from models.feed import Feed
 from models.growth import Growth
 from models.jobs import Jobs
 from models.tokens import Tokens
 
-__all__ = ["App", "Companion", "create_app", "database_of", "feed_of", "tracer_of"]
+__all__ = ["App", "Companion", "create_app", "tracer_of"]
 
 Companion = Callable[[Jobs], AbstractAsyncContextManager[None]]
 """Something that runs beside the server, from its start to its end, and acts on its jobs."""
@@ -83,19 +82,6 @@ def create_app(
     return app
 
 
-def database_of(settings: Settings, *, create: bool = True, counts: Counts | None = None) -> Database:
-    """The store that the settings name, its time counted. Raises StoreError where they name none."""
-    counts = counts or Counts()
-    return Database(
-        settings.database_url,
-        create=create,
-        connections=settings.database_connections,
-        seconds=settings.database_seconds,
-        timed_read=counts.reads.observe,
-        timed_write=counts.writes.observe,
-    )
-
-
 def tracer_of(settings: Settings) -> Tracer | None:
     """Who tells of operations as spans, where the settings want it. Raises SettingsError."""
     if not settings.tracing:
@@ -105,15 +91,6 @@ def tracer_of(settings: Settings) -> Tracer | None:
     except ImportError as error:
         raise SettingsError("--tracing: its libraries are missing; install training-monitor[tracing].") from error
     return Tracing()
-
-
-def feed_of(settings: Settings) -> Feed:
-    """The feed that the settings name: within this process where they name none. Raises FeedError."""
-    if not settings.feed_url:
-        return Feed()
-    from models.feed_redis import RedisFeed  # its library takes 5 MiB of who needs none
-
-    return RedisFeed(settings.feed_url, settings.feed_seconds)
 
 
 class App(FastAPI):

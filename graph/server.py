@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import errno
 import functools
 import gc
 import os
@@ -20,7 +19,7 @@ from graph.http_protocol import HTTPProtocol
 from graph.live.socket import SocketProtocol
 from graph.settings import Settings
 
-__all__ = ["BindError", "Server", "address_of", "bind", "configuration", "serve"]
+__all__ = ["Server", "configuration", "serve"]
 
 SHUTDOWN_SECONDS = 1.5
 """How long requests under way may take to finish once the server is told to stop."""
@@ -38,62 +37,6 @@ GIVE_BACK_TICKS = 20
 allocator by itself keeps what lies between what is in use, a tenth of all after long answers."""
 
 _give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
-
-
-class BindError(Exception):
-    """The address cannot be listened on. The message says why, in one line, and what to do."""
-
-
-def bind(settings: Settings, *, shared: bool = False, listening_now: bool = True) -> socket.socket:
-    """The socket to serve on; `shared`: with other sockets of ours on its port. Raises BindError.
-
-    Where it does not listen now, it is dealt no connections before a server listens on it.
-    """
-    host, port = settings.host, settings.port
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise BindError(f"Cannot listen on {host}: {error.strerror}. Choose another address with --host.") from error
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        _find_the_gone(listening, settings.ping_seconds)
-        listening.bind(address)
-        if listening_now:
-            listening.listen(2048)
-    except OSError as error:
-        listening.close()
-        if error.errno == errno.EADDRINUSE:
-            message = f"Port {port} of {host} is taken. Stop what listens there, or choose another with --port."
-        elif error.errno == errno.EACCES:
-            message = f"Port {port} of {host} is not allowed to you. Choose one above 1023 with --port."
-        else:
-            message = f"Cannot listen on {host}: {error.strerror}. Choose another address with --host."
-        raise BindError(message) from error
-    return listening
-
-
-def _find_the_gone(listening: socket.socket, seconds: float) -> None:
-    """Let TCP find peers that are gone without a word, in about twice `seconds`: accepted sockets inherit this."""
-    whole = max(1, round(seconds))
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in {
-        "TCP_KEEPIDLE": whole,
-        "TCP_KEEPINTVL": max(1, whole // 2),
-        "TCP_KEEPCNT": 2,
-        "TCP_USER_TIMEOUT": 2000 * whole,
-    }.items():
-        if option := getattr(socket, name, None):  # not every system has each
-            listening.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-def address_of(listening: socket.socket) -> str:
-    """Where a client on this machine reaches the socket."""
-    host, port = listening.getsockname()[:2]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # compared, not bound
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
 def serve(app: App, settings: Settings, listening: socket.socket, ready: Callable[[], object]) -> None:

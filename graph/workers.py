@@ -17,14 +17,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
-from graph import server
-from graph.app import create_app, database_of
+from graph import binding, server
+from graph.app import create_app
 from graph.settings import Settings
+from graph.stores import database_of
 from graph.telemetry import logs
 from graph.telemetry.metrics import Worker
 from models.database import StoreError
 
-__all__ = ["bind", "serve"]
+__all__ = ["serve"]
 
 log = logging.getLogger(__name__)
 
@@ -34,22 +35,6 @@ GIVE_UP_SECONDS = server.GIVE_UP_SECONDS + 0.2
 """How long workers have to end: each sees to it itself, a little earlier."""
 
 spawning = multiprocessing.get_context("spawn")  # a fork would take the threads of numpy and of our own with it
-
-
-def bind(settings: Settings) -> list[socket.socket]:
-    """A socket for each worker, all on one port. Raises BindError.
-
-    Linux deals connections out evenly among sockets that share a port; with one socket for all of them, the worker that
-    wakes first takes all that wait. The sockets are the parent's: while a worker is replaced, its connections wait;
-    while it cannot come to serve, none are dealt to it.
-    """
-    first = server.bind(settings)  # unshared: so that a port that others share is seen to be taken
-    if settings.workers == 1 or sys.platform != "linux":
-        return [first] * settings.workers
-    with first:
-        port = first.getsockname()[1]
-    on_that_port = settings.model_copy(update={"port": port})
-    return [server.bind(on_that_port, shared=True) for _ in range(settings.workers)]
 
 
 def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[[], object]) -> None:
@@ -158,7 +143,7 @@ class _Worker:
         if sys.platform == "linux":  # elsewhere it has no socket of its own
             port = self._listening.getsockname()[1]
             on_that_port = self._settings.model_copy(update={"port": port})
-            closed, self._listening = self._listening, server.bind(on_that_port, shared=True, listening_now=False)
+            closed, self._listening = self._listening, binding.bind(on_that_port, shared=True, listening_now=False)
             closed.close()  # after that, or the port would be anybody's for a moment
 
     def end(self, deadline: float) -> None:

@@ -1,23 +1,28 @@
 """What a job and its points must be to be accepted. Broken rules raise InvalidInput, which names the field."""
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from unicodedata import category
 
-from models.errors import InvalidInput
+from models.errors import InvalidInput, JobNotFound
 from models.metric import Point
 
 __all__ = [
     "MAX_BATCH",
+    "MAX_ID",
     "MAX_NAME",
     "NewJob",
     "check_points",
     "check_value_name",
     "failure_reason",
     "has_control_characters",
+    "job_id_of",
 ]
 
+MAX_ID = 2**63 - 1
+"""What a store can count to."""
 MAX_NAME = 200
 """Characters of a job's, a model's or a value's name."""
 MAX_EPOCHS = 100_000
@@ -69,6 +74,14 @@ class NewJob:
         seed = secrets.randbelow(MAX_SEED + 1) if self.seed is None else self.seed
         _check_range("seed", seed, 0, MAX_SEED)
         return replace(self, name=name, model_name=model_name, seed=seed)
+
+
+def job_id_of(text: str) -> int:
+    """The id that a text names, as the store has it. Raises JobNotFound where no job can have it."""
+    if not re.fullmatch("[1-9][0-9]{0,18}", text) or int(text) > MAX_ID:
+        shown = text if len(text) <= 40 else text[:40] + "…"
+        raise JobNotFound(text, f"{shown!r} is no job id: ids are whole numbers from 1.")
+    return int(text)
 
 
 def check_points(points: Sequence[Point], most: int = MAX_BATCH) -> None:

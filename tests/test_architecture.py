@@ -12,11 +12,18 @@ PACKAGES = ("models", "simulator", "graph")
 CURVES = ("simulator.curves", "simulator.noise", "simulator.scenarios", "simulator.schedules")
 SERVERS = {"fastapi", "graphql", "starlette", "strawberry", "uvicorn"}
 LATE = {
-    "models.feed_redis": "graph.app",
+    "models.feed_redis": "graph.stores",
     "rich.progress": "graph.commands.progress",
     "graph.telemetry.tracing": "graph.app",
+    "graph": "graph.commands.serving",
+    "models.chunks": "graph.commands.curves",
+    "graph.app": "graph.commands.serving",
+    "graph.demo": "graph.commands.serving",
+    "graph.schema": "graph.commands.schema",
+    "simulator": "graph.commands.simulating",
 }
-"""What is imported where it is first used, for its memory: most servers never need it. And who does."""
+"""What is imported where it is first used, for its memory or the time it takes: most processes never need it. And who
+does."""
 STORES = {"aiosqlite", "asyncpg", "redis", "sqlite3", "tortoise"}
 
 

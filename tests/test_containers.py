@@ -12,9 +12,9 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from graph.app import database_of, feed_of
 from graph.commands import cli
 from graph.settings import ENV_PREFIX, environment_name, read_settings
+from graph.stores import database_of, feed_of
 from models.feed_redis import RedisFeed
 
 ROOT = Path(__file__).parents[1]

@@ -1,4 +1,8 @@
-"""The command line: each command is a function of a module here, and `main` runs the one that was asked for."""
+"""The command line: each command is a function of a module here, and `main` runs the one that was asked for.
+
+What only one command needs and takes long to load, the API above all, it imports when it runs: a list of tokens or the
+help is there in half the time.
+"""
 
 from graph.commands.backup import backup, restore
 from graph.commands.curves import rebuild_curves

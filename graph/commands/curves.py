@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
-from graph.app import database_of
 from graph.commands.job import named_job
 from graph.commands.line import with_flags
 from graph.commands.progress import progress_shown
 from graph.settings import Settings, read_settings
-from models.chunks import Chunks
+from graph.stores import database_of
 from models.job import Job
 
 
@@ -30,6 +29,8 @@ def rebuild_curves(
 
 
 async def _rebuild_curves(settings: Settings, ids: list[str]) -> None:
+    from models.chunks import Chunks  # see `graph.commands`
+
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(database_of(settings, create=False))
         stack.enter_context(database.scope())

@@ -1,19 +1,17 @@
 """A job that a command names."""
 
-from strawberry import ID
-
-from graph.schema.job import job_id_of
 from graph.settings import Settings
 from models.address import without_password
 from models.errors import JobNotFound
 from models.job import Job
+from models.rules import job_id_of
 
 __all__ = ["named_job"]
 
 
 async def named_job(settings: Settings, id: str) -> Job:
     """The job with that id. Raises JobNotFound."""
-    job = await Job.get_or_none(id=(job_id := job_id_of(ID(id))))
+    job = await Job.get_or_none(id=(job_id := job_id_of(id)))
     if job is None:
         raise JobNotFound(job_id, f"There is no job with the id {id} in {without_password(settings.database_url)}.")
     return job

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from graph.server import BindError
+from graph.binding import BindError
 from graph.settings import Settings, SettingsError, environment_name, flag_name
 from models.database import OUTAGES, StoreError
 from models.errors import JobError

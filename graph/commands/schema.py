@@ -2,9 +2,9 @@
 
 import typer
 
-from graph.schema import schema as graphql_schema
-
 
 def schema() -> None:
     """Print the GraphQL schema."""
+    from graph.schema import schema as graphql_schema  # see `graph.commands`
+
     typer.echo(graphql_schema.as_str())

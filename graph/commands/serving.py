@@ -1,20 +1,24 @@
 """`serve` and `demo`."""
 
 import asyncio
+import gc
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import typer
 
-from graph import server, workers
 from graph.access.exposure import check_exposure
-from graph.app import Companion, create_app, database_of, feed_of, tracer_of
+from graph.binding import address_of, bind_each
 from graph.commands.line import with_flags
-from graph.demo import demo_jobs
 from graph.settings import Settings, SettingsError, read_settings
+from graph.stores import database_of, feed_of
 from graph.telemetry import logs
 from models.tokens import Tokens
+
+if TYPE_CHECKING:
+    from graph.app import Companion
 
 
 @with_flags(*Settings.model_fields)
@@ -32,24 +36,31 @@ def demo(**flags: str | None) -> None:
     settings = read_settings(**flags)
     if settings.workers > 1:
         raise SettingsError("--workers: the demo trains its jobs in one process; leave it out.")
+    from graph.demo import demo_jobs  # see `graph.commands`
+
     with TemporaryDirectory(prefix="training-monitor-demo-") as folder:
         if "database_url" not in settings.model_fields_set:
             settings = read_settings(**{**flags, "database_url": f"sqlite://{Path(folder) / 'demo.sqlite3'}"})
         _serve(settings, demo_jobs)
 
 
-def _serve(settings: Settings, companion: Companion | None = None) -> None:
+def _serve(settings: Settings, companion: "Companion | None" = None) -> None:
     if settings.workers > 1 and not settings.feed_url:
         raise SettingsError(
             f"--workers: {settings.workers} of them need a feed to hear of each other; name one with --feed-url."
         )
-    if tracer := tracer_of(settings):  # here, so that what is missing is said in one line, of however many workers
-        tracer.close()
     logs.set_up(settings)
     with ExitStack() as stack:
-        sockets = [stack.enter_context(listening) for listening in workers.bind(settings)]
+        sockets = [stack.enter_context(listening) for listening in bind_each(settings)]
         asyncio.run(_prepare(settings))  # here, so that what is wrong with store or feed is said in one line
-        said = f"training-monitor is at {server.address_of(sockets[0])}/graphql (Ctrl-C ends it)"
+        gc.disable()  # see `graph.__main__`
+        from graph import server, workers  # see `graph.commands`
+        from graph.app import create_app, tracer_of
+
+        gc.enable()
+        if tracer := tracer_of(settings):  # here, so that what is missing is said in one line, of however many workers
+            tracer.close()
+        said = f"training-monitor is at {address_of(sockets[0])}/graphql (Ctrl-C ends it)"
         if settings.workers == 1:
             server.serve(create_app(settings, companion), settings, sockets[0], lambda: typer.echo(said))
         else:

@@ -6,15 +6,14 @@ from typing import Annotated
 
 import typer
 
-from graph.app import database_of, feed_of
 from graph.commands.job import named_job
 from graph.commands.line import with_flags
 from graph.commands.progress import progress_shown
 from graph.settings import Settings, read_settings
+from graph.stores import database_of, feed_of
 from models.errors import IllegalTransition
 from models.jobs import Jobs
 from models.lifecycle import ENDED, JobStatus
-from simulator import runner
 
 
 @with_flags("database_url", "feed_url")
@@ -34,6 +33,8 @@ def simulate(
 
 
 async def _simulate(settings: Settings, id: str, steps: int | None, per_second: float | None) -> None:
+    from simulator import runner  # see `graph.commands`
+
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(database_of(settings, create=False))
         stack.enter_context(database.scope())

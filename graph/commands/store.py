@@ -4,9 +4,9 @@ import asyncio
 
 import typer
 
-from graph.app import database_of
 from graph.commands.line import with_flags
 from graph.settings import Settings, read_settings
+from graph.stores import database_of
 
 
 @with_flags("database_url")

@@ -7,16 +7,14 @@ from typing import Annotated
 
 import typer
 
-from graph.app import database_of
 from graph.commands.line import with_flags
 from graph.settings import Settings, read_settings
+from graph.stores import database_of
+from models.rules import MAX_ID
 from models.token import Scope, Token
 from models.tokens import NewToken, Tokens
 
 __all__ = ["tokens"]
-
-MAX_ID = 2**63 - 1
-"""What a store can count to."""
 
 tokens = typer.Typer(help="Make, list and revoke the tokens that let someone in.", rich_markup_mode=None)
 

@@ -27,10 +27,10 @@ from graph.fast.metric_input import points_from_json
 from graph.fast.points import make_points_of
 from graph.fast.rows import Maker, maker
 from graph.fast.selection import Fragments, flat
-from graph.schema.job import job_id_of
 from models.errors import JobNotFound
 from models.jobs import Jobs
 from models.metric import Point
+from models.rules import job_id_of
 from simulator.runner import make_points
 
 __all__ = ["Done", "DoneJobs", "Mutation", "MutationPlan", "plan_mutation"]
@@ -115,7 +115,7 @@ class MutationPlan(NamedTuple):
         if not isinstance(id, str) or (points is None) != (self.metrics is None):
             return None
         try:
-            return Mutation(self, job_id_of(id), points)  # type: ignore[arg-type]  # a string to GraphQL too
+            return Mutation(self, job_id_of(id), points)
         except JobNotFound:
             return None
 

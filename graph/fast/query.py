@@ -15,11 +15,11 @@ from graphql import (
 
 from graph.fast.jobs import SLICE, JobPlan, JobReading, plan_jobs
 from graph.fast.selection import Fragments, flat
-from graph.schema.job import job_id_of
 from models.errors import JobNotFound
 from models.lifecycle import JobStatus
 from models.listing import MAX_PAGE, newest_query, one_query
 from models.reader import Reader, Row
+from models.rules import job_id_of
 
 __all__ = ["Query", "QueryPlan", "plan_query"]
 

@@ -1,6 +1,5 @@
 """A training job, as the API shows it."""
 
-import re
 from collections.abc import Hashable
 from datetime import datetime
 from typing import Annotated, Self
@@ -13,14 +12,12 @@ from graph.schema.curve import Curve
 from graph.schema.enums import JobStatus, Scenario, Schedule
 from graph.schema.metric import Metric, as_metrics
 from models.curve import MAX_POINTS, MIN_POINTS, Wanted
-from models.errors import InvalidInput, JobNotFound
+from models.errors import InvalidInput
 from models.job import Job as JobRow
 from models.points import MAX_READ
 from models.rules import check_value_name
 
-__all__ = ["Job", "job_id_of"]
-
-MAX_ID = 2**63 - 1
+__all__ = ["Job"]
 
 
 @strawberry.type(description="One training run: its settings, where it is in its life, and its points.")
@@ -132,11 +129,3 @@ class Job:
             raise bad_argument("name", error.message) from error
         wanted = Wanted(self.row.id, self.row.metric_count, name, points, first, last)
         return Curve.of(name, await info.context.curve(wanted))
-
-
-def job_id_of(id: strawberry.ID) -> int:
-    """The id as the store has it. Raises JobNotFound where no job can have it."""
-    if not re.fullmatch("[1-9][0-9]{0,18}", id) or int(id) > MAX_ID:
-        shown = id if len(id) <= 40 else id[:40] + "…"
-        raise JobNotFound(id, f"{shown!r} is no job id: ids are whole numbers from 1.")
-    return int(id)

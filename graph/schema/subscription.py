@@ -8,10 +8,11 @@ import strawberry
 
 from graph.context import GraphInfo
 from graph.schema.arguments import bad_argument, in_range, not_found
-from graph.schema.job import Job, job_id_of
+from graph.schema.job import Job
 from graph.schema.metric import Metric
 from models.errors import JobNotFound
 from models.job import Job as JobRow
+from models.rules import job_id_of
 
 __all__ = ["Subscription"]
 
