@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import cast
@@ -60,6 +61,11 @@ def postgres_url(request: pytest.FixtureRequest, postgres: Postgres) -> Iterator
         url = postgres.lend()
         yield url
         postgres.take_back(url)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are processors: a third of the time, tests wait for servers and for time to pass."""
+    return max(2, (os.cpu_count() or 2) * 3 // 2)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
