@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         default=100, description="Directives in an operation; one with more is refused"
     )
     max_cost: Annotated[int, Field(ge=1000)] = Field(
-        default=500_000,
+        default=1_000_000,
         description="Values, objects and their fields, that an operation may ask for, counted by the limits it gives; "
         "one that asks for more is refused",
     )
