@@ -263,7 +263,7 @@ def documents() -> Iterator[tuple[str, str, dict[str, Any]]]:
             "{ __schema { types { " + "ofType { " * depth + "name" + " }" * depth + " } } }",
             {},
         )
-    for many in (10, 100, 1_000):
+    for many in (10, 100, 1_000, 10_000):
         yield f"{many} aliases", "{ " + " ".join(f"a{n}: __typename" for n in range(many)) + " }", {}
         yield (
             f"{many} aliases of a read",
