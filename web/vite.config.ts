@@ -5,6 +5,8 @@ const server = process.env.TRAINING_MONITOR_URL ?? "http://127.0.0.1:8000";
 
 export default defineConfig({
   plugins: [react()],
+  // Its imports of workers are Vite's own, which the bundler of dependencies does not know.
+  optimizeDeps: { exclude: ["graphiql/setup-workers/vite", "@graphiql/react/setup-workers/vite"] },
   build: {
     outDir: "../graph/static",
     emptyOutDir: true,
