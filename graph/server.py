@@ -7,7 +7,6 @@ import gc
 import os
 import resource
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -30,8 +29,6 @@ GIVE_UP_SECONDS = 2.5
 GARBAGE = (2_000, 50, 50)
 """When Python looks for garbage in rings. Answers are many objects and no rings: looking as often as it does by itself
 took a third of a long replay's time."""
-SWITCH_SECONDS = 0.0001
-"""For how long a thread that reads a long document keeps the loop from going on. Python's own 5 ms are ten answers'."""
 GIVE_BACK_TICKS = 20
 """Of uvicorn's, a tenth of a second each: how often memory that answers left behind is given back to the system. The
 allocator by itself keeps what lies between what is in use, a tenth of all after long answers."""
@@ -41,7 +38,6 @@ _give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
 
 def serve(app: App, settings: Settings, listening: socket.socket, ready: Callable[[], object]) -> None:
     """Serve until SIGINT or SIGTERM, then end cleanly; `ready` is called when the first request can be served."""
-    sys.setswitchinterval(SWITCH_SECONDS)
     _allow_many_files()
     gc.freeze()  # what is there now stays
     gc.set_threshold(*GARBAGE)
