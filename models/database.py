@@ -31,6 +31,7 @@ from models.timing import time_statements
 from models.work import Result, Work, Writer
 
 __all__ = [
+    "APP",
     "OUTAGES",
     "UNREACHABLE",
     "Database",

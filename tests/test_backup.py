@@ -1,9 +1,16 @@
 """Backups: whole, of one moment, taken while points arrive; and the way back, which loses nothing by mistake."""
 
 import asyncio
+import os
+import resource
 import shutil
+import signal
 import sqlite3
-from contextlib import closing
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -11,6 +18,8 @@ import pytest
 
 from models import backup as copies
 from models.backend import StoreError
+from models.copying import copy_pages
+from models.partial import move
 from tests.api import Api
 from tests.process import ServerProcess, command
 
@@ -18,6 +27,20 @@ pytestmark = pytest.mark.sqlite_alone("a PostgreSQL has its own ways")
 
 PATIENCE = 30
 BATCH = 500
+MANY_ROWS = """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
+    INSERT INTO large SELECT hex(randomblob(1000)) FROM n"""
+TERMINATED = """
+import os, signal, sys
+
+def told(event, arguments):
+    if event == "sqlite3.connect" and str(arguments[0]).endswith(".partial"):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+sys.addaudithook(told)
+from graph.commands import main
+main()
+"""
+"""The command line, told to end when its copy has just begun."""
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +103,7 @@ async def test_a_backup_under_load_is_of_one_moment_and_a_server_goes_on_from_it
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.endswith(f"backed up 1 job to {copy}\n")
     assert acknowledged > before
-    assert files_of_the_copy(tmp_path) == ["copy.sqlite3"]
+    assert names_of_files(tmp_path, but="store") == ["copy.sqlite3"]
     with ServerProcess(url_of(copy)) as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
             api = Api(http)
@@ -112,97 +135,382 @@ def test_a_backup_is_not_begun_anew_by_whoever_writes_meanwhile(store: Path, tmp
         assert connection.execute("SELECT count(*) FROM large WHERE text = 'later'").fetchone() == (0,)
 
 
-def test_a_backup_is_restored_where_there_is_nothing(store: Path, tmp_path: Path) -> None:
-    copy, elsewhere = tmp_path / "copy.sqlite3", tmp_path / "elsewhere.sqlite3"
-    assert command("backup", str(copy), "--database-url", url_of(store)).returncode == 0
-    ended = command("restore", str(copy), "--database-url", url_of(elsewhere))
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.endswith(f"restored 2 jobs from {copy}\n")
-    assert names_in(elsewhere) == ["run", "run"]
+class TestBackup:
+    def test_is_for_its_owner_alone(self, store: Path, tmp_path: Path) -> None:
+        copy = tmp_path / "copy.sqlite3"
+        with anything_allowed():
+            backed_up(store, copy)
+        assert copy.stat().st_mode & 0o777 == 0o600
+
+    def test_writes_over_no_file(self, store: Path, tmp_path: Path) -> None:
+        copy = tmp_path / "notes.txt"
+        copy.write_text("mine")
+        with pytest.raises(StoreError, match="already"):
+            backed_up(store, copy)
+        assert copy.read_text() == "mine"
+
+    def test_writes_over_no_link_though_it_leads_nowhere(self, store: Path, tmp_path: Path) -> None:
+        copy = tmp_path / "copy.sqlite3"
+        copy.symlink_to(tmp_path / "gone")
+        with pytest.raises(StoreError, match="already"):
+            backed_up(store, copy)
+        assert copy.is_symlink()
+        assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
+
+    @pytest.mark.parametrize("ending", ["-journal", "-wal", "-shm"])
+    def test_is_not_put_beside_what_sqlite_would_take_for_a_part_of_it(
+        self, store: Path, tmp_path: Path, ending: str
+    ) -> None:
+        left = tmp_path / f"copy.sqlite3{ending}"
+        left.write_text("of another database")
+        with pytest.raises(StoreError, match=f"{ending} already"):
+            backed_up(store, tmp_path / "copy.sqlite3")
+        assert left.read_text() == "of another database"
+
+    def test_removes_no_files_of_others(self, store: Path, tmp_path: Path) -> None:
+        others = [tmp_path / f"copy.sqlite3.partial{ending}" for ending in ("", "-journal", "-wal", "-shm")]
+        for other in others:
+            other.write_text("mine")
+        backed_up(store, tmp_path / "copy.sqlite3")
+        assert [other.read_text() for other in others] == ["mine"] * 4
+
+    def test_of_two_to_one_file_one_is_refused_and_the_other_is_whole(self, store: Path, tmp_path: Path) -> None:
+        copy = tmp_path / "copy.sqlite3"
+        enlarge(store)
+
+        def back_up_meanwhile(copied: int, pages: int) -> None:
+            if not copy.exists():
+                assert copied < pages
+                backed_up(store, copy)
+
+        with pytest.raises(StoreError, match="already"):
+            copies.backup(store, copy, back_up_meanwhile)
+        assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
+        with closing(sqlite3.connect(copy)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            assert connection.execute("SELECT count(*) FROM large").fetchone() == (4000,)
+
+    def test_takes_no_name_that_is_taken_where_files_have_one_name_only(self, tmp_path: Path) -> None:
+        partial, file, taken = tmp_path / "partial", tmp_path / "file", tmp_path / "taken"
+        partial.write_text("whole")
+        taken.write_text("mine")
+        with pytest.raises(FileExistsError):
+            move(partial, taken)
+        assert taken.read_text() == "mine"
+        move(partial, file)
+        assert file.read_text() == "whole"
+        assert not partial.exists()
+
+    def test_that_is_broken_off_leaves_no_file(self, store: Path, tmp_path: Path) -> None:
+        with pytest.raises(KeyboardInterrupt):
+            copies.backup(store, tmp_path / "copy.sqlite3", broken_off_at(1))
+        assert names_of_files(tmp_path) == ["store.sqlite3"]
+
+    def test_of_somebody_elses_database_is_none(self, tmp_path: Path) -> None:
+        blog = tmp_path / "blog.sqlite3"
+        run(blog, "CREATE TABLE post (id INTEGER)")
+        said = refused("backup", tmp_path / "copy.sqlite3", blog)
+        assert said == f"training-monitor: {blog} is no database of training-monitor.\n"
+        assert names_of_files(tmp_path) == ["blog.sqlite3"]
+
+    def test_makes_no_store_that_is_not_there(self, tmp_path: Path) -> None:
+        refused("backup", tmp_path / "copy", tmp_path / "none.sqlite3")
+        assert names_of_files(tmp_path) == []
+
+    def test_may_have_as_long_a_name_as_a_file_can(self, store: Path, tmp_path: Path) -> None:
+        longest = tmp_path / ("x" * 250)
+        ended = command("backup", str(longest), "--database-url", url_of(store))
+        assert ended.returncode == 0, ended.stderr
+        assert names_in(longest) == ["run", "run"]
 
 
-def test_jobs_are_replaced_only_where_that_is_said(store: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy.sqlite3"
-    copies.backup(store, copy, lambda *_: None)
-    with closing(sqlite3.connect(store)) as connection, connection:
-        connection.execute("UPDATE job SET name = 'changed'")
-    refused = command("restore", str(copy), "--database-url", url_of(store))
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert f"The database {store} has 2 jobs, which would be lost. Say so with --replace." in refused.stderr
-    assert names_in(store) == ["changed", "changed"]
-    assert command("restore", str(copy), "--replace", "--database-url", url_of(store)).returncode == 0
-    assert names_in(store) == ["run", "run"]
+class TestRestore:
+    def test_where_there_is_nothing_makes_a_store_for_its_owner_alone(self, store: Path, tmp_path: Path) -> None:
+        copy, elsewhere = tmp_path / "copy.sqlite3", tmp_path / "elsewhere.sqlite3"
+        ended = command("backup", str(copy), "--database-url", url_of(store))
+        assert ended.stdout.endswith(f"backed up 2 jobs to {copy}\n")
+        with anything_allowed():
+            said = restored(copy, elsewhere)
+        assert said.endswith(f"restored 2 jobs from {copy}; there never was a token, so everyone is let in\n")
+        assert names_in(elsewhere) == ["run", "run"]
+        assert elsewhere.stat().st_mode & 0o777 == 0o600
 
+    def test_of_an_empty_store_loses_nothing(self, store: Path, tmp_path: Path) -> None:
+        copy, empty = backed_up(store, tmp_path / "copy.sqlite3"), tmp_path / "empty.sqlite3"
+        empty.touch()
+        restored(copy, empty)
+        assert names_in(empty) == ["run", "run"]
 
-def test_a_store_that_a_server_uses_is_not_restored(store: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy.sqlite3"
-    copies.backup(store, copy, lambda *_: None)
-    with ServerProcess(url_of(store)):
-        refused = command("restore", str(copy), "--replace", "--database-url", url_of(store))
-    assert refused.returncode == 2
-    assert f"The database {store} is in use. Stop what serves it, and try again." in refused.stderr
-    assert names_in(store) == ["run", "run"]
+    def test_replaces_jobs_only_where_that_is_said(self, store: Path, tmp_path: Path) -> None:
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        run(store, "UPDATE job SET name = 'changed'")
+        said = refused("restore", copy, store)
+        assert f"The database {store} has 2 jobs, which would be lost. Say so with --replace." in said
+        assert names_in(store) == ["changed", "changed"]
+        restored(copy, store, "--replace")
+        assert names_in(store) == ["run", "run"]
 
+    def test_keeps_a_link_to_the_store_and_who_may_read_it(self, store: Path, tmp_path: Path) -> None:
+        copy, link = backed_up(store, tmp_path / "copy.sqlite3"), tmp_path / "link.sqlite3"
+        link.symlink_to(store)
+        for damage in (lambda: None, lambda: store.write_text("damaged" * 1000)):
+            store.chmod(0o640)
+            damage()
+            restored(copy, link, "--replace")
+            assert link.is_symlink()
+            assert store.stat().st_mode & 0o777 == 0o640
+            assert names_in(store) == ["run", "run"]
 
-def test_no_file_is_written_over_by_a_backup(store: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "notes.txt"
-    copy.write_text("mine")
-    with pytest.raises(StoreError, match="already"):
-        copies.backup(store, copy, lambda *_: None)
-    assert copy.read_text() == "mine"
+    def test_of_a_store_that_a_server_uses_is_refused(self, store: Path, tmp_path: Path) -> None:
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        with ServerProcess(url_of(store)):
+            said = refused("restore", copy, store, "--replace")
+        assert f"The database {store} is in use. Stop what serves it, and try again." in said
+        assert names_in(store) == ["run", "run"]
 
+    @pytest.mark.parametrize("linked", [Path.hardlink_to, Path.symlink_to, None], ids=["hard", "symbolic", "itself"])
+    def test_of_a_store_from_itself_is_refused(
+        self, store: Path, tmp_path: Path, linked: Callable[[Path, Path], None] | None
+    ) -> None:
+        same = tmp_path / "same.sqlite3" if linked else store
+        if linked:
+            linked(same, store)
+        assert f"{same} is the database itself, and no backup of it." in refused("restore", same, store, "--replace")
+        assert names_in(store) == ["run", "run"]
 
-def test_what_is_broken_off_leaves_no_file(store: Path, tmp_path: Path) -> None:
-    def break_off(*_: int) -> None:
-        raise KeyboardInterrupt
+    def test_does_not_wait_for_ever_for_a_lock(self, store: Path, tmp_path: Path) -> None:
+        target = tmp_path / "target.sqlite3"
+        run(target, "CREATE TABLE there (text)")
+        with (
+            closing(sqlite3.connect(store)) as source,
+            closing(sqlite3.connect(target, isolation_level=None)) as other,
+            closing(sqlite3.connect(target, 0, isolation_level=None)) as connection,
+        ):
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(StoreError, match="stays locked"):
+                copy_pages(source, connection, lambda *_: None)
 
-    with pytest.raises(KeyboardInterrupt):
-        copies.backup(store, tmp_path / "copy.sqlite3", break_off)
-    assert files_of_the_copy(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        (lambda path: path.write_text("no database at all, but some text"), "file is not a database"),
-        (lambda path: path.write_bytes(b""), "is no backup of training-monitor"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-4096]), "malformed|damaged"),
-        (lambda path: path.unlink(), "There is no file"),
-        (
-            lambda path: run(
-                path, "INSERT INTO tortoise_migrations (app, name, applied_at) VALUES ('models', '9999_new', 'now')"
+    @pytest.mark.parametrize(
+        ("damage", "said"),
+        [
+            (lambda path: path.write_text("no database at all, but some text"), "file is not a database"),
+            (lambda path: path.write_bytes(b""), "is no backup of training-monitor"),
+            (lambda path: path.write_bytes(path.read_bytes()[:-4096]), "malformed|damaged"),
+            (
+                lambda path: path.write_bytes(path.read_bytes()[:-4096] + b"\xff" * 4096),
+                "is damaged: [^\n]*Page [^\n]*$",
             ),
-            "of a newer version of training-monitor .it has 9999_new.: upgrade",
-        ),
-    ],
-    ids=["text", "empty", "cut off", "missing", "newer"],
-)
-def test_what_is_no_backup_changes_nothing(store: Path, tmp_path: Path, damage: object, said: str) -> None:
+            (lambda path: path.unlink(), "There is no file"),
+            (
+                lambda path: run(
+                    path, "INSERT INTO tortoise_migrations (app, name, applied_at) VALUES ('models', '9999_new', 'now')"
+                ),
+                "of a newer version of training-monitor .it has 9999_new.: upgrade",
+            ),
+            (lambda path: run(path, "UPDATE tortoise_migrations SET app = 'blog'"), "is no backup of training-monitor"),
+            (lambda path: run(path, "DROP TABLE job"), "is no backup of training-monitor"),
+        ],
+        ids=["text", "empty", "cut off", "torn", "missing", "newer", "of another app", "without jobs"],
+    )
+    def test_from_what_is_no_backup_changes_nothing(
+        self, store: Path, tmp_path: Path, damage: Callable[[Path], object], said: str
+    ) -> None:
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        damage(copy)
+        with pytest.raises(StoreError, match=said):
+            copies.restore(copy, store, lambda *_: None, replace=True)
+        assert names_in(store) == ["run", "run"]
+        assert names_of_files(tmp_path, but="copy") == ["store.sqlite3"]
+
+    def test_of_somebody_elses_database_is_refused(self, store: Path, tmp_path: Path) -> None:
+        copy, blog = backed_up(store, tmp_path / "copy.sqlite3"), tmp_path / "blog.sqlite3"
+        run(blog, "CREATE TABLE post (id INTEGER)")
+        assert f"{blog} is no database of training-monitor." in refused("restore", copy, blog, "--replace")
+        run(blog, "INSERT INTO post VALUES (1)")
+
+    @pytest.mark.parametrize("piece", [1, 5], ids=["while it is prepared", "while it is put in place"])
+    def test_that_is_broken_off_changes_nothing(self, store: Path, tmp_path: Path, piece: int) -> None:
+        enlarge(store)
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        run(store, "UPDATE job SET name = 'changed'")
+        with pytest.raises(KeyboardInterrupt):
+            copies.restore(copy, store, broken_off_at(piece), replace=True)
+        assert names_in(store) == ["changed", "changed"]
+        assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
+
+    @pytest.mark.parametrize(
+        ("is_there", "more"),
+        [(False, -4096), (True, -4096), (True, 4096)],
+        ids=["the first", "while it is prepared", "while it is put in place"],
+    )
+    def test_on_a_full_disk_changes_nothing(self, store: Path, tmp_path: Path, is_there: bool, more: int) -> None:
+        enlarge(store)
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        target = store if is_there else tmp_path / "elsewhere.sqlite3"
+        before = names_of_files(tmp_path)
+        with (
+            room_for(copy.stat().st_size + more),
+            pytest.raises(StoreError, match=f"Cannot restore {target} from {copy}: "),
+        ):
+            copies.restore(copy, target, lambda *_: None, replace=True)
+        assert names_of_files(tmp_path) == before
+        assert names_in(store) == ["run", "run"]
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda path: path.write_text("no database at all, but some text"),
+            lambda path: path.write_bytes(path.read_bytes()[:-4096]),
+            lambda path: path.write_bytes(path.read_bytes()[:4096] + bytes(path.stat().st_size - 4096)),
+            lambda path: path.write_bytes(path.read_bytes().replace(b"CREATE TABLE", b"CREATE T\xafBLE")),
+        ],
+        ids=["text", "cut off", "blank", "no longer text"],
+    )
+    def test_replaces_a_damaged_store_only_where_that_is_said(
+        self, store: Path, tmp_path: Path, damage: Callable[[Path], object]
+    ) -> None:
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        damage(store)
+        left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        assert "Replace it with --replace." in refused("restore", copy, store)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == left
+        for ending in ("-journal", "-wal", "-shm"):
+            store.with_name(f"{store.name}{ending}").write_text("of the damaged one")
+        said = restored(copy, store, "--replace")
+        assert "could not tell which tokens were revoked in it" in said
+        assert names_in(store) == ["run", "run"]
+        assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
+
+    @pytest.mark.parametrize("ending", ["-wal", "-journal"])
+    def test_is_not_changed_by_what_is_left_of_a_store_that_is_gone(
+        self, store: Path, tmp_path: Path, ending: str
+    ) -> None:
+        """SQLite writes it into any store of that name: what was committed from one, what was not from the other."""
+        copy, left = backed_up(store, tmp_path / "copy.sqlite3"), tmp_path / f"store.sqlite3{ending}"
+        run(copy, "UPDATE job SET name = 'of the backup'")
+        with closing(sqlite3.connect(store, isolation_level=None)) as connection:
+            if ending == "-journal":
+                connection.execute("PRAGMA journal_mode = DELETE")
+                connection.execute("PRAGMA cache_size = 1")
+                connection.execute("BEGIN")
+                connection.execute("CREATE TABLE large (text)")
+                connection.execute(MANY_ROWS)
+            connection.execute("UPDATE job SET name = 'of the one that is gone'")
+            kept = left.read_bytes()
+        for path in tmp_path.glob("store*"):
+            path.unlink()
+        left.write_bytes(kept)
+        assert "Replace it with --replace." in refused("restore", copy, store)
+        restored(copy, store, "--replace")
+        assert names_in(store) == ["of the backup"] * 2
+        assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
+
+
+class TestTokens:
+    @pytest.fixture
+    def backup_with_tokens(self, store: Path, tmp_path: Path) -> Path:
+        """A backup of a store with the tokens 1 and 2, in which 2 is revoked since, and 3 is new."""
+        for digest in ("one", "two"):
+            make_token(store, digest)
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        run(store, "UPDATE token SET revoked_at = '2026-02-02' WHERE digest = 'two'")
+        make_token(store, "three")
+        return copy
+
+    def test_that_were_revoked_since_stay_so_and_those_made_since_open_nothing(
+        self, store: Path, backup_with_tokens: Path
+    ) -> None:
+        said = restored(backup_with_tokens, store, "--replace")
+        assert said.endswith(f"restored 2 jobs from {backup_with_tokens}; 1 of its tokens lets someone in\n")
+        assert tokens_in(store) == [("one", False), ("two", True), ("three", True)]
+        with closing(sqlite3.connect(store)) as connection:
+            moments = connection.execute("SELECT revoked_at FROM token ORDER BY id").fetchall()
+        assert moments[:2] == [(None,), ("2026-02-02",)]
+        assert datetime.now(UTC) - datetime.fromisoformat(moments[2][0]) < timedelta(seconds=PATIENCE)
+
+    def test_that_were_revoked_in_the_backup_stay_so(self, store: Path, tmp_path: Path) -> None:
+        make_token(store, "one")
+        run(store, "UPDATE token SET revoked_at = '2026-02-02'")
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        run(store, "UPDATE token SET revoked_at = NULL")
+        assert "; 0 of its tokens let someone in" in restored(copy, store, "--replace")
+        assert tokens_in(store) == [("one", True)]
+
+    def test_of_a_backup_are_as_they_were_where_there_is_nothing(self, backup_with_tokens: Path) -> None:
+        elsewhere = backup_with_tokens.with_name("elsewhere.sqlite3")
+        assert "; 2 of its tokens let someone in" in restored(backup_with_tokens, elsewhere)
+        assert tokens_in(elsewhere) == [("one", False), ("two", False)]
+
+    def test_are_lost_only_where_that_is_said(self, store: Path, tmp_path: Path) -> None:
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        run(store, "DELETE FROM job")
+        make_token(store, "one")
+        assert f"The database {store} has 1 token, which would be lost." in refused("restore", copy, store)
+        assert tokens_in(store) == [("one", False)]
+
+    async def test_that_there_were_keep_a_restored_store_closed(self, store: Path, tmp_path: Path) -> None:
+        """Though the backup is from before the first."""
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        made = command("token", "create", "--name", "a", "--scope", "write", "--database-url", url_of(store))
+        secret = made.stdout.splitlines()[-1]
+        assert "; 0 of its tokens let someone in" in restored(copy, store, "--replace")
+        with ServerProcess(url_of(store)) as server:
+            async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
+                for headers in ({}, {"Authorization": f"Bearer {secret}"}):
+                    answer = await http.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
+                    assert answer.status_code == 401
+
+    def test_are_not_forgotten_for_a_backup_from_before_there_were_any(self, store: Path, tmp_path: Path) -> None:
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        run(copy, "DROP TABLE token")
+        run(copy, "DELETE FROM tortoise_migrations WHERE name = '0003_tokens'")
+        assert "there never was a token" in restored(copy, store, "--replace")
+        assert command("migrate", "--database-url", url_of(store)).returncode == 0
+        make_token(store, "one")
+        said = refused("restore", copy, store, "--replace")
+        assert f"training-monitor migrate --database-url {url_of(copy)}" in said
+        assert command("migrate", "--database-url", url_of(copy)).returncode == 0
+        restored(copy, store, "--replace")
+        assert tokens_in(store) == [("one", True)]
+
+
+@pytest.mark.parametrize("verb", ["backup", "restore"])
+def test_sigterm_ends_it_as_cleanly_as_ctrl_c(verb: str, store: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.sqlite3"
-    copies.backup(store, copy, lambda *_: None)
-    assert callable(damage)
-    damage(copy)
-    with closing(sqlite3.connect(store)) as connection:
-        known = {name for (name,) in connection.execute("SELECT name FROM tortoise_migrations")}
-    with pytest.raises(StoreError, match=said):
-        copies.restore(copy, store, known, lambda *_: None)
-    assert names_in(store) == ["run", "run"]
+    arguments = [verb, str(copy), "--database-url", url_of(store)]
+    if verb == "restore":
+        backed_up(store, copy)
+        run(store, "UPDATE job SET name = 'changed'")
+        arguments.append("--replace")
+    before = names_of_files(tmp_path)
+    ended = subprocess.run(
+        [sys.executable, "-c", TERMINATED, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGTERM, "")
+    assert names_of_files(tmp_path) == before
+    assert names_in(store) == (["run", "run"] if verb == "backup" else ["changed", "changed"])
 
 
-def test_a_restore_that_is_broken_off_changes_nothing(store: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy.sqlite3"
-    with closing(sqlite3.connect(store, isolation_level=None)) as connection:
-        known = {name for (name,) in connection.execute("SELECT name FROM tortoise_migrations")}
-    enlarge(store)
-    copies.backup(store, copy, lambda *_: None)
-    run(store, "UPDATE job SET name = 'changed'")
-
-    def break_off(*_: int) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        copies.restore(copy, store, known, break_off)
-    assert names_in(store) == ["changed", "changed"]
+@pytest.mark.parametrize("verb", ["backup", "restore"])
+@pytest.mark.parametrize("in_the_way", ["too long", "folder", "file as folder", "loop"])
+def test_what_the_file_system_refuses_is_told_in_one_line(
+    verb: str, in_the_way: str, store: Path, tmp_path: Path
+) -> None:
+    loop, folder = tmp_path / "loop", tmp_path / "folder"
+    loop.symlink_to(loop)
+    folder.mkdir()
+    path = {
+        "too long": tmp_path / ("x" * 300),
+        "folder": folder,
+        "file as folder": store / "x",
+        "loop": loop,
+    }[in_the_way]
+    before = names_of_files(tmp_path)
+    refused(verb, path, store)
+    copy = backed_up(store, folder / "copy.sqlite3")
+    refused(verb, copy, path, *(["--replace"] if verb == "restore" else []))
+    assert names_of_files(tmp_path) == before
+    assert names_of_files(folder) == ["copy.sqlite3"]
 
 
 @pytest.mark.parametrize("verb", ["backup", "restore"])
@@ -213,21 +521,80 @@ def test_a_postgresql_is_left_to_its_own_tools(verb: str, tmp_path: Path) -> Non
     assert "secret" not in ended.stderr
 
 
-def test_a_store_that_is_not_there_is_not_made_by_backing_it_up(tmp_path: Path) -> None:
-    ended = command("backup", str(tmp_path / "copy"), "--database-url", url_of(tmp_path / "none.sqlite3"))
-    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
-    assert list(tmp_path.iterdir()) == []
+def backed_up(store: Path, copy: Path) -> Path:
+    """A backup."""
+    copies.backup(store, copy, lambda *_: None)
+    return copy
 
 
-def files_of_the_copy(folder: Path) -> list[str]:
-    return [each.name for each in folder.glob("copy*")]
+def restored(copy: Path, store: Path, *flags: str) -> str:
+    """What is said of a restore that succeeds."""
+    ended = command("restore", str(copy), *flags, "--database-url", url_of(store))
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def refused(verb: str, copy: Path, store: Path, *flags: str) -> str:
+    """What is said, in one line, of what is refused."""
+    ended = command(verb, str(copy), *flags, "--database-url", url_of(store))
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1), ended.stderr
+    return ended.stderr
+
+
+def broken_off_at(piece: int) -> Callable[[int, int], None]:
+    """What breaks off when it is told for the so manieth time."""
+    told = 0
+
+    def tell(*_: int) -> None:
+        nonlocal told
+        told += 1
+        if told == piece:
+            raise KeyboardInterrupt
+
+    return tell
+
+
+def names_of_files(folder: Path, but: str = "nothing") -> list[str]:
+    return sorted(each.name for each in folder.iterdir() if not each.name.startswith(but))
+
+
+@contextmanager
+def anything_allowed() -> Iterator[None]:
+    """Inside, files are for everyone, unless whoever makes them says otherwise."""
+    before = os.umask(0)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
+def room_for(bytes: int) -> Iterator[None]:
+    """Inside, no file can grow beyond that, which is what SQLite meets as a full disk too."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def make_token(path: Path, digest: str) -> None:
+    values = f"'{digest}', 'READ', '{digest}', '2026-01-01'"
+    run(path, f"INSERT INTO token (name, scope, digest, created_at) VALUES ({values})")
+
+
+def tokens_in(path: Path) -> list[tuple[str, bool]]:
+    """The digest of each, and whether it is revoked."""
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT digest, revoked_at IS NOT NULL FROM token ORDER BY id")
+        return [(digest, bool(is_revoked)) for digest, is_revoked in rows]
 
 
 def enlarge(path: Path) -> None:
     """So that copying it takes several pieces."""
     run(path, "CREATE TABLE large (text)")
-    rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)"
-    run(path, f"{rows} INSERT INTO large SELECT hex(randomblob(1000)) FROM n")
+    run(path, MANY_ROWS)
 
 
 def run(path: Path, statement: str) -> None:

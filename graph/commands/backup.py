@@ -1,7 +1,9 @@
 """`backup` and `restore`."""
 
+import signal
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, Self
 
 import typer
 
@@ -11,9 +13,12 @@ from graph.settings import read_settings
 from models import backup as copies
 from models.address import without_password
 from models.backend import StoreError
-from models.database import known_migrations, sqlite_file
+from models.database import sqlite_file
 
 __all__ = ["backup", "restore"]
+
+TERMINATED = 128 + signal.SIGTERM
+"""The exit status of what SIGTERM ended."""
 
 
 @with_flags("database_url")
@@ -24,24 +29,28 @@ def backup(
     """Copy the database, as it is at one moment, while servers use it."""
     store = _store(read_settings(**flags).database_url)
     with _Copying("Backup") as copying:
-        copies.backup(store, file, copying.progress)
-    typer.echo(f"backed up {_jobs(copies.jobs_in(file))} to {file}")
+        jobs = copies.backup(store, file, copying.progress)
+    typer.echo(f"backed up {_jobs(jobs)} to {file}")
 
 
 @with_flags("database_url")
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `backup` wrote.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Although the database has jobs: they are lost.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Although the database has jobs or tokens, which are lost, or is damaged.")
+    ] = False,
     **flags: str | None,
 ) -> None:
-    """Make the database what a backup is. No server may be using it."""
+    """Make the database what a backup is. No server may be using it.
+
+    Tokens that were revoked in it stay so, and those that the backup has not are revoked.
+    """
     store = _store(read_settings(**flags).database_url)
-    count = copies.jobs_in(store)
-    if count and not replace:
-        raise StoreError(f"The database {store} has {_jobs(count)}, which would be lost. Say so with --replace.")
     with _Copying("Restore") as copying:
-        copies.restore(file, store, known_migrations(), copying.progress)
-    typer.echo(f"restored {_jobs(copies.jobs_in(store))} from {file}")
+        restored = copies.restore(file, store, copying.progress, replace=replace)
+    typer.echo(f"restored {_jobs(restored.jobs)} from {file}; {_let_in(restored)}")
+    if restored.was_damaged:
+        typer.echo("The damaged database could not tell which tokens were revoked in it: see token list.")
 
 
 def _store(url: str) -> Path:
@@ -55,20 +64,36 @@ def _jobs(count: int) -> str:
     return f"{count} {'job' if count == 1 else 'jobs'}"
 
 
+def _let_in(restored: copies.Restored) -> str:
+    if not restored.tokens:
+        return "there never was a token, so everyone is let in"
+    return f"{restored.valid} of its tokens {'lets' if restored.valid == 1 else 'let'} someone in"
+
+
 class _Copying:
-    """A bar of the pages that are copied."""
+    """A bar of the pages that are copied. Inside, SIGTERM ends what is under way as cleanly as Ctrl-C does."""
 
     def __init__(self, title: str) -> None:
+        self._title = title
         self._shown = progress_shown()
-        self._task = self._shown.add_task(title, total=None)
 
-    def __enter__(self) -> "_Copying":
-        self._shown.start()
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGTERM, _terminate)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._shown.stop()
+        if self._shown.tasks:
+            self._shown.stop()
+        signal.signal(signal.SIGTERM, self._before)
 
     def progress(self, copied: int, pages: int) -> None:
         """So many pages of so many."""
-        self._shown.update(self._task, completed=copied, total=pages)
+        if not self._shown.tasks:  # not before it is clear that there is something to copy
+            self._shown.add_task(self._title)
+            self._shown.start()
+        self._shown.update(self._shown.task_ids[0], completed=copied, total=pages)
+
+
+def _terminate(_: int, __: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough, and the next would break off the cleaning up
+    raise SystemExit(TERMINATED)

@@ -1,0 +1,61 @@
+"""The connections that databases in SQLite are copied over, page by page."""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic
+from typing import TypeAlias
+
+from models.backend import StoreError
+
+__all__ = ["Progress", "connected", "copy_pages", "is_of", "snapshot"]
+
+PAGES = 1000
+"""Pages that are copied between two words of progress."""
+LOCK_SECONDS = 1.0
+"""How long to wait for another process to leave a database, which it may be just closing."""
+READ_SECONDS = 10.0
+"""How long to wait until a database can be read: who opens one after a crash keeps others out while mending it."""
+
+Progress: TypeAlias = Callable[[int, int], object]
+"""Told how many pages are copied, of how many."""
+
+
+@contextlib.contextmanager
+def connected(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[sqlite3.Connection]:
+    """A connection to a file, where each statement is its own transaction and waits so long for a lock."""
+    with contextlib.closing(sqlite3.connect(path.absolute(), seconds, isolation_level=None)) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that sees a file as it is at one moment, while others write it. StoreError where there is none."""
+    if not path.is_file():
+        raise StoreError(f"There is no file {path}.")
+    with connected(path, READ_SECONDS) as connection:
+        # Copying begins anew whenever another writes, unless the connection holds on to what it saw.
+        connection.execute("BEGIN")
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+        yield connection
+
+
+def copy_pages(source: sqlite3.Connection, target: sqlite3.Connection, progress: Progress) -> None:
+    """Make one database what the other is, all of it or nothing. StoreError where one of them stays locked."""
+    deadline = monotonic() + LOCK_SECONDS
+
+    def told(status: int, left: int, pages: int) -> None:
+        nonlocal deadline
+        if status & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            progress(pages - left, pages)
+            deadline = monotonic() + LOCK_SECONDS
+        elif monotonic() > deadline:  # sqlite3 itself would wait for ever
+            raise StoreError("The database stays locked by another process. Stop what uses it, and try again.")
+
+    source.backup(target, pages=PAGES, progress=told)
+
+
+def is_of(error: Exception, *codes: int) -> bool:
+    """Whether SQLite gave one of the codes as the reason. Python gives none where it cannot decode what it got."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in codes
