@@ -20,11 +20,11 @@ from graph.live.stream import Streams
 from graph.pages import page_routes
 from graph.rates import Rates
 from graph.refusal import Refusal
-from graph.settings import Settings, SettingsError, read_settings
+from graph.settings import Settings, read_settings
 from graph.stores import database_of, feed_of
 from graph.telemetry.counts import Counts
 from graph.telemetry.metrics import Metrics, Worker
-from graph.telemetry.watch import Tracer, Watch
+from graph.telemetry.watch import Watch, tracer_of
 from graph.view import GraphQLView
 from models.chunks import Chunks
 from models.curves import Curves
@@ -32,7 +32,7 @@ from models.growth import Growth
 from models.jobs import Jobs
 from models.tokens import Tokens
 
-__all__ = ["App", "Companion", "create_app", "tracer_of"]
+__all__ = ["App", "Companion", "create_app"]
 
 Companion = Callable[[Jobs], AbstractAsyncContextManager[None]]
 """Something that runs beside the server, from its start to its end, and acts on its jobs."""
@@ -80,17 +80,6 @@ def create_app(
         ]
     )
     return app
-
-
-def tracer_of(settings: Settings) -> Tracer | None:
-    """Who tells of operations as spans, where the settings want it. Raises SettingsError."""
-    if not settings.tracing:
-        return None
-    try:
-        from graph.telemetry.tracing import Tracing  # its libraries take 20 MB of who needs none
-    except ImportError as error:
-        raise SettingsError("--tracing: its libraries are missing; install training-monitor[tracing].") from error
-    return Tracing()
 
 
 class App(FastAPI):

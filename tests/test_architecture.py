@@ -14,7 +14,7 @@ SERVERS = {"fastapi", "graphql", "starlette", "strawberry", "uvicorn"}
 LATE = {
     "models.feed_redis": "graph.stores",
     "rich.progress": "graph.commands.progress",
-    "graph.telemetry.tracing": "graph.app",
+    "graph.telemetry.tracing": "graph.telemetry.watch",
     "graph": "graph.commands.serving",
     "models.chunks": "graph.commands.curves",
     "graph.app": "graph.commands.serving",

@@ -15,6 +15,7 @@ from graph.commands.line import with_flags
 from graph.settings import Settings, SettingsError, read_settings
 from graph.stores import database_of, feed_of
 from graph.telemetry import logs
+from graph.telemetry.watch import tracer_of
 from models.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -49,17 +50,17 @@ def _serve(settings: Settings, companion: "Companion | None" = None) -> None:
         raise SettingsError(
             f"--workers: {settings.workers} of them need a feed to hear of each other; name one with --feed-url."
         )
+    if tracer := tracer_of(settings):  # here, so that what is missing is said in one line, of however many workers
+        tracer.close()
     logs.set_up(settings)
     with ExitStack() as stack:
         sockets = [stack.enter_context(listening) for listening in bind_each(settings)]
         asyncio.run(_prepare(settings))  # here, so that what is wrong with store or feed is said in one line
         gc.disable()  # see `graph.__main__`
         from graph import server, workers  # see `graph.commands`
-        from graph.app import create_app, tracer_of
+        from graph.app import create_app
 
         gc.enable()
-        if tracer := tracer_of(settings):  # here, so that what is missing is said in one line, of however many workers
-            tracer.close()
         said = f"training-monitor is at {address_of(sockets[0])}/graphql (Ctrl-C ends it)"
         if settings.workers == 1:
             server.serve(create_app(settings, companion), settings, sockets[0], lambda: typer.echo(said))

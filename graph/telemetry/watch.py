@@ -6,10 +6,11 @@ from typing import Protocol
 
 from starlette.types import Send
 
+from graph.settings import Settings, SettingsError
 from graph.telemetry.call import Call
 from graph.telemetry.counts import Counts
 
-__all__ = ["SOCKET", "Tracer", "Watch"]
+__all__ = ["SOCKET", "Tracer", "Watch", "tracer_of"]
 
 log = logging.getLogger("graph.calls")
 
@@ -25,6 +26,17 @@ class Tracer(Protocol):
 
     def close(self) -> None:
         """Send what is not sent yet."""
+
+
+def tracer_of(settings: Settings) -> Tracer | None:
+    """Who tells of operations as spans, where the settings want it. Raises SettingsError."""
+    if not settings.tracing:
+        return None
+    try:
+        from graph.telemetry.tracing import Tracing  # its libraries take 20 MB of who needs none
+    except ImportError as error:
+        raise SettingsError("--tracing: its libraries are missing; install training-monitor[tracing].") from error
+    return Tracing()
 
 
 class Watch:
