@@ -22,7 +22,8 @@ from graph.rates import Rates
 from graph.refusal import Refusal
 from graph.settings import Settings, SettingsError, read_settings
 from graph.telemetry.counts import Counts
-from graph.telemetry.metrics import Metrics, Worker
+from graph.telemetry.metrics import Metrics
+from graph.telemetry.shared import Worker
 from graph.telemetry.watch import Tracer, Watch
 from graph.view import GraphQLView
 from models.chunks import Chunks

@@ -21,7 +21,7 @@ from graph import server
 from graph.app import create_app, database_of
 from graph.settings import Settings
 from graph.telemetry import logs
-from graph.telemetry.metrics import Worker
+from graph.telemetry.shared import Worker
 from models.database import StoreError
 
 __all__ = ["bind", "serve"]
