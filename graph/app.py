@@ -23,7 +23,8 @@ from graph.refusal import Refusal
 from graph.settings import Settings, read_settings
 from graph.stores import database_of, feed_of
 from graph.telemetry.counts import Counts
-from graph.telemetry.metrics import Metrics, Worker
+from graph.telemetry.metrics import Metrics
+from graph.telemetry.shared import Worker
 from graph.telemetry.watch import Watch, tracer_of
 from graph.view import GraphQLView
 from models.chunks import Chunks

@@ -22,7 +22,7 @@ from graph.app import create_app
 from graph.settings import Settings
 from graph.stores import database_of
 from graph.telemetry import logs
-from graph.telemetry.metrics import Worker
+from graph.telemetry.shared import Worker
 from models.database import StoreError
 
 __all__ = ["serve"]

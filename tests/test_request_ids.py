@@ -79,4 +79,4 @@ async def test_a_refusal_at_the_gate_tells_it_and_is_counted() -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         answer = await http.get("/", headers={"X-Request-Id": "mine"})
     assert (answer.status_code, answer.headers["x-request-id"], answer.headers["retry-after"]) == (429, "mine", "1")
-    assert dict(counts.calls) == {("unknown", "refused"): 1}
+    assert dict(counts.calls) == {("<unknown>", "refused"): 1}

@@ -1,20 +1,26 @@
 """What /metrics tells, of an app in this process; of several workers it is told in test_workers."""
 
 import asyncio
+import contextlib
 import json
+import os
 import re
-from collections.abc import Callable
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import graph.telemetry
-from graph.app import App
+from graph.app import App, create_app
 from graph.settings import Settings
 from graph.telemetry.call import Call
 from graph.telemetry.counts import MAX_OPERATIONS, Counts
-from graph.telemetry.metrics import COUNTERS, GAUGES, HISTOGRAMS, PREFIX, STATE
+from graph.telemetry.definitions import COUNTERS, GAUGES, HISTOGRAMS, PREFIX, STATE
+from graph.telemetry.shared import GONE_SECONDS, Worker
 from tests.api import Api
 from tests.domain import PATIENCE, eventually, opened_domain, points
 from tests.outside import Outside
@@ -43,8 +49,8 @@ async def test_requests_are_told_apart_by_the_operation_and_what_came_of_it(api:
     told = await scrape(api.http)
     assert told.values("requests_total") == {
         ("Mine", "ok"): 2,
-        ("anonymous", "ok"): 1,
-        ("unknown", "refused"): 2,  # its document, and no request
+        ("<anonymous>", "ok"): 1,
+        ("<unknown>", "refused"): 2,  # its document, and no request
         ("Wrong", "error"): 2,  # a valid one with a wrong argument, and with a variable too few
     }
     assert told.value("request_duration_seconds_count", "Mine") == 2
@@ -64,8 +70,89 @@ def test_names_of_operations_are_bounded_and_only_those_of_valid_documents_are_t
             counts.call(call)
     names = {name for name, _ in counts.calls}
     assert len(names) == MAX_OPERATIONS + 2
-    assert {"Query0", f"Query{MAX_OPERATIONS - 1}", "other", "unknown"} <= names
-    assert set(counts.durations) == names - {"unknown"}
+    assert {"Query0", f"Query{MAX_OPERATIONS - 1}", "<other>", "<unknown>"} <= names
+    assert set(counts.durations) == names - {"<unknown>"}
+
+
+@pytest.mark.sqlite_alone("no store is asked")
+@pytest.mark.parametrize("headers", [{}, UNPLANNED], ids=["by a plan", "by Strawberry"])
+async def test_of_a_long_name_only_its_beginning_is_told(
+    api: Api, caplog: pytest.LogCaptureFixture, headers: dict[str, str]
+) -> None:
+    caplog.set_level("INFO", "graph.calls")
+    await api.http.post("/graphql", json={"query": f"query {'x' * 40_000} {{ jobs {{ id }} }}"}, headers=headers)
+    told = await scrape(api.http)
+    assert told.values("requests_total").keys() == {("x" * 100, "ok")}
+    assert told.values("request_duration_seconds_count").keys() == {("x" * 100,)}
+    assert [record.__dict__["operation"] for record in caplog.records if "operation" in record.__dict__] == ["x" * 100]
+
+
+@pytest.mark.sqlite_alone("no store is asked")
+async def test_no_name_that_a_client_chooses_is_taken_for_what_stands_for_many(api: Api) -> None:
+    for name in ("unknown", "other", "anonymous"):
+        await api.post(f"query {name} {{ jobs {{ id }} }}")
+    await api.post("{ jobs { id } }")
+    await api.post("{ nobody }")
+    told = await scrape(api.http)
+    assert told.values("requests_total") == {
+        ("unknown", "ok"): 1, ("other", "ok"): 1, ("anonymous", "ok"): 1,
+        ("<anonymous>", "ok"): 1, ("<unknown>", "refused"): 1,
+    }  # fmt: skip
+
+
+@pytest.mark.sqlite_alone("no store is asked")
+async def test_workers_together_tell_apart_no_more_operations_than_one_however_often_they_die(
+    settings: Settings, tmp_path: Path
+) -> None:
+    lives = 4
+    for life in range(lives):
+        async with worker_of(settings, 1 + life % 2, tmp_path) as api:
+            for number in range(MAX_OPERATIONS):
+                await api.post(f"query Life{life}Name{number} {{ __typename }}")
+            told = await scrape(api.http)
+    counted = told.values("requests_total")
+    assert len(counted) == MAX_OPERATIONS + 1
+    assert sum(counted.values()) == lives * MAX_OPERATIONS, "and none is lost"
+    assert counted["Life0Name0", "ok"] == 1
+    assert counted["<other>", "ok"] == (lives - 1) * MAX_OPERATIONS
+
+
+@pytest.mark.sqlite_alone("no store is asked")
+async def test_a_folder_that_is_gone_is_made_again_and_without_one_a_worker_tells_what_it_knows(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder := tmp_path / "shared").mkdir()
+    async with worker_of(settings, 1, folder) as api, worker_of(settings, 2, folder) as other:
+        await other.post("query Other { __typename }")
+        shutil.rmtree(folder)
+        assert (await scrape(api.http)).values("build_info")
+        await scrape(other.http)
+        assert (await scrape(api.http)).value("requests_total", "Other", "ok") == 1
+        shutil.rmtree(folder)
+        folder.touch()  # where nothing can be left
+        caplog.clear()
+        for _ in range(3):
+            assert (await scrape(other.http)).value("requests_total", "Other", "ok") == 1
+        assert len([record for record in caplog.records if record.name == "graph.telemetry.shared"]) <= 2
+        folder.unlink()
+
+
+@pytest.mark.sqlite_alone("no store is asked")
+async def test_of_a_worker_that_is_gone_only_what_it_had_counted_is_told(settings: Settings, tmp_path: Path) -> None:
+    async with worker_of(settings, 2, tmp_path) as gone:
+        await gone.post("query Gone { __typename }")
+        await scrape(gone.http)
+    left = tmp_path / "2.json"
+    left.write_bytes(left.read_bytes().replace(b'"watchers":[[[],[0]]]', b'"watchers":[[[],[7]]]'))
+    async with worker_of(settings, 1, tmp_path) as api:
+        told = await scrape(api.http)
+        assert (told.value("watchers"), told.value("requests_total", "Gone", "ok")) == (7, 1)
+        assert workers_in(told) == {"1", "2"}
+        some_time_ago = time.time() - GONE_SECONDS - 1
+        os.utime(left, (some_time_ago, some_time_ago))
+        told = await scrape(api.http)
+        assert (told.value("watchers"), told.value("requests_total", "Gone", "ok")) == (0, 1)
+        assert workers_in(told) == {"1"}
 
 
 async def test_points_are_counted_where_they_come_in_and_where_they_go_out(api: Api, address: str) -> None:
@@ -156,6 +243,21 @@ async def test_what_is_told_may_not_be_remembered(api: Api) -> None:
     answer = await api.http.get("/metrics")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["content-type"].startswith("text/plain; version=")
+
+
+@contextlib.asynccontextmanager
+async def worker_of(settings: Settings, number: int, folder: Path) -> AsyncIterator[Api]:
+    """A client of an app of this process that is one of several."""
+    app = create_app(settings, worker=Worker(number, folder))
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            yield Api(http)
+
+
+def workers_in(told: Scrape) -> set[str]:
+    """Those whose memory is told."""
+    return {sample.labels["worker"] for sample in told.samples if sample.name == "process_resident_memory_bytes"}
 
 
 async def scraped_once(api: Api, holds: Callable[[Scrape], bool]) -> Scrape:

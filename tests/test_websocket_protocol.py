@@ -24,6 +24,8 @@ ACK = {"type": "connection_ack"}
 QUERY = {"query": "{ __typename }"}
 QUIET = {"query": "subscription { jobChanged { id } }"}
 """An operation that goes on, and says nothing."""
+FROM_NOW = "subscription ($id: ID!) { jobChanged(id: $id, current: true) { id } }"
+"""One that says at once that it has begun."""
 
 
 @pytest.fixture(autouse=True)
@@ -220,7 +222,10 @@ class TestError:
     async def test_what_is_wrong_with_an_operation_ends_that_one_and_leaves_the_others(
         self, socket: Socket, api: Api, payload: dict[str, Any]
     ) -> None:
-        await socket.send(subscribe("other", QUIET))
+        job = await api.created()
+        await socket.send(subscribe("other", {"query": FROM_NOW, "variables": {"id": job}}))
+        told = {"id": "other", "type": "next", "payload": {"data": {"jobChanged": {"id": job}}}}
+        assert await socket.receive() == told, "it has begun"
         await socket.send(subscribe("wrong", payload))
         message = await socket.receive()
         assert (message["id"], message["type"]) == ("wrong", "error")
@@ -228,12 +233,8 @@ class TestError:
         assert "INTERNAL_SERVER_ERROR" not in str(message), "it is the client's"
         await socket.send({"type": "ping"})
         assert (await socket.receive())["type"] == "pong", "no complete follows an error"
-        job = await api.created()
-        assert await socket.receive() == {
-            "id": "other",
-            "type": "next",
-            "payload": {"data": {"jobChanged": {"id": job}}},
-        }
+        await api.start(job)
+        assert await socket.receive() == told
 
     @pytest.mark.parametrize(
         "payload",

@@ -13,11 +13,14 @@ from typing import Literal
 
 from starlette.types import Message, Send
 
-__all__ = ["Call", "Outcome", "current_call", "request_id"]
+__all__ = ["ANONYMOUS", "Call", "Outcome", "current_call", "request_id"]
 
 _GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 """An id that a client may choose: it stands in logs and headers."""
-
+ANONYMOUS = "<anonymous>"
+"""What stands for the name of an operation that has none; no document can name one so."""
+MAX_NAME = 100
+"""Characters of an operation's name that are told: clients choose it, and a document is as long as it may be."""
 
 Outcome = Literal["ok", "error", "refused", "failed", "cut"]
 """What came of a call. `error`: it was answered with errors that a client can do something about; `refused`: nothing
@@ -32,7 +35,7 @@ class Call:
     is_known = False
     """Whether its document is known, and valid."""
     operation = ""
-    """The name of the operation, where it has one."""
+    """The name of the operation, where it has one, or the beginning of a long one."""
     kind = ""
     """query, mutation or subscription."""
     outcome: Outcome = "ok"
@@ -68,7 +71,7 @@ class Call:
     def know(self, operation: str | None, kind: str) -> None:
         """Take note of the operation that a valid document asks for."""
         self.is_known = True
-        self.operation = operation or ""
+        self.operation = (operation or "")[:MAX_NAME]
         self.kind = kind
 
     def send(self, message: Message) -> Awaitable[None]:

@@ -3,14 +3,18 @@
 from bisect import bisect_left
 from collections import defaultdict
 
-from graph.telemetry.call import Call
+from graph.telemetry.call import ANONYMOUS, Call
 
-__all__ = ["BOUNDS", "Counts", "Histogram"]
+__all__ = ["BOUNDS", "Counts", "Histogram", "Names"]
 
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds up to which each part of a histogram reaches; the last part has no end."""
 MAX_OPERATIONS = 100
 """Names of operations that are told apart: clients choose them, and each costs whoever keeps the metrics."""
+UNKNOWN = "<unknown>"
+"""What stands for the operation where there was no valid document."""
+OTHER = "<other>"
+"""What stands for those beyond. No document can name an operation so."""
 
 
 class Histogram:
@@ -33,6 +37,24 @@ class Histogram:
         return [*self.counts, self.total]
 
 
+class Names:
+    """The names of operations that are told apart: those that came first."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def told(self, name: str) -> str:
+        """What an operation of that name is told under."""
+        known = self._known.get(name)
+        if known is None:
+            if name.startswith("<"):  # it stands for others already
+                return name
+            if len(self._known) >= MAX_OPERATIONS:
+                return OTHER
+            known = self._known[name] = name
+        return known
+
+
 class Counts:
     """What one app has counted since it was made."""
 
@@ -47,7 +69,7 @@ class Counts:
         self.lag = Histogram()
         self.logged = 0
         self.simulated = 0
-        self._names: dict[str, str] = {}
+        self.names = Names()
 
     def call(self, call: Call) -> None:
         """Count one that has ended."""
@@ -60,11 +82,5 @@ class Counts:
 
     def _name(self, call: Call) -> str:
         if not call.is_known:
-            return "unknown"
-        name = call.operation or "anonymous"
-        known = self._names.get(name)
-        if known is None:
-            known = name if len(self._names) < MAX_OPERATIONS else "other"
-            if known is name:
-                self._names[name] = name
-        return known
+            return UNKNOWN
+        return self.names.told(call.operation) if call.operation else ANONYMOUS

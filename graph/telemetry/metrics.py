@@ -1,20 +1,14 @@
 """What is counted, as metrics for Prometheus, at /metrics.
 
-A worker knows only what it has counted itself, and a scrape reaches one of them. So each leaves its numbers in a
-file of the folder that they share, once a second, and whoever is asked adds up what is there. The client library's own
-way, by files mapped into memory, would write there for each request, keep a process from having two apps, and know no
-numbers that are read when somebody asks.
+A worker knows only what it has counted itself, and a scrape reaches one of them: so they share their numbers.
 """
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
-import orjson
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -31,17 +25,18 @@ from starlette.routing import Route
 
 from graph.live.stream import Streams
 from graph.telemetry.counts import BOUNDS, Counts
+from graph.telemetry.definitions import COUNTERS, GAUGES, HISTOGRAMS, PREFIX, STATE
+from graph.telemetry.shared import Samples, Shared, Worker, total
 from graph.view import GraphQLView
 from models.database import OUTAGES, Database
 from models.feed import Event, Feed, MetricsRecorded
 from models.lifecycle import JobStatus
 from models.listing import count_by_status
 
-__all__ = ["COUNTERS", "GAUGES", "HISTOGRAMS", "PREFIX", "STATE", "Metrics", "Worker"]
+__all__ = ["Metrics"]
 
 log = logging.getLogger(__name__)
 
-PREFIX = "training_monitor_"
 TICK_SECONDS = 0.5
 """Between two looks at how late the event loop is."""
 SAVE_TICKS = 2
@@ -50,55 +45,6 @@ JOBS_SECONDS = 5.0
 """For how long the counts of jobs are good: the store is not asked for each scrape."""
 STORE_SECONDS = 1.0
 """How long a scrape waits for the store."""
-
-
-@dataclass(frozen=True)
-class Definition:
-    """What a metric is about."""
-
-    help: str
-    labels: tuple[str, ...] = ()
-
-
-COUNTERS: Mapping[str, Definition] = {
-    "requests_total": Definition("Requests, and operations on sockets, that ended", ("operation", "outcome")),
-    "points_received_total": Definition("Points stored by this server", ("source",)),
-    "points_delivered_total": Definition("Points given to watchers, one for each point and watcher"),
-    "buffer_overflows_total": Definition("Times that a watcher fell behind the buffer and went on from the store"),
-    "feed_gaps_healed_total": Definition("Times that news which the feed had not brought was found in the store"),
-}
-HISTOGRAMS: Mapping[str, Definition] = {
-    "request_duration_seconds": Definition("Time of queries and mutations, to the end of the answer", ("operation",)),
-    "resolver_duration_seconds": Definition("Time to execute queries and mutations; remembered answers take none"),
-    "database_duration_seconds": Definition(
-        "Time of a statement that reads, and of a transaction from when it is asked for", ("access",)
-    ),
-    "loop_lag_seconds": Definition("How late the event loop was, looked at twice a second"),
-}
-GAUGES: Mapping[str, Definition] = {
-    "sockets": Definition("WebSockets that are open"),
-    "streams": Definition("Answers over HTTP that stream"),
-    "watchers": Definition("Subscriptions that follow a job's points, or the changes of jobs"),
-}
-"""Of each worker, and summed over them."""
-STATE: Mapping[str, Definition] = {
-    "jobs": Definition("Jobs in the store", ("status",)),
-    "store_up": Definition("Whether the store answers: 1, or 0"),
-}
-"""The same for all workers: told by the one that is asked."""
-
-Labels = tuple[str, ...]
-Samples = dict[str, dict[Labels, list[float]]]
-"""Metric -> values of its labels -> its number; of a histogram how many in each part, and the sum."""
-
-
-@dataclass(frozen=True)
-class Worker:
-    """One of the processes that share a port."""
-
-    number: int = 1
-    folder: Path | None = None
-    """Where they leave their numbers for each other; None where there is one only."""
 
 
 class Metrics:
@@ -113,9 +59,10 @@ class Metrics:
         self._streams = streams
         self._view = view
         self._worker = worker
+        self._shared = Shared(worker)
         self._process = ProcessCollector(registry=None)
         self._before: Samples = {}
-        """What the worker of this number had counted that died before this one: counters never go back."""
+        """What those had counted that this worker has replaced."""
         self._jobs: Mapping[JobStatus, int] | None = None
         """None while the store does not answer."""
         self._jobs_until = 0.0
@@ -129,8 +76,9 @@ class Metrics:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Inside, what has no other occasion to be counted is."""
-        if self._file and self._file.exists():
-            self._before = _counted(_decoded(self._file.read_bytes()))
+        self._before = self._shared.left_before()
+        for name, _ in self._before.get("requests_total", {}):
+            self._counts.names.told(name)  # its names are ours, or there would be more of them with each death
         with self._feed.overhearing(self._hear):
             ticking = asyncio.create_task(self._tick())
             try:
@@ -154,22 +102,14 @@ class Metrics:
             await asyncio.sleep(TICK_SECONDS)
             self._counts.lag.observe(max(0.0, loop.time() - due))
             ticks += 1
-            if self._file and ticks % SAVE_TICKS == 0:
-                try:
-                    self._save()
-                except FileNotFoundError:
-                    pass  # who made the folder is gone, and so are we in a moment
-                except OSError as error:  # a folder that is full or gone must not end this
-                    log.warning("numbers were not left for the other workers: %s", error)
+            if ticks % SAVE_TICKS == 0:
+                self._shared.leave(self._own())
 
     async def _tell(self, _: Request) -> Response:
         await self._ask_for_jobs()
-        samples = self._own()
-        if self._worker.folder:
-            self._save()
-            for path in sorted(self._worker.folder.glob("*.json")):
-                if path != self._file:
-                    _add(samples, _decoded(path.read_bytes()))
+        own = self._own()
+        self._shared.leave(own)
+        samples = self._shared.of_all(own)
         body = generate_latest(_Families([*_families(samples), *self._state()]))
         return Response(body, headers={"Cache-Control": "no-store"}, media_type=CONTENT_TYPE_LATEST)
 
@@ -212,18 +152,7 @@ class Metrics:
         for family in self._process.collect():
             for sample in family.samples:
                 samples[sample.name] = {(str(self._worker.number),): [sample.value]}
-        _add(samples, self._before)
-        return samples
-
-    @property
-    def _file(self) -> Path | None:
-        return self._worker.folder and self._worker.folder / f"{self._worker.number}.json"
-
-    def _save(self) -> None:
-        assert self._file
-        new = self._file.with_suffix(".new")
-        new.write_bytes(_encoded(self._own()))
-        new.replace(self._file)  # at once: whoever reads it finds the old or the new
+        return total([samples, self._before])
 
     def _state(self) -> Iterator[Metric]:
         info = InfoMetricFamily(f"{PREFIX}build", "The version that is served")
@@ -276,25 +205,3 @@ def _buckets(counts: list[float]) -> list[tuple[str, float]]:
     """How many took no longer than each bound, as Prometheus has it."""
     bounds = [*map(str, BOUNDS), "+Inf"]
     return [(bound, sum(counts[: place + 1])) for place, bound in enumerate(bounds)]
-
-
-def _add(samples: Samples, others: Samples) -> None:
-    """Add to the numbers those of others."""
-    for name, rows in others.items():
-        own = samples.setdefault(name, {})
-        for labels, numbers in rows.items():
-            mine = own.get(labels)
-            own[labels] = numbers if mine is None else [a + b for a, b in zip(mine, numbers, strict=True)]
-
-
-def _counted(samples: Samples) -> Samples:
-    """What was counted, without what was so at the moment."""
-    return {name: rows for name, rows in samples.items() if name in COUNTERS or name in HISTOGRAMS}
-
-
-def _encoded(samples: Samples) -> bytes:
-    return orjson.dumps({name: [*rows.items()] for name, rows in samples.items()})
-
-
-def _decoded(text: bytes) -> Samples:
-    return {name: {(*labels,): numbers for labels, numbers in rows} for name, rows in orjson.loads(text).items()}

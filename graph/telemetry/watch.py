@@ -7,7 +7,7 @@ from typing import Protocol
 from starlette.types import Send
 
 from graph.settings import Settings, SettingsError
-from graph.telemetry.call import Call
+from graph.telemetry.call import ANONYMOUS, Call
 from graph.telemetry.counts import Counts
 
 __all__ = ["SOCKET", "Tracer", "Watch", "tracer_of"]
@@ -75,6 +75,6 @@ class Watch:
                 self._tracer.tell(call)
 
     def _log(self, event: str, call: Call, **more: object) -> None:
-        known = {"operation": call.operation or "anonymous", "type": call.kind} if call.kind else {}
+        known = {"operation": call.operation or ANONYMOUS, "type": call.kind} if call.kind else {}
         extra = {**more, **known, "outcome": call.outcome, "ms": round(call.seconds * 1000, 2)}
         log.info(event, extra=extra)
