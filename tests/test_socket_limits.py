@@ -15,6 +15,7 @@ from websockets.exceptions import InvalidStatus
 from graph.app import App
 from graph.settings import Settings
 from tests.api import Api
+from tests.domain import eventually
 from tests.inside import Inside
 from tests.sockets import PATIENCE, PROTOCOL, Socket, opened, websocket_url
 from tests.streaming import METRICS
@@ -46,8 +47,11 @@ async def inside(app: App, address: str) -> Inside:
 
 
 class TestOperations:
-    async def test_one_too_many_is_answered_with_an_error_and_the_others_go_on(self, socket: Socket, api: Api) -> None:
+    async def test_one_too_many_is_answered_with_an_error_and_the_others_go_on(
+        self, app: App, socket: Socket, api: Api
+    ) -> None:
         first, *_ = [await socket.subscribe(QUIET) for _ in range(3)]
+        await eventually(app.view._streams.changes._ready.is_set)
         refused = await socket.subscribe("{ __typename }")
         message = await socket.message(refused)
         assert message["type"] == "error"

@@ -8,6 +8,7 @@ import pytest
 from graph.app import App
 from graph.settings import Settings
 from tests.api import Api
+from tests.domain import eventually
 from tests.inside import Inside
 from tests.sockets import Socket, opened, websocket_url
 
@@ -51,10 +52,9 @@ async def test_an_unknown_job_ends_that_operation_with_not_found_and_leaves_the_
     assert await socket.next(other) == {"jobs": []}
 
 
-async def test_job_changed_tells_of_each_status(api: Api, socket: Socket) -> None:
+async def test_job_changed_tells_of_each_status(app: App, api: Api, socket: Socket) -> None:
     id = await socket.subscribe("subscription { jobChanged { id status } }")
-    probe = await socket.subscribe("{ __typename }")  # answered after the subscription has begun
-    await socket.next(probe)
+    await eventually(app.view._streams.changes._ready.is_set)
     job = await api.created()
     await api.start(job)
     await api.fail(job, "enough")

@@ -258,13 +258,15 @@ class TestError:
 
 class TestComplete:
     async def test_nothing_more_of_the_operation_is_sent(self, socket: Socket, api: Api) -> None:
-        await socket.send(subscribe("leaves", QUIET))
-        await socket.send(subscribe("stays", QUIET))
+        job = await api.created()
+        for id in ("leaves", "stays"):
+            await socket.send(subscribe(id, {"query": FROM_NOW, "variables": {"id": job}}))
+            assert (await socket.receive())["id"] == id, "it has begun"
         await socket.send({"id": "leaves", "type": "complete"})
         await socket.send({"type": "ping"})
         assert (await socket.receive())["type"] == "pong"
-        for _ in range(2):
-            await api.created()
+        for change in (api.start, api.fail):
+            await change(job)
             assert (await socket.receive())["id"] == "stays"
 
     async def test_its_id_is_free_again_at_once(self, socket: Socket, api: Api) -> None:
