@@ -69,9 +69,10 @@ def create_app(
         if tracer:
             await asyncio.to_thread(tracer.close)
 
-    checks: list[Check] = [Rates(settings).check, Doors(settings).check, access.check]
-    watch = Watch(counts, tracer)
-    app = App(settings, view, checks, watch, title="training-monitor", lifespan=lifespan, openapi_url=None)
+    cors = Cors(settings) if settings.allowed_origins else None
+    asked_beforehand = [cors.check] if cors else []
+    checks: list[Check] = [Rates(settings).check, *asked_beforehand, Doors(settings).check, access.check]
+    app = App(view, checks, Watch(counts, tracer), cors, title="training-monitor", lifespan=lifespan, openapi_url=None)
     app.router.routes.extend(
         [
             *health.routes,
@@ -87,14 +88,15 @@ class App(FastAPI):
     """FastAPI, but GraphQL goes straight to its view: layers in between cost each request time, each socket memory."""
 
     def __init__(
-        self, settings: Settings, view: GraphQLView, checks: Sequence[Check], watch: Watch, **options: Any
+        self, view: GraphQLView, checks: Sequence[Check], watch: Watch, cors: Cors | None, **options: Any
     ) -> None:
         super().__init__(**options)
         self.view = view
         self.add_exception_handler(Exception, _failed)
         self.add_exception_handler(Refusal, _refused)
+        self.watch = watch
         gate = Gate(checks, self._serve, watch)
-        self._gate: ASGIApp = Cors(settings, gate) if settings.allowed_origins else gate
+        self._gate: ASGIApp = cors.around(gate) if cors else gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, a socket or the app's lifespan."""

@@ -87,14 +87,25 @@ class Cors:
     Around everything else, so that they can also read why they are refused.
     """
 
-    def __init__(self, settings: Settings, inner: ASGIApp) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._origins = {*listed(settings.allowed_origins)}
-        self._inner = inner
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request or a socket."""
-        headers = Headers(scope=scope)
-        origin = headers.get("origin", "").lower()
+    async def check(self, scope: Scope, head: Head) -> Response | None:
+        """The answer to a browser that asks whether a page may ask, which it does without any credentials."""
+        is_asked = scope.get("method") == "OPTIONS" and b"access-control-request-method" in head
+        origin = head.get(b"origin", b"").decode("latin-1").lower()
+        return Response(None, 204, PREFLIGHT) if is_asked and origin in self._origins else None
+
+    def around(self, inner: ASGIApp) -> ASGIApp:
+        """An app whose answers say who may read them."""
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._serve(inner, scope, receive, send)
+
+        return serve
+
+    async def _serve(self, inner: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        origin = Headers(scope=scope).get("origin", "").lower()
         is_allowed = origin in self._origins
 
         async def send_allowed(message: Message) -> None:
@@ -107,12 +118,7 @@ class Cors:
                     answered["Access-Control-Expose-Headers"] = "retry-after, x-request-id"
             await send(message)
 
-        if scope["type"] != "http":
-            await self._inner(scope, receive, send)
-        elif is_allowed and scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-            await Response(None, 204, PREFLIGHT)(scope, receive, send_allowed)
-        else:
-            await self._inner(scope, receive, send_allowed)
+        await inner(scope, receive, send_allowed if scope["type"] == "http" else send)
 
 
 PREFLIGHT = {

@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket
 from graph.http import JSON
 from graph.refusal import Refusal
 from graph.schema.masking import masked_error
-from graph.telemetry.watch import SOCKET, Watch
+from graph.telemetry.watch import Watch
 from models.database import OUTAGES
 
 __all__ = ["Check", "Gate", "Head", "failure", "head_of"]
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 Head = Mapping[bytes, bytes]
 """The headers of a request, their names in lower case; of one that came several times the values, as one."""
-Check = Callable[[Scope, Head], Awaitable[None]]
-"""Raises Refusal where a request or a socket is not to go on."""
+Check = Callable[[Scope, Head], Awaitable[Response | None]]
+"""Raises Refusal where a request or a socket is not to go on, and gives the answer where that is all it needs."""
 
 
 class Gate:
@@ -37,10 +37,11 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse a request or a socket."""
         head = head_of(scope)
-        call = self._watch.begun(head, send)
+        call = self._watch.begun(scope, head, send)
         try:
             for check in self._checks:
-                await check(scope, head)
+                if answer := await check(scope, head):
+                    return await answer(scope, receive, call.send)
             await self._inner(scope, receive, call.send)
         except Refusal as refusal:
             call.outcome = "refused"
@@ -58,7 +59,7 @@ class Gate:
             if not call.status:
                 await refuse(failure(error), scope, receive, call.send)
         finally:
-            self._watch.ended(call, scope.get("method", SOCKET), scope["path"])
+            self._watch.ended(call, scope)
 
 
 def failure(error: Exception) -> Response:

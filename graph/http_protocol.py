@@ -12,6 +12,8 @@ from uvicorn.server import ServerState
 
 from graph.http import JSON
 from graph.settings import Settings
+from graph.telemetry.call import Call, call_in
+from graph.telemetry.watch import Watch
 from graph.turns import TakesTurns
 
 __all__ = ["HTTPProtocol"]
@@ -39,12 +41,14 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
     def __init__(
         self,
         settings: Settings,
+        watch: Watch,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self._watch = watch
         self._seconds = settings.request_seconds
         self._max_head = settings.max_header_bytes
         self._deadline: TimerHandle | None = None
@@ -159,6 +163,7 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         """Answer what comes from no app, and part."""
         self._forget_deadline()
         self._is_refused = True
+        call: Call | None = None
         if self._is_answering:
             is_begun = self.cycle.response_started or bool(self.pipeline) or not self.cycle.more_body
             self.cycle.disconnected = True
@@ -166,12 +171,16 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
             if is_begun:  # a second answer would be taken for a part of the first
                 self.transport.close()
                 return
+            if call := call_in(self.cycle.scope):
+                call.refused(status)
+        id = call.id if call else self._watch.refused(status)
         body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code}}]})
         headers = [
             *self.server_state.default_headers,
             (b"content-type", JSON.encode()),
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
+            (b"x-request-id", id.encode()),
         ]
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
         self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + body)

@@ -46,6 +46,7 @@ from graph.pages import playground
 from graph.refusal import Refusal
 from graph.schema import schema
 from graph.settings import Settings
+from graph.telemetry.call import call_in
 from models.curves import Curves
 from models.database import Database
 from models.jobs import Jobs
@@ -165,6 +166,8 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def _serve_socket(self, socket: WebSocket) -> None:
         if self._sockets >= self._max_sockets:
+            if call := call_in(socket.scope):
+                call.refused(503)
             await socket.send_denial_response(Response("Too many sockets are open.", 503, {"Retry-After": "10"}))
             return
         self._sockets += 1
@@ -396,6 +399,8 @@ async def _gone(request: Request) -> None:
 
 
 def _refused(scope: Scope, refusal: HTTPException) -> Response:
+    if call := call_in(scope):
+        call.refused(refusal.status_code)
     headers = {"Cache-Control": "no-store"}
     if refusal.status_code == 405:
         headers["Allow"] = "POST" if scope["method"] == "GET" else "GET, POST"

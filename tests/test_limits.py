@@ -30,6 +30,7 @@ from graph.settings import Settings, flag_name
 from tests.api import Api
 from tests.conftest import running
 from tests.outside import Outside
+from tests.scraped import scrape
 from tests.serving import served
 from tests.sockets import PATIENCE, Socket
 from tests.streaming import TRANSPORTS
@@ -319,6 +320,8 @@ class TestTime:
         assert (await socket.message(late))["type"] == "complete"
         seqs = [(await socket.next(stream))["metricAdded"]["seq"] for _ in range(2)]
         assert seqs == [1, 2], "both were done, and the stream, which is older, was not cut"
+        counted = (await scrape(api.http)).values("requests_total")
+        assert counted["<anonymous>", "timeout"] == 2, "and it is told apart from what clients did wrong"
 
 
 class TestTheTimeLimit:

@@ -14,6 +14,7 @@ from graph.settings import Settings
 from graph.telemetry.logs import formatter
 from tests.api import Api
 from tests.domain import eventually
+from tests.outside import Outside
 from tests.process import ServerProcess
 from tests.sockets import opened, websocket_url
 from tests.streaming import by_sse_post
@@ -83,6 +84,30 @@ async def test_each_request_and_each_operation_of_a_socket_has_one_line_and_noth
     assert operations["subscription"]["outcome"] == "ok"
     assert len({line["request_id"] for line in operations.values()}) == 2
     assert [secret for secret in SECRETS if secret in server.log] == []
+
+
+@pytest.mark.sqlite_alone("no store is asked")
+@pytest.mark.parametrize(
+    ("method", "path", "status", "outcome"),
+    [
+        ("POST", "/sign-in", 401, "refused"),
+        ("POST", "/graphql", 415, "refused"),
+        ("GET", "/nowhere", 404, "refused"),
+        ("GET", "/healthz", 200, "ok"),
+        ("GET", "/readyz", 503, "failed"),
+        ("GET", "/session", 200, "ok"),
+    ],
+)
+async def test_what_came_of_a_request_is_told_by_its_status(
+    api: Api, outside: Outside, method: str, path: str, status: int, outcome: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    if status == 503:
+        outside.execute("ALTER TABLE job RENAME TO taken_away")
+    caplog.set_level("INFO", "graph.calls")
+    answer = await api.http.request(method, path, data={"token": "guessed"} if method == "POST" else None)
+    (line,) = [record.__dict__ for record in caplog.records if record.name == "graph.calls"]
+    assert (answer.status_code, line["status"], line["outcome"]) == (status, status, outcome)
+    assert type(line["status"]) is int
 
 
 @pytest.mark.sqlite_alone("no store is asked")

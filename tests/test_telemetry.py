@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 import graph.telemetry
 from graph.app import App, create_app
@@ -21,11 +23,17 @@ from graph.telemetry.call import Call
 from graph.telemetry.counts import MAX_OPERATIONS, Counts
 from graph.telemetry.definitions import COUNTERS, GAUGES, HISTOGRAMS, PREFIX, STATE
 from graph.telemetry.shared import GONE_SECONDS, Worker
+from models.database import Database
+from models.token import Scope
+from models.tokens import Tokens
 from tests.api import Api
+from tests.conftest import running
 from tests.domain import PATIENCE, eventually, opened_domain, points
+from tests.logged import logged
 from tests.outside import Outside
 from tests.scraped import Scrape, scrape
-from tests.sockets import Socket, opened, websocket_url
+from tests.serving import served
+from tests.sockets import PROTOCOL, Socket, opened, websocket_url
 from tests.streaming import by_sse_post
 
 DASHBOARD = json.loads((Path(graph.telemetry.__file__).parent / "grafana.json").read_text())
@@ -153,6 +161,49 @@ async def test_of_a_worker_that_is_gone_only_what_it_had_counted_is_told(setting
         told = await scrape(api.http)
         assert (told.value("watchers"), told.value("requests_total", "Gone", "ok")) == (0, 1)
         assert workers_in(told) == {"1"}
+
+
+@pytest.mark.sqlite_alone("no store is asked")
+@pytest.mark.parametrize(
+    ("said", "code", "outcome"),
+    [
+        (["no message"], 4400, "refused"),
+        ([{"type": "subscribe", "id": "1", "payload": {"query": "{ __typename }"}}], 4401, "refused"),
+        ([{"type": "connection_init", "payload": {"Authorization": "Bearer guessed"}}], 4403, "refused"),
+        ([], 4408, "refused"),
+        ([{"type": "connection_init"}, {"type": "connection_init"}], 4429, "refused"),
+        ([{"type": "ping"}] * 100, 4429, "refused"),
+        (["x" * 5_000], 1009, "refused"),
+        ([4499], 4499, "ok"),  # it closes the socket itself
+    ],
+)
+async def test_a_socket_tells_of_its_end(database_url: str, said: list[Any], code: int, outcome: str) -> None:
+    settings = Settings(database_url=database_url, init_seconds=0.3, max_message_bytes=4_000, max_messages_a_second=10)
+    async with Database(database_url) as database:
+        made = await Tokens(database).create("the only one", Scope.READ) if code == 4403 else None
+    headers = {"Authorization": f"Bearer {made.secret}"} if made else {}
+    app = create_app(settings)
+    async with (
+        running(app),
+        served(app, settings) as address,
+        httpx.AsyncClient(base_url=address, headers=headers) as http,
+    ):
+        async with connect(websocket_url(address), subprotocols=[PROTOCOL]) as connection:
+            with logged() as lines:
+                with contextlib.suppress(ConnectionClosed):
+                    for each in said:
+                        if isinstance(each, int):
+                            await connection.close(each)
+                        else:
+                            await connection.send(each if isinstance(each, str) else json.dumps(each))
+                async with asyncio.timeout(PATIENCE):
+                    await connection.wait_closed()
+                    await eventually(lambda: bool(lines))
+        assert connection.close_code == code
+        (line,) = lines
+        assert [line[each] for each in ("event", "path", "close", "outcome")] == ["socket", "/graphql", code, outcome]
+        told = (await scrape(http)).values("requests_total")
+        assert told == ({("<unknown>", "refused"): 1} if outcome == "refused" else {})
 
 
 async def test_points_are_counted_where_they_come_in_and_where_they_go_out(api: Api, address: str) -> None:

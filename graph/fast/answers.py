@@ -89,7 +89,7 @@ class Answers:
         if not isinstance(answer, TimedOut):
             return answer
         if call := current_call():
-            call.met_errors(unexpected=False)
+            call.timed_out()
         return orjson.dumps(payload_of(answer))
 
     async def _made(self, body: bytes, *, may_write: bool) -> bytes | Done | None:

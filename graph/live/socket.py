@@ -1,15 +1,23 @@
 """uvicorn's end of a WebSocket, mended where it leaves a peer hanging, fills the log, or takes whatever comes."""
 
 from asyncio import AbstractEventLoop
+from collections.abc import Coroutine
+from http import HTTPStatus
 from typing import Any
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.exceptions import InvalidMessage
 from websockets.frames import Frame
+from websockets.http11 import Response
+from websockets.server import ServerProtocol
 
 from graph.rates import Bucket
+from graph.telemetry.call import call_in
+from graph.telemetry.watch import Watch
 from graph.turns import TakesTurns
 
 __all__ = ["SocketProtocol"]
@@ -28,6 +36,7 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
     def __init__(
         self,
         max_messages_a_second: int,
+        watch: Watch,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
@@ -36,11 +45,29 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._bucket = Bucket(max_messages_a_second)
         self._is_parting = False
+        self._watch = watch
+        self.conn.reject = self._refusal  # type: ignore[method-assign]  # uvicorn makes the connection
 
     def start_keepalive(self) -> None:
         """The handshake is over: forget it, for thousands of sockets keep theirs."""
         super().start_keepalive()
-        del self.response
+        del self.response, self.conn.reject
+
+    def send(self, message: ASGISendEvent) -> Coroutine[Any, Any, None]:
+        """Send on; what refuses the handshake has the headers of every answer, which uvicorn leaves out."""
+        if message["type"] == "websocket.http.response.start":
+            message["headers"] = [*self.default_headers, *message.get("headers", ())]
+        return super().send(message)
+
+    def _refusal(self, status: HTTPStatus | int, text: str) -> Response:
+        """What websockets or uvicorn by themselves answer to a handshake, with the headers of every answer."""
+        response = ServerProtocol.reject(self.conn, status, text)
+        call = call_in(self.scope) if self.handshake_initiated else None
+        id = call.id if call else self._watch.refused(response.status_code)
+        del response.headers["Date"]  # it is among those
+        for name, value in (*self.default_headers, (b"x-request-id", id.encode())):
+            response.headers[name.decode()] = value.decode()
+        return response
 
     def keepalive_timeout(self) -> None:
         """The peer is gone. uvicorn would wait for it to read what it was sent, for as long as TCP has patience."""
@@ -87,6 +114,8 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
         if not self.handshake_initiated and not self.transport.is_closing():
             # A handshake that websockets refuses before it asks: uvicorn would keep the answer, and the connection.
             self.handshake_complete = self.close_sent = True
+            if isinstance(self.conn.handshake_exc, InvalidMessage):  # it has no answer for what is no request at all
+                self._watch.refused(0)
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
 
@@ -147,6 +176,8 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
 
     def _leave(self, code: int, reason: str) -> None:
         self._is_parting = True
+        if call := call_in(self.scope):
+            call.closed(code, by_us=True)
         self.frames = []
         self.forget_what_is_ahead()
         self.stop_keepalive()

@@ -36,6 +36,8 @@ class TransportWSAdapter(ASGIWebSocketAdapter):
         while self.ws.application_state is not WebSocketState.DISCONNECTED:
             event = await self.ws.receive()
             if event["type"] == "websocket.disconnect":
+                if call := current_call():
+                    call.closed(event.get("code", 1005), by_us=False)
                 return
             if event.get("text") is None:
                 raise NonTextMessageReceived

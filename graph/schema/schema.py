@@ -118,7 +118,7 @@ class Schema(strawberry.Schema):
             if not time.expired():
                 raise
         if call := current_call():
-            call.met_errors(unexpected=False)
+            call.timed_out()
         return TimedOut(seconds)
 
     def _told(self, errors: list[GraphQLError]) -> list[GraphQLError]:

@@ -5,7 +5,7 @@ masking of errors, which tells it to the client.
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from random import getrandbits
 from time import perf_counter
@@ -13,7 +13,9 @@ from typing import Literal
 
 from starlette.types import Message, Send
 
-__all__ = ["ANONYMOUS", "Call", "Outcome", "current_call", "request_id"]
+__all__ = ["ANONYMOUS", "IN_SCOPE", "Call", "Outcome", "call_in", "current_call", "request_id"]
+
+IN_SCOPE = "call"
 
 _GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 """An id that a client may choose: it stands in logs and headers."""
@@ -22,10 +24,16 @@ ANONYMOUS = "<anonymous>"
 MAX_NAME = 100
 """Characters of an operation's name that are told: clients choose it, and a document is as long as it may be."""
 
-Outcome = Literal["ok", "error", "refused", "failed", "cut"]
+Outcome = Literal["ok", "error", "refused", "failed", "timeout", "cut"]
 """What came of a call. `error`: it was answered with errors that a client can do something about; `refused`: nothing
-was executed, for it was not allowed, not valid, or not the time; `failed`: something happened that nobody expected, or
-the store was out of reach, and the log has it; `cut`: who asked was gone before there was an answer."""
+was executed, for it was not allowed, not valid, or not the time, or a socket was closed for what came over it;
+`failed`: something happened that nobody expected, or the store was out of reach, and the log has it; `timeout`: it took
+longer than an operation may; `cut`: who asked was gone before there was an answer."""
+
+UNREADABLE = {1002, 1003, 1007, 1009}
+"""With these a socket is closed on which something came that is no message, or too long a one."""
+UNABLE = {1011, 1013}
+"""And with these where the server could not do its part."""
 
 
 class Call:
@@ -47,6 +55,10 @@ class Call:
     """Whether all of it is sent."""
     resolved = 0.0
     """Seconds that its resolvers took, and what stands in their place."""
+    is_socket = False
+    """Whether it is a socket that was opened."""
+    close_code = 0
+    """With which that was closed; 0 as long as it is not."""
     parent: bytes | None = None
     """The trace that it is part of, as its traceparent says."""
 
@@ -81,9 +93,15 @@ class Call:
         if kind == "http.response.body":
             self.sent += len(message.get("body", b""))
             self.is_answered = not message.get("more_body", False)
+        elif kind == "websocket.close":
+            if self.is_socket:
+                self.closed(message.get("code", 1000), by_us=True)
+            else:
+                self.status = 403  # so uvicorn has it
         elif kind != "websocket.send":
             if "status" in message:
-                self.status = message["status"]
+                self.status = int(message["status"])  # some give an enum's member
+            self.is_socket = kind == "websocket.accept"
             if kind.endswith((".start", ".accept")):
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id.encode())]
         return self._send(message)
@@ -94,6 +112,24 @@ class Call:
             self.outcome = "failed"
         elif self.outcome == "ok":
             self.outcome = "error" if self.is_known else "refused"
+
+    def timed_out(self) -> None:
+        """Take note that it took too long."""
+        self.outcome = "timeout"
+
+    def refused(self, status: int) -> None:
+        """Take note that it is answered with a refusal, by who stands before the app."""
+        self.outcome, self.status = "refused", status
+
+    def closed(self, code: int, *, by_us: bool) -> None:
+        """Take note of the end of a socket. What came of it only a code of ours tells: clients may choose any."""
+        if self.close_code:
+            return
+        self.close_code = code
+        if by_us and (4400 <= code < 4500 or code in UNREADABLE):
+            self.outcome = "refused"
+        elif by_us and code in UNABLE:
+            self.outcome = "failed"
 
     def end(self) -> None:
         """It is over."""
@@ -111,6 +147,12 @@ _current: ContextVar[Call | None] = ContextVar("call", default=None)
 def current_call() -> Call | None:
     """The call on whose behalf this runs."""
     return _current.get()
+
+
+def call_in(scope: Mapping[str, object]) -> Call | None:
+    """The call of a request or a socket that the app is serving, for who stands before the app."""
+    call = scope.get(IN_SCOPE)
+    return call if isinstance(call, Call) else None
 
 
 def request_id() -> str | None:

@@ -42,7 +42,7 @@ class Tracing:
             {name: value for name, value in attributes.items() if value},
             start_time=ended - int(call.seconds * 1e9),
         )
-        if call.outcome == "failed":
+        if call.outcome in {"failed", "timeout"}:
             span.set_status(Status(StatusCode.ERROR))
         span.end(ended)
 

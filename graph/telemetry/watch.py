@@ -1,16 +1,17 @@
 """Sees calls come and go, and tells of each: a count, a line in the log, a span."""
 
+import contextvars
 import logging
 from collections.abc import Mapping
 from typing import Protocol
 
-from starlette.types import Send
+from starlette.types import Scope, Send
 
 from graph.settings import Settings, SettingsError
-from graph.telemetry.call import ANONYMOUS, Call
+from graph.telemetry.call import ANONYMOUS, IN_SCOPE, Call, Outcome
 from graph.telemetry.counts import Counts
 
-__all__ = ["SOCKET", "Tracer", "Watch", "tracer_of"]
+__all__ = ["Tracer", "Watch", "tracer_of"]
 
 log = logging.getLogger("graph.calls")
 
@@ -46,22 +47,41 @@ class Watch:
         self._counts = counts
         self._tracer = tracer
 
-    def begun(self, head: Mapping[bytes, bytes], send: Send) -> Call:
+    def begun(self, scope: Scope, head: Mapping[bytes, bytes], send: Send) -> Call:
         """The call of a request, or of a socket's handshake, that begins here; `head` has its headers."""
         call = Call(head.get(b"x-request-id"), self._operation_ended, send)
         if self._tracer:
             call.parent = head.get(b"traceparent")
         call.begin()
+        scope[IN_SCOPE] = call
         return call
 
-    def ended(self, call: Call, method: str, path: str) -> None:
+    def ended(self, call: Call, scope: Scope) -> None:
         """Take note of the end of a request, or of a socket, whose operations have ended for themselves."""
-        is_open_socket = method == SOCKET and not call.status
-        if call.outcome == "ok" and path == "/graphql" and not 200 <= call.status < 400 and not is_open_socket:
-            call.outcome = "refused" if call.status else "cut"
+        del scope[IN_SCOPE]  # it leads back to the scope: a ring, which only a search would find
+        if call.outcome == "ok" and not call.is_socket:
+            call.outcome = _outcome_of(call.status)
         self._tell(call)
-        if log.isEnabledFor(logging.INFO) and not is_open_socket:
-            self._log("request", call, method=method, path=path, status=call.status, bytes=call.sent)
+        if not log.isEnabledFor(logging.INFO):
+            return
+        if call.is_socket:
+            self._log("socket", call, path=scope["path"], close=call.close_code)
+        else:
+            method = scope.get("method", SOCKET)
+            self._log("request", call, method=method, path=scope["path"], status=call.status, bytes=call.sent)
+
+    def refused(self, status: int) -> str:
+        """Take note of what was refused before there was a request, for it is none, or not all of it. Gives its id."""
+        call = Call(None, self._operation_ended)
+        call.refused(status)
+        contextvars.copy_context().run(self._tell_of_refused, call)
+        return call.id
+
+    def _tell_of_refused(self, call: Call) -> None:
+        call.begin()
+        self._tell(call)
+        if log.isEnabledFor(logging.INFO):
+            self._log("request", call, status=call.status)
 
     def _operation_ended(self, call: Call) -> None:
         self._tell(call)
@@ -78,3 +98,10 @@ class Watch:
         known = {"operation": call.operation or ANONYMOUS, "type": call.kind} if call.kind else {}
         extra = {**more, **known, "outcome": call.outcome, "ms": round(call.seconds * 1000, 2)}
         log.info(event, extra=extra)
+
+
+def _outcome_of(status: int) -> Outcome:
+    """What came of a request that was answered so, where nothing else is known."""
+    if not status:
+        return "cut"
+    return "failed" if status >= 500 else "refused" if status >= 400 else "ok"
