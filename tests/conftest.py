@@ -17,6 +17,7 @@ from graph.app import App, create_app
 from graph.settings import Settings
 from tests.api import Api
 from tests.browser import Visits, launched_browser
+from tests.fuzzing import SEED, TIMES
 from tests.outside import Outside
 from tests.postgres import Postgres
 from tests.process import ServerProcess
@@ -66,6 +67,11 @@ def postgres_url(request: pytest.FixtureRequest, postgres: Postgres) -> Iterator
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many again as there are processors: a third of the time, tests wait for servers and for time to pass."""
     return max(2, (os.cpu_count() or 2) * 3 // 2)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how to have the tools that invent requests invent the same ones again."""
+    terminalreporter.write_line(f"what the fuzz tests tried is tried again with FUZZ_SEED={SEED} FUZZ_TIMES={TIMES}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 import httpx
 import pytest
 import schemathesis
-from hypothesis import given
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 
-from tests.fuzzing import bounded, tell_seed
+from tests.fuzzing import fuzzed
 from tests.process import ServerProcess
 
 CODES = {"BAD_USER_INPUT", "NOT_FOUND", "TOO_COSTLY", "TOO_MANY_ALIASES", "TOO_DEEP", "TOO_MANY_TOKENS"}
@@ -24,7 +23,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 def test_whatever_the_schema_allows_is_answered_as_graphql_has_it(server: ServerProcess) -> None:
-    tell_seed()
     schema: Any = schemathesis.graphql.from_url(f"{server.url}/graphql")
     operations = [found.ok() for found in schema.get_all_operations()]
     assert {operation.definition.field_name for operation in operations} >= {"jobs", "createJob", "logMetrics"}
@@ -33,8 +31,7 @@ def test_whatever_the_schema_allows_is_answered_as_graphql_has_it(server: Server
 
     with httpx.Client(base_url=server.url, timeout=30) as http:
 
-        @bounded(120)
-        @given(case=cases)
+        @fuzzed(120, cases)
         def look(case: Any) -> None:
             nonlocal answered
             response = case.call()
@@ -59,8 +56,7 @@ def test_the_seed_that_is_told_makes_the_same_requests_again(server: ServerProce
     def bodies() -> list[object]:
         found: list[object] = []
 
-        @bounded(5)
-        @given(case=operation.as_strategy())
+        @fuzzed(5, operation.as_strategy())
         def look(case: Any) -> None:
             found.append(case.body)
 

@@ -7,12 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.fuzzing import bounded, tell_seed
+from tests.fuzzing import fuzzed
 from tests.process import ServerProcess
 from tests.sockets import PATIENCE, PROTOCOL, Socket, opened, websocket_url
 
@@ -74,14 +73,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 def test_whatever_is_said_the_server_keeps_to_the_protocol_and_serves_the_others(server: ServerProcess) -> None:
-    tell_seed()
     url = websocket_url(server.url)
     with asyncio.Runner() as runner:
         other = opened(url)
         socket = runner.run(other.__aenter__())
 
-        @bounded(150)
-        @given(conversation=conversations)
+        @fuzzed(150, conversations)
         def look(conversation: tuple[bool, list[str | bytes], bool]) -> None:
             runner.run(hold(url, socket, *conversation))
 

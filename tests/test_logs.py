@@ -134,3 +134,16 @@ def test_a_line_tells_which_worker_wrote_it_and_what_was_raised(form: str, tmp_p
         first, *traceback = line.splitlines()
         assert ["it happened" in first, "error" in first, "worker=3" in first] == [True, True, True]
         assert traceback[-1] == "ValueError: the reason"
+
+
+def test_nothing_that_others_chose_tells_a_terminal_what_to_do_or_begins_a_line(tmp_path: Path) -> None:
+    error = ValueError("wiped: \x1b[2J\r\x07")
+    record = logging.LogRecord(
+        "a", logging.ERROR, "", 0, "got %s", ("\x1b]0;x\x07\nforged é",), (ValueError, error, None)
+    )
+    record.path = "/\x1b[31m\u202e\nforged"
+    told = formatter(Settings(database_url=f"sqlite://{tmp_path}/x", log_format="console")).format(record)
+    first, *traceback = told.splitlines()
+    assert [r"got \x1b]0;x\x07\nforged é" in first, r"/\x1b[31m\u202e\nforged" in first] == [True, True]
+    assert traceback[-1] == r"ValueError: wiped: \x1b[2J\r\x07"
+    assert [each for each in told if not each.isprintable() and each != "\n"] == []

@@ -1,8 +1,10 @@
 """Traces: operations as spans, sent to a collector by OTLP; and nothing of it where it is not asked for."""
 
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +15,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from graph.telemetry.call import Call
+from graph.telemetry.tracing import Tracing
 from tests.domain import eventually
 from tests.process import ServerProcess
 from tests.sockets import opened, websocket_url
@@ -74,8 +78,8 @@ async def test_an_operation_is_a_span_of_the_trace_that_it_came_with(
                 await http.post("/graphql", json={"query": "query Wrong { nobody }"})
                 await http.get("/healthz")
             await eventually(lambda: {"query Mine", "request"} <= collector.spans.keys())
-            async with opened(websocket_url(server.url)) as socket:
-                await socket.next(await socket.subscribe("query OnSocket { jobs { id } }"))
+            async with opened(websocket_url(server.url)) as connection:
+                await connection.next(await connection.subscribe("query OnSocket { jobs { id } }"))
             assert server.stop() == 0, "and what is not sent yet is"
             assert server.log == ""
     assert collector.spans.keys() == {"query Mine", "request", "query OnSocket"}
@@ -91,6 +95,25 @@ async def test_an_operation_is_a_span_of_the_trace_that_it_came_with(
     assert 0 < span.end_time_unix_nano - span.start_time_unix_nano < 10**10
     assert span.status.code == Status.STATUS_CODE_UNSET
     assert not collector.spans["query OnSocket"].parent_span_id
+
+
+def test_a_collector_that_does_not_answer_is_not_waited_for_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        tracing = Tracing()
+        Call(None, tracing.tell).end()
+        began = time.monotonic()
+        tracing.close()
+        assert time.monotonic() - began < 6, "by itself the exporter waits for ten seconds"
+
+
+def test_a_variable_that_is_wrong_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1")
+    command = [sys.executable, "-m", "graph", "serve", "--tracing", "--port", "0"]
+    command += ["--database-url", f"sqlite://{tmp_path}/test.sqlite3"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
+    assert "--tracing: an OTEL_ variable is wrong: max_export_batch_size" in ended.stderr
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

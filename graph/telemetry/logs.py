@@ -1,12 +1,14 @@
 """The log of a server process: every line by the standard library's loggers, and written by structlog.
 
-Set up once, by the process that serves; nothing is on import. Lines tell whose request they belong to, and which worker
+Set up once, by the process that serves. Lines tell whose request they belong to, and which worker
 wrote them. What a client sent, its tokens, its documents and their variables, is in none of them at any level.
 """
 
+import io
 import logging
 import sys
 from types import ModuleType
+from typing import TextIO
 
 from graph.settings import Settings
 from graph.telemetry.call import request_id
@@ -14,7 +16,7 @@ from graph.telemetry.call import request_id
 _rich: ModuleType | None = sys.modules.get("rich")
 sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it: 4 MB, for tracebacks in frames and colours
 import structlog  # noqa: E402  # as above
-from structlog.typing import EventDict, Processor, WrappedLogger  # noqa: E402  # as above
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger  # noqa: E402  # as above
 
 if _rich:
     sys.modules["rich"] = _rich
@@ -59,12 +61,27 @@ def formatter(settings: Settings, worker: int | None = None) -> logging.Formatte
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if settings.log_format == "json"
         else [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
-            )
+            _printable,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_traceback, pad_event_to=0),
         ]
     )
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
     )
+
+
+def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Nothing in an entry begins a line or tells a terminal what to do: paths and messages are what others chose."""
+    return {key: _escaped(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _traceback(to: TextIO, raised: ExcInfo) -> None:
+    """Write how it came to an exception, whose message may be anybody's too."""
+    plain = io.StringIO()
+    structlog.dev.plain_traceback(plain, raised)
+    to.write("\n".join(map(_escaped, plain.getvalue().split("\n"))))
+
+
+def _escaped(text: str) -> str:
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

@@ -1,5 +1,6 @@
 """Operations as spans of OpenTelemetry, sent as the OTEL_ variables say. Imported only where it is asked for."""
 
+import threading
 import time
 from collections.abc import Mapping
 
@@ -14,9 +15,12 @@ from graph.telemetry.call import Call
 
 __all__ = ["Tracing"]
 
+CLOSE_SECONDS = 1.0
+"""How long a server that stops waits for a collector; one that is away it would be tried again for many more."""
+
 
 class Tracing:
-    """Tells of each operation as a span, once it has ended."""
+    """Tells of each operation as a span, once it has ended. Raises ValueError for variables that cannot be so."""
 
     def __init__(self) -> None:
         named = Resource.create({"service.name": "training-monitor"}).merge(OTELResourceDetector().detect())
@@ -47,5 +51,7 @@ class Tracing:
         span.end(ended)
 
     def close(self) -> None:
-        """Send what is not sent yet."""
-        self._provider.shutdown()
+        """Send what is not sent yet, where the collector takes it soon."""
+        sending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(CLOSE_SECONDS)

@@ -37,7 +37,10 @@ def tracer_of(settings: Settings) -> Tracer | None:
         from graph.telemetry.tracing import Tracing  # its libraries take 20 MB of who needs none
     except ImportError as error:
         raise SettingsError("--tracing: its libraries are missing; install training-monitor[tracing].") from error
-    return Tracing()
+    try:
+        return Tracing()
+    except ValueError as error:
+        raise SettingsError(f"--tracing: an OTEL_ variable is wrong: {error}") from error
 
 
 class Watch:
