@@ -1,8 +1,10 @@
 """How operations are executed, where GraphQL's libraries leave something to be desired."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from time import perf_counter
+from types import CoroutineType
 from typing import Any
 
 from graphql import Executor, GraphQLError
@@ -21,12 +23,16 @@ class Numbers(list[Any]):
     """Numbers that are known to be what the schema says of them, so that they are not looked at one by one."""
 
 
-class EventExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Takes turns with other operations, and suggests names only where that is wanted.
+Made = list[Coroutine[Any, Any, Any]]
 
-    graphql-core goes through a list of ten thousand objects in one go. And it remembers the sub-fields of each value
-    that it has resolved, by its identity in memory, and shares this among the events of a stream: it would grow for as
-    long as the stream is open.
+
+class EventExecutor(StrawberryGraphQLCoreExecutionContext):
+    """Takes turns with other operations, breaks off without complaints, and suggests names only where that is wanted.
+
+    graphql-core goes through a list of ten thousand objects in one go. It forgets, where an operation is cancelled, the
+    coroutines of fields that had not begun, of each of which Python then complains. And it remembers the sub-fields of
+    each value that it has resolved, by its identity in memory, and shares this among the events of a stream: it would
+    grow for as long as the stream is open.
     """
 
     _turn_ends = 0.0
@@ -45,6 +51,21 @@ class EventExecutor(StrawberryGraphQLCoreExecutionContext):
         executor._relevant_sub_fields = {}  # noqa: SLF001  # no public way
         return executor
 
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        """The result of the operation, or of one event, or what to await for it."""
+        made: Made = []
+        is_awaitable = self.is_awaitable
+
+        def is_awaited(value: Any) -> bool:  # which is asked of whatever a field gives
+            if isinstance(value, CoroutineType):
+                made.append(value)
+                return True
+            return is_awaitable(value)
+
+        self.is_awaitable = is_awaited  # type: ignore[assignment]  # tells as much as graphql-core's TypeGuard
+        result = super().execute_operation(serially)
+        return _closed_with(result, made) if isinstance(result, Awaitable) else result
+
     def complete_list_value(self, return_type: Any, *args: Any) -> Any:
         """The list of a field as it is answered; `args` end with what the resolver gave, and a place in a stream."""
         result = args[-2]
@@ -53,6 +74,12 @@ class EventExecutor(StrawberryGraphQLCoreExecutionContext):
         if isinstance(result, list) and len(result) > SHORT:
             args = (*args[:-2], self._in_turns(result), args[-1])
         return super().complete_list_value(return_type, *args)
+
+    def complete_list_item_value(self, item: Any, completed_results: list[Any], *args: Any) -> bool:
+        """Add what is answered of an item to its list, and tell whether that is to be awaited."""
+        return super().complete_list_item_value(item, completed_results, *args) and self.is_awaitable(
+            completed_results[-1]
+        )
 
     async def _in_turns(self, items: list[Any]) -> AsyncIterator[Any]:
         for item in items:
@@ -63,3 +90,14 @@ class EventExecutor(StrawberryGraphQLCoreExecutionContext):
                     await asyncio.sleep(0)
                     self._turn_ends = perf_counter() + TURN_SECONDS
             yield item
+
+
+async def _closed_with(result: Awaitable[Any], made: Made) -> Any:
+    """The result; where it is no longer wanted, whatever had not begun is closed."""
+    try:
+        return await result
+    except (asyncio.CancelledError, GeneratorExit):
+        for coroutine in made:
+            if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                coroutine.close()
+        raise
