@@ -7,7 +7,10 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from models.reader import Reader, Timed
 from models.work import Writer
 
-__all__ = ["CONNECTION", "Backend", "StoreError"]
+__all__ = ["APP", "CONNECTION", "Backend", "StoreError"]
+
+APP = "models"
+"""What Tortoise calls us, where it notes which migrations were applied."""
 
 CONNECTION = "default"
 """What Tortoise calls the connection to the store."""
@@ -20,6 +23,8 @@ class StoreError(Exception):
 class Backend(Protocol):
     """One database system at one address."""
 
+    shown: str
+    """Where the store is, for people."""
     connection: dict[str, Any]
     """Tortoise's description of the connection, with our defaults beneath what the address says itself."""
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from models.database import APP
+from models.backend import APP
 
 __all__ = ["count_jobs", "has_tokens_table", "migrations_in", "tables_in"]
 

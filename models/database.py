@@ -23,7 +23,7 @@ from tortoise.transactions import in_transaction
 
 from models import migrations, postgres, sqlite
 from models.address import without_password
-from models.backend import CONNECTION, Backend, StoreError
+from models.backend import APP, CONNECTION, Backend, StoreError
 from models.postgres import Postgres
 from models.reader import Reader, Timed
 from models.sqlite import SQLite
@@ -42,7 +42,6 @@ __all__ = [
     "uninterrupted",
 ]
 
-APP = "models"
 APPS: dict[str, dict[str, Any]] = {
     APP: {
         "models": ["models.job", "models.metric", "models.chunk", "models.token"],
@@ -147,6 +146,11 @@ class Database:
             self._reader.close()
             self._reader = None
         await self._context.close_connections()
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: the path of its file, or its address without a password."""
+        return self._backend.shown
 
     @property
     def reader(self) -> Reader:

@@ -83,7 +83,7 @@ class Postgres:
             },
         }
         self.connection: dict[str, Any] = {"engine": __name__, "credentials": {**limits, **_credentials(url)}}
-        self._shown = without_password(url)
+        self.shown = without_password(url)
 
     async def check(self) -> None:
         """Connect once. Raises Tortoise's errors."""
@@ -126,7 +126,7 @@ class Postgres:
     def why_not_opened(self, error: Exception) -> str:
         """What is wrong with the server, or with what we are to it."""
         reason = str(error).rstrip(".") or type(error).__name__
-        return f"Cannot use the database {self._shown}: {reason}. Check that it answers, or change --database-url."
+        return f"Cannot use the database {self.shown}: {reason}. Check that it answers, or change --database-url."
 
 
 def _credentials(url: str) -> dict[str, Any]:

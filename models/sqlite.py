@@ -13,6 +13,7 @@ from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.log import db_client_logger
 
 from models.backend import StoreError
+from models.contents import migrations_in, tables_in
 from models.group_commit import GroupCommit
 from models.reader import Query, Row, Timed
 
@@ -41,6 +42,7 @@ class SQLite:
         self._path: str = self._pragmas.pop("file_path")
         if self._path == ":memory:":
             raise ValueError("each connection to :memory: has a store of its own; name a file")
+        self.shown = str(self.path.absolute())
         self._create = create
         self._seconds = seconds
 
@@ -78,14 +80,16 @@ class SQLite:
 
     def why_not_opened(self, error: Exception) -> str:
         """What is wrong with the file."""
-        path = Path(self._path).absolute()
-        if not path.parent.is_dir():
-            return f"Cannot open the database {path}: its folder is not there. Create it, or change --database-url."
-        return f"Cannot open the database {path}: {error}. Check that it can be written, or change --database-url."
+        reason, what_to_do = str(error), "Check that it can be written"
+        if not self.path.absolute().parent.is_dir():
+            reason, what_to_do = "its folder is not there", "Create it"
+        elif isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+            what_to_do = "Restore a backup of it"
+        return f"Cannot open the database {self.shown}: {reason}. {what_to_do}, or change --database-url."
 
     def _check_file(self) -> None:
         if not self._create and not Path(self._path).exists():
-            raise StoreError(f"There is no database {self._path}. Name the one you mean with --database-url.")
+            raise StoreError(f"There is no database {self.shown}. Name the one you mean with --database-url.")
         with contextlib.closing(sqlite3.connect(self._path, self._seconds, isolation_level=None)) as connection:
             deadline = time.monotonic() + self._seconds
             while True:
@@ -100,6 +104,11 @@ class SQLite:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("CREATE TABLE can_be_written (once INTEGER)")
             connection.execute("ROLLBACK")
+            if tables_in(connection) and not migrations_in(connection):
+                raise StoreError(
+                    f"The database {self.shown} is of another program, or damaged. Restore a backup of it, or change "
+                    "--database-url."
+                )
 
 
 class SQLiteReader:

@@ -433,7 +433,7 @@ class TestTokens:
         run(store, "UPDATE token SET revoked_at = '2026-02-02'")
         copy = backed_up(store, tmp_path / "copy.sqlite3")
         run(store, "UPDATE token SET revoked_at = NULL")
-        assert "; 0 of its tokens let someone in" in restored(copy, store, "--replace")
+        assert "; none of its tokens lets anyone in" in restored(copy, store, "--replace")
         assert tokens_in(store) == [("one", True)]
 
     def test_of_a_backup_are_as_they_were_where_there_is_nothing(self, backup_with_tokens: Path) -> None:
@@ -453,7 +453,7 @@ class TestTokens:
         copy = backed_up(store, tmp_path / "copy.sqlite3")
         made = command("token", "create", "--name", "a", "--scope", "write", "--database-url", url_of(store))
         secret = made.stdout.splitlines()[-1]
-        assert "; 0 of its tokens let someone in" in restored(copy, store, "--replace")
+        assert "; none of its tokens lets anyone in" in restored(copy, store, "--replace")
         with ServerProcess(url_of(store)) as server:
             async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
                 for headers in ({}, {"Authorization": f"Bearer {secret}"}):

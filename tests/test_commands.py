@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from socket import create_server
 
@@ -106,6 +107,20 @@ class TestHelp:
         shown = here("serve", "--help").stdout
         assert all(f"TRAINING_MONITOR_{setting}" in shown for setting in ("HOST", "PORT", "DATABASE_URL"))
 
+    def test_tells_each_command_in_a_line_of_its_own(self, here: Run) -> None:
+        assert "..." not in here("--help").stdout.partition("Commands:")[2]
+        assert "..." not in here("token", "--help").stdout.partition("Commands:")[2]
+
+    def test_tells_the_default_of_a_flag_and_how_else_it_is_set(self, here: Run) -> None:
+        shown = " ".join(here("serve", "--help").stdout.split())
+        assert "Default true; also TRAINING_MONITOR_INTROSPECTION." in shown
+        assert "Default false; also TRAINING_MONITOR_INSECURE." in shown
+
+
+def test_the_version_is_told(here: Run) -> None:
+    ended = here("--version")
+    assert (ended.returncode, ended.stdout) == (0, f"{version('training-monitor')}\n")
+
 
 class TestMistakesInTheArguments:
     @pytest.mark.parametrize(
@@ -137,6 +152,20 @@ class TestMistakesInTheArguments:
         said = complaint(here(*arguments))
         assert named in said
         assert "--help" in said
+
+    @pytest.mark.parametrize(
+        ("arguments", "end"),
+        [
+            (["simulate", "1", "--steps", "0"], "See training-monitor simulate --help.\n"),
+            (["token", "create", "--name", "a"], "See training-monitor token create --help.\n"),
+            (["--nope"], "See training-monitor --help.\n"),
+            (["srve"], "Did you mean 'serve'? See training-monitor --help.\n"),
+        ],
+    )
+    def test_are_told_with_the_help_of_the_command_that_was_meant(
+        self, here: Run, arguments: list[str], end: str
+    ) -> None:
+        assert complaint(here(*arguments)).endswith(end)
 
     def test_are_said_by_the_process_as_well(self) -> None:
         assert "--nope" in complaint(command("serve", "--nope"))
@@ -223,6 +252,26 @@ class TestServeGivesUp:
         assert str(text) in said
         assert "--database-url" in said
         assert text.read_text().startswith("What I wanted to say")
+
+    def test_on_a_database_of_another_program_and_leaves_it_as_it_is(self, tmp_path: Path, here: Run) -> None:
+        url = f"sqlite://{tmp_path / 'notes.sqlite3'}"
+        with Outside(url) as another:
+            another.execute("CREATE TABLE job (note TEXT)")
+            said = complaint(command("serve", "--port", "0", "--database-url", url))
+            assert "notes.sqlite3 is of another program" in said
+            for arguments in (["migrate"], ["token", "create", "--name", "a", "--scope", "read"]):
+                assert complaint(here(*arguments, "--database-url", url)) == said
+            assert another.tables() == {"job"}
+
+    def test_on_a_damaged_database_and_names_the_way_back(self, tmp_path: Path, here: Run) -> None:
+        file = tmp_path / "damaged.sqlite3"
+        url = f"sqlite://{file}"
+        assert here("migrate", "--database-url", url).returncode == 0
+        whole = file.read_bytes()
+        file.write_bytes(whole[:4096] + bytes(range(256)) * 16 * (len(whole) // 4096 - 1))
+        said = complaint(command("serve", "--port", "0", "--database-url", url))
+        assert str(file) in said
+        assert "Restore a backup of it" in said
 
     def test_on_a_database_from_a_newer_version(self, database_url: str, outside: Outside, here: Run) -> None:
         assert here("migrate", "--database-url", database_url).returncode == 0

@@ -128,7 +128,25 @@ class TestAServerThatOthersReach:
         ended = await asyncio.to_thread(command, *arguments)
         assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
         assert "training-monitor token create" in ended.stderr
+        assert "every token is revoked" in ended.stderr
+
+    @pytest.mark.sqlite_alone("it is refused before the store matters")
+    async def test_is_told_of_the_way_to_serve_everyone_where_there_was_never_a_token(self, sqlite_url: str) -> None:
+        ended = await asyncio.to_thread(
+            command, "serve", "--host", "0.0.0.0", "--port", "0", "--database-url", sqlite_url
+        )
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+        assert "training-monitor token create" in ended.stderr
         assert "--insecure" in ended.stderr
+
+    @pytest.mark.sqlite_alone("of the store only the tokens matter")
+    async def test_is_refused_where_everyone_was_to_be_let_in_and_every_token_is_revoked(self, tokens: Tokens) -> None:
+        """For nobody would be: reads at most, where those are open."""
+        revoked = await tokens.revoke((await tokens.create("gone", Scope.WRITE)).token.id)
+        settings = Settings(host="0.0.0.0", insecure=True)
+        with pytest.raises(SettingsError, match="every token is revoked"):
+            check_exposure(settings, [revoked])
+        check_exposure(settings.model_copy(update={"open_reads": True}), [revoked])
 
     @pytest.mark.sqlite_alone("of the store only the tokens matter")
     async def test_serves_everyone_where_told_to_until_there_is_a_token(
@@ -138,6 +156,7 @@ class TestAServerThatOthersReach:
         with ServerProcess(database_url, "--host", "0.0.0.0", "--insecure") as server:
             async with httpx.AsyncClient(base_url=server.url) as http:
                 assert await status(http, None) == 200
+                assert "whoever reaches this server" in server.log
                 made = await tokens.create("first", Scope.READ)
                 assert await status(http, made.secret) == 200
                 async with asyncio.timeout(SOON):

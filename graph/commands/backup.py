@@ -26,7 +26,10 @@ def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; it must not be there yet.")],
     **flags: str | None,
 ) -> None:
-    """Copy the database, as it is at one moment, while servers use it."""
+    """Copy the database while servers use it.
+
+    The copy is the database as it is at one moment.
+    """
     store = _store(read_settings(**flags).database_url)
     with _Copying("Backup") as copying:
         jobs = copies.backup(store, file, copying.progress)
@@ -67,6 +70,8 @@ def _jobs(count: int) -> str:
 def _let_in(restored: copies.Restored) -> str:
     if not restored.tokens:
         return "there never was a token, so everyone is let in"
+    if not restored.valid:
+        return "none of its tokens lets anyone in: make one with token create"
     return f"{restored.valid} of its tokens {'lets' if restored.valid == 1 else 'let'} someone in"
 
 

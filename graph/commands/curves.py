@@ -21,9 +21,10 @@ def rebuild_curves(
     ] = None,
     **flags: str | None,
 ) -> None:
-    """Make again, from the points, what curves are drawn from.
+    """Make again what curves are drawn from.
 
-    Servers may run meanwhile; one that has drawn a curve remembers it until it is restarted.
+    It is made from the points. Servers may run meanwhile; one that has drawn a curve remembers it until it is
+    restarted.
     """
     asyncio.run(_rebuild_curves(read_settings(**flags), ids or []))
 
@@ -38,7 +39,7 @@ async def _rebuild_curves(settings: Settings, ids: list[str]) -> None:
         long = Job.filter(metric_count__gte=chunks.grain.run).order_by("id")  # a shorter job has no full run
         jobs = [await named_job(settings, id) for id in ids] or await long
         progress = stack.enter_context(progress_shown())
-        for job in progress.track(jobs, description="Jobs"):
+        for job in progress.track(jobs, total=len(jobs), description="Jobs"):
             task = progress.add_task(job.name, total=len(chunks.runs(job.metric_count)))
             async for done in chunks.rebuild(job):
                 progress.advance(task, done)

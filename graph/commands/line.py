@@ -3,6 +3,7 @@
 import gc
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from inspect import Parameter, Signature, signature
 from typing import Annotated, Any
 
@@ -17,25 +18,42 @@ from models.tokens import TokenError
 
 __all__ = ["cli", "main", "with_flags"]
 
+NAME = "training-monitor"
 MISTAKE = 2
 """The exit status where something asked for cannot be done as asked."""
 
 cli = typer.Typer(
-    name="training-monitor",
-    help="A training-job monitor you host yourself: a GraphQL API with subscriptions.",
+    name=NAME,
+    help="A training-job monitor you host yourself: a live page over a GraphQL API with subscriptions.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # plain help: boxes cut long words short
 )
 
 
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(version(NAME))
+        raise typer.Exit
+
+
+@cli.callback()
+def _common(
+    _: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What comes before a command."""
+
+
 def _option(setting: str) -> Any:
     """The flag of a setting, described by the table of settings."""
     field, flag = Settings.model_fields[setting], flag_name(setting)
-    if field.annotation is bool:
-        described = f"{field.description}. Also {environment_name(setting)}=true."
+    is_switch = field.annotation is bool
+    usual = str(field.default).lower() if is_switch else field.default or "none"
+    described = f"{field.description}. Default {usual}; also {environment_name(setting)}."
+    if is_switch:
         return typer.Option(f"{flag}/--no-{flag.removeprefix('--')}", help=described, show_default=False)
-    described = f"{field.description}. Default {field.default or 'none'}; also {environment_name(setting)}."
     return typer.Option(flag, help=described, show_default=False, metavar="VALUE")
 
 
@@ -63,12 +81,14 @@ def main() -> None:
     """Run the command line. Whatever is wrong with what was asked is one line on stderr, and exit status 2."""
     gc.enable()
     try:
-        status = cli(sys.argv[1:] or ["--help"], standalone_mode=False)
+        status = cli(sys.argv[1:] or ["--help"], prog_name=NAME, standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         status = 130
     except typer.TyperException as error:
         message = " ".join(error.format_message().rstrip(".").split())
-        status = _complain(f"{message}. See training-monitor --help.")
+        end = "" if message.endswith("?") else "."
+        met_in = getattr(error, "ctx", None)  # of what click raises for a mistake in the arguments
+        status = _complain(f"{message}{end} See {met_in.command_path if met_in else NAME} --help.")
     except (SettingsError, StoreError, FeedError, BindError, JobError, TokenError) as error:
         status = _complain(str(error))
     except OUTAGES as outage:

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 @with_flags(*Settings.model_fields)
 def serve(**flags: str | None) -> None:
-    """Serve the API, and the playground to browsers, at /graphql."""
+    """Serve the page, and the API at /graphql."""
     _serve(read_settings(**flags))
 
 
 @with_flags(*Settings.model_fields)
 def demo(**flags: str | None) -> None:
-    """Serve with simulated jobs of every scenario, some of them training as you watch.
+    """Serve with simulated jobs of every scenario.
 
-    Without a database of your own they live in a temporary one that goes with the server.
+    Some of them train as you watch. Without --database-url they live in a temporary database that goes with the server.
     """
     settings = read_settings(**flags)
     if settings.workers > 1:
@@ -55,20 +55,21 @@ def _serve(settings: Settings, companion: "Companion | None" = None) -> None:
     logs.set_up(settings)
     with ExitStack() as stack:
         sockets = [stack.enter_context(listening) for listening in bind_each(settings)]
-        asyncio.run(_prepare(settings))  # here, so that what is wrong with store or feed is said in one line
+        place = asyncio.run(_prepare(settings))  # here, so that what is wrong with store or feed is said in one line
         gc.disable()  # see `graph.__main__`
         from graph import server, workers  # see `graph.commands`
         from graph.app import create_app
 
         gc.enable()
-        said = f"training-monitor is at {address_of(sockets[0])}/graphql (Ctrl-C ends it)"
+        said = f"training-monitor is at {address_of(sockets[0])}/, its jobs in {place} (Ctrl-C ends it)"
         if settings.workers == 1:
             server.serve(create_app(settings, companion), settings, sockets[0], lambda: typer.echo(said))
         else:
             workers.serve(settings, sockets, lambda: typer.echo(said))
 
 
-async def _prepare(settings: Settings) -> None:
+async def _prepare(settings: Settings) -> str:
+    """Look at the store, the tokens in it, and the feed; gives the store's place."""
     async with database_of(settings) as database:  # opening it brings it up to date
         check_exposure(settings, await Tokens(database).all())
     feed = feed_of(settings)
@@ -76,3 +77,4 @@ async def _prepare(settings: Settings) -> None:
         await feed.check()
     finally:
         await feed.close()
+    return database.place

@@ -26,7 +26,7 @@ def simulate(
     ] = None,
     **flags: str | None,
 ) -> None:
-    """Add simulated points to a job of the database, with a progress bar."""
+    """Add simulated points to a job."""
     if steps is not None and to_end:
         raise typer.BadParameter("Give either --steps or --to-end, not both.")
     asyncio.run(_simulate(read_settings(**flags), job, None if to_end else steps or 1, per_second))

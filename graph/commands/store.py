@@ -11,7 +11,10 @@ from graph.stores import database_of
 
 @with_flags("database_url")
 def migrate(**flags: str | None) -> None:
-    """Bring a database up to date, as a server does when it starts."""
+    """Bring a database up to date.
+
+    A server does so when it starts.
+    """
     applied = asyncio.run(_migrate(read_settings(**flags)))
     typer.echo("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
 

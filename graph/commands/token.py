@@ -32,15 +32,19 @@ def create(
     scope: Annotated[ScopeName, typer.Option(help="read, or write, which includes read.")],
     **flags: str | None,
 ) -> None:
-    """Make a token and print its secret, alone on the last line. It is shown only this once."""
-    made = asyncio.run(_create(read_settings(**flags), name, Scope[scope.name]))
-    typer.echo(f"Token {made.token.id}, {made.token.name}, to {scope.value}. Keep it: it is not shown again.")
+    """Make a token, and print it alone on the last line.
+
+    It is shown only this once. From the first one on nobody is let in without.
+    """
+    made, place = asyncio.run(_create(read_settings(**flags), name, Scope[scope.name]))
+    typer.echo(f"Token {made.token.id}, {made.token.name}, to {scope.value} what is in {place}.")
+    typer.echo("Keep it: it is not shown again.")
     typer.echo(made.secret)
 
 
 @with_flags("database_url")
 def list_(**flags: str | None) -> None:
-    """List the tokens, the revoked too, without their secrets."""
+    """List the tokens, the revoked too."""
     rows = [("id", "scope", "created (UTC)", "revoked (UTC)", "name")]
     rows += [_row(token) for token in asyncio.run(_all(read_settings(**flags)))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -66,9 +70,10 @@ tokens.command("list")(list_)
 tokens.command()(revoke)
 
 
-async def _create(settings: Settings, name: str, scope: Scope) -> NewToken:
+async def _create(settings: Settings, name: str, scope: Scope) -> tuple[NewToken, str]:
     async with database_of(settings) as database:
-        return await Tokens(database).create(name, scope)
+        place = f"{'the new database ' if '0001_initial' in database.applied else ''}{database.place}"
+        return await Tokens(database).create(name, scope), place
 
 
 async def _all(settings: Settings) -> list[Token]:
