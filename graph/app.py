@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from graph.access.access import Access
 from graph.access.keyring import Keyring
 from graph.access.sign_in import SignIn
+from graph.addresses import networks_in
 from graph.doors import Cors, Doors
 from graph.gate import Check, Gate, failure
 from graph.health import Health
@@ -72,7 +73,15 @@ def create_app(
     cors = Cors(settings) if settings.allowed_origins else None
     asked_beforehand = [cors.check] if cors else []
     checks: list[Check] = [Rates(settings).check, *asked_beforehand, Doors(settings).check, access.check]
-    app = App(view, checks, Watch(counts, tracer), cors, title="training-monitor", lifespan=lifespan, openapi_url=None)
+    app = App(
+        view,
+        checks,
+        Watch(counts, tracer, networks_in(settings.trusted_proxies)),
+        cors,
+        title="training-monitor",
+        lifespan=lifespan,
+        openapi_url=None,
+    )
     app.router.routes.extend(
         [
             *health.routes,

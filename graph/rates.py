@@ -2,21 +2,19 @@
 
 import functools
 import math
-import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from starlette.types import Scope
 
-from graph.addresses import Network, address_in, client_key, is_local, networks_in, within
+from graph.addresses import address_in, client_key, is_local, networks_in, within
+from graph.client import client_of
 from graph.gate import Head
 from graph.refusal import Refusal
 from graph.settings import Settings
 
-__all__ = ["Bucket", "Rates", "client_of"]
+__all__ = ["Bucket", "Rates"]
 
-HOP = re.compile(r"\[([0-9a-f:.]+)\](?::\d+)?|(\d+(?:\.\d+){3})(?::\d+)?|([0-9a-f:.]+)", re.IGNORECASE)
-"""A client's address as proxies write it, some with its port."""
 SURGE_SECONDS = 3.0
 """For so long a client that was quiet may ask twice as often as in the long run."""
 MAX_CLIENTS = 20_000
@@ -99,19 +97,3 @@ class Rates:
     def clients(self) -> int:
         """Of how many something is remembered."""
         return len(self._young) + len(self._old)
-
-
-def client_of(peer: str, head: Head, proxies: Sequence[Network]) -> str:
-    """The address of who is asking: the peer's, or what the proxies that are trusted say of theirs.
-
-    Each proxy adds its peer's address at the end: what stands before the first that is not trusted, anyone can write.
-    """
-    client = peer
-    said = head.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
-    while (address := address_in(client)) is not None and within(address, proxies) and said:
-        before = HOP.fullmatch(said.pop().strip())
-        named = before and next(filter(None, before.groups()))
-        if not named or address_in(named) is None:
-            break
-        client = named
-    return client

@@ -64,7 +64,7 @@ class Tokens:
             return self.database.reader.version()
 
     async def digests(self) -> list[Row]:
-        """(digest, scope, whether it was revoked) of all that were ever made. Raises OUTAGES."""
+        """(id, digest, scope, whether it was revoked) of all that were ever made. Raises OUTAGES."""
         with self.database.scope():
             return await self.database.reader.rows(Query(_DIGESTS))
 
@@ -94,7 +94,7 @@ def _revoked(id: int) -> Work[Token]:
     return _token(rows[0])
 
 
-_DIGESTS = 'SELECT "digest", "scope", "revoked_at" IS NOT NULL FROM "token"'
+_DIGESTS = 'SELECT "id", "digest", "scope", "revoked_at" IS NOT NULL FROM "token"'
 _REVOKE = f'UPDATE "token" SET "revoked_at" = COALESCE("revoked_at", ?) WHERE "id" = ? RETURNING {_COLUMNS}'  # noqa: S608  # names of ours
 
 

@@ -9,14 +9,21 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
+from graph.app import create_app
 from graph.settings import Settings
 from graph.telemetry.logs import formatter
+from models.database import Database
+from models.token import Scope
+from models.tokens import Tokens
 from tests.api import Api
+from tests.conftest import running
 from tests.domain import eventually
 from tests.outside import Outside
 from tests.process import ServerProcess
-from tests.sockets import opened, websocket_url
+from tests.serving import served
+from tests.sockets import PROTOCOL, Socket, opened, websocket_url
 from tests.streaming import by_sse_post
 
 SECRETS = ("tok3n", "c00kie", "qu3ry", "vari4ble", "pr0ject", "a11as", "sea4ch")
@@ -108,6 +115,36 @@ async def test_what_came_of_a_request_is_told_by_its_status(
     (line,) = [record.__dict__ for record in caplog.records if record.name == "graph.calls"]
     assert (answer.status_code, line["status"], line["outcome"]) == (status, status, outcome)
     assert type(line["status"]) is int
+
+
+@pytest.mark.sqlite_alone("of the store only the tokens matter")
+async def test_who_asked_is_told_by_their_address_and_the_id_of_their_token(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "graph.calls")
+    async with Database(database_url) as database:
+        made = await Tokens(database).create("trainer", Scope.READ)
+    settings = Settings(database_url=database_url, trusted_proxies="127.0.0.1")
+    app = create_app(settings)
+    async with running(app), served(app, settings) as address:
+        bearer = {"Authorization": f"Bearer {made.secret}", "X-Forwarded-For": "1.1.1.1, 203.0.113.7"}
+        async with httpx.AsyncClient(base_url=address) as http:
+            await http.post("/graphql", json={"query": "{ jobs { id } }"}, headers=bearer)
+            await http.post("/graphql", json={"query": "{ jobs { id } }"})
+        async with connect(websocket_url(address), subprotocols=[PROTOCOL]) as connection:
+            socket = Socket(connection)
+            await socket.send({"type": "connection_init", "payload": {"token": made.secret}})
+            assert await socket.receive() == {"type": "connection_ack"}
+            await socket.next(await socket.subscribe("{ __typename }"))
+        await eventually(lambda: len([record for record in caplog.records if record.name == "graph.calls"]) == 4)
+    lines = [record.__dict__ for record in caplog.records if record.name == "graph.calls"]
+    assert [(line["msg"], line["client"], line.get("token_id")) for line in lines] == [
+        ("request", "203.0.113.7", made.token.id),
+        ("request", "127.0.0.1", None),
+        ("operation", "127.0.0.1", made.token.id),
+        ("socket", "127.0.0.1", made.token.id),
+    ]
+    assert made.secret not in str(lines)
 
 
 @pytest.mark.sqlite_alone("no store is asked")

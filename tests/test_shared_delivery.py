@@ -48,7 +48,7 @@ def errors_of(result: Any) -> list[GraphQLError]:
     return result.errors
 
 
-EVERYONE = Caller(may_write=True, has_token=False)
+EVERYONE = Caller(may_write=True)
 
 
 class CountingParts(Parts):

@@ -13,6 +13,7 @@ from graph.access.keyring import Keyring
 from graph.gate import Head
 from graph.refusal import Refusal
 from graph.settings import Settings
+from graph.telemetry.call import call_in, current_call
 
 __all__ = ["COOKIE", "SIGN_IN", "Access", "own_path"]
 
@@ -30,7 +31,7 @@ class Access:
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         self._keyring = keyring
         self._is_open_at_first = settings.insecure or is_for_this_machine_alone(settings)
-        self._reader = Caller(may_write=False, has_token=False) if settings.open_reads else None
+        self._reader = Caller(may_write=False) if settings.open_reads else None
         """Who anybody is, where reads are open."""
 
     @property
@@ -48,7 +49,9 @@ class Access:
         elif scope["path"] in PUBLIC or scope["path"].startswith(PUBLIC_FOLDER):
             scope["caller"] = None
         else:
-            scope["caller"] = await self._caller(scope, head)
+            scope["caller"] = caller = await self._caller(scope, head)
+            if caller and (call := call_in(scope)):
+                call.token_id = caller.token_id
 
     async def of_socket(self, by_handshake: Caller | None, payload: Any) -> Caller | None:
         """Who opens a socket, by the payload of its first message where that has a token; None where nobody is let in.
@@ -62,6 +65,8 @@ class Access:
             caller = await self._keyring.caller(
                 _bearer(secret) or secret
             )  # also where all is open: it may be the first
+            if caller and (call := current_call()):
+                call.token_id = caller.token_id
             if caller is not None or not self.is_open:
                 return caller
         return None if by_handshake is None or by_handshake.ended else by_handshake

@@ -20,12 +20,12 @@ def unknown() -> Refusal:
 class Caller:
     """What someone may do, until it ends: for a token when it is revoked."""
 
-    __slots__ = ("_followers", "ended", "has_token", "may_write")
+    __slots__ = ("_followers", "ended", "may_write", "token_id")
 
-    def __init__(self, *, may_write: bool, has_token: bool) -> None:
-        """All may read. Who sent the same token is the same caller."""
+    def __init__(self, *, may_write: bool, token_id: int | None = None) -> None:
+        """All may read. Who sent the same token is the same caller; None for who needs none."""
         self.may_write = may_write
-        self.has_token = has_token
+        self.token_id = token_id
         self.ended = False
         self._followers: set[Callable[[], object]] = set()
 
@@ -49,7 +49,7 @@ class Caller:
 
     def refusal(self) -> Refusal:
         """What it is told where it may only read."""
-        if self.has_token:
+        if self.token_id is not None:
             message = "This token may only read: to change anything takes one with the scope write."
             return Refusal(403, "FORBIDDEN", message, {"WWW-Authenticate": 'Bearer error="insufficient_scope"'})
         message = "Without a token you may only read: to change anything takes one with the scope write."

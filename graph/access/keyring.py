@@ -34,7 +34,7 @@ class Keyring:
         """By the digests of their tokens: finding one takes as long whatever of it is right."""
         self.ever_made = False
         """Whether there was ever a token, if only one that is revoked."""
-        self.everyone = Caller(may_write=True, has_token=False)
+        self.everyone = Caller(may_write=True)
         """Who anybody is, where there was never a token; ends with the first."""
         self._version: int | None = None
         self._read_at = -TRUST_SECONDS
@@ -112,12 +112,12 @@ class Keyring:
         if version is None or version != self._version:
             found: dict[str, Caller] = {}
             rows = await self._tokens.digests()
-            for digest, scope, is_revoked in rows:
+            for id, digest, scope, is_revoked in rows:
                 if not is_revoked:
                     may_write = scope == Scope.WRITE
                     known = self._callers.get(digest)
                     same = known is not None and known.may_write == may_write
-                    found[digest] = known if known and same else Caller(may_write=may_write, has_token=True)
+                    found[digest] = known if known and same else Caller(may_write=may_write, token_id=id)
             self._version = version
             self._take(found, any_made=bool(rows))
         self._read_at = at

@@ -59,6 +59,10 @@ class Call:
     """Whether it is a socket that was opened."""
     close_code = 0
     """With which that was closed; 0 as long as it is not."""
+    client = ""
+    """The address of who asks."""
+    token_id: int | None = None
+    """Of the token that lets it in."""
     parent: bytes | None = None
     """The trace that it is part of, as its traceparent says."""
 
@@ -76,7 +80,7 @@ class Call:
     def operation_within(self) -> "Call":
         """An operation on the socket that this call opened, with an id of its own; it is the current call now."""
         call = Call(None, self._ended)
-        call.parent = self.parent
+        call.parent, call.client, call.token_id = self.parent, self.client, self.token_id
         call.begin()
         return call
 

@@ -2,11 +2,13 @@
 
 import contextvars
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from starlette.types import Scope, Send
 
+from graph.addresses import Network
+from graph.client import client_of
 from graph.settings import Settings, SettingsError
 from graph.telemetry.call import ANONYMOUS, IN_SCOPE, Call, Outcome
 from graph.telemetry.counts import Counts
@@ -46,15 +48,19 @@ def tracer_of(settings: Settings) -> Tracer | None:
 class Watch:
     """Watches the calls of one app."""
 
-    def __init__(self, counts: Counts, tracer: Tracer | None) -> None:
+    def __init__(self, counts: Counts, tracer: Tracer | None, proxies: Sequence[Network] = ()) -> None:
+        """`proxies`: who is believed when they say whose request it is."""
         self._counts = counts
         self._tracer = tracer
+        self._proxies = proxies
 
     def begun(self, scope: Scope, head: Mapping[bytes, bytes], send: Send) -> Call:
         """The call of a request, or of a socket's handshake, that begins here; `head` has its headers."""
         call = Call(head.get(b"x-request-id"), self._operation_ended, send)
         if self._tracer:
             call.parent = head.get(b"traceparent")
+        if log.isEnabledFor(logging.INFO) and (peer := scope.get("client")):
+            call.client = client_of(peer[0], head, self._proxies)
         call.begin()
         scope[IN_SCOPE] = call
         return call
@@ -98,8 +104,13 @@ class Watch:
                 self._tracer.tell(call)
 
     def _log(self, event: str, call: Call, **more: object) -> None:
-        known = {"operation": call.operation or ANONYMOUS, "type": call.kind} if call.kind else {}
-        extra = {**more, **known, "outcome": call.outcome, "ms": round(call.seconds * 1000, 2)}
+        if call.kind:
+            more |= {"operation": call.operation or ANONYMOUS, "type": call.kind}
+        if call.client:
+            more["client"] = call.client
+        if call.token_id is not None:
+            more["token_id"] = call.token_id
+        extra = {**more, "outcome": call.outcome, "ms": round(call.seconds * 1000, 2)}
         log.info(event, extra=extra)
 
 
