@@ -17,6 +17,7 @@ from graph.addresses import networks_in
 from graph.doors import Cors, Doors
 from graph.gate import Check, Gate, failure
 from graph.health import Health
+from graph.http import GRAPHQL
 from graph.live.stream import Streams
 from graph.pages import page_routes
 from graph.rates import Rates
@@ -115,7 +116,7 @@ class App(FastAPI):
             await self._gate(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == "/graphql":
+        if scope["path"] == GRAPHQL:
             await self.view(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)

@@ -20,6 +20,8 @@ __all__ = ["Check", "Gate", "Head", "failure", "head_of"]
 
 log = logging.getLogger(__name__)
 
+INTERNAL_ERROR = 1011
+"""With which a socket is closed that nobody expected to end."""
 Head = Mapping[bytes, bytes]
 """The headers of a request, their names in lower case; of one that came several times the values, as one."""
 Check = Callable[[Scope, Head], Awaitable[Response | None]]
@@ -56,7 +58,10 @@ class Gate:
             if call.status and not call.is_answered:
                 raise  # uvicorn logs it, and breaks off an answer that is half sent
             log.exception("a request was not expected to end so")
-            if not call.status:
+            if call.is_socket:
+                if not call.close_code:
+                    await call.send({"type": "websocket.close", "code": INTERNAL_ERROR})
+            elif not call.status:
                 await refuse(failure(error), scope, receive, call.send)
         finally:
             self._watch.ended(call, scope)

@@ -17,6 +17,7 @@ from strawberry.types import ExecutionResult
 from graph.limits.time import TimedOut
 
 __all__ = [
+    "GRAPHQL",
     "JSON",
     "RESPONSE_JSON",
     "accepted_media_type",
@@ -31,6 +32,8 @@ __all__ = [
     "status_of",
 ]
 
+GRAPHQL = "/graphql"
+"""The address of the API."""
 JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
 

@@ -66,6 +66,8 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
+        if self._is_answering and (call := call_in(self.cycle.scope)):
+            call.is_left = True
         self._forget_deadline()
         self.forget_what_is_ahead()
         super().connection_lost(exc)

@@ -187,9 +187,15 @@ class Database:
         return MigrationAutodetector(self._context.apps, APPS)
 
     async def check(self) -> None:
-        """Return if the store answers with what it keeps. Raises OUTAGES."""
+        """Return if the store answers with what it keeps, and is the one that was opened. Raises OUTAGES."""
         with self.scope():
             await self._context.db(CONNECTION).execute_query("SELECT id FROM job LIMIT 1")
+            try:
+                is_same = await self._identity() == self.identity
+            except OSError:  # its file is gone, which SQLite does not see
+                is_same = False
+            if not is_same:
+                raise OperationalError("it is not the store that was opened: was it replaced?")
 
     async def _identity(self) -> str:
         query = "SELECT applied_at FROM tortoise_migrations ORDER BY applied_at LIMIT 1"

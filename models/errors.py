@@ -47,9 +47,11 @@ class IllegalTransition(JobError):
 class SimulationFailed(JobError):
     """The simulator raised, or its point could not be stored: the job is now FAILED."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, *, is_expected: bool) -> None:
+        """`is_expected`: whether people are told the reason, for it is one of the simulation's."""
         super().__init__(f"The simulation failed: {job.failure_reason}")
         self.job = job
+        self.is_expected = is_expected
 
 
 class PointsNotMade(Exception):

@@ -119,14 +119,14 @@ class Jobs:
         except (JobNotFound, IllegalTransition, NotBegun, UNREACHABLE):
             raise  # no fault of the simulation's: the job goes on where it was
         except PointsNotMade as error:
-            raise SimulationFailed(await self._fail(id, failure_reason(str(error)))) from error
+            raise SimulationFailed(await self._fail(id, failure_reason(str(error))), is_expected=True) from error
         except Exception as error:
             if not trying:  # no step was tried: a store that was busy is no reason to fail the job
                 raise
             # The promise: whatever the simulator or the write raises fails the job. A store that is gone cannot even
             # record that, and then raises here itself. What was raised is for the log, not for clients.
             log.exception("job %s: the simulation raised", id)
-            raise SimulationFailed(await self._fail(id, UNEXPECTED)) from error
+            raise SimulationFailed(await self._fail(id, UNEXPECTED), is_expected=False) from error
 
     @uninterrupted
     async def log(self, id: int, points: Sequence[Point]) -> Logged:

@@ -132,9 +132,10 @@ class SQLiteReader:
         """The rows of a query."""
         db_client_logger.debug("%s: %s", *query)
         began = time.perf_counter()
-        rows = self._connection.execute(*query).fetchall()
-        self._timed(time.perf_counter() - began)
-        return rows
+        try:
+            return self._connection.execute(*query).fetchall()
+        finally:
+            self._timed(time.perf_counter() - began)
 
     def close(self) -> None:
         """Disconnect."""

@@ -33,7 +33,11 @@ class _TimedConnection:
 
     async def __aenter__(self) -> Any:
         self._began = perf_counter()
-        return await self._connection.__aenter__()
+        try:
+            return await self._connection.__aenter__()
+        except BaseException:
+            self._timed(perf_counter() - self._began)
+            raise
 
     async def __aexit__(
         self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None

@@ -84,9 +84,10 @@ async def test_a_refusal_at_the_gate_tells_it_and_is_counted() -> None:
 
     transport = httpx.ASGITransport(Gate([refuse], serve, Watch(counts, None)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-        answer = await http.get("/", headers={"X-Request-Id": "mine"})
+        answer = await http.get("/graphql", headers={"X-Request-Id": "mine"})
+        await http.get("/")
     assert (answer.status_code, answer.headers["x-request-id"], answer.headers["retry-after"]) == (429, "mine", "1")
-    assert dict(counts.calls) == {("<unknown>", "refused"): 1}
+    assert dict(counts.calls) == {("<unknown>", "refused"): 1, ("<page>", "refused"): 1}
 
 
 class TestBeforeTheApp:

@@ -111,21 +111,25 @@ class Answers:
         reader, call, began = self._database.reader, current_call(), perf_counter()
         # Before it is read: what is committed meanwhile may be in it, and is looked for again the next time.
         version = reader.version()
-        data = await query.read(reader)
-        if data is None:
-            return None
-        answer = _encoded(data)
-        if call:
-            call.resolved = perf_counter() - began
+        try:
+            data = await query.read(reader)
+            if data is None:
+                return None
+            answer = _encoded(data)
+        finally:
+            if call:
+                call.resolved = perf_counter() - began
         if version is not None:
             self._remember(body, Remembered(version, answer, call.operation if call else ""))
         return answer
 
     async def _done(self, mutation: Mutation) -> bytes | Done:
         call, began = current_call(), perf_counter()
-        done = await mutation.run(self._jobs)
-        if call:
-            call.resolved = perf_counter() - began
+        try:
+            done = await mutation.run(self._jobs)
+        finally:
+            if call:
+                call.resolved = perf_counter() - began
         if done.error:
             return done
         try:

@@ -56,8 +56,8 @@ class Streams:
             began = topic.stored
             while points := await self._following(topic, last, PAGE, began):
                 last = points[-1].seq
-                self.counts.delivered += len(points)
                 for point in points:
+                    self.counts.delivered += 1
                     yield point
                 del points, point  # or a watcher of a quiet job would hold its last page for as long as it waits
 

@@ -22,6 +22,8 @@ class KnownToTheCall(SchemaExtension):
             operation = get_operation_ast(context.graphql_document, context.operation_name)
             if operation:
                 call.know(operation.name.value if operation.name else None, operation.operation.value)
-        yield
-        if call and call.kind != "subscription":
-            call.resolved = perf_counter() - began
+        try:
+            yield
+        finally:
+            if call and call.kind != "subscription":
+                call.resolved = perf_counter() - began

@@ -25,10 +25,11 @@ MAX_NAME = 100
 """Characters of an operation's name that are told: clients choose it, and a document is as long as it may be."""
 
 Outcome = Literal["ok", "error", "refused", "failed", "timeout", "cut"]
-"""What came of a call. `error`: it was answered with errors that a client can do something about; `refused`: nothing
-was executed, for it was not allowed, not valid, or not the time, or a socket was closed for what came over it;
-`failed`: something happened that nobody expected, or the store was out of reach, and the log has it; `timeout`: it took
-longer than an operation may; `cut`: who asked was gone before there was an answer."""
+"""What came of a call. `error`: it was answered with errors, or with a member of a union that is one, about which a
+client can do something; `refused`: nothing was executed, for it was not allowed, not valid, or not the time, or a
+socket was closed for what came over it; `failed`: something happened that nobody expected, or the store was out of
+reach, and the log has it; `timeout`: it took longer than an operation may; `cut`: who asked was gone before there was
+an answer."""
 
 UNREADABLE = {1002, 1003, 1007, 1009}
 """With these a socket is closed on which something came that is no message, or too long a one."""
@@ -55,10 +56,14 @@ class Call:
     """Whether all of it is sent."""
     resolved = 0.0
     """Seconds that its resolvers took, and what stands in their place."""
+    is_left = False
+    """Whether who asked has hung up before all of the answer was sent."""
     is_socket = False
     """Whether it is a socket that was opened."""
     close_code = 0
     """With which that was closed; 0 as long as it is not."""
+    is_page = False
+    """Whether it asks for a page, or for what stands beside the API."""
     client = ""
     """The address of who asks."""
     token_id: int | None = None
@@ -105,7 +110,8 @@ class Call:
         elif kind != "websocket.send":
             if "status" in message:
                 self.status = int(message["status"])  # some give an enum's member
-            self.is_socket = kind == "websocket.accept"
+            if kind == "websocket.accept":
+                self.is_socket = True
             if kind.endswith((".start", ".accept")):
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id.encode())]
         return self._send(message)

@@ -13,6 +13,8 @@ MAX_OPERATIONS = 100
 """Names of operations that are told apart: clients choose them, and each costs whoever keeps the metrics."""
 UNKNOWN = "<unknown>"
 """What stands for the operation where there was no valid document."""
+PAGE = "<page>"
+"""And for a page, or what stands beside the API, that was not given."""
 OTHER = "<other>"
 """What stands for those beyond. No document can name an operation so."""
 
@@ -82,5 +84,5 @@ class Counts:
 
     def _name(self, call: Call) -> str:
         if not call.is_known:
-            return UNKNOWN
+            return PAGE if call.is_page else UNKNOWN
         return self.names.told(call.operation) if call.operation else ANONYMOUS

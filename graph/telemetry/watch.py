@@ -9,6 +9,7 @@ from starlette.types import Scope, Send
 
 from graph.addresses import Network
 from graph.client import client_of
+from graph.http import GRAPHQL
 from graph.settings import Settings, SettingsError
 from graph.telemetry.call import ANONYMOUS, IN_SCOPE, Call, Outcome
 from graph.telemetry.counts import Counts
@@ -57,6 +58,7 @@ class Watch:
     def begun(self, scope: Scope, head: Mapping[bytes, bytes], send: Send) -> Call:
         """The call of a request, or of a socket's handshake, that begins here; `head` has its headers."""
         call = Call(head.get(b"x-request-id"), self._operation_ended, send)
+        call.is_page = scope["path"] != GRAPHQL
         if self._tracer:
             call.parent = head.get(b"traceparent")
         if log.isEnabledFor(logging.INFO) and (peer := scope.get("client")):
@@ -69,7 +71,8 @@ class Watch:
         """Take note of the end of a request, or of a socket, whose operations have ended for themselves."""
         del scope[IN_SCOPE]  # it leads back to the scope: a ring, which only a search would find
         if call.outcome == "ok" and not call.is_socket:
-            call.outcome = _outcome_of(call.status)
+            # Who follows something ends it by leaving.
+            call.outcome = "cut" if call.is_left and call.kind != "subscription" else _outcome_of(call.status)
         self._tell(call)
         if not log.isEnabledFor(logging.INFO):
             return
@@ -100,7 +103,7 @@ class Watch:
     def _tell(self, call: Call) -> None:
         if call.kind or call.outcome != "ok":  # else it is a page, or what stands beside the API
             self._counts.call(call)
-            if self._tracer:
+            if self._tracer and not call.is_page:
                 self._tracer.tell(call)
 
     def _log(self, event: str, call: Call, **more: object) -> None:
