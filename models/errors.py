@@ -26,6 +26,7 @@ class JobNotFound(JobError):
     def __init__(self, id: int | str, message: str | None = None) -> None:
         super().__init__(message or f"There is no job with the id {id}.")
         self.id = id
+        """As it was asked for; of a long one, which no job has, the beginning."""
 
 
 class IllegalTransition(JobError):

@@ -14,6 +14,7 @@ __all__ = [
     "MAX_ID",
     "MAX_NAME",
     "NewJob",
+    "check_batch",
     "check_points",
     "check_value_name",
     "failure_reason",
@@ -80,14 +81,19 @@ def job_id_of(text: str) -> int:
     """The id that a text names, as the store has it. Raises JobNotFound where no job can have it."""
     if not re.fullmatch("[1-9][0-9]{0,18}", text) or int(text) > MAX_ID:
         shown = text if len(text) <= 40 else text[:40] + "…"
-        raise JobNotFound(text, f"{shown!r} is no job id: ids are whole numbers from 1.")
+        raise JobNotFound(shown, f"{shown!r} is no job id: ids are whole numbers from 1.")
     return int(text)
+
+
+def check_batch(count: int, most: int = MAX_BATCH) -> None:
+    """Raise InvalidInput unless a batch may have so many points."""
+    if not 1 <= count <= most:
+        raise InvalidInput("metrics", f"a batch is 1 to {most} points, got {count}.")
 
 
 def check_points(points: Sequence[Point], most: int = MAX_BATCH) -> None:
     """Raise InvalidInput unless the batch is 1 to `most` points that may be stored."""
-    if not 1 <= len(points) <= most:
-        raise InvalidInput("metrics", f"a batch is 1 to {most} points, got {len(points)}.")
+    check_batch(len(points), most)
     for index, point in enumerate(points):
         if point.step < 0:
             raise InvalidInput(f"metrics[{index}].step", f"must be 0 or more, got {point.step}.")

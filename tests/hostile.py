@@ -299,6 +299,28 @@ def documents() -> Iterator[tuple[str, str, dict[str, Any]]]:
             f"{{ jobs {{ ...F0 }} }} {doubling} fragment F{levels} on Job {{ id }}",
             {},
         )
+    statuses = "query ($s: [JobStatus!]) { jobs(status: $s) { id } }"
+    yield "100000 statuses that are none", statuses, {"s": ["R"] * 100_000}
+    yield "80000 statuses", statuses, {"s": ["RUNNING"] * 80_000}
+    names = "query ($n: [String!]) { jobs { metrics { values(names: $n) { name } } } }"
+    yield "200000 names of values", names, {"n": ["a"] * 200_000}
+    log = "mutation ($m: [MetricInput!]!) { logMetrics(id: 1, metrics: $m) { __typename } }"
+    yield "80000 points", log, {"m": [{"step": 1}] * 80_000}
+    yield "100000 points that are none", log, {"m": [{}] * 100_000}
+    yield "a point of 30000 values", log, {"m": [{"step": 1, "values": [{"name": "a", "value": 1}] * 30_000}]}
+    create = "mutation ($i: CreateJobInput!) { createJob(input: $i) { __typename } }"
+    yield "a job of 60000 settings", create, {"i": {f"a{n}": 0 for n in range(60_000)}}
+    for long in (1_000, 40_000):
+        yield (
+            f"the schema under names of {long} letters",
+            f"{{ __schema {{ types {{ fields {{ {'a' * long}: name }} }} }} }}",
+            {},
+        )
+        yield (
+            f"an id of {long} digits, 100 times",
+            ("query ($i: ID!) { " + " ".join(f"a{n}: job(id: $i) {{ id }}" for n in range(100)) + " }"),
+            {"i": "9" * long},
+        )
     overlapping = " ".join(f"a: metrics(limit: {n}) {{ seq }}" for n in range(1, 400))
     yield "fields that contradict each other", f"{{ jobs {{ {overlapping} }} }}", {}
     for number in (

@@ -30,6 +30,7 @@ from graph.settings import Settings, flag_name
 from tests.api import Api
 from tests.conftest import running
 from tests.outside import Outside
+from tests.process import ServerProcess
 from tests.scraped import scrape
 from tests.serving import served
 from tests.sockets import PATIENCE, Socket
@@ -95,6 +96,8 @@ TABLE: list[tuple[str, str, str, dict[str, Any], dict[str, Any]]] = [
      "{ jobs(limit: 1) { metrics(limit: 48) { values { name } } } }", {}, {}),
     ("max_cost", "{ jobs(limit: 1) { curve(points: 499) { step } } }",
      "{ jobs(limit: 1) { curve(points: 500) { step } } }", {}, {}),
+    ("max_cost", f"{{ jobs(limit: 333) {{ {'a' * 63}: id }} }}",
+     f"{{ jobs(limit: 333) {{ {'a' * 64}: id }} }}", {}, {}),
 ]  # fmt: skip
 """Setting, a query at its limit and one past it, and the variables of both."""
 STREAM = "subscription ($id: ID!, $n: Int!) { jobChanged(id: $id, current: true) { metrics(limit: $n) { seq } } }"
@@ -399,3 +402,37 @@ class TestWhatTheSchemaTells:
         suggesting = known(schema._schema, Limits.of(Settings()), query)
         if not variables:
             assert "Did you mean" in suggesting.errors[0].message, "else this tests nothing"
+
+
+LONG_VARIABLES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "statuses that are none": (
+        "query ($s: [JobStatus!]) { jobs(status: $s) { id } }", {"s": ["R"] * 50_000}, "Too many errors",
+    ),
+    "names": (
+        "query ($n: [String!]) { jobs(limit: 1) { metrics(limit: 1) { values(names: $n) { name } } } }",
+        {"n": ["a"] * 300_000}, '"data"',
+    ),
+    "points": (
+        "mutation ($m: [MetricInput!]!) { logMetrics(id: 1, metrics: $m) { ... on InvalidInput { message } } }",
+        {"m": [{"step": 1}] * 60_000},
+        "1 to 10000 points",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LONG_VARIABLES)
+async def test_whoever_sends_long_variables_holds_up_nobody(server: ServerProcess, case: str) -> None:
+    """However long they take, no other client waits for a good part of it."""
+    query, variables, reason = LONG_VARIABLES[case]
+    clock = asyncio.get_running_loop().time
+    waits: list[float] = []
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as http:
+        began = clock()
+        asking = asyncio.create_task(http.post("/graphql", json={"query": query, "variables": variables}))
+        while not asking.done():
+            asked = clock()
+            assert (await http.post("/graphql", json={"query": "{ __typename }"})).status_code == 200
+            waits.append(clock() - asked)
+        took = clock() - began
+    assert reason in asking.result().text
+    assert max(waits) < max(took / 3, 0.3)

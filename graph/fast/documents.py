@@ -1,11 +1,8 @@
 """What is known of documents: read, measured and validated once, for this costs more than answering most of them."""
 
-import asyncio
 import functools
-import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from graphql import (
@@ -25,6 +22,7 @@ from graphql.language.parser import Parser, nested_too_deeply_error
 from graphql.validation.rules import overlapping_fields_can_be_merged
 
 from graph.limits import measures
+from graph.limits.aside import aside
 from graph.limits.cost import Cost, cost_of
 from graph.limits.limits import CODES, Limits, beyond
 
@@ -34,12 +32,8 @@ MAX_REMEMBERED = 2_000
 """Characters of the longest document that is remembered for long: a long one may take 300 kB."""
 REMEMBERED = 64
 """Documents that are remembered: a page, a dashboard and a training loop have a few each."""
-REMEMBERED_LONG = 4
+REMEMBERED_LONG = 16
 """Of the long ones: one request looks at its own more than once."""
-SWITCH_SECONDS = 0.0001
-"""For how long the thread that reads a document keeps the loop from going on: Python's own 5 ms are ten answers'."""
-AT_ONCE = 100
-"""Characters of a document that takes a millisecond at most to read, measure and validate."""
 
 # Comparisons of fields that may overlap, which grow with the square of a document: a tenth of a second's.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 100_000
@@ -92,21 +86,23 @@ _remembered: dict[bool, OrderedDict[tuple[GraphQLSchema, Limits, str], Known]] =
     True: OrderedDict(),
 }
 """Documents, and by themselves those that are long, which are forgotten soon; the one asked for last is the last."""
-_reader = ThreadPoolExecutor(1, "documents")
 
 
-async def get_to_know(schema: GraphQLSchema, limits: Limits, query: str) -> None:
-    """Find out about a document, where that takes a while in a thread: those who send no such one are served meanwhile.
-
-    Such documents wait for each other.
-    """
-    if len(query) > AT_ONCE and _recalled(schema, limits, query) is None:
-        found = await asyncio.get_running_loop().run_in_executor(_reader, _find_out_aside, schema, limits, query)
-        _remember(schema, limits, query, found)
+async def get_to_know(schema: GraphQLSchema, limits: Limits, query: str) -> Known:
+    """What is known of a document; what is not yet is found out aside, within the time that an operation may take."""
+    found = _recalled(schema, limits, query)
+    if found is not None:
+        return found
+    try:
+        found = await aside.run(limits, len(query), _find_out, schema, limits, query)
+    except GraphQLError as error:
+        return Known(schema, limits, None, [error])
+    _remember(schema, limits, query, found)
+    return found
 
 
 def known(schema: GraphQLSchema, limits: Limits, query: str) -> Known:
-    """What is known of a document. Whoever can wait gets to know it first."""
+    """The same at once, for who cannot wait, or has got to know it just now."""
     found = _recalled(schema, limits, query)
     if found is None:
         found = _find_out(schema, limits, query)
@@ -128,15 +124,6 @@ def _remember(schema: GraphQLSchema, limits: Limits, query: str, found: Known) -
     remembered[schema, limits, query] = found
     if len(remembered) > (REMEMBERED_LONG if is_long else REMEMBERED):
         remembered.popitem(last=False)
-
-
-def _find_out_aside(schema: GraphQLSchema, limits: Limits, query: str) -> Known:
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_SECONDS)
-    try:
-        return _find_out(schema, limits, query)
-    finally:
-        sys.setswitchinterval(usual)
 
 
 def _find_out(schema: GraphQLSchema, limits: Limits, query: str) -> Known:

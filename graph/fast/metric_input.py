@@ -6,7 +6,7 @@ from typing import Any
 
 from models.errors import InvalidInput
 from models.metric import NonFinite, Point
-from models.rules import check_value_name
+from models.rules import MAX_BATCH, MAX_VALUES, check_value_name
 
 __all__ = ["points_from_json"]
 
@@ -22,7 +22,7 @@ class _SurpriseError(Exception):
 
 def points_from_json(metrics: object) -> list[Point] | None:
     """The points that a variable of the type [MetricInput!]! means; None where GraphQL had better look at it itself."""
-    if type(metrics) is not list:
+    if type(metrics) is not list or len(metrics) > MAX_BATCH:
         return None
     try:
         return [_point(metric) for metric in metrics]
@@ -40,7 +40,7 @@ def _point(metric: object) -> Point:
             values[name] = value if type(value) is float and isfinite(value) else _number(value)
     if "values" in metric:
         others = metric["values"]
-        if type(others) is not list:
+        if type(others) is not list or len(others) > MAX_VALUES:
             raise _SurpriseError
         for other in others:
             _add(values, other)
@@ -64,6 +64,8 @@ def _add(values: dict[str, float], given: object) -> None:
 
 
 def _int(value: object) -> int:
+    if type(value) is float and value.is_integer():  # as some languages write whole numbers
+        value = int(value)
     if type(value) is not int or not -MAX_INT <= value < MAX_INT:
         raise _SurpriseError
     return value

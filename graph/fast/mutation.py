@@ -107,7 +107,7 @@ class MutationPlan(NamedTuple):
         definitions = [
             each for each in self.operation.variable_definitions or () if each.variable.name.value != self.metrics
         ]
-        values = get_variable_values(self.schema, definitions, dict(variables))
+        values = get_variable_values(self.schema, definitions, dict(variables), max_errors=1)
         if isinstance(values, list):
             return None
         id = values.coerced.get(self.id.name.value) if isinstance(self.id, VariableNode) else _literal(self.id)

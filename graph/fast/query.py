@@ -15,6 +15,7 @@ from graphql import (
 
 from graph.fast.jobs import SLICE, JobPlan, JobReading, plan_jobs
 from graph.fast.selection import Fragments, flat
+from graph.limits.aside import is_long
 from models.errors import JobNotFound
 from models.lifecycle import JobStatus
 from models.listing import MAX_PAGE, newest_query, one_query
@@ -125,8 +126,11 @@ class QueryPlan(NamedTuple):
     roots: Sequence[Root]
 
     def bind(self, variables: Mapping[str, Any]) -> Query | None:
-        """The plan with its arguments; None where they are wrong, or others than it is made for."""
-        values = get_variable_values(self.schema, self.operation.variable_definitions or (), dict(variables))
+        """The plan with its arguments; None where they are wrong, long, or others than it is made for."""
+        if is_long(variables):
+            return None
+        definitions = self.operation.variable_definitions or ()
+        values = get_variable_values(self.schema, definitions, dict(variables), max_errors=1)  # told by the usual way
         if isinstance(values, list):
             return None
         parts = [(root.name, self._part(root, values)) for root in self.roots]

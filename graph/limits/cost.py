@@ -1,4 +1,4 @@
-"""What an operation asks for, in values: objects, and their fields that hold no objects.
+"""What an operation asks for, in values: objects, and their fields that hold no objects; and long names of these.
 
 Compiled once a document, for it depends on the variables of each request.
 """
@@ -33,6 +33,9 @@ from graph.limits.lengths import LENGTHS, Given, Length
 from graph.limits.limits import MOST
 
 __all__ = ["Cost", "cost_of"]
+
+LONG_NAME = 32
+"""Characters of a field's name in the answer that cost as much as a value: it stands there for each object."""
 
 META: Mapping[str, GraphQLField] = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 
@@ -116,6 +119,7 @@ class _Compiler:
         lists: list[tuple[int | Variable, int]] = []
         for node in selection.selections:
             if isinstance(node, FieldNode):
+                constant += len((node.alias or node.name).value) // LONG_NAME
                 if node.selection_set is None:
                     constant += 1
                     continue

@@ -19,7 +19,9 @@ class Error:
 
 @strawberry.type(description="There is no job with that id.")
 class JobNotFound(Error):
-    id: strawberry.ID = strawberry.field(description="The id that was asked for.")
+    id: strawberry.ID = strawberry.field(
+        description="The id that was asked for; of one that is too long to be one, the beginning."
+    )
 
 
 @strawberry.type(description="The job's status does not allow it.")

@@ -10,6 +10,8 @@ from typing import Any
 from graphql import Executor, GraphQLError
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from graph.schema.variables import Coerced, without_variables
+
 __all__ = ["EventExecutor", "Numbers"]
 
 
@@ -41,9 +43,16 @@ class EventExecutor(StrawberryGraphQLCoreExecutionContext):
     @classmethod
     def build(cls, *args: Any, **options: Any) -> "list[GraphQLError] | Executor[Any]":
         """The executor of an operation, or why its variables are refused."""
-        context = args[3] if len(args) > 3 else options["context_value"]  # graphql-core's signature
+        schema, document, root, context, variables, *others = args  # as graphql-core calls it, and as we do
         options["hide_suggestions"] = not context.limits.suggestions
-        return super().build(*args, **options)
+        if not isinstance(variables, Coerced):
+            return super().build(*args, **options)
+        if isinstance(variables.found, list):
+            return variables.found
+        executor = super().build(schema, without_variables(document), root, context, {}, *others, **options)
+        if not isinstance(executor, list):
+            executor.variable_values = variables.found
+        return executor
 
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
         """The executor of one event."""

@@ -15,7 +15,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from graph.access.caller import Caller
-from graph.fast.documents import MAX_REMEMBERED, get_to_know, known
+from graph.fast.documents import MAX_REMEMBERED, get_to_know
 from graph.limits.limits import Limits
 from graph.limits.time import TimedOut
 from graph.live.delivery import deliver, plan_of
@@ -24,6 +24,7 @@ from graph.schema.mutation import Mutation
 from graph.schema.operations import EventExecutor
 from graph.schema.query import Query
 from graph.schema.subscription import Subscription
+from graph.schema.variables import coerced_if_long
 from graph.schema.watching import KnownToTheCall
 from graph.telemetry.call import current_call
 
@@ -83,8 +84,7 @@ class Schema(strawberry.Schema):
         """Take what is known of the document, or why it is refused; Strawberry then neither parses nor validates."""
         if not context.query:
             raise MissingQueryError
-        await get_to_know(self._schema, context.context.limits, context.query)
-        found = known(self._schema, context.context.limits, context.query)
+        found = await get_to_know(self._schema, context.context.limits, context.query)
         context.graphql_document = found.document
         context.pre_execution_errors = [*found.errors]
         if found.document is None:
@@ -97,7 +97,16 @@ class Schema(strawberry.Schema):
         elif not found.errors:
             refusal = self._not_allowed(context, found.document, name) or found.too_costly(name, context.variables)
             context.pre_execution_errors = [refusal] if refusal else []
+            if refusal is None and context.variables:
+                await self._coerce_variables(context, found.document, name)
         return await super()._prepare_operation_async(context, extensions_runner)
+
+    async def _coerce_variables(self, context: ExecutionContext, document: DocumentNode, name: str | None) -> None:
+        limits: Limits = context.context.limits
+        try:
+            context.variables = await coerced_if_long(self._schema, limits, document, name, context.variables or {})
+        except GraphQLError as error:
+            context.pre_execution_errors = [error]
 
     def _not_allowed(self, context: ExecutionContext, document: DocumentNode, name: str | None) -> GraphQLError | None:
         """Why the operation is refused to a caller who may only read, whatever way it came."""
