@@ -9,6 +9,7 @@ from strawberry.types import Info
 
 from graph.access.caller import Caller
 from graph.limits.limits import Limits
+from graph.limits.operations import Operations
 from graph.live.delivery import Parts
 from graph.live.stream import Streams
 from models.curve import Curve, Wanted
@@ -22,9 +23,9 @@ __all__ = ["Context", "GraphInfo"]
 
 
 class Context:
-    """The limits, the verbs, the streams and their shared parts, and loaders that read many jobs in one query, and the
-    points of many.
+    """The limits and what keeps operations to them, the verbs, the streams and their shared parts, and loaders.
 
+    Loaders read many jobs in one query, and the points of many.
     A WebSocket keeps one context for as long as it is open, so the loaders batch but remember nothing.
     """
 
@@ -38,18 +39,27 @@ class Context:
         "curves",
         "jobs",
         "limits",
+        "operations",
         "parts",
         "streams",
     )
 
     def __init__(
-        self, caller: Caller | None, limits: Limits, jobs: Jobs, streams: Streams, parts: Parts, curves: Curves
+        self,
+        caller: Caller | None,
+        limits: Limits,
+        operations: Operations,
+        jobs: Jobs,
+        streams: Streams,
+        parts: Parts,
+        curves: Curves,
     ) -> None:
         """`caller`: None while a socket has not said who it is."""
         self.caller = caller
         self.connection_params: dict[str, Any] | None = None
         """What a socket's first message carries, until it was looked at: it may have a token."""
         self.limits = limits
+        self.operations = operations
         self.jobs = jobs
         self.streams = streams
         self.parts = parts

@@ -36,6 +36,7 @@ from graph.fast.answers import Answers
 from graph.fast.documents import get_to_know, known
 from graph.fast.mutation import DoneJobs
 from graph.limits.limits import Limits
+from graph.limits.operations import Operations
 from graph.live.delivery import Encoded, Parts
 from graph.live.http_stream import with_signs_of_life
 from graph.live.multipart import MultipartTransport
@@ -119,7 +120,8 @@ class GraphQLView(GraphQL[Context, None]):
         self._access = access
         self._parts = Parts()
         self._limits = Limits.of(settings)
-        self._answers = Answers(schema._schema, self._limits, database, jobs)  # noqa: SLF001  # Strawberry's own has no plans
+        self._operations = Operations(self._limits)
+        self._answers = Answers(schema._schema, self._limits, self._operations, database, jobs)  # noqa: SLF001  # Strawberry's own has no plans
         self._ending = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -187,7 +189,9 @@ class GraphQLView(GraphQL[Context, None]):
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002  # Strawberry's signature
         """What resolvers are given."""
         jobs = request.state.jobs if isinstance(request, Request) else self._jobs
-        return Context(request.scope["caller"], self._limits, jobs, self._streams, self._parts, self._curves)
+        return Context(
+            request.scope["caller"], self._limits, self._operations, jobs, self._streams, self._parts, self._curves
+        )
 
     async def on_ws_connect(self, context: Context) -> UnsetType:
         """Let a socket in, or not. Raises ConnectionRejectionError, Refusal."""

@@ -435,4 +435,4 @@ async def test_whoever_sends_long_variables_holds_up_nobody(server: ServerProces
             waits.append(clock() - asked)
         took = clock() - began
     assert reason in asking.result().text
-    assert max(waits) < max(took / 3, 0.3)
+    assert max(waits) < max(took / 3, 0.5)

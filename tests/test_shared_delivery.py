@@ -21,6 +21,7 @@ from graph.access.caller import Caller
 from graph.context import Context
 from graph.fast.documents import get_to_know
 from graph.limits.limits import Limits
+from graph.limits.operations import Operations
 from graph.live.delivery import KEPT_BYTES, Encoded, Parts, Plan, plan_of
 from graph.live.stream import Streams
 from graph.schema import schema
@@ -71,9 +72,8 @@ class Both:
         self.streams = Streams(domain.feed, 500, 3_600)
 
     def context(self) -> Context:
-        return Context(
-            EVERYONE, LIMITS, self.domain.jobs, self.streams, self.parts, Curves(Chunks(self.domain.database))
-        )
+        curves = Curves(Chunks(self.domain.database))
+        return Context(EVERYONE, LIMITS, Operations(LIMITS), self.domain.jobs, self.streams, self.parts, curves)
 
     async def shared(self, query: str, variables: dict[str, Any], name: str | None = None) -> list[Any]:
         results = await schema.stream(query, variables, self.context(), operation_name=name)

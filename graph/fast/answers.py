@@ -20,7 +20,8 @@ from graph.fast.mutation import Done, Mutation, MutationPlan, plan_mutation
 from graph.fast.query import Query, QueryPlan, plan_query
 from graph.http import payload_of
 from graph.limits.limits import Limits
-from graph.limits.time import TimedOut, TimeLimit
+from graph.limits.operations import Operations
+from graph.limits.time import TimedOut
 from graph.telemetry.call import current_call
 from models.database import OUTAGES, Database
 from models.jobs import Jobs
@@ -57,12 +58,13 @@ class Answers:
         self,
         schema: GraphQLSchema,
         limits: Limits,
+        operations: Operations,
         database: Database,
         jobs: Jobs,
     ) -> None:
         self._schema = schema
         self._limits = limits
-        self._time_limit = TimeLimit(limits.operation_seconds)
+        self._operations = operations
         self._database = database
         self._jobs = jobs
         self._remembered: OrderedDict[bytes, Remembered] = OrderedDict()
@@ -85,12 +87,8 @@ class Answers:
         return None
 
     async def _made_in_time(self, body: bytes, *, may_write: bool) -> bytes | Done | None:
-        answer = await self._time_limit.run(self._made(body, may_write=may_write))
-        if not isinstance(answer, TimedOut):
-            return answer
-        if call := current_call():
-            call.timed_out()
-        return orjson.dumps(payload_of(answer))
+        answer = await self._operations.run(self._made(body, may_write=may_write))
+        return orjson.dumps(payload_of(answer)) if isinstance(answer, TimedOut) else answer
 
     async def _made(self, body: bytes, *, may_write: bool) -> bytes | Done | None:
         request = _request_of(body)

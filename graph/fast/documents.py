@@ -62,20 +62,24 @@ class Known:
         """The document, where nothing is wrong with it."""
         return None if self.errors else self.document
 
-    def too_costly(self, name: str | None, variables: Mapping[str, Any] | None) -> GraphQLError | None:
-        """The error for an operation of a valid document that asks for more than is allowed.
+    def cost(self, name: str | None, variables: Mapping[str, Any] | None) -> int:
+        """How many values an operation of a valid document asks for; none, where there is no operation of that name.
 
-        `name`: None for the only operation. Where there is none of the name there is none that asks for too much.
+        `name`: None for the only operation.
         """
         cost = self._costs.get(name)
         if cost is None:
             assert self.document is not None
             operation = get_operation_ast(self.document, name)
             if operation is None:
-                return None
+                return 0
             # Not of all operations at once: each may spread every fragment.
             cost = self._costs[name] = cost_of(self._schema, self.document, operation)
-        asked = cost.of(variables or {})
+        return cost.of(variables or {})
+
+    def too_costly(self, name: str | None, variables: Mapping[str, Any] | None) -> GraphQLError | None:
+        """The error for an operation of a valid document that asks for more than is allowed."""
+        asked = self.cost(name, variables)
         if asked <= self._limits.max_cost:
             return None
         return beyond("max_cost", self._limits.max_cost, "The operation asks for {} values", asked)

@@ -11,7 +11,7 @@ from strawberry.types.base import get_object_definition
 from graph.schema.enums import NonFinite
 from models.errors import InvalidInput
 from models.metric import Point, Recorded
-from models.rules import check_batch, check_value_name
+from models.rules import check_value_name
 
 __all__ = ["Metric", "MetricInput", "MetricValue", "MetricValueInput", "as_metrics", "points_of"]
 
@@ -110,8 +110,7 @@ get_object_definition(MetricInput, strict=True).from_input = _as_it_is
 
 
 def points_of(metrics: Sequence[MetricInput]) -> list[Point]:
-    """The points that the input means. Raises InvalidInput where there are too many, or one breaks a rule."""
-    check_batch(len(metrics))
+    """The points that the input means. Raises InvalidInput where a name or a value breaks a rule."""
     given = cast("Sequence[Mapping[str, Any]]", metrics)
     return [
         Point(each["step"], _values_of(f"metrics[{index}]", each), each.get("epoch"))

@@ -1,11 +1,17 @@
 """The schema, put together."""
 
-import asyncio
 from collections.abc import Iterable
 from typing import Any
 
 import strawberry
-from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, get_operation_ast
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLResolveInfo,
+    OperationDefinitionNode,
+    get_operation_ast,
+)
 from graphql import OperationType as GraphQLOperationType
 from strawberry.exceptions import MissingQueryError
 from strawberry.extensions.runner import SchemaExtensionsRunner
@@ -15,10 +21,11 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from graph.access.caller import Caller
+from graph.context import Context
 from graph.fast.documents import MAX_REMEMBERED, get_to_know
 from graph.limits.limits import Limits
-from graph.limits.time import TimedOut
 from graph.live.delivery import deliver, plan_of
+from graph.schema.errors import as_data
 from graph.schema.masking import MaskUnexpectedErrors, log_unexpected, masked
 from graph.schema.mutation import Mutation
 from graph.schema.operations import EventExecutor
@@ -27,6 +34,8 @@ from graph.schema.subscription import Subscription
 from graph.schema.variables import coerced_if_long
 from graph.schema.watching import KnownToTheCall
 from graph.telemetry.call import current_call
+from models.errors import InvalidInput
+from models.rules import check_batch
 
 __all__ = ["schema"]
 
@@ -97,6 +106,7 @@ class Schema(strawberry.Schema):
         elif not found.errors:
             refusal = self._not_allowed(context, found.document, name) or found.too_costly(name, context.variables)
             context.pre_execution_errors = [refusal] if refusal else []
+            context.cost = found.cost(name, context.variables)  # type: ignore[attr-defined]  # an object for this operation
             if refusal is None and context.variables:
                 await self._coerce_variables(context, found.document, name)
         return await super()._prepare_operation_async(context, extensions_runner)
@@ -118,21 +128,29 @@ class Schema(strawberry.Schema):
         return GraphQLError(str(refusal), extensions={"code": refusal.code})
 
     async def _execute_operation(self, execution_context: ExecutionContext, *args: Any, **options: Any) -> Any:
-        """The result of a query or a mutation, within the time it may take."""
-        seconds = execution_context.context.limits.operation_seconds
-        try:
-            async with asyncio.timeout(seconds) as time:
-                return await super()._execute_operation(execution_context, *args, **options)
-        except TimeoutError:
-            if not time.expired():
-                raise
-        if call := current_call():
-            call.timed_out()
-        return TimedOut(seconds)
+        """The result of a query or a mutation, within the time it may take, and when there is room for it."""
+        context: Context = execution_context.context
+        operation = super()._execute_operation(execution_context, *args, **options)
+        return await context.operations.run(operation, execution_context.cost)  # type: ignore[attr-defined]  # set above
 
     def _told(self, errors: list[GraphQLError]) -> list[GraphQLError]:
         self.process_errors(errors)
         return masked(errors)
+
+
+def _refused_if_too_long(field: GraphQLField) -> None:
+    """Have a batch that is too long refused before Strawberry goes through it, which takes a second for a long body."""
+    resolve = field.resolve
+    assert resolve is not None
+
+    async def resolve_short(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
+        try:
+            check_batch(len(arguments["metrics"]))
+        except InvalidInput as error:
+            return as_data(error)
+        return await resolve(source, info, **arguments)
+
+    field.resolve = resolve_short
 
 
 def _operations_in(document: DocumentNode) -> int:
@@ -146,3 +164,5 @@ schema = Schema(
     extensions=[MaskUnexpectedErrors, KnownToTheCall],
     execution_context_class=EventExecutor,
 )
+assert schema._schema.mutation_type is not None  # noqa: SLF001  # as elsewhere: Strawberry has no public way to it
+_refused_if_too_long(schema._schema.mutation_type.fields["logMetrics"])  # noqa: SLF001  # as above
