@@ -124,6 +124,19 @@ def test_whatever_comes_ends_or_leaves_no_room_is_lost_or_spent_twice(
     asyncio.run(happen())
 
 
+async def test_of_many_that_leave_at_once_none_is_let_in_and_the_next_is() -> None:
+    """As where all that wait have come to the end of their time."""
+    crowd = Crowd()
+    for _ in range(4):
+        await crowd.comes(MOST)
+    for number in (0, 1, 2):
+        crowd.tasks[number].cancel()
+    await crowd.settled()
+    assert crowd.begun == [0, 3]
+    await crowd.ends_all()
+    assert crowd.tasks[3].exception() is None
+
+
 async def test_one_that_leaves_when_it_is_just_let_in_gives_its_room_back() -> None:
     crowd = Crowd()
     await crowd.comes(MOST)

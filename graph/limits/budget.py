@@ -38,20 +38,21 @@ class Budget:
             self._spent += cost
             return
         let_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiter = cost, let_in
-        self._waiting.append(waiter)
+        self._waiting.append((cost, let_in))
         try:
             await let_in
         except asyncio.CancelledError:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
-            else:  # it was let in just then
+            if let_in.done() and not let_in.cancelled():  # it was let in just then
                 self._spent -= cost
             self._let_in()
             raise
 
     def _let_in(self) -> None:
-        while self._waiting and self._spent + self._waiting[0][0] <= self._most:
-            cost, let_in = self._waiting.popleft()
-            self._spent += cost
-            let_in.set_result(None)
+        while self._waiting:
+            cost, let_in = self._waiting[0]
+            if not let_in.done():  # else it has left
+                if self._spent + cost > self._most:
+                    return
+                self._spent += cost
+                let_in.set_result(None)
+            self._waiting.popleft()

@@ -73,7 +73,26 @@ class EventExecutor(StrawberryGraphQLCoreExecutionContext):
 
         self.is_awaitable = is_awaited  # type: ignore[assignment]  # tells as much as graphql-core's TypeGuard
         result = super().execute_operation(serially)
-        return _closed_with(result, made) if isinstance(result, Awaitable) else result
+        if isinstance(result, Awaitable):
+            return self._ended_with(result, made)
+        self._let_go()
+        return result
+
+    async def _ended_with(self, result: Awaitable[Any], made: Made) -> Any:
+        """The result; where it is no longer wanted, whatever had not begun is closed."""
+        try:
+            return await result
+        except (asyncio.CancelledError, GeneratorExit):
+            for coroutine in made:
+                if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                    coroutine.close()
+            raise
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        # It holds methods of its own there: a ring, which kept all that was read until a search for garbage found it.
+        self.async_helpers = None  # type: ignore[assignment]  # nobody asks for it any more
 
     def complete_list_value(self, return_type: Any, *args: Any) -> Any:
         """The list of a field as it is answered; `args` end with what the resolver gave, and a place in a stream."""
@@ -99,14 +118,3 @@ class EventExecutor(StrawberryGraphQLCoreExecutionContext):
                     await asyncio.sleep(0)
                     self._turn_ends = perf_counter() + TURN_SECONDS
             yield item
-
-
-async def _closed_with(result: Awaitable[Any], made: Made) -> Any:
-    """The result; where it is no longer wanted, whatever had not begun is closed."""
-    try:
-        return await result
-    except (asyncio.CancelledError, GeneratorExit):
-        for coroutine in made:
-            if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
-                coroutine.close()
-        raise
