@@ -1,7 +1,10 @@
 """/healthz and /readyz, asked over HTTP; what they say while parts are gone is among test_faults."""
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,7 +14,7 @@ from graph.health import PROBE_SECONDS
 from graph.settings import Settings
 from tests.api import Api
 from tests.conftest import running
-from tests.outside import Outside
+from tests.outside import Outside, path_of
 from tests.postgres import Postgres
 from tests.valkey import Valkey
 
@@ -34,6 +37,30 @@ async def test_a_store_without_its_tables_is_told_of_and_what_is_wrong_is_not(ap
     assert (await api.http.get("/healthz")).status_code == 200
     outside.execute("ALTER TABLE taken_away RENAME TO job")
     assert (await api.http.get("/readyz")).status_code == 200
+
+
+@pytest.mark.sqlite_alone("its file is taken away")
+async def test_a_store_that_is_not_the_one_that_was_opened_is_none(api: Api, database_url: str) -> None:
+    """What is written to a file that is gone is acknowledged, and lost with the process."""
+    file = Path(path_of(database_url))
+    with taken_away(file):
+        assert (await api.http.get("/readyz")).status_code == 503
+        put_another(file)
+        assert (await api.http.get("/readyz")).status_code == 503
+    assert (await api.http.get("/readyz")).status_code == 200
+
+
+@contextlib.contextmanager
+def taken_away(file: Path) -> Iterator[None]:
+    """Inside, the file is elsewhere."""
+    elsewhere = file.rename(file.with_suffix(".taken"))
+    yield
+    elsewhere.rename(file)
+
+
+def put_another(file: Path) -> None:
+    """Put an empty file there."""
+    file.touch()
 
 
 async def test_nobody_waits_long_for_parts_that_say_nothing(sqlite_url: str) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from starlette.responses import Response
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from graph import pages
 from graph.app import App
@@ -17,6 +17,8 @@ from graph.settings import Settings
 from graph.telemetry.logs import formatter
 from models.database import Database
 from tests.api import Api
+from tests.domain import eventually
+from tests.logged import logged
 from tests.sockets import PROTOCOL, opened, websocket_url
 from tests.streaming import by_multipart, by_sse_post
 from tests.test_telemetry import UNPLANNED
@@ -186,8 +188,24 @@ async def test_nor_by_a_handshake_that_breaks(
     assert response.status_code == 500
     assert [word for word in TOLD if word in str(response.body) + str(response.headers)] == []
     errors = json.loads(response.body or b"")["errors"]
-    logged = [line for line in lines if "exception" in line]
-    assert [line["request_id"] for line in logged] == [errors[0]["extensions"]["requestId"]]
+    broken = [line for line in lines if "exception" in line]
+    assert [line["request_id"] for line in broken] == [errors[0]["extensions"]["requestId"]]
+
+
+async def test_nor_by_a_socket_that_breaks_which_is_closed_as_the_servers_own_failure(
+    app: App, address: str, lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.view._access, "of_socket", bug)
+    with logged() as calls:
+        async with connect(websocket_url(address), subprotocols=[PROTOCOL]) as connection:
+            await connection.send('{"type": "connection_init"}')
+            with pytest.raises(ConnectionClosed):
+                await connection.recv()
+        await eventually(lambda: bool(calls))
+    assert (connection.close_code, connection.close_reason) == (1011, "")
+    assert [(line["event"], line["close"], line["outcome"]) for line in calls] == [("socket", 1011, "failed")]
+    (broken,) = [line for line in lines if "exception" in line]
+    assert broken["request_id"] == calls[0]["request_id"]
 
 
 async def test_an_answer_that_breaks_midway_is_broken_off_and_logged_once(

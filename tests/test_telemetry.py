@@ -322,3 +322,112 @@ async def scraped_once(api: Api, holds: Callable[[Scrape], bool]) -> Scrape:
 def family_of(names: Any) -> set[str]:
     """The metrics that samples belong to."""
     return {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
+
+
+HELD = 0.3
+"""Seconds for which tests hold something up."""
+NOTED = 0.25
+"""Of which at least so many must be told."""
+CREATE = 'mutation Make { createJob(input: {name: "a", modelName: "m", epochs: 1, learningRate: 1}) { __typename } }'
+
+
+class TestTimes:
+    """What is told of times is how long it took: half a number would look as well on a dashboard."""
+
+    @pytest.mark.sqlite_alone("a lock of SQLite's is held")
+    @pytest.mark.parametrize("headers", [{}, UNPLANNED], ids=["by a plan", "by Strawberry"])
+    async def test_who_waits_for_the_store_is_seen_to(
+        self, api: Api, outside: Outside, headers: dict[str, str]
+    ) -> None:
+        id = await api.started()
+        before = await scrape(api.http)
+        with outside.writing():
+            query = f"mutation Step {{ simulateStep(id: {id}) {{ __typename }} }}"
+            waiting = asyncio.create_task(api.http.post("/graphql", json={"query": query}, headers=headers))
+            done, _ = await asyncio.wait([waiting], timeout=HELD)
+            assert not done
+        assert (await waiting).status_code == 200
+        told = await scrape(api.http)
+        for name, labels in {
+            "database_duration_seconds": ("write",),
+            "resolver_duration_seconds": (),
+            "request_duration_seconds": ("Step",),
+        }.items():
+            assert told.value(f"{name}_count", *labels) == before.value(f"{name}_count", *labels) + 1, name
+            assert told.value(f"{name}_sum", *labels) - before.value(f"{name}_sum", *labels) >= NOTED, name
+
+    @pytest.mark.sqlite_alone("a lock of SQLite's is held")
+    @pytest.mark.parametrize("headers", [{}, UNPLANNED], ids=["by a plan", "by Strawberry"])
+    async def test_what_took_too_long_is_among_what_took_long(
+        self, settings: Settings, headers: dict[str, str]
+    ) -> None:
+        app = create_app(settings.model_copy(update={"operation_seconds": HELD}))
+        transport = httpx.ASGITransport(app)
+        async with running(app), httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            id = await Api(http).started()
+            before = await scrape(http)
+            with Outside(settings.database_url) as outside, outside.writing():
+                query = f"mutation Step {{ simulateStep(id: {id}) {{ __typename }} }}"
+                answer = await http.post("/graphql", json={"query": query}, headers=headers)
+            assert "TIMED_OUT" in answer.text
+            told = await scrape(http)
+        name = "resolver_duration_seconds"
+        assert told.value("requests_total", "Step", "timeout") == 1
+        assert told.value(f"{name}_sum") - before.value(f"{name}_sum") >= NOTED
+
+    @pytest.mark.sqlite_alone("no store is asked")
+    async def test_a_loop_that_is_held_up_is_late(self, api: Api) -> None:
+        await scraped_once(api, lambda told: told.value("loop_lag_seconds_count") > 0)
+        before = (await scrape(api.http)).value("loop_lag_seconds_count")
+        for _ in range(4):  # it is looked at twice a second
+            time.sleep(HELD)  # noqa: ASYNC251  # which holds it up
+            await asyncio.sleep(0)
+        told = await scraped_once(api, lambda told: told.value("loop_lag_seconds_count") > before)
+        assert told.value("loop_lag_seconds_sum") > 0.1
+
+
+class TestOutcomes:
+    @pytest.mark.sqlite_alone("which store it is does not matter")
+    @pytest.mark.parametrize("headers", [{}, UNPLANNED], ids=["by a plan", "by Strawberry"])
+    async def test_a_simulation_that_broke_has_failed_and_tells_where_the_log_has_it(
+        self, api: Api, outside: Outside, headers: dict[str, str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        id = await api.started()
+        outside.execute("ALTER TABLE metric RENAME TO taken_away")
+        query = f"mutation Step {{ simulateStep(id: {id}) {{ __typename ... on Error {{ message }} }} }}"
+        answer = await api.http.post("/graphql", json={"query": query}, headers=headers)
+        result = answer.json()["data"]["simulateStep"]
+        assert result["__typename"] == "SimulationFailed"
+        assert answer.headers["x-request-id"] in result["message"]
+        assert (await scrape(api.http)).values("requests_total")["Step", "failed"] == 1
+
+    @pytest.mark.sqlite_alone("which store it is does not matter")
+    async def test_what_a_client_can_do_something_about_is_an_error_also_as_data(self, api: Api) -> None:
+        id = await api.started()
+        await api.post(f"mutation Again {{ startJob(id: {id}) {{ __typename }} }}")
+        await api.post("mutation Nobody { failJob(id: 404) { __typename } }")
+        await api.post("mutation Ok { failJob(id: 1) { __typename } }")
+        told = (await scrape(api.http)).values("requests_total")
+        assert {key: told[key] for key in told if key[0] in {"Again", "Nobody", "Ok"}} == {
+            ("Again", "error"): 1, ("Nobody", "error"): 1, ("Ok", "ok"): 1,
+        }  # fmt: skip
+
+    @pytest.mark.sqlite_alone("a lock of SQLite's is held")
+    async def test_who_hung_up_before_the_answer_was_cut_off(self, api: Api, address: str, outside: Outside) -> None:
+        await api.created()
+        with logged() as lines:
+            with outside.writing(), pytest.raises(httpx.ReadTimeout):
+                async with httpx.AsyncClient(base_url=address, timeout=httpx.Timeout(PATIENCE, read=HELD)) as http:
+                    await http.post("/graphql", json={"query": CREATE})
+            await eventually(lambda: bool(lines))
+        (line,) = lines
+        assert (line["operation"], line["outcome"]) == ("Make", "cut")
+
+    @pytest.mark.sqlite_alone("no store is asked")
+    async def test_what_stands_beside_the_api_is_told_apart_from_it(self, api: Api, outside: Outside) -> None:
+        outside.execute("ALTER TABLE job RENAME TO taken_away")
+        await api.http.get("/readyz")
+        await api.http.get("/nowhere")
+        await api.http.get("/")
+        told = (await scrape(api.http)).values("requests_total")
+        assert told == {("<page>", "failed"): 1, ("<page>", "refused"): 1}

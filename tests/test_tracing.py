@@ -15,7 +15,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from graph.telemetry.call import Call
+from graph.telemetry.call import Call, Outcome
 from graph.telemetry.tracing import Tracing
 from tests.domain import eventually
 from tests.process import ServerProcess
@@ -95,6 +95,30 @@ async def test_an_operation_is_a_span_of_the_trace_that_it_came_with(
     assert 0 < span.end_time_unix_nano - span.start_time_unix_nano < 10**10
     assert span.status.code == Status.STATUS_CODE_UNSET
     assert not collector.spans["query OnSocket"].parent_span_id
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        ("ok", Status.STATUS_CODE_UNSET),
+        ("error", Status.STATUS_CODE_UNSET),
+        ("refused", Status.STATUS_CODE_UNSET),
+        ("failed", Status.STATUS_CODE_ERROR),
+        ("timeout", Status.STATUS_CODE_ERROR),
+    ],
+)
+def test_a_span_is_an_error_where_the_server_is_at_fault(
+    monkeypatch: pytest.MonkeyPatch, outcome: Outcome, status: int
+) -> None:
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        tracing = Tracing()
+        call = Call(None, tracing.tell)
+        call.know("Mine", "query")
+        call.outcome = outcome
+        call.end()
+        tracing.close()
+    assert collector.spans["query Mine"].status.code == status
 
 
 def test_a_collector_that_does_not_answer_is_not_waited_for_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
