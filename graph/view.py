@@ -132,6 +132,7 @@ class GraphQLView(GraphQL[Context, None]):
                 if answer is not None:
                     jobs = DoneJobs(answer)
                 receive = once_more(body, receive)
+                del body  # a stream would keep it for as long as it is open
             request = Request(scope, receive)
             request.state.max_body_bytes = self._max_body_bytes
             request.state.jobs = jobs

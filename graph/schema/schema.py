@@ -53,6 +53,9 @@ class Schema(strawberry.Schema):
         limits: Limits = context_value.limits
         if query:
             await get_to_know(self._schema, limits, query)
+            if variable_values:
+                document = known(self._schema, limits, query).document
+                variable_values = _declared(document, operation_name, variable_values)
         plan = plan_of(self._schema, limits, query, operation_name) if query and short else None
         # What costs too much is refused as always.
         if plan is not None and not plan.known.too_costly(operation_name, variable_values):
@@ -124,6 +127,14 @@ class Schema(strawberry.Schema):
     def _told(self, errors: list[GraphQLError]) -> list[GraphQLError]:
         self.process_errors(errors)
         return masked(errors)
+
+
+def _declared(document: DocumentNode | None, name: str | None, variables: dict[str, Any]) -> dict[str, Any]:
+    """Those variables that the operation declares: a stream would keep the others too for as long as it is open."""
+    operation = get_operation_ast(document, name) if document else None
+    definitions = operation.variable_definitions if operation else None
+    names = {definition.variable.name.value for definition in definitions or ()}
+    return {name: value for name, value in variables.items() if name in names}
 
 
 def _operations_in(document: DocumentNode) -> int:
