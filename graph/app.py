@@ -18,6 +18,8 @@ from graph.doors import Cors, Doors
 from graph.gate import Check, Gate, failure
 from graph.health import Health
 from graph.http import GRAPHQL
+from graph.live.http_stream import HTTPStreams
+from graph.live.places import Places
 from graph.live.stream import Streams
 from graph.pages import page_routes
 from graph.rates import Rates
@@ -57,9 +59,10 @@ def create_app(
     growth = Growth(chunks, feed)
     keyring = Keyring(Tokens(database))
     access = Access(settings, keyring)
-    view = GraphQLView(settings, database, jobs, streams, Curves(chunks), access)
+    places, http_streams = Places(settings.max_sockets), HTTPStreams()
+    view = GraphQLView(settings, database, jobs, streams, Curves(chunks), access, places, http_streams)
     health = Health(database, feed)
-    metrics = Metrics(counts, database, feed, streams, view, worker or Worker())
+    metrics = Metrics(counts, database, feed, streams, places, worker or Worker())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -76,6 +79,7 @@ def create_app(
     checks: list[Check] = [Rates(settings).check, *asked_beforehand, Doors(settings).check, access.check]
     app = App(
         view,
+        http_streams,
         checks,
         Watch(counts, tracer, networks_in(settings.trusted_proxies)),
         cors,
@@ -98,10 +102,17 @@ class App(FastAPI):
     """FastAPI, but GraphQL goes straight to its view: layers in between cost each request time, each socket memory."""
 
     def __init__(
-        self, view: GraphQLView, checks: Sequence[Check], watch: Watch, cors: Cors | None, **options: Any
+        self,
+        view: GraphQLView,
+        http_streams: HTTPStreams,
+        checks: Sequence[Check],
+        watch: Watch,
+        cors: Cors | None,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self.view = view
+        self.http_streams = http_streams
         self.add_exception_handler(Exception, _failed)
         self.add_exception_handler(Refusal, _refused)
         self.watch = watch

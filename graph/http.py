@@ -1,17 +1,14 @@
 """GraphQL over HTTP: https://graphql.github.io/graphql-over-http/draft/
 
-What Strawberry leaves open: which media type a client accepts, which status an answer has, and what is no request.
+What Strawberry leaves open: which media type a client accepts, and which status and which members an answer has.
 """
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
-from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from cross_web import HTTPException
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive, Scope, Send
-from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData, process_result
+from strawberry.http import GraphQLHTTPResponse, process_result
 from strawberry.types import ExecutionResult
 
 from graph.limits.time import TimedOut
@@ -22,13 +19,9 @@ __all__ = [
     "RESPONSE_JSON",
     "accepted_media_type",
     "answers_by_name",
-    "body_of",
-    "check_body_type",
-    "check_request",
-    "once_more",
+    "media_ranges",
+    "media_type_of",
     "payload_of",
-    "quick_media_type",
-    "send_answer",
     "status_of",
 ]
 
@@ -38,8 +31,6 @@ JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
 
 
-MAX_HEADERS = 500
-"""Bytes of the longest headers that are remembered."""
 MAX_RANGES = 50
 """Media ranges of an Accept header that are looked at."""
 
@@ -81,51 +72,10 @@ def accepted_media_type(headers: Headers) -> str:
     return max(liked, key=lambda one: one[:2])[2]
 
 
-def quick_media_type(scope: Scope) -> str | None:
-    """The media type to answer a POST of JSON with that wants one answer; None where a request is anything else."""
-    if scope["method"] != "POST":
-        return None
-    said = [value for name, value in scope["headers"] if name == b"content-type"]
-    accepts = [value for name, value in scope["headers"] if name == b"accept"]
-    if len(said) != 1 or len(accepts) > 1 or sum(map(len, said + accepts)) > MAX_HEADERS:
-        return None
-    return _quick_media_type(said[0], b"".join(accepts))
-
-
-@functools.lru_cache(maxsize=256)  # a pure function; few clients say anything of their own
-def _quick_media_type(content_type: bytes, accept: bytes) -> str | None:
-    if content_type.lower().replace(b" ", b"") not in {b"application/json", b"application/json;charset=utf-8"}:
-        return None
-    headers = Headers({"accept": accept.decode("latin-1")})
-    streams = any(one in accept.lower() for one in (b"text/event-stream", b"multipart/mixed"))
-    if streams and not answers_by_name(headers):
-        return None
-    try:
-        return accepted_media_type(headers)
-    except HTTPException:
-        return None
-
-
 def answers_by_name(headers: Mapping[str, str]) -> bool:
     """Whether the client names a media type of a single answer, beside those of streams perhaps."""
     ranges = media_ranges(headers.get("accept", ""))
     return any(ranges.get(media_type, 0.0) > 0 for media_type in (JSON, RESPONSE_JSON))
-
-
-def check_body_type(request: AsyncHTTPRequestAdapter) -> None:
-    """Raise HTTPException 415 unless a POST says that its body is JSON in UTF-8."""
-    media_type, parameters = media_type_of(request.headers.get("content-type", ""))
-    # Also the names of RFC 2231, charset* and charset*0, which nobody needs to say UTF-8.
-    charsets = {value.lower() for name, value in parameters.items() if name.partition("*")[0] == "charset"}
-    is_utf8 = charsets <= {"utf-8", "utf8"}
-    if request.method == "POST" and (media_type != JSON or not is_utf8):
-        raise HTTPException(415, f"The Content-Type of a POST must be {JSON}, in UTF-8.")
-
-
-def check_request(request: GraphQLRequestData) -> None:
-    """Raise HTTPException 400 where a member of the request has the wrong type, and Strawberry does not look."""
-    if not isinstance(request.operation_name, str | None):
-        raise HTTPException(400, "The GraphQL operation's `operationName` must be a string or null, if provided.")
 
 
 def payload_of(result: ExecutionResult) -> GraphQLHTTPResponse:
@@ -140,43 +90,6 @@ def payload_of(result: ExecutionResult) -> GraphQLHTTPResponse:
 def status_of(payload: object, media_type: str) -> int:
     """The status of an answer: with the newer media type, 400 for a request that was refused."""
     return 400 if media_type == RESPONSE_JSON and isinstance(payload, dict) and "data" not in payload else 200
-
-
-async def send_answer(send: Send, body: bytes, media_type: str) -> None:
-    """Send a whole answer: Starlette's way with a response takes as long as finding one that is remembered."""
-    headers = [
-        (b"content-type", media_type.encode()),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def body_of(receive: Receive, limit: int) -> bytes:
-    """The body of a request. Raises HTTPException 413 where it is longer than `limit`, ClientDisconnect."""
-    pieces: list[bytes] = []
-    length = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        pieces.append(message.get("body", b""))
-        length += len(pieces[-1])
-        if length > limit:
-            raise HTTPException(413, f"The body is longer than {limit} bytes.")
-        if not message.get("more_body", False):
-            return b"".join(pieces)
-
-
-def once_more(body: bytes, receive: Receive) -> Receive:
-    """What is received of a request whose body was read already."""
-    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
-
-    async def again() -> Message:
-        return next(messages, None) or await receive()
-
-    return again
 
 
 def _quality(text: str) -> float:

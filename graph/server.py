@@ -100,7 +100,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close sockets with 1012, let streams end and requests finish."""
-        self._app.view.end_streams()
+        self._app.http_streams.end()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -795,7 +795,27 @@ def frames() -> Iterator[tuple[str, Sequence[bytes], set[int] | None]]:
     ):
         yield f"the message {text[:60].decode()}", [said(text)], {4400}
     yield "a second beginning", [INIT], {4429}
-    yield "an id of 900 kB", [subscribe("{ __typename }", id="x" * 900_000)], None
+    yield "an id of 900 kB", [subscribe("{ __typename }", id="x" * 900_000)], {4400}
+    yield "an id of 257 letters", [subscribe("{ __typename }", id="x" * 257)], {4400}
+    yield "the end of an id of 900 kB", [said({"type": "complete", "id": "x" * 900_000})], {4400}
+    yield (
+        "operations that carry 900 kB each for nothing",
+        [subscribe("subscription { jobChanged { id } }", str(n), unused="x" * 900_000) for n in range(20)],
+        None,
+    )
+    yield (
+        "operations that select by 900 kB each",
+        [
+            subscribe(
+                "subscription ($n: [String!]) { jobChanged { latestMetrics { values(names: $n) { name } } } }",
+                str(n),
+                n=[str(n) + "x" * 900_000],
+            )
+            for n in range(20)
+        ],
+        None,
+    )
+    yield "a ping that carries 900 kB", [said({"type": "ping", "payload": {"a": "x" * 900_000}})], None
     yield "the same id twice", [subscribe("subscription { jobChanged { id } }") * 2], {4409}
     yield (
         "too many operations",

@@ -33,7 +33,7 @@ class Inside:
         """What is kept now."""
         streams = self.view._streams
         return Kept(
-            sockets=self.view._sockets,
+            sockets=self.view._places.sockets + self.view._places.streams,
             topics=len(streams._topics),
             watchers=sum(topic.watchers for topic in streams._topics.values()),
             followers=streams.changes.followers,

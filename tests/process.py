@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, Self
 
-__all__ = ["ServerProcess", "children_of", "command", "is_running"]
+__all__ = ["ServerProcess", "children_of", "command", "is_running", "memory_of"]
 
 PATIENCE = 30
 """Seconds after which something that should have happened has not."""
@@ -39,6 +39,11 @@ def is_running(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
+
+
+def memory_of(pid: int) -> int:
+    """The bytes of memory that a process holds."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
 
 
 class ServerProcess:

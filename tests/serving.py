@@ -30,7 +30,7 @@ class PromptServer(Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Part from everybody. Raises TimeoutError where somebody stays."""
-        self._app.view.end_streams()
+        self._app.http_streams.end()
         for server in self.servers:
             server.close()
         state = self.server_state

@@ -6,7 +6,7 @@ import gc
 import json
 import re
 import tracemalloc
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ from graph.context import Context
 from graph.fast.documents import get_to_know
 from graph.limits.limits import Limits
 from graph.limits.operations import Operations
-from graph.live.delivery import KEPT_BYTES, Encoded, Parts, Plan, plan_of
+from graph.live.delivery import KEPT_BYTES, SHARED_CHARACTERS, Encoded, Key, Parts, Plan, plan_of
 from graph.live.stream import Streams
 from graph.schema import schema
 from graph.settings import Settings
@@ -57,7 +57,7 @@ class CountingParts(Parts):
 
     made = 0
 
-    def keep(self, key: Hashable, part: Encoded | str) -> None:
+    def keep(self, key: Key, part: Encoded | str) -> None:
         self.made += 1
         super().keep(key, part)
 
@@ -268,6 +268,17 @@ class TestTheSameAsPlainStrawberry:
         assert len(messages) == 3
         assert both.parts.made == 0
 
+    @pytest.mark.parametrize("root", ["metricAdded(jobId: $id, after: 0)", "metricsAdded(jobId: $id, after: 0)"])
+    async def test_what_is_selected_by_long_variables_is_not_shared(self, both: Both, root: str) -> None:
+        """They are part of what a shared part is found by: whoever sends long ones would fill the memory with them."""
+        query = f"subscription ($id: ID!, $n: [String!]) {{ {root} {{ seq values(names: $n) {{ name }} }} }}"
+        around = len("n=['loss', '']")
+        for length, is_shared in ((SHARED_CHARACTERS - around, True), (SHARED_CHARACTERS - around + 1, False)):
+            both.parts.made = 0
+            given_variables = {"id": str(both.job_id), "n": ["loss", "x" * length]}
+            assert await both.shared(query, given_variables) == await both.plain(query, given_variables)
+            assert (both.parts.made > 0) == is_shared
+
     @pytest.mark.parametrize("name", [None, "A", "B", "Q", "Nobody", ""])
     async def test_of_several_operations(self, both: Both, name: str | None) -> None:
         query = """subscription A { metricAdded(jobId: 1, after: 2) { seq } }
@@ -336,17 +347,25 @@ class TestTheMemoryOfParts:
     def test_the_newest_are_kept_and_the_oldest_go_first(self) -> None:
         parts, size = Parts(), KEPT_BYTES // 16
         for number in range(100):
-            parts.keep(number, "x" * size)
-        kept = [number for number in range(100) if parts.get(number) is not None]
+            parts.keep(("{ seq }", number), "x" * size)
+        kept = [number for number in range(100) if parts.get(("{ seq }", number)) is not None]
         assert 8 < len(kept) <= 16
         assert kept == [*range(100 - len(kept), 100)]
 
     def test_one_that_is_made_again_counts_once(self) -> None:
         parts = Parts()
-        parts.keep("other", "y")
+        parts.keep(("other",), "y")
         for _ in range(100):
-            parts.keep("same", "x" * (KEPT_BYTES // 4))
-        assert parts.get("other") == "y"
+            parts.keep(("same",), "x" * (KEPT_BYTES // 4))
+        assert parts.get(("other",)) == "y"
+
+    def test_what_selects_them_counts_as_they_do(self) -> None:
+        parts, size = Parts(), KEPT_BYTES // 16
+        keys = [(str(number) + "x" * size, number) for number in range(100)]
+        for key in keys:
+            parts.keep(key, "y")
+        kept = [key for key in keys if parts.get(key) is not None]
+        assert 8 < len(kept) <= 16
 
     @pytest.mark.parametrize("part", ['{"seq":%d}', '{"name":"%d🚂🚂🚂🚂🚂🚂🚂🚂🚂🚂🚂🚂🚂🚂🚂🚂"}' * 20])
     def test_small_parts_and_parts_in_wide_letters_stay_within_the_bound_too(self, part: str) -> None:
@@ -355,7 +374,7 @@ class TestTheMemoryOfParts:
         tracemalloc.start()
         try:
             for number in range(100_000 if len(part) < 100 else 20_000):
-                parts.keep((("{ seq }",), (1, number)), part.replace("%d", str(number)))
+                parts.keep(("{ seq }", (1, number)), part.replace("%d", str(number)))
             assert tracemalloc.get_traced_memory()[0] < 1.5 * KEPT_BYTES
         finally:
             tracemalloc.stop()

@@ -5,12 +5,11 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 
 from tests.api import Api
-from tests.process import ServerProcess
+from tests.process import ServerProcess, memory_of
 from tests.sockets import PATIENCE, opened, websocket_url
 from tests.test_socket_limits import mute_peer
 
@@ -33,13 +32,6 @@ def server(database_url: str) -> Iterator[ServerProcess]:
     """A server that does not ask its peers whether they live: this one does not answer."""
     with ServerProcess(database_url, "--ping-seconds", "3600") as process:
         yield process
-
-
-def memory_of(server: ServerProcess) -> int:
-    """Bytes that the server's process holds."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    (kilobytes,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
-    return int(kilobytes) * 1024
 
 
 async def record(api: Api, id: str, count: int) -> None:
@@ -77,11 +69,11 @@ async def test_a_client_that_stops_reading_costs_little_delays_nobody_and_gets_e
         first = await remote.started(epochs=POINTS)
         await stack.enter_async_context(mute_peer(server.url, METRICS, id=first))
         await record(remote, first, POINTS_BEFORE)
-        before = memory_of(server)
+        before = memory_of(server.process.pid)
         id = await remote.started(epochs=POINTS)
         peers = [await stack.enter_async_context(mute_peer(server.url, METRICS, id=id)) for _ in range(SLOW)]
         await record(remote, id, POINTS)
-        cost = memory_of(server) - before
+        cost = memory_of(server.process.pid) - before
         await remote.complete(id)
         assert await read_to_the_end(peers[0]) == [*range(1, POINTS + 1)]
     assert cost < SLOW * COSTS

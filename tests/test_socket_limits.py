@@ -7,16 +7,22 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
+import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from graph.app import App
+from graph.app import App, create_app
+from graph.live.websocket import MAX_HELD
 from graph.settings import Settings
 from tests.api import Api
+from tests.conftest import running
 from tests.domain import eventually
 from tests.inside import Inside
+from tests.process import ServerProcess, memory_of
+from tests.serving import served
 from tests.sockets import PATIENCE, PROTOCOL, Socket, opened, websocket_url
 from tests.streaming import METRICS
 
@@ -108,6 +114,68 @@ class TestSockets:
                 for _ in range(4):
                     await stack.enter_async_context(opened(websocket_url(address)))
             await inside.comes_to(sockets=0)
+
+
+class TestWhatOperationsCarry:
+    """Their messages are long: an operation may go on for days, and what it came with would stay as long."""
+
+    @pytest.fixture
+    def settings(self, database_url: str) -> Settings:
+        assert Settings().max_message_bytes == MAX_HELD / 2
+        return Settings(database_url=database_url)
+
+    async def test_together_they_came_with_so_much_and_one_more_is_answered_with_an_error(self, socket: Socket) -> None:
+        for id in ("1", "2"):
+            await socket.send(quiet(id, of_length=MAX_HELD // 2))
+        await socket.send(quiet("3"))
+        refused = await socket.receive()
+        assert (refused["id"], refused["type"]) == ("3", "error")
+        assert refused["payload"][0]["extensions"] == {"code": "TOO_MUCH_AT_ONCE"}
+        await socket.send({"id": "1", "type": "complete"})
+        await socket.send(quiet("3", of_length=MAX_HELD // 2))
+        await socket.send(quiet("4"))
+        assert (await socket.receive())["id"] == "4", "the others run"
+
+    async def test_one_alone_may_come_with_as_much_as_a_message_may(self, database_url: str) -> None:
+        settings = Settings(database_url=database_url, max_message_bytes=2 * MAX_HELD)
+        app = create_app(settings)
+        async with running(app), served(app, settings) as address, opened(websocket_url(address)) as socket:
+            for id in ("1", "2"):
+                await socket.send(quiet(id, of_length=2 * MAX_HELD))
+            assert (await socket.receive())["id"] == "2"
+
+    @pytest.mark.parametrize("over", ["sockets", "HTTP"])
+    async def test_what_they_do_not_need_is_forgotten(self, server: ServerProcess, over: str) -> None:
+        """A server may have ten thousand sockets."""
+        megabytes, streams = 3, 30
+        unused = {"a": "x" * (megabytes * 2**20)}
+        query = "subscription { jobChanged(id: 1, current: true) { id } }"
+        asked = {"query": query, "variables": unused, "extensions": {}}
+        begun, events = memory_of(server.process.pid), list[AsyncIterator[str]]()
+        async with AsyncExitStack() as stack, httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
+            assert await Api(http).created() == "1"
+            for _ in range(streams):
+                if over == "sockets":
+                    socket = await stack.enter_async_context(opened(websocket_url(server.url)))
+                    await socket.send({"id": "1", "type": "subscribe", "payload": asked})
+                    assert (await socket.receive())["type"] == "next"
+                else:
+                    accepted = {"Accept": "application/json, text/event-stream"}
+                    asking = http.build_request("POST", "/graphql", json=asked, headers=accepted)
+                    response = await http.send(asking, stream=True)
+                    stack.push_async_callback(response.aclose)
+                    events.append(response.aiter_text())
+                    assert "errors" not in await anext(events[-1])
+            await eventually(lambda: memory_of(server.process.pid) - begun < streams * megabytes * 2**20 / 3)
+
+
+def quiet(id: str, of_length: int = 0) -> dict[str, Any]:
+    """A message that begins an operation which says nothing, and is so long."""
+    names: list[str] = []
+    query = "subscription ($names: [String!]) { jobChanged { latestMetrics { values(names: $names) { name } } } }"
+    message = {"id": id, "type": "subscribe", "payload": {"query": query, "variables": {"names": names}}}
+    names.append("x" * (of_length - len(json.dumps(message)) - 2))
+    return message
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from graph.live.websocket import MAX_ID
 from graph.settings import Settings
 from tests.api import Api
 from tests.sockets import PATIENCE, PROTOCOL, Socket, websocket_url
@@ -185,8 +186,8 @@ class TestSubscribe:
 
     @pytest.mark.parametrize("character", ["x", "é", "🚂"])
     async def test_a_reason_too_long_for_a_close_frame_is_cut(self, socket: Socket, character: str) -> None:
-        await socket.send(subscribe(character * 500, QUIET))
-        await socket.send(subscribe(character * 500))
+        await socket.send(subscribe(character * MAX_ID, QUIET))
+        await socket.send(subscribe(character * MAX_ID))
         code, reason = await closed(socket.connection)
         assert code == 4409
         assert reason.startswith(f"Subscriber for {character * 20}")
@@ -340,6 +341,17 @@ class TestInvalidMessages:
             del message["id"]
         await socket.send(message)
         assert (await closed(socket.connection))[0] == 4400
+
+    @pytest.mark.parametrize("type", ["subscribe", "complete"])
+    async def test_an_id_is_as_long_as_256_characters_and_a_longer_one_closes_with_4400(
+        self, socket: Socket, type: str
+    ) -> None:
+        """It stands in each message of its operation."""
+        await socket.send({"id": "🚂" * MAX_ID, "type": "complete"})
+        await socket.send(subscribe("🚂" * MAX_ID))
+        assert (await socket.receive())["id"] == "🚂" * MAX_ID
+        await socket.send({"id": "1" * (MAX_ID + 1), "type": type, "payload": QUERY})
+        assert await closed(socket.connection) == (4400, "The id of a message has 256 characters at most")
 
     @pytest.mark.parametrize(
         "payload",

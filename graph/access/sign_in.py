@@ -10,12 +10,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from graph import http
 from graph.access.access import COOKIE, SIGN_IN, Access, own_path
 from graph.access.caller import BEARER
 from graph.access.keyring import Keyring
 from graph.gate import head_of
+from graph.http import JSON
 from graph.pages import STATIC
+from graph.request import body_of
 
 __all__ = ["SignIn"]
 
@@ -59,7 +60,7 @@ class SignIn:
 
     async def _sign_in(self, request: Request) -> Response:
         try:
-            body = await http.body_of(request.receive, MAX_FORM_BYTES)
+            body = await body_of(request.receive, MAX_FORM_BYTES)
         except HTTPException as refusal:
             return self._shown(refusal.status_code, "/", refusal.reason)
         except ClientDisconnect:
@@ -84,7 +85,7 @@ class SignIn:
             state = "OPEN"
         else:
             state = "SIGNED_IN" if await self._access.signed_in(head_of(request.scope)) else "SIGNED_OUT"
-        return Response(orjson.dumps({"session": state}), headers={"Cache-Control": "no-store"}, media_type=http.JSON)
+        return Response(orjson.dumps({"session": state}), headers={"Cache-Control": "no-store"}, media_type=JSON)
 
     def _shown(self, status: int, after: str, message: str = "", headers: dict[str, str] | None = None) -> Response:
         page = self._page.replace("{{next}}", html.escape(after)).replace("{{message}}", html.escape(message))

@@ -42,12 +42,14 @@ from graph.fast.documents import REMEMBERED, Known, known
 from graph.fast.points import PointEncoder, compile_points
 from graph.limits.limits import Limits
 
-__all__ = ["Encoded", "Part", "Parts", "Plan", "deliver", "plan_of"]
+__all__ = ["Encoded", "Key", "Part", "Parts", "Plan", "deliver", "plan_of"]
 
 PART_BYTES = 600
-"""What keeping a part costs beside its text: its key, its place, the result around it."""
+"""What keeping a part costs beside its text and that of what is selected: its place, the result around it."""
 KEPT_BYTES = 8 * 2**20
 """Encoded parts that are kept, in bytes: enough for thousands of points, whatever is selected of them."""
+SHARED_CHARACTERS = 2_000
+"""Of variables that are part of a selection, as text; who selects by longer ones shares with nobody."""
 
 
 class Part(Protocol):
@@ -67,46 +69,48 @@ class Encoded(StrawberryResult):
 
 Made = Encoded | str
 """A part as it is kept: one that is sent alone as the whole result, one of a list as its JSON."""
+Key = tuple[str, *tuple[Hashable, ...]]
+"""What a part is found by: what is selected of it, and its identity, or of a batch those at its ends."""
 
 
 class Parts:
     """The encoded parts of one app that were made last, up to KEPT_BYTES, and those that are being made."""
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, Made] = {}
+        self._kept: dict[Key, Made] = {}
         self._bytes = 0
-        self._making: dict[Hashable, asyncio.Task[Made | None]] = {}
+        self._making: dict[Key, asyncio.Task[Made | None]] = {}
 
-    def get(self, key: Hashable) -> Made | None:
+    def get(self, key: Key) -> Made | None:
         """The part, if it is still kept."""
         return self._kept.get(key)
 
-    def keep(self, key: Hashable, part: Made) -> None:
+    def keep(self, key: Key, part: Made) -> None:
         """Keep a part, and drop the oldest where there are too many."""
         self._drop(key)
         self._kept[key] = part
-        self._bytes += _size(part)
+        self._bytes += _size(key, part)
         while self._bytes > KEPT_BYTES:
             self._drop(next(iter(self._kept)))
 
-    def making(self, key: Hashable) -> "asyncio.Task[Made | None] | None":
+    def making(self, key: Key) -> "asyncio.Task[Made | None] | None":
         """The task that makes the part now, if there is one."""
         return self._making.get(key)
 
-    def make(self, key: Hashable, coroutine: Coroutine[Any, Any, Made | None]) -> "asyncio.Task[Made | None]":
+    def make(self, key: Key, coroutine: Coroutine[Any, Any, Made | None]) -> "asyncio.Task[Made | None]":
         """Make the part in a task that others can wait for too."""
         task = self._making[key] = asyncio.create_task(coroutine)
         task.add_done_callback(lambda _: self._making.pop(key))
         return task
 
-    def _drop(self, key: Hashable) -> None:
+    def _drop(self, key: Key) -> None:
         part = self._kept.pop(key, None)
         if part is not None:
-            self._bytes -= _size(part)
+            self._bytes -= _size(key, part)
 
 
-def _size(part: Made) -> int:
-    return PART_BYTES + sys.getsizeof(part if isinstance(part, str) else part.json)
+def _size(key: Key, part: Made) -> int:
+    return PART_BYTES + sys.getsizeof(key[0]) + sys.getsizeof(part if isinstance(part, str) else part.json)
 
 
 @dataclass(frozen=True)
@@ -202,7 +206,7 @@ async def deliver(
 class _Shared:
     """One subscriber's way to the shared parts."""
 
-    __slots__ = ("_executor", "_parts", "_plan", "_selection")
+    __slots__ = ("_executor", "_is_shared", "_parts", "_plan", "_selection")
 
     def __init__(self, executor: Executor[Any], plan: Plan, parts: Parts) -> None:
         self._executor = executor
@@ -210,22 +214,26 @@ class _Shared:
         self._plan = plan
         coerced = executor.variable_values.coerced
         # By repr: values may be lists and objects, which are no keys. As one string: its hash is computed once.
-        used = [f"{name}={coerced[name]!r}" for name in plan.variables if name in coerced]
-        self._selection = " ".join([plan.selection, *used]) if used else plan.selection
+        used = " ".join(f"{name}={coerced[name]!r}" for name in plan.variables if name in coerced)
+        self._is_shared = len(used) <= SHARED_CHARACTERS
+        self._selection = f"{plan.selection} {used}" if used and self._is_shared else plan.selection
 
     def kept(self, event: Any) -> Encoded | None:
         """The result for an event that is a part which is kept."""
-        return None if self._plan.is_list else cast("Encoded | None", self._parts.get(self._key(event)))
+        if self._plan.is_list or not self._is_shared:
+            return None
+        return cast("Encoded | None", self._parts.get(self._key(event)))
 
     async def made(self, event: Any) -> StrawberryResult:
         """The result for an event: from shared parts, or, where its execution finds errors, the subscriber's own."""
-        shared = await (self._list(event) if self._plan.is_list else self._one(event))
-        if shared is not None:
-            return shared
+        if self._is_shared:
+            shared = await (self._list(event) if self._plan.is_list else self._one(event))
+            if shared is not None:
+                return shared
         result = await self._execute(event)
         return StrawberryResult(data=result.data, errors=result.errors)
 
-    def _key(self, part: Part) -> Hashable:
+    def _key(self, part: Part) -> Key:
         return self._selection, part.identity
 
     async def _one(self, part: Part) -> Encoded | None:

@@ -2,11 +2,65 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any, TypeVar
+from contextlib import aclosing
+from typing import Any, TypeVar, cast
 
-__all__ = ["with_signs_of_life"]
+from starlette.requests import Request
+from strawberry.http.streaming import HTTPStreamTransport
+from strawberry.types import ExecutionResult, SubscriptionExecutionResult
+
+from graph.access.caller import Caller
+from graph.live.multipart import MultipartTransport
+from graph.response import answer_to, encoded
+
+__all__ = ["HTTPStreams", "with_signs_of_life"]
 
 Result = TypeVar("Result")
+
+
+class HTTPStreams:
+    """Those of one app, which end with its server."""
+
+    def __init__(self) -> None:
+        self._ending = asyncio.Event()
+
+    @property
+    def are_ending(self) -> bool:
+        """Whether the server is about to end."""
+        return self._ending.is_set()
+
+    def end(self) -> None:
+        """Let all of them end: the server is about to."""
+        self._ending.set()
+
+    async def body(
+        self, request: Request, result: SubscriptionExecutionResult, transport: HTTPStreamTransport
+    ) -> AsyncGenerator[str, None]:
+        """The body of a response that streams: with a sign of life now and then, forgotten when its client is gone.
+
+        A server that ends closes the response without saying that the operation is complete: it is not, and a client
+        that knows it will ask again.
+        """
+        caller: Caller = request.scope["caller"]
+        revoked = asyncio.Event()
+        caller.follow(revoked.set)
+        stops = {asyncio.create_task(one) for one in (self._ending.wait(), _gone(request), revoked.wait())}
+        try:
+            async with aclosing(with_signs_of_life(result, transport.heartbeat_interval, stops)) as results:
+                if isinstance(transport, MultipartTransport):
+                    yield transport.beginning
+                async for value in results:
+                    if value is None:
+                        yield transport.heartbeat_message(_json)
+                    else:
+                        yield transport.encode_next(answer_to(value), _json)
+                if not any(stop.done() for stop in stops):
+                    yield transport.encode_complete()
+        finally:
+            caller.unfollow(revoked.set)
+            for stop in stops:
+                stop.cancel()
+            await cast("AsyncGenerator[ExecutionResult, None]", result).aclose()
 
 
 async def with_signs_of_life(
@@ -37,3 +91,13 @@ async def with_signs_of_life(
         if coming is not None:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    """Return when the client has hung up."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _json(answer: object) -> str:
+    return encoded(answer).decode()

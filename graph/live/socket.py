@@ -123,16 +123,19 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
         """A message of text begins."""
         if self._is_counted():
             super().handle_text(event)
+            event.data = b""  # websockets keeps the last frame until another comes
 
     def handle_bytes(self, event: Frame) -> None:
         """A message of bytes begins."""
         if self._is_counted():
             super().handle_bytes(event)
+            event.data = b""
 
     def handle_cont(self, event: Frame) -> None:
         """A message goes on."""
         if len(event.data) >= SMALL_PIECE or self._is_counted():
             super().handle_cont(event)
+            event.data = b""
 
     def handle_ping(self) -> None:
         """A ping, which is answered."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import Any, cast
 
 import orjson
@@ -11,7 +12,11 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, Message
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+    ConnectionInitMessage,
+    Message,
+    SubscribeMessage,
+)
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from graph.live.delivery import Encoded
@@ -24,6 +29,10 @@ __all__ = ["TransportWSAdapter", "TransportWSHandler"]
 TRY_AGAIN_LATER = 1013
 FORBIDDEN = 4403
 TOO_MANY = 4429
+MAX_ID = 256
+"""Characters of an operation's id: clients count, or use 36 for a UUID."""
+MAX_HELD = 8 * 2**20
+"""Characters of the messages, all together, that the operations which run on a socket came with."""
 MAX_REASON_BYTES = 123
 """What a close frame has room for."""
 
@@ -31,8 +40,14 @@ MAX_REASON_BYTES = 123
 class TransportWSAdapter(ASGIWebSocketAdapter):
     """Strawberry's socket, which gives nothing but objects, and whose end is told in one way, whoever ended it."""
 
+    length = 0
+    """Characters of the message that was given last."""
+
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:  # noqa: ARG002  # Strawberry's signature
-        """The messages, as objects. Raises NonJsonMessageReceived, NonTextMessageReceived."""
+        """The messages, as objects, each until the next is asked for.
+
+        Raises NonJsonMessageReceived, NonTextMessageReceived.
+        """
         while self.ws.application_state is not WebSocketState.DISCONNECTED:
             event = await self.ws.receive()
             if event["type"] == "websocket.disconnect":
@@ -47,7 +62,10 @@ class TransportWSAdapter(ASGIWebSocketAdapter):
                 raise NonJsonMessageReceived from error
             if not isinstance(message, dict):
                 raise NonJsonMessageReceived
+            self.length = len(event["text"])
+            del event
             yield message
+            message.clear()  # else a socket on which nothing more is said keeps the last one, however long
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         """Send a message. Raises WebSocketDisconnected where the socket is closed."""
@@ -73,6 +91,8 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
     """Strawberry's handler, strict about messages, and mild about operations: what is wrong with one ends that one."""
 
     websocket: TransportWSAdapter
+    _lengths: Mapping[str, int] = MappingProxyType({})
+    """Of the messages that the operations which run came with."""
 
     async def handle_message(self, message: Message) -> None:
         """Do what the message asks, or close the socket with 4400 where it is none of the protocol's."""
@@ -94,6 +114,18 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
         if self.connection_acknowledged:
             self.context.caller.follow(self._no_longer_let_in)
             self.connection_init_timeout_task = None  # it has been cancelled, and thousands of sockets keep theirs
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        """Begin an operation; one that comes with too much beside what others came with is answered with an error."""
+        id, length = message["id"], self.websocket.length
+        lengths = {other: its for other, its in self._lengths.items() if other in self.operations}
+        if lengths and id not in lengths and sum(lengths.values()) + length > MAX_HELD:
+            told = f"The operations of this socket came with more than {MAX_HELD} characters: end one, or wait."
+            error = GraphQLError(told, extensions={"code": "TOO_MUCH_AT_ONCE"})
+            await self.send_message({"id": id, "type": "error", "payload": [error.formatted]})
+        else:
+            self._lengths = {**lengths, id: length}
+            await super().handle_subscribe(message)
 
     def _no_longer_let_in(self) -> None:
         self._parting = asyncio.create_task(self.websocket.close(FORBIDDEN, "Forbidden"))
@@ -117,6 +149,7 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
                 context_value=self.context,
                 operation_name=operation.operation_name,
             )
+            operation.variables = None  # whoever needs them has them
             async with aclosing(results):
                 async for result in results:
                     if isinstance(result, Encoded):
@@ -145,8 +178,11 @@ def _fault_of(message: dict[str, Any]) -> str | None:
     kind, payload = message.get("type"), message.get("payload")
     if not isinstance(kind, str):
         return "A message needs a type"
-    if kind in {"subscribe", "complete"} and not (isinstance(message.get("id"), str) and message["id"]):
-        return f"A {kind} message needs an id"
+    if kind in {"subscribe", "complete"}:
+        if not (isinstance(message.get("id"), str) and message["id"]):
+            return f"A {kind} message needs an id"
+        if len(message["id"]) > MAX_ID:
+            return f"The id of a message has {MAX_ID} characters at most"
     if kind != "subscribe":
         return None if payload is None or isinstance(payload, dict) else f"The payload of {kind} must be an object"
     if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):

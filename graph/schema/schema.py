@@ -23,6 +23,7 @@ from strawberry.types.graphql import OperationType
 from graph.access.caller import Caller
 from graph.context import Context
 from graph.fast.documents import MAX_REMEMBERED, get_to_know
+from graph.limits.aside import is_long
 from graph.limits.limits import Limits
 from graph.live.delivery import deliver, plan_of
 from graph.schema.errors import as_data
@@ -58,11 +59,15 @@ class Schema(strawberry.Schema):
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> StreamResult:
         """The results of an operation: of a subscription shared with all who select the same, where that can be."""
-        # A plan is remembered with its document and its name, so long ones go without.
+        # A plan is remembered with its document and its name, so long ones go without; and so do long variables, which
+        # are coerced aside.
         short = query is not None and len(query) + len(operation_name or "") <= MAX_REMEMBERED
+        short = short and not is_long(variable_values)
         limits: Limits = context_value.limits
         if query:
-            await get_to_know(self._schema, limits, query)
+            found = await get_to_know(self._schema, limits, query)
+            if variable_values:
+                variable_values = _declared(found.document, operation_name, variable_values)
         plan = plan_of(self._schema, limits, query, operation_name) if query and short else None
         # What costs too much is refused as always.
         if plan is not None and not plan.known.too_costly(operation_name, variable_values):
@@ -151,6 +156,14 @@ def _refused_if_too_long(field: GraphQLField) -> None:
         return await resolve(source, info, **arguments)
 
     field.resolve = resolve_short
+
+
+def _declared(document: DocumentNode | None, name: str | None, variables: dict[str, Any]) -> dict[str, Any]:
+    """Those variables that the operation declares: a stream would keep the others too for as long as it is open."""
+    operation = get_operation_ast(document, name) if document else None
+    definitions = operation.variable_definitions if operation else None
+    names = {definition.variable.name.value for definition in definitions or ()}
+    return {name: value for name, value in variables.items() if name in names}
 
 
 def _operations_in(document: DocumentNode) -> int:

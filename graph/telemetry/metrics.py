@@ -23,11 +23,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from graph.live.places import Places
 from graph.live.stream import Streams
 from graph.telemetry.counts import BOUNDS, Counts
 from graph.telemetry.definitions import COUNTERS, GAUGES, HISTOGRAMS, PREFIX, STATE
 from graph.telemetry.shared import Samples, Shared, Worker, total
-from graph.view import GraphQLView
 from models.database import OUTAGES, Database
 from models.feed import Event, Feed, MetricsRecorded
 from models.lifecycle import JobStatus
@@ -51,13 +51,13 @@ class Metrics:
     """What one app tells at /metrics."""
 
     def __init__(
-        self, counts: Counts, database: Database, feed: Feed, streams: Streams, view: GraphQLView, worker: Worker
+        self, counts: Counts, database: Database, feed: Feed, streams: Streams, places: Places, worker: Worker
     ) -> None:
         self._counts = counts
         self._database = database
         self._feed = feed
         self._streams = streams
-        self._view = view
+        self._places = places
         self._worker = worker
         self._shared = Shared(worker)
         self._process = ProcessCollector(registry=None)
@@ -146,8 +146,8 @@ class Metrics:
         samples["points_delivered_total"] = {(): [live.delivered]}
         samples["buffer_overflows_total"] = {(): [live.overflows]}
         samples["feed_gaps_healed_total"] = {(): [live.gaps]}
-        samples["sockets"] = {(): [self._view.open_sockets]}
-        samples["streams"] = {(): [self._view.open_streams]}
+        samples["sockets"] = {(): [self._places.sockets]}
+        samples["streams"] = {(): [self._places.streams]}
         samples["watchers"] = {(): [self._streams.watchers]}
         for family in self._process.collect():
             for sample in family.samples:
