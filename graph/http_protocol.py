@@ -114,6 +114,10 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
             return
         if self._is_whole:
             self._forget_deadline()
+            if not self._is_answering and not self.transport.is_closing():  # the answer came before its request's end
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
         elif self._deadline is None:
             self._deadline = self.loop.call_later(self._seconds, self._is_due)
 

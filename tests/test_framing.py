@@ -201,6 +201,10 @@ class TestABody:
         elsewhere = asking(f"Content-Length: {len(SMUGGLED)}").replace(b"localhost", b"evil.example")
         assert await answers(address, elsewhere, SMUGGLED + SMUGGLED) == [421, 200]
 
+    async def test_that_comes_after_its_answer_leaves_no_connection_open_for_ever(self, address: str) -> None:
+        elsewhere = asking(f"Content-Length: {len(SMUGGLED)}").replace(b"localhost", b"evil.example")
+        assert await answers(address, elsewhere, SMUGGLED) == [421]
+
 
 class TestAnExpectation:
     """Who waits to be told to go on may send the body after a refusal, or the next request: nobody can know."""
