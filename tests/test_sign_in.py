@@ -111,6 +111,20 @@ class TestTheCookie:
         assert ("secure" in attributes) == bool(headers)
         assert not any(attribute.startswith("domain") for attribute in attributes)
 
+    @pytest.mark.parametrize(
+        ("proto", "secure"),
+        [("https", True), ("HTTPS", True), ("https, http", True), ("https ,http,http", True), ("http", False),
+         ("http, https", False), ("", False), (",https", False)],
+    )  # fmt: skip
+    async def test_is_for_https_alone_where_the_first_of_several_proxies_was_asked_by_it(
+        self, http: httpx.AsyncClient, secret: str, proto: str, secure: bool
+    ) -> None:
+        headers = {"X-Forwarded-Proto": proto}
+        made = await http.post("/sign-in", data={"token": secret}, headers=headers)
+        taken_back = await http.post("/sign-out", headers=headers)
+        for response in (made, taken_back):
+            assert ("; secure" in response.headers["set-cookie"].lower()) == secure
+
     async def test_is_taken_back(self, http: httpx.AsyncClient, secret: str) -> None:
         await http.post("/sign-in", data={"token": secret})
         assert (await http.get("/session")).json() == {"session": "SIGNED_IN"}
