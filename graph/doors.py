@@ -2,7 +2,11 @@
 
 A browser lends its user's place in the network, and their cookies, to every page. So a page of another site must not
 reach this server: by a name of its own that suddenly leads here (DNS rebinding: Host), or by a request that needs no
-leave (CSRF, sockets: Origin). Programs send no Origin, and pass.
+leave (CSRF, sockets: Origin; images, scripts, frames and the like, for which none is sent: Sec-Fetch-Site). What is left
+to it are links to pages. Programs send neither header, and pass.
+
+Browsers send Sec-Fetch-Site by https and to their own machine only. By plain http from elsewhere a page of another site
+can have a query executed, which changes nothing, and whose answer it cannot read.
 """
 
 import functools
@@ -15,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph.addresses import address_in, listed
 from graph.gate import Head
+from graph.http import GRAPHQL
 from graph.refusal import Refusal
 from graph.settings import Settings
 
@@ -23,12 +28,14 @@ __all__ = ["Cors", "Doors"]
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{0,5}))?", re.IGNORECASE | re.ASCII)
 DEFAULT_PORTS = {"http": "80", "https": "443"}
 FOREIGN = {b"cross-site", b"same-site"}
+DATA = {"/metrics", "/session"}
+"""Addresses that no link leads to; the API's own is the playground's too."""
 SHOWN = 100
 """Characters of a header that a refusal repeats."""
 
 
 class Doors:
-    """Checks Host, Origin and Content-Encoding of each request and each socket's handshake."""
+    """Checks Host, Origin, Sec-Fetch-Site and Content-Encoding of each request and each socket's handshake."""
 
     def __init__(self, settings: Settings) -> None:
         own = socket.gethostname().lower()
@@ -51,10 +58,7 @@ class Doors:
                     f"A page of {_shown(head[b'origin'])} may not call this server. Its operator can allow that with "
                     "--allowed-origins; a proxy in front must pass Host on.",
                 )
-        elif head.get(b"sec-fetch-site") in FOREIGN and scope.get("method") not in {
-            "GET",
-            "HEAD",
-        }:
+        elif head.get(b"sec-fetch-site") in FOREIGN and not _leads_to_a_page(scope, head):
             raise Refusal(403, "FOREIGN_ORIGIN", "A page of another site may not call this server.")
         if (head.get(b"content-encoding") or b"identity").lower() != b"identity":
             raise Refusal(
@@ -126,6 +130,13 @@ PREFLIGHT = {
     "Access-Control-Allow-Headers": "content-type, authorization, accept, x-request-id",
     "Access-Control-Max-Age": "600",
 }
+
+
+def _leads_to_a_page(scope: Scope, head: Head) -> bool:
+    """Whether somebody follows a link to what is there to be looked at, not to what programs ask for."""
+    is_followed = head.get(b"sec-fetch-mode") == b"navigate" and head.get(b"sec-fetch-dest") == b"document"
+    is_asking = scope["path"] in DATA or (scope["path"] == GRAPHQL and scope["query_string"])
+    return scope.get("method") in {"GET", "HEAD"} and is_followed and not is_asking
 
 
 def _shown(header: bytes) -> str:

@@ -10,6 +10,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from graph.framing import Unclear, check_framing
 from graph.http import JSON
 from graph.settings import Settings
 from graph.telemetry.call import Call, call_in
@@ -33,7 +34,8 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
     """uvicorn's protocol for one connection.
 
     uvicorn by itself waits for ever for a request that does not come, keeps a head of any length, takes trailers for
-    headers, and writes a line into the log for each request that is none.
+    headers, writes a line into the log for each request that is none, and reads the body of one that asks for another
+    protocol as the next request.
     """
 
     turn_bytes = 4096
@@ -54,7 +56,8 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         self._deadline: TimerHandle | None = None
         self._is_whole = False
         """Whether the request that came last has come to its end."""
-        self._is_refused = False
+        self._is_last = False
+        """Whether nothing more is read, for the request that came is the last."""
         self._unread = 0
         """Bytes since the parser last came to a head's end, a body's bytes or a chunk: the parser keeps them all."""
         self._has_moved = False
@@ -80,7 +83,7 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
 
     def read(self, data: bytes) -> None:
         """Read on; what is no request, or too long or too late a one, is refused."""
-        if self._is_refused:
+        if self._is_last:
             return
         self._unset_keepalive_if_required()
         self._is_whole = self._has_moved = False
@@ -88,17 +91,21 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
+            self._forget_deadline()
+            self.forget_what_is_ahead()
             if self._should_upgrade():
-                self._forget_deadline()
-                self.forget_what_is_ahead()
                 self.handle_websocket_upgrade()
-                return
+            else:
+                self._is_last = True  # what follows is of another protocol, if it is of any
+            return
         except httptools.HttpParserError as error:
-            if isinstance(error.__context__, TooLong):
+            reason = error.__context__
+            if isinstance(reason, TooLong):
                 self._refuse_head()
             else:
                 log.debug("no request: %s", error)
-                self._refuse(400, "BAD_REQUEST", "That is no HTTP request.")
+                message = str(reason) if isinstance(reason, Unclear) else "That is no HTTP request."
+                self._refuse(400, "BAD_REQUEST", message)
             return
         if self._has_moved:
             self._unread = 0
@@ -107,6 +114,10 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
             return
         if self._is_whole:
             self._forget_deadline()
+            if not self._is_answering and not self.transport.is_closing():  # the answer came before its request's end
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
         elif self._deadline is None:
             self._deadline = self.loop.call_later(self._seconds, self._is_due)
 
@@ -115,8 +126,15 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         self._is_whole, self._has_moved = False, True
         if self._unread > self._max_head and self._head_length() > self._max_head:
             raise TooLong
+        version = self.parser.get_http_version()
+        check_framing(version, self.headers, changes_protocol=self.parser.should_upgrade())
+        if version == "1.0":
+            self.expect_100_continue = False
         super().on_headers_complete()
         self.scope["headers"] = self.headers.copy()  # the parser will add trailers to its own
+        # Who expects to be told may send the body after a refusal, or the next request: nobody can know which.
+        if self.expect_100_continue or (self.parser.should_upgrade() and not self._should_upgrade()):
+            self.cycle.keep_alive = False
 
     def on_chunk_header(self) -> None:
         """A chunk of the body begins, or its trailers do."""
@@ -131,6 +149,20 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         """The request is there."""
         self._is_whole = True
         super().on_message_complete()
+        if not self.parser.should_keep_alive() and not self._should_upgrade():
+            # A trailer may say so as well, and the parser takes nothing more then.
+            self.cycle.keep_alive = False
+            if self.cycle.response_complete:
+                self.transport.close()
+
+    def _should_upgrade(self) -> bool:
+        """Whether a socket is to be opened, for which nobody else must wait for an answer on this connection."""
+        return (
+            super()._should_upgrade()
+            and self.parser.get_method() == b"GET"
+            and self.parser.get_http_version() == "1.1"
+            and not self._is_answering
+        )
 
     def _head_length(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
@@ -164,7 +196,7 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer what comes from no app, and part."""
         self._forget_deadline()
-        self._is_refused = True
+        self._is_last = True
         call: Call | None = None
         if self._is_answering:
             is_begun = self.cycle.response_started or bool(self.pipeline) or not self.cycle.more_body
@@ -185,7 +217,9 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
             (b"x-request-id", id.encode()),
         ]
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-        self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + body)
+        # What follows the head of an answer to HEAD would be taken for the next answer.
+        sent = b"" if self.parser.get_method() == b"HEAD" else body
+        self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + sent)
         self.transport.write_eof()
         self.flow.resume_reading()
         self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.abort)

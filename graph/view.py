@@ -241,9 +241,10 @@ class GraphQLView(GraphQL[Context, None]):
         """The result of an operation, or its stream. Raises HTTPException, and Refusal where it may not be done."""
         _check_token(request.scope)
         caller: Caller = request.scope["caller"]
-        # The schema refuses it too, but a response that has begun to stream has no status any more.
-        if not caller.may_write and request.method == "POST" and self._kind_of(request_data) is OperationType.MUTATION:
-            raise caller.refusal()
+        # The schema refuses these too, but a response that has begun to stream has no status any more.
+        by_get = request.method == "GET"
+        if (by_get or not caller.may_write) and self._kind_of(request_data) is OperationType.MUTATION:
+            raise HTTPException(405, "mutations are not allowed when using GET") if by_get else caller.refusal()
         return await super().execute_operation(request, request_adapter, request_data, context, *args, **kwargs)
 
     async def execute_single(

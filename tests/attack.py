@@ -61,6 +61,8 @@ def fault_of(hostile: Hostile, statuses: Sequence[int], close_code: int | None, 
     """What is wrong with an answer."""
     if any(status >= 500 for status in statuses) or close_code == 1011 or b"INTERNAL_SERVER_ERROR" in body:
         return f"{hostile.name}: the server blames itself: {statuses} {close_code} {body[-300:]!r}"
+    if b"smuggled" in body:
+        return f"{hostile.name}: what is no request was answered as one"
     got = {*statuses, *([close_code] if close_code else [])}
     if hostile.answered is not None and not got & hostile.answered:
         return f"{hostile.name}: answered with {got or 'nothing'}, not with any of {set(hostile.answered)}"

@@ -28,6 +28,9 @@ MESSAGE_BYTES = 1_000_000
 
 JSON = "application/json"
 SWITCHED = b"HTTP/1.1 101 "
+STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
+SMUGGLED = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: smuggled\r\nConnection: close\r\n\r\n"
+"""A request where none is to be read, as the body of another. An answer to it has its id."""
 DOCUMENT = {200, 400}
 """How a GraphQL document may be answered: with data, or errors."""
 KEY = base64.b64encode(bytes(16)).decode()
@@ -115,7 +118,7 @@ async def sent(hostile: Hostile, address: str) -> Heard:
 
 def _understood(heard: bytes) -> Heard:
     is_socket = heard.startswith(SWITCHED)
-    statuses = [101] if is_socket else [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", heard)]
+    statuses = [101] if is_socket else [int(status) for status in STATUS.findall(heard)]
     return Heard(statuses, close_code_of(heard) if is_socket else None, heard)
 
 
@@ -216,6 +219,18 @@ def subscribe(query: Any, id: Any = "1", **variables: Any) -> bytes:
 
 CLOSE = frame(8, struct.pack(">H", 1000))
 INIT = said({"type": "connection_init"})
+
+
+def answered_in_between(*pieces: bytes) -> Callable[[Wire], Awaitable[None]]:
+    """Send pieces, each once the one before it has been answered."""
+
+    async def attack(wire: Wire) -> None:
+        for piece in pieces[:-1]:
+            await wire.send(piece)
+            await wire.hear(b"\r\n\r\n")
+        await wire.send(pieces[-1])
+
+    return attack
 
 
 def shaking_hands(request: bytes) -> Callable[[Wire], Awaitable[None]]:
@@ -728,7 +743,7 @@ def handshakes() -> Iterator[tuple[str, dict[str, str], set[int] | None]]:
         yield f"a handshake with {name} {value[:20]!r}", {f"Sec-WebSocket-{name}": value}, lets
     yield "a handshake elsewhere", {"path": "/"}, {403, 404}
     yield "a handshake at no path", {"path": "/%ff"}, {403, 404}
-    yield "a handshake by POST", {"method": "POST"}, {400, 405}
+    yield "a handshake by POST", {"method": "POST"}, {415}
     yield "a handshake that connects otherwise", {"Connection": "keep-alive, Upgrade, close"}, None
     yield "a handshake without a host", {"Host": ""}, {400}
     yield "a handshake for another host", {"Host": "evil.example"}, {421}
@@ -835,6 +850,46 @@ def frames() -> Iterator[tuple[str, Sequence[bytes], set[int] | None]]:
     )
 
 
+def smugglers() -> Iterator[tuple[str, Sequence[bytes], set[int]]]:
+    """A request, and another one as its body: a name, the pieces, each sent once the one before it is answered, how
+    the first may be answered. The second never is.
+    """
+    chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)
+    for (said, body), protocol, method in product(
+        (({"Content-Length": str(len(SMUGGLED))}, SMUGGLED), ({"Transfer-Encoding": "chunked"}, chunks)),
+        ("h2c", "foo", "TLS/1.0", "websocket"),
+        ("POST", "GET", "HEAD"),
+    ):
+        beginning = head(method, Content_Type=JSON, **SOCKET | said | {"Upgrade": protocol})
+        name = f"an upgrade to {protocol} with {'; '.join(said)} by {method}"
+        yield f"{name}, in one piece", [beginning + body], {400}
+        yield f"{name}, in two pieces", [beginning, body], {400}
+    for protocol in ("h2c", "foo", "TLS/1.0"):
+        upgrade = head("GET", "/healthz", Connection="Upgrade", Upgrade=protocol)
+        yield f"an upgrade to {protocol}, and what follows", [upgrade + SMUGGLED], {200}
+        yield f"an upgrade to {protocol}, and what follows its answer", [upgrade, SMUGGLED], {200}
+    kept = {"Connection": "keep-alive", "Content-Type": JSON}
+    length = {"Content-Length": str(len(SMUGGLED))}
+    yield "CONNECT with a body", [head("CONNECT", **kept | length), SMUGGLED], {400}
+    yield "CONNECT, and what follows", [head("CONNECT", **kept) + SMUGGLED], {405}
+    handshake = head("GET", **SOCKET)
+    yield "a handshake by HTTP/1.0", [handshake.replace(b"HTTP/1.1", b"HTTP/1.0") + SMUGGLED], {400}
+    yield "a handshake behind a request", [head("GET", "/healthz", **kept) + handshake + SMUGGLED], {200}
+    yield "a handshake that is refused", [head("GET", Origin="null", **SOCKET), SMUGGLED], {403}
+    old = head("POST", Transfer_Encoding="chunked", **kept).replace(b"HTTP/1.1", b"HTTP/1.0")
+    yield "chunks by HTTP/1.0", [old + b"0\r\n\r\n" + SMUGGLED], {400}
+    for coding in ("gzip, chunked", "identity\r\nTransfer-Encoding: chunked", "chunked\r\nTransfer-Encoding: chunked"):
+        body = head("POST", Transfer_Encoding=coding, **kept) + b"0\r\n\r\n" + SMUGGLED
+        yield f"the transfer encoding {coding!r}", [body], {400}
+    for version in ("0.9", "2.0"):
+        request = head("GET", "/healthz", **kept).replace(b"HTTP/1.1", f"HTTP/{version}".encode())
+        yield f"a request by HTTP/{version}", [request + SMUGGLED], {400}
+    closing = head("POST", Transfer_Encoding="chunked", **kept) + b"0\r\nConnection: close\r\n\r\n"
+    yield "a trailer that ends the connection", [closing + SMUGGLED], {400}
+    expecting = head("POST", host="evil.example", Expect="100-continue", **kept | length)
+    yield "an expectation that is not met", [expecting, SMUGGLED * 2], {421}
+
+
 def slow() -> Iterator[tuple[str, Callable[[Wire], Awaitable[None]], set[int] | None]]:
     """Peers that take their time: a name, what they do, how it may be answered."""
     yield "one that says nothing", raw(), None
@@ -919,6 +974,8 @@ def corpus() -> list[Hostile]:
         add(f"body: {name}", raw(post(body)), answered)
     for name, text, statuses in requests():
         add(f"request: {name}", shaking_hands(text) if b"Sec-WebSocket" in text else raw(text), statuses)
+    for name, pieces, statuses in smugglers():
+        add(f"smuggler: {name}", answered_in_between(*pieces), statuses)
     for name, change, statuses in handshakes():
         method, path = change.pop("method", "GET"), change.pop("path", "/graphql")
         host = change.pop("Host", "localhost")

@@ -91,6 +91,69 @@ class TestOrigin:
             assert own.subprotocol == PROTOCOL
 
 
+LINK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept": "text/html,*/*;q=0.8"}
+"""What a browser says of an address that a person follows a link to."""
+PAGES = ["/", "/training/jobs/1", "/playground", "/graphql", "/sign-in", "/nothing"]
+DATA = ["/graphql?query={__typename}", "/graphql?a=b", "/metrics", "/session"]
+
+
+class TestWhatABrowserSaysOfItsRequests:
+    """Sec-Fetch-Site and its kin, which pages cannot set; where they need no leave no Origin is sent."""
+
+    @pytest.mark.parametrize("site", ["cross-site", "same-site"])
+    async def test_links_of_other_sites_lead_to_pages_and_to_nothing_else(self, api: Api, site: str) -> None:
+        for path in PAGES:
+            for method in ("GET", "HEAD"):
+                response = await api.http.request(method, path, headers=LINK | {"Sec-Fetch-Site": site})
+                assert response.status_code != 403, (method, path)
+            form = await api.http.post(path, headers=LINK | {"Sec-Fetch-Site": site})
+            assert form.status_code == 403, path
+        for path in DATA:
+            response = await api.http.get(path, headers=LINK | {"Sec-Fetch-Site": site})
+            assert response.status_code == 403, path
+            assert response.json()["errors"][0]["extensions"] == {"code": "FOREIGN_ORIGIN"}
+
+    @pytest.mark.parametrize("site", ["cross-site", "same-site"])
+    @pytest.mark.parametrize(
+        ("mode", "what"),
+        [
+            ("no-cors", "image"),
+            ("no-cors", "script"),
+            ("no-cors", "empty"),
+            ("no-cors", "document"),
+            ("cors", "empty"),
+            ("navigate", "iframe"),
+            ("navigate", "object"),
+            ("navigate", ""),
+            ("", "document"),
+            ("", ""),
+        ],
+    )
+    async def test_what_else_pages_of_other_sites_ask_for_is_refused(
+        self, api: Api, site: str, mode: str, what: str
+    ) -> None:
+        said = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": what, "Accept": "text/html"}
+        headers = {name: value for name, value in said.items() if value}
+        for path in (*PAGES, *DATA, "/favicon.svg", "/healthz"):
+            for method in ("GET", "HEAD", "POST"):
+                assert (await api.http.request(method, path, headers=headers)).status_code == 403, (method, path)
+
+    @pytest.mark.parametrize("site", ["same-origin", "none", ""])
+    async def test_its_own_pages_a_persons_own_and_programs_are_served(self, api: Api, site: str) -> None:
+        headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"} if site else {}
+        for path in ("/graphql?query={__typename}", "/metrics", "/session", "/favicon.svg"):
+            assert (await api.http.get(path, headers=headers)).status_code == 200, path
+
+    async def test_an_origin_that_is_set_may_ask_for_what_it_may_read(self, database_url: str) -> None:
+        async with client(database_url, allowed_origins=OURS) as http:
+            said = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "empty"}
+            for path in ("/graphql?query={__typename}", "/session"):
+                by_cors = await http.get(path, headers=said | {"Sec-Fetch-Mode": "cors", "Origin": OURS})
+                assert by_cors.status_code == 200
+                without = await http.get(path, headers=said | {"Sec-Fetch-Mode": "no-cors"})
+                assert without.status_code == 403
+
+
 class TestCors:
     async def test_without_the_setting_nothing_is_allowed(self, api: Api) -> None:
         asked = {"Origin": OURS, "Access-Control-Request-Method": "POST"}

@@ -1,13 +1,15 @@
 """A real browser on a page of another site: whatever it tries at this server is refused, and changes nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from tests.api import Api
+from tests.domain import eventually
 from tests.process import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -77,12 +79,66 @@ async def elsewhere() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
+@pytest.fixture(scope="module")
+def telling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that tells of each request."""
+    url = f"sqlite://{tmp_path_factory.mktemp('telling') / 'test.sqlite3'}"
+    with ServerProcess(url, "--log-level", "info", "--log-format", "json") as server:
+        yield server
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def foreign(browser: Browser) -> AsyncIterator[Page]:
     """A page that is to go there."""
     context = await browser.new_context()
     yield await context.new_page()
     await context.close()
+
+
+LOADS = {
+    kind: f"""(url) => new Promise((done) => {{
+        const element = document.createElement("{kind}");
+        Object.assign(element, {{ {address}: url, onload: done, onerror: done }});
+        document.body.append(element);
+    }})"""
+    for kind, address in {"img": "src", "script": "src", "iframe": "src", "object": "data"}.items()
+} | {
+    "style": """(url) => new Promise((done) => {
+        const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: url });
+        Object.assign(link, { onload: done, onerror: done });
+        document.head.append(link);
+    })""",
+    "fetch": """(url) => fetch(url, { mode: "no-cors" }).catch(() => null)""",
+}
+"""What a page may make a browser ask for without any leave, and without an Origin."""
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "evil.localhost"])
+async def test_what_a_foreign_page_loads_without_leave_is_not_executed(
+    foreign: Page, elsewhere: int, telling: ServerProcess, name: str
+) -> None:
+    def told() -> list[dict[str, object]]:
+        return [line for line in map(json.loads, telling.log.splitlines()) if line["event"] == "request"]
+
+    before = len(told())
+    await foreign.goto(f"http://{name}:{elsewhere}/")
+    for load in LOADS.values():
+        await foreign.evaluate(load, f"{telling.url}/graphql?query={{jobs{{name}}}}")
+    await eventually(lambda: len(told()) == before + len(LOADS))
+    seen = {(line["path"], line["status"], line["outcome"]) for line in told()[before:]}
+    assert seen == {("/graphql", 403, "refused")}
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "evil.localhost"])
+async def test_a_link_of_a_foreign_page_leads_to_a_page_but_to_no_answer(
+    foreign: Page, elsewhere: int, site: ServerProcess, name: str
+) -> None:
+    for path, status in {"/training/jobs": 200, "/graphql": 200, "/graphql?query={jobs{name}}": 403}.items():
+        await foreign.goto(f"http://{name}:{elsewhere}/")
+        await foreign.set_content(f'<a href="{site.url}{path}">look</a>')
+        async with foreign.expect_response(lambda response: response.url.startswith(site.url)) as followed:
+            await foreign.get_by_role("link", name="look").click()
+        assert (await followed.value).status == status, path
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "evil.localhost"])

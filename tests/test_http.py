@@ -20,6 +20,7 @@ pytestmark = pytest.mark.sqlite_alone("HTTP is the same whatever is stored where
 JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
 SSE = "text/event-stream"
+MULTIPART = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0"
 HELLO = b'{"query": "{ __typename }"}'
 HELLO_BACK = {"data": {"__typename": "Query"}}
 
@@ -147,7 +148,7 @@ class TestMethods:
         refused(response, 405)
         assert response.headers["allow"] == "GET, POST"
 
-    @pytest.mark.parametrize("accept", [JSON, RESPONSE_JSON])
+    @pytest.mark.parametrize("accept", [JSON, RESPONSE_JSON, SSE, MULTIPART, f"{JSON}, {SSE}"])
     async def test_a_mutation_by_get_is_answered_with_405_and_not_done(self, api: Api, accept: str) -> None:
         id = await api.created()
         query = f"mutation {{ startJob(id: {id}) {{ __typename }} }}"
@@ -340,8 +341,7 @@ class TestStreamsThatAreRefused:
 
     @pytest.mark.parametrize("query", ["{ __typename }", "mutation { startJob(id: 1) { __typename } }", ""])
     async def test_by_multipart_which_is_for_subscriptions_only(self, http: httpx.AsyncClient, query: str) -> None:
-        accept = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0"
-        response = await post(http, json.dumps({"query": query}).encode(), accept=accept)
+        response = await post(http, json.dumps({"query": query}).encode(), accept=MULTIPART)
         if response.status_code != 200:
             refused(response, response.status_code)
             return

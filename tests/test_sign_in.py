@@ -24,6 +24,8 @@ from tests.process import ServerProcess
 
 NOT_KNOWN = "tm_" + "x" * 43
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+LINK = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+"""What a browser says where a person follows a link of another site."""
 ELSEWHERE = [
     "//evil.example", "/\\evil.example", "\\\\evil.example", "https://evil.example", "https:evil.example",
     "javascript:alert(1)", "/\t/evil.example", "evil.example", "", "/\n/evil.example",
@@ -70,18 +72,17 @@ class TestAPage:
 
     async def test_that_a_link_of_another_site_leads_to_is_asked_for_once_more(self, http: httpx.AsyncClient) -> None:
         """The browser left the cookie out, and sends it when a page of this site asks."""
-        response = await http.get('/training/jobs?search="><script>', headers={"Sec-Fetch-Site": "cross-site"})
+        response = await http.get('/training/jobs?search="><script>', headers=LINK)
         assert response.status_code == 200
         assert 'url=/training/jobs?search=%22%3E%3Cscript%3E"' in response.text
         assert "<script" not in response.text
 
     @pytest.mark.parametrize("path", ["//evil.example/x", "/\\evil.example", "//evil.example?a=b", "/%0a/evil.example"])
     @pytest.mark.parametrize("site", ["cross-site", "none"])
-    async def test_leads_nowhere_else_whatever_the_path(
-        self, http: httpx.AsyncClient, secret: str, path: str, site: str
-    ) -> None:
+    async def test_leads_nowhere_else_whatever_the_path(self, http: httpx.AsyncClient, path: str, site: str) -> None:
         url = httpx.URL("http://localhost").copy_with(raw_path=path.encode())
-        response = await http.get(url, headers={"Sec-Fetch-Site": site})
+        response = await http.get(url, headers=LINK | {"Sec-Fetch-Site": site})
+        assert response.status_code != 403
         assert "//evil" not in unquote(response.headers.get("location", "") + response.text)
 
     async def test_is_all_that_is_led_anywhere(self, http: httpx.AsyncClient) -> None:
@@ -110,6 +111,20 @@ class TestTheCookie:
         assert {"httponly", "samesite=strict", "path=/"} <= set(attributes)
         assert ("secure" in attributes) == bool(headers)
         assert not any(attribute.startswith("domain") for attribute in attributes)
+
+    @pytest.mark.parametrize(
+        ("proto", "secure"),
+        [("https", True), ("HTTPS", True), ("https, http", True), ("https ,http,http", True), ("http", False),
+         ("http, https", False), ("", False), (",https", False)],
+    )  # fmt: skip
+    async def test_is_for_https_alone_where_the_first_of_several_proxies_was_asked_by_it(
+        self, http: httpx.AsyncClient, secret: str, proto: str, secure: bool
+    ) -> None:
+        headers = {"X-Forwarded-Proto": proto}
+        made = await http.post("/sign-in", data={"token": secret}, headers=headers)
+        taken_back = await http.post("/sign-out", headers=headers)
+        for response in (made, taken_back):
+            assert ("; secure" in response.headers["set-cookie"].lower()) == secure
 
     async def test_is_taken_back(self, http: httpx.AsyncClient, secret: str) -> None:
         await http.post("/sign-in", data={"token": secret})

@@ -14,13 +14,14 @@ from websockets.exceptions import ConnectionClosed
 from graph.access import keyring
 from graph.access.exposure import check_exposure, is_for_this_machine_alone
 from graph.access.keyring import Keyring
-from graph.app import App
+from graph.app import App, create_app
 from graph.refusal import Refusal
 from graph.settings import Settings, SettingsError
 from models.database import Database
 from models.token import Scope
 from models.tokens import TokenError, Tokens, digest_of, is_secret
 from tests.api import Api
+from tests.conftest import running
 from tests.domain import eventually
 from tests.outside import Outside
 from tests.process import ServerProcess, command
@@ -185,6 +186,32 @@ class TestAServerThatOthersReach:
         with pytest.raises(SettingsError, match=r"--(allowed-hosts|trusted-proxies)"):
             check_exposure(settings, [])
         check_exposure(settings.model_copy(update={"insecure": True}), [])
+
+
+@pytest.mark.sqlite_alone("of the store only the tokens matter")
+class TestOpenReads:
+    @pytest.mark.parametrize("insecure", [False, True])
+    async def test_let_nobody_change_anything_without_a_token_also_while_there_was_never_one(
+        self, tokens: Tokens, database_url: str, insecure: bool
+    ) -> None:
+        app = create_app(Settings(database_url=database_url, open_reads=True, insecure=insecure))
+        transport = httpx.ASGITransport(app)
+        async with running(app), httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            assert await status(http, None) == 200
+            refused = await http.post("/graphql", json={"query": CREATE})
+            assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+            assert (await http.get("/session")).json() == {"session": "SIGNED_OUT"}
+            made = await tokens.create("first", Scope.WRITE)
+            done = await http.post("/graphql", json={"query": CREATE}, headers=bearer(made.secret))
+            assert done.json() == {"data": {"createJob": {"__typename": "CreateJobSuccess"}}}
+
+    async def test_beyond_this_machine_are_told_of_as_what_they_are(self, caplog: pytest.LogCaptureFixture) -> None:
+        check_exposure(Settings(host="0.0.0.0", insecure=True, open_reads=True), [])
+        check_exposure(Settings(host="0.0.0.0", insecure=True), [])
+        assert caplog.messages == [
+            "--insecure: whoever reaches this server may read everything",
+            "--insecure: whoever reaches this server may read and change everything, until there is a token",
+        ]
 
 
 class TestRotation:

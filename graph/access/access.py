@@ -26,11 +26,15 @@ HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 
 
 
 class Access:
-    """Who is let in: everyone while there was never a token and only this machine can ask, or else who has one."""
+    """Who is let in: everyone while there was never a token and only this machine can ask, or else who has one.
+
+    Where reads are open nobody else may do more, whether there was ever a token or not.
+    """
 
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         self._keyring = keyring
-        self._is_open_at_first = settings.insecure or is_for_this_machine_alone(settings)
+        is_meant_for_all = settings.insecure or is_for_this_machine_alone(settings)
+        self._is_open_at_first = is_meant_for_all and not settings.open_reads
         self._reader = Caller(may_write=False) if settings.open_reads else None
         """Who anybody is, where reads are open."""
 

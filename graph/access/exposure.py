@@ -34,9 +34,8 @@ def check_exposure(settings: Settings, tokens: Iterable[Token]) -> None:
         return
     if settings.insecure and (settings.open_reads or not all_made):
         if not all_made:
-            log.warning(
-                "--insecure: whoever reaches this server may read and change everything, until there is a token"
-            )
+            what = "read everything" if settings.open_reads else "read and change everything, until there is a token"
+            log.warning("--insecure: whoever reaches this server may %s", what)
         return
     if _is_loopback(settings.host):
         setting = "allowed_hosts" if settings.allowed_hosts else "trusted_proxies"

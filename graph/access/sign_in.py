@@ -97,5 +97,7 @@ def _on_to(path: str) -> RedirectResponse:
 
 
 def _came_by_https(request: Request) -> bool:
-    # Whoever writes this header themselves loses no more than their own cookie.
-    return request.url.scheme == "https" or request.headers.get("x-forwarded-proto", "").strip().lower() == "https"
+    # Of a chain of proxies the first is the one that was asked. Whoever writes this header themselves loses no more
+    # than their own cookie.
+    asked_by = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return request.url.scheme == "https" or asked_by == "https"
