@@ -1,7 +1,9 @@
 """Backups: whole, of one moment, taken while points arrive; and the way back, which loses nothing by mistake."""
 
 import asyncio
+import contextlib
 import os
+import re
 import resource
 import shutil
 import signal
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Timer
 
 import httpx
 import pytest
@@ -101,7 +104,7 @@ async def test_a_backup_under_load_is_of_one_moment_and_a_server_goes_on_from_it
                 await log()
             ended = await backing_up
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.endswith(f"backed up 1 job to {copy}\n")
+    assert ended.stdout == f"backed up 1 job to {copy}\n"
     assert acknowledged > before
     assert names_of_files(tmp_path, but="store") == ["copy.sqlite3"]
     with ServerProcess(url_of(copy)) as server:
@@ -228,10 +231,10 @@ class TestRestore:
     def test_where_there_is_nothing_makes_a_store_for_its_owner_alone(self, store: Path, tmp_path: Path) -> None:
         copy, elsewhere = tmp_path / "copy.sqlite3", tmp_path / "elsewhere.sqlite3"
         ended = command("backup", str(copy), "--database-url", url_of(store))
-        assert ended.stdout.endswith(f"backed up 2 jobs to {copy}\n")
+        assert ended.stdout == f"backed up 2 jobs to {copy}\n"
         with anything_allowed():
             said = restored(copy, elsewhere)
-        assert said.endswith(f"restored 2 jobs from {copy}; there never was a token, so everyone is let in\n")
+        assert said == f"restored 2 jobs from {copy}; there never was a token, so everyone is let in\n"
         assert names_in(elsewhere) == ["run", "run"]
         assert elsewhere.stat().st_mode & 0o777 == 0o600
 
@@ -513,6 +516,25 @@ def test_what_the_file_system_refuses_is_told_in_one_line(
     assert names_of_files(folder) == ["copy.sqlite3"]
 
 
+class TestProgress:
+    def test_is_shown_on_a_terminal_alone_and_is_gone_in_the_end(self, store: Path, tmp_path: Path) -> None:
+        status, said, shown = on_a_terminal("backup", tmp_path / "copy.sqlite3", store)
+        assert (status, said) == (0, f"backed up 2 jobs to {tmp_path / 'copy.sqlite3'}\n")
+        assert "━" in shown
+        assert left_on_terminal(shown) == ""
+
+    def test_that_ends_in_a_failure_leaves_the_line_that_tells_of_it(self, store: Path, tmp_path: Path) -> None:
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        copy.write_bytes(copy.read_bytes()[:-4096] + b"\xff" * 4096)
+        status, said, shown = on_a_terminal("restore", copy, store)
+        assert (status, said) == (2, "")
+        assert re.fullmatch(r"training-monitor: The backup \S+ is damaged: .*\.\r\n", left_on_terminal(shown))
+
+    def test_that_is_forced_to_have_colours_is_not_shown_in_a_file_either(self, store: Path, tmp_path: Path) -> None:
+        ended = command("backup", str(tmp_path / "copy"), "--database-url", url_of(store), FORCE_COLOR="1")
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("verb", ["backup", "restore"])
 def test_a_postgresql_is_left_to_its_own_tools(verb: str, tmp_path: Path) -> None:
     ended = command(verb, str(tmp_path / "copy"), "--database-url", "postgres://user:secret@localhost:1/db")
@@ -539,6 +561,36 @@ def refused(verb: str, copy: Path, store: Path, *flags: str) -> str:
     ended = command(verb, str(copy), *flags, "--database-url", url_of(store))
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1), ended.stderr
     return ended.stderr
+
+
+def on_a_terminal(verb: str, copy: Path, store: Path) -> tuple[int, str, str]:
+    """The exit status of a command, what it writes, and all that comes to a terminal that is its stderr."""
+    ours, its = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "graph", verb, str(copy), "--database-url", url_of(store)],
+            stdout=subprocess.PIPE,
+            stderr=its,
+            text=True,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "300"},
+        )
+        os.close(its)
+        shown = b""
+        too_late = Timer(PATIENCE, process.kill)
+        too_late.start()
+        with process:
+            with contextlib.suppress(OSError):  # which is how a terminal ends
+                while piece := screen.read(4096):
+                    shown += piece
+            assert process.stdout
+            said = process.stdout.read()
+        too_late.cancel()
+    return process.returncode, said, shown.decode()
+
+
+def left_on_terminal(shown: str) -> str:
+    """What is there in the end, without lines that were erased."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.rpartition("\x1b[2K")[2])
 
 
 def broken_off_at(piece: int) -> Callable[[int, int], None]:
