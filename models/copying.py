@@ -18,14 +18,15 @@ LOCK_SECONDS = 1.0
 READ_SECONDS = 10.0
 """How long to wait until a database can be read: who opens one after a crash keeps others out while mending it."""
 
-Progress: TypeAlias = Callable[[int, int], object]
-"""Told how many pages are copied, of how many."""
+Progress: TypeAlias = Callable[[str, int, int | None], object]
+"""Told what is being done, and how many pages of how many are; None where nobody knows."""
 
 
 @contextlib.contextmanager
 def connected(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[sqlite3.Connection]:
     """A connection to a file, where each statement is its own transaction and waits so long for a lock."""
-    with contextlib.closing(sqlite3.connect(path.absolute(), seconds, isolation_level=None)) as connection:
+    opened = sqlite3.connect(path.absolute(), seconds, isolation_level=None, check_same_thread=False)
+    with contextlib.closing(opened) as connection:
         yield connection
 
 
@@ -41,14 +42,17 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def copy_pages(source: sqlite3.Connection, target: sqlite3.Connection, progress: Progress) -> None:
-    """Make one database what the other is, all of it or nothing. StoreError where one of them stays locked."""
+def copy_pages(source: sqlite3.Connection, target: sqlite3.Connection, doing: str, progress: Progress) -> None:
+    """Make one database what the other is, all of it or nothing. StoreError where one of them stays locked.
+
+    `doing`: what progress is told that it is.
+    """
     deadline = monotonic() + LOCK_SECONDS
 
     def told(status: int, left: int, pages: int) -> None:
         nonlocal deadline
         if status & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            progress(pages - left, pages)
+            progress(doing, pages - left, pages)
             deadline = monotonic() + LOCK_SECONDS
         elif monotonic() > deadline:  # sqlite3 itself would wait for ever
             raise StoreError("The database stays locked by another process. Stop what uses it, and try again.")

@@ -37,7 +37,7 @@ class Replaced:
         if self.connection is not None:
             # Not by another file: whoever opened this one meanwhile, and waits, would write to what is there no more.
             with connected(partial) as source:
-                copy_pages(source, self.connection, progress)
+                copy_pages(source, self.connection, "Replacing", progress)
         elif self.is_damaged:
             put_over(partial, self.file)
         else:

@@ -21,7 +21,7 @@ import pytest
 
 from models import backup as copies
 from models.backend import StoreError
-from models.copying import copy_pages
+from models.copying import Progress, copy_pages
 from models.partial import move
 from tests.api import Api
 from tests.process import ServerProcess, command
@@ -124,12 +124,13 @@ def test_a_backup_is_not_begun_anew_by_whoever_writes_meanwhile(store: Path, tmp
     copy = tmp_path / "copy.sqlite3"
     enlarge(store)
     with closing(sqlite3.connect(store, isolation_level=None)) as other:
-        told: list[tuple[int, int]] = []
+        told: list[tuple[int, int | None]] = []
 
-        def write(copied: int, pages: int) -> None:
-            told.append((copied, pages))
-            other.execute("INSERT INTO large VALUES ('later')")
-            assert len(told) < 100
+        def write(doing: str, copied: int, pages: int | None) -> None:
+            if doing == "Copying":
+                told.append((copied, pages))
+                other.execute("INSERT INTO large VALUES ('later')")
+                assert len(told) < 100
 
         copies.backup(store, copy, write)
     assert len(told) > 1
@@ -181,9 +182,8 @@ class TestBackup:
         copy = tmp_path / "copy.sqlite3"
         enlarge(store)
 
-        def back_up_meanwhile(copied: int, pages: int) -> None:
+        def back_up_meanwhile(*_: object) -> None:
             if not copy.exists():
-                assert copied < pages
                 backed_up(store, copy)
 
         with pytest.raises(StoreError, match="already"):
@@ -204,9 +204,20 @@ class TestBackup:
         assert file.read_text() == "whole"
         assert not partial.exists()
 
-    def test_that_is_broken_off_leaves_no_file(self, store: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("doing", ["Copying", "Checking"])
+    def test_that_is_broken_off_leaves_no_file(self, store: Path, tmp_path: Path, doing: str) -> None:
         with pytest.raises(KeyboardInterrupt):
-            copies.backup(store, tmp_path / "copy.sqlite3", broken_off_at(1))
+            copies.backup(store, tmp_path / "copy.sqlite3", broken_off_while(doing))
+        assert names_of_files(tmp_path) == ["store.sqlite3"]
+
+    def test_of_a_damaged_store_is_none_for_it_could_not_be_restored(self, store: Path, tmp_path: Path) -> None:
+        damage_table(store, "metric")
+        said = refused("backup", tmp_path / "copy.sqlite3", store)
+        assert re.fullmatch(
+            f"training-monitor: The database {store} is damaged, so that no copy of it could be restored: .*. "
+            "Restore an earlier backup with --replace.\n",
+            said,
+        )
         assert names_of_files(tmp_path) == ["store.sqlite3"]
 
     def test_of_somebody_elses_database_is_none(self, tmp_path: Path) -> None:
@@ -291,7 +302,7 @@ class TestRestore:
         ):
             other.execute("BEGIN EXCLUSIVE")
             with pytest.raises(StoreError, match="stays locked"):
-                copy_pages(source, connection, lambda *_: None)
+                copy_pages(source, connection, "Copying", lambda *_: None)
 
     @pytest.mark.parametrize(
         ("damage", "said"),
@@ -331,13 +342,13 @@ class TestRestore:
         assert f"{blog} is no database of training-monitor." in refused("restore", copy, blog, "--replace")
         run(blog, "INSERT INTO post VALUES (1)")
 
-    @pytest.mark.parametrize("piece", [1, 5], ids=["while it is prepared", "while it is put in place"])
-    def test_that_is_broken_off_changes_nothing(self, store: Path, tmp_path: Path, piece: int) -> None:
+    @pytest.mark.parametrize("doing", ["Checking", "Copying", "Replacing"])
+    def test_that_is_broken_off_changes_nothing(self, store: Path, tmp_path: Path, doing: str) -> None:
         enlarge(store)
         copy = backed_up(store, tmp_path / "copy.sqlite3")
         run(store, "UPDATE job SET name = 'changed'")
         with pytest.raises(KeyboardInterrupt):
-            copies.restore(copy, store, broken_off_at(piece), replace=True)
+            copies.restore(copy, store, broken_off_while(doing), replace=True)
         assert names_in(store) == ["changed", "changed"]
         assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
 
@@ -520,7 +531,7 @@ class TestProgress:
     def test_is_shown_on_a_terminal_alone_and_is_gone_in_the_end(self, store: Path, tmp_path: Path) -> None:
         status, said, shown = on_a_terminal("backup", tmp_path / "copy.sqlite3", store)
         assert (status, said) == (0, f"backed up 2 jobs to {tmp_path / 'copy.sqlite3'}\n")
-        assert "━" in shown
+        assert all(f"{doing} " in shown for doing in ("Copying", "Checking"))
         assert left_on_terminal(shown) == ""
 
     def test_that_ends_in_a_failure_leaves_the_line_that_tells_of_it(self, store: Path, tmp_path: Path) -> None:
@@ -528,6 +539,7 @@ class TestProgress:
         copy.write_bytes(copy.read_bytes()[:-4096] + b"\xff" * 4096)
         status, said, shown = on_a_terminal("restore", copy, store)
         assert (status, said) == (2, "")
+        assert "Checking" in shown
         assert re.fullmatch(r"training-monitor: The backup \S+ is damaged: .*\.\r\n", left_on_terminal(shown))
 
     def test_that_is_forced_to_have_colours_is_not_shown_in_a_file_either(self, store: Path, tmp_path: Path) -> None:
@@ -593,14 +605,11 @@ def left_on_terminal(shown: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.rpartition("\x1b[2K")[2])
 
 
-def broken_off_at(piece: int) -> Callable[[int, int], None]:
-    """What breaks off when it is told for the so manieth time."""
-    told = 0
+def broken_off_while(wanted: str) -> Progress:
+    """What breaks off when it is told of that."""
 
-    def tell(*_: int) -> None:
-        nonlocal told
-        told += 1
-        if told == piece:
+    def tell(doing: str, *_: object) -> None:
+        if doing == wanted:
             raise KeyboardInterrupt
 
     return tell
@@ -629,6 +638,16 @@ def room_for(bytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def damage_table(path: Path, table: str) -> None:
+    """As a disk does: a page is lost."""
+    with closing(sqlite3.connect(path)) as connection:
+        query = "SELECT (rootpage - 1) * page_size, page_size FROM sqlite_schema, pragma_page_size WHERE name = ?"
+        start, size = connection.execute(query, [table]).fetchone()
+    with path.open("r+b") as opened:
+        opened.seek(start)
+        opened.write(b"\xff" * size)
 
 
 def make_token(path: Path, digest: str) -> None:
