@@ -1,4 +1,8 @@
-"""Copies of a store in SQLite, whole ones, and the way back. Whatever happens on the way, no file is half written."""
+"""Copies of a store in SQLite, whole ones, and the way back.
+
+Whatever happens on the way, a store and what has a backup's name are whole. What is half written is in a folder of its
+own, see `models.partial`, or beside a store in what SQLite undoes it with.
+"""
 
 import contextlib
 import sqlite3

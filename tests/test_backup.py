@@ -22,7 +22,7 @@ import pytest
 from models import backup as copies
 from models.backend import StoreError
 from models.copying import Progress, copy_pages
-from models.partial import move
+from models.partial import is_taken, move
 from tests.api import Api
 from tests.process import ServerProcess, command
 
@@ -36,7 +36,7 @@ TERMINATED = """
 import os, signal, sys
 
 def told(event, arguments):
-    if event == "sqlite3.connect" and str(arguments[0]).endswith(".partial"):
+    if event == "sqlite3.connect" and ".partial/" in str(arguments[0]):
         os.kill(os.getpid(), signal.SIGTERM)
 
 sys.addaudithook(told)
@@ -44,6 +44,29 @@ from graph.commands import main
 main()
 """
 """The command line, told to end when its copy has just begun."""
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from models import backup as copies
+
+verb, copy, store, moment, times = sys.argv[1:]
+left = int(times)
+
+def told(event, arguments):
+    global left
+    if event == moment:
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(told)
+progress = lambda doing, *_: sys.audit(doing)
+if verb == "backup":
+    copies.backup(Path(store), Path(copy), progress)
+else:
+    copies.restore(Path(copy), Path(store), progress, replace=True)
+"""
+"""A backup or restore that is killed when it is just about to do something for the so manieth time."""
 
 
 @pytest.fixture(scope="module")
@@ -505,6 +528,89 @@ def test_sigterm_ends_it_as_cleanly_as_ctrl_c(verb: str, store: Path, tmp_path: 
     assert names_in(store) == (["run", "run"] if verb == "backup" else ["changed", "changed"])
 
 
+class TestKilled:
+    """Whoever is killed can tidy nothing up: the next one does."""
+
+    @pytest.mark.parametrize(
+        ("moment", "times", "left"),
+        [
+            ("Checking", 1, "changed"),
+            ("tempfile.mkdtemp", 1, "changed"),
+            ("fcntl.flock", 1, "changed"),
+            ("Copying", 1, "changed"),
+            ("Copying", 3, "changed"),
+            ("Replacing", 1, "changed"),
+            ("Replacing", 2, "changed"),
+            ("Replacing", 3, "run"),
+            ("os.remove", 1, "run"),
+            ("os.rmdir", 1, "run"),
+        ],
+    )
+    def test_in_a_restore_it_leaves_the_store_as_it_was_or_as_it_was_to_be(
+        self, store: Path, tmp_path: Path, moment: str, times: int, left: str
+    ) -> None:
+        enlarge(store)
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        run(store, "UPDATE job SET name = 'changed'")
+        killed("restore", copy, store, moment, times)
+        assert is_whole(store)
+        assert names_in(store) == [left, left]
+        restored(copy, store, "--replace")
+        assert names_in(store) == ["run", "run"]
+        assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
+
+    @pytest.mark.parametrize("moment", ["Copying", "os.chmod", "os.rename"])
+    def test_in_a_restore_over_a_damaged_store_it_leaves_one_that_can_be_restored(
+        self, store: Path, tmp_path: Path, moment: str
+    ) -> None:
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        damage_table(store, "tortoise_migrations")
+        killed("restore", copy, store, moment)
+        restored(copy, store, "--replace")
+        assert names_in(store) == ["run", "run"]
+        assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
+
+    @pytest.mark.parametrize("moment", ["fcntl.flock", "Copying", "Checking", "os.link", "os.remove", "os.rmdir"])
+    def test_in_a_backup_it_leaves_a_whole_one_or_none(self, store: Path, tmp_path: Path, moment: str) -> None:
+        copy, next_one = tmp_path / "copy.sqlite3", tmp_path / "next.sqlite3"
+        killed("backup", copy, store, moment)
+        assert is_taken(copy) == (moment in {"os.remove", "os.rmdir"})
+        backed_up(store, next_one)
+        whole = [copy, next_one] if is_taken(copy) else [next_one]
+        assert all(is_whole(each) and names_in(each) == ["run", "run"] for each in whole)
+        assert names_of_files(tmp_path) == [*(each.name for each in whole), "store.sqlite3"]
+
+    def test_leaves_what_is_in_use_to_who_uses_it(self, store: Path, tmp_path: Path) -> None:
+        """Also to another process."""
+        copy, other = tmp_path / "copy.sqlite3", tmp_path / "other.sqlite3"
+        enlarge(store)
+
+        def back_up_meanwhile(*_: object) -> None:
+            if not other.exists():
+                ended = command("backup", str(other), "--database-url", url_of(store))
+                assert ended.returncode == 0, ended.stderr
+
+        copies.backup(store, copy, back_up_meanwhile)
+        assert is_whole(copy)
+        assert names_of_files(tmp_path) == ["copy.sqlite3", "other.sqlite3", "store.sqlite3"]
+
+    def test_leaves_what_only_looks_like_a_leftover(self, store: Path, tmp_path: Path) -> None:
+        """A file, a folder with something else in it, a link to one of ours."""
+        elsewhere, beside = tmp_path / "elsewhere", tmp_path / "beside"
+        elsewhere.mkdir()
+        killed("backup", elsewhere / "copy.sqlite3", store, "Copying")
+        (left,) = elsewhere.iterdir()
+        beside.mkdir()
+        (beside / "training-monitor-link.partial").symlink_to(left)
+        (beside / "training-monitor-file.partial").write_text("mine")
+        (beside / "training-monitor-folder.partial").mkdir()
+        (beside / "training-monitor-folder.partial" / "database").write_text("mine")
+        backed_up(store, beside / "copy.sqlite3")
+        assert (left / "database").exists()
+        assert (beside / "training-monitor-file.partial").read_text() == "mine"
+        assert (beside / "training-monitor-folder.partial" / "database").read_text() == "mine"
+
+
 @pytest.mark.parametrize("verb", ["backup", "restore"])
 @pytest.mark.parametrize("in_the_way", ["too long", "folder", "file as folder", "loop"])
 def test_what_the_file_system_refuses_is_told_in_one_line(
@@ -566,6 +672,21 @@ def restored(copy: Path, store: Path, *flags: str) -> str:
     ended = command("restore", str(copy), *flags, "--database-url", url_of(store))
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
+
+
+def killed(verb: str, copy: Path, store: Path, moment: str, times: int = 1) -> None:
+    """Do it in a process that is killed in the middle."""
+    arguments = [verb, str(copy), str(store), moment, str(times)]
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+
+
+def is_whole(path: Path) -> bool:
+    with closing(sqlite3.connect(path)) as connection:
+        whole: bool = connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return whole
 
 
 def refused(verb: str, copy: Path, store: Path, *flags: str) -> str:
@@ -643,10 +764,10 @@ def room_for(bytes: int) -> Iterator[None]:
 def damage_table(path: Path, table: str) -> None:
     """As a disk does: a page is lost."""
     with closing(sqlite3.connect(path)) as connection:
-        query = "SELECT (rootpage - 1) * page_size, page_size FROM sqlite_schema, pragma_page_size WHERE name = ?"
-        start, size = connection.execute(query, [table]).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", [table]).fetchone()
     with path.open("r+b") as opened:
-        opened.seek(start)
+        opened.seek((page - 1) * size)
         opened.write(b"\xff" * size)
 
 
