@@ -10,13 +10,11 @@ from pathlib import Path
 from models.backend import StoreError
 from models.contents import count_jobs, has_tokens_table, migrations_in, tables_in
 from models.copying import Progress, connected, copy_pages, is_of
+from models.damage import is_damage, was_database
 from models.job import now
 from models.partial import is_taken, leftovers_of, publish, put_over
 
 __all__ = ["Replaced", "held", "keep_out"]
-
-DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
-"""What SQLite says of a damaged file; the last where its table of contents is what suffered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,11 @@ def held(store: Path) -> Iterator[Replaced]:
     with contextlib.ExitStack() as stack:
         if not is_taken(file):
             replaced = Replaced(file, None, is_damaged=bool(leftovers_of(file)))
+        elif not was_database(file):
+            raise StoreError(
+                f"{file} is no database: it does not begin like one of SQLite's, and nothing in or beside it tells "
+                "that it was one. Name another one, or remove it yourself."
+            )
         else:
             try:
                 replaced = _read(file, stack.enter_context(connected(file)))
@@ -59,7 +62,7 @@ def held(store: Path) -> Iterator[Replaced]:
                 if is_of(error, sqlite3.SQLITE_BUSY):
                     message = f"The database {store} is in use. Stop what serves it, and try again."
                     raise StoreError(message) from error
-                if not is_of(error, *DAMAGE):
+                if not is_damage(error, file):
                     raise
                 replaced = Replaced(file, None, is_damaged=True)
         yield replaced
@@ -71,7 +74,8 @@ def _read(file: Path, connection: sqlite3.Connection) -> Replaced:
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("BEGIN EXCLUSIVE")
-    connection.execute("COMMIT")
+    connection.execute("PRAGMA user_version = 0")  # where it cannot be written, the lock is none
+    connection.execute("ROLLBACK")
     if not tables_in(connection):
         return Replaced(file, connection)
     if not migrations_in(connection):

@@ -290,9 +290,10 @@ class TestRestore:
     def test_keeps_a_link_to_the_store_and_who_may_read_it(self, store: Path, tmp_path: Path) -> None:
         copy, link = backed_up(store, tmp_path / "copy.sqlite3"), tmp_path / "link.sqlite3"
         link.symlink_to(store)
-        for damage in (lambda: None, lambda: store.write_text("damaged" * 1000)):
-            store.chmod(0o640)
-            damage()
+        store.chmod(0o640)
+        for is_damaged in (False, True):
+            if is_damaged:
+                damage_table(store, "tortoise_migrations")
             restored(copy, link, "--replace")
             assert link.is_symlink()
             assert store.stat().st_mode & 0o777 == 0o640
@@ -396,12 +397,13 @@ class TestRestore:
     @pytest.mark.parametrize(
         "damage",
         [
-            lambda path: path.write_text("no database at all, but some text"),
+            lambda path: write_at(path, 0, b"\xff" * 4096),
             lambda path: path.write_bytes(path.read_bytes()[:-4096]),
-            lambda path: path.write_bytes(path.read_bytes()[:4096] + bytes(path.stat().st_size - 4096)),
+            lambda path: write_at(path, 4096, bytes(path.stat().st_size - 4096)),
+            lambda path: write_at(path, 18, b"\3"),
             lambda path: path.write_bytes(path.read_bytes().replace(b"CREATE TABLE", b"CREATE T\xafBLE")),
         ],
-        ids=["text", "cut off", "blank", "no longer text"],
+        ids=["first page", "cut off", "blank", "said to be only for reading", "no longer text"],
     )
     def test_replaces_a_damaged_store_only_where_that_is_said(
         self, store: Path, tmp_path: Path, damage: Callable[[Path], object]
@@ -415,6 +417,32 @@ class TestRestore:
             store.with_name(f"{store.name}{ending}").write_text("of the damaged one")
         said = restored(copy, store, "--replace")
         assert "could not tell which tokens were revoked in it" in said
+        assert names_in(store) == ["run", "run"]
+        assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"\\chapter{All that I know}\n" * 1000, b"\n" * 8192, bytes(8192), b"ab", bytes(range(256)) * 64],
+        ids=["text", "lines", "blank", "short", "bytes"],
+    )
+    def test_of_a_file_that_never_was_a_database_is_refused(self, store: Path, tmp_path: Path, content: bytes) -> None:
+        copy, thesis = backed_up(store, tmp_path / "copy.sqlite3"), tmp_path / "thesis.tex"
+        thesis.write_bytes(content)
+        for flags in ([], ["--replace"]):
+            said = refused("restore", copy, thesis, *flags)
+            assert f"{thesis} is no database: " in said
+            assert said.endswith(" Name another one, or remove it yourself.\n")
+        assert thesis.read_bytes() == content
+        assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3", "thesis.tex"]
+
+    @pytest.mark.parametrize("ending", ["-wal", "-journal"])
+    def test_replaces_what_is_no_longer_like_a_database_where_a_part_of_one_is_beside_it(
+        self, store: Path, tmp_path: Path, ending: str
+    ) -> None:
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        store.write_bytes(bytes(8192))
+        store.with_name(f"{store.name}{ending}").write_text("of the damaged one")
+        restored(copy, store, "--replace")
         assert names_in(store) == ["run", "run"]
         assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
 
@@ -766,9 +794,13 @@ def damage_table(path: Path, table: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         (size,) = connection.execute("PRAGMA page_size").fetchone()
         (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", [table]).fetchone()
+    write_at(path, (page - 1) * size, b"\xff" * size)
+
+
+def write_at(path: Path, place: int, content: bytes) -> None:
     with path.open("r+b") as opened:
-        opened.seek((page - 1) * size)
-        opened.write(b"\xff" * size)
+        opened.seek(place)
+        opened.write(content)
 
 
 def make_token(path: Path, digest: str) -> None:
