@@ -41,6 +41,8 @@ def backup(store: Path, copy: Path, progress: Progress) -> int:
     store is damaged, or where `copy`, or something that SQLite would take for a part of it, is there already.
     """
     with _failing(f"Cannot back up {store} to {copy}"):
+        if copy.is_dir():
+            raise StoreError(f"{copy} is a folder. Name a file in it, which is not there yet.")
         taken = [copy] if is_taken(copy) else leftovers_of(copy)
         if taken:
             raise _taken(taken[0])

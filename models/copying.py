@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from models.backend import StoreError
 
-__all__ = ["Progress", "connected", "copy_pages", "is_of", "snapshot"]
+__all__ = ["Progress", "check_is_file", "connected", "copy_pages", "is_of", "snapshot"]
 
 PAGES = 1000
 """Pages that are copied between two words of progress."""
@@ -30,11 +30,20 @@ def connected(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[sqlite3.Con
         yield connection
 
 
+def check_is_file(path: Path) -> None:
+    """Raise StoreError where there is no file, or none of the kind that can be a database."""
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder. Name a file in it.")
+    if not path.exists():
+        raise StoreError(f"There is no file {path}.")
+    if not path.is_file():
+        raise StoreError(f"{path} is not a file that can hold a database.")
+
+
 @contextlib.contextmanager
 def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that sees a file as it is at one moment, while others write it. StoreError where there is none."""
-    if not path.is_file():
-        raise StoreError(f"There is no file {path}.")
+    check_is_file(path)
     with connected(path, READ_SECONDS) as connection:
         # Copying begins anew whenever another writes, unless the connection holds on to what it saw.
         connection.execute("BEGIN")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models.backend import StoreError
 from models.contents import count_jobs, has_tokens_table, migrations_in, tables_in
-from models.copying import Progress, connected, copy_pages, is_of
+from models.copying import Progress, check_is_file, connected, copy_pages, is_of
 from models.damage import is_damage, was_database
 from models.job import now
 from models.partial import is_taken, leftovers_of, publish, put_over
@@ -49,12 +49,13 @@ def held(store: Path) -> Iterator[Replaced]:
     with contextlib.ExitStack() as stack:
         if not is_taken(file):
             replaced = Replaced(file, None, is_damaged=bool(leftovers_of(file)))
-        elif not was_database(file):
-            raise StoreError(
-                f"{file} is no database: it does not begin like one of SQLite's, and nothing in or beside it tells "
-                "that it was one. Name another one, or remove it yourself."
-            )
         else:
+            check_is_file(file)
+            if not was_database(file):
+                raise StoreError(
+                    f"{file} is no database: it does not begin like one of SQLite's, and nothing in or beside it tells "
+                    "that it was one. Name another one, or remove it yourself."
+                )
             try:
                 replaced = _read(file, stack.enter_context(connected(file)))
             except (sqlite3.DatabaseError, UnicodeError) as error:

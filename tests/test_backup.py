@@ -681,6 +681,34 @@ class TestProgress:
         assert (ended.returncode, ended.stderr) == (0, "")
 
 
+class TestWhatIsNoFile:
+    """It is called what it is."""
+
+    def test_as_a_backup(self, store: Path, tmp_path: Path) -> None:
+        for name in (Path(), tmp_path):
+            assert f": {name} is a folder. Name a file in it." in refused("restore", name, store)
+        null = Path(os.devnull)
+        assert f": {null} is not a file that can hold a database." in refused("restore", null, store)
+        assert f": There is no file {tmp_path / 'none'}." in refused("restore", tmp_path / "none", store)
+
+    def test_as_the_place_of_a_backup(self, store: Path, tmp_path: Path) -> None:
+        ended = command("backup", "", "--database-url", url_of(store))
+        assert ended.stderr == "training-monitor: . is a folder. Name a file in it, which is not there yet.\n"
+        assert f": {tmp_path} is a folder. Name a file in it, which" in refused("backup", tmp_path, store)
+        assert f": There is a file {os.devnull} already." in refused("backup", Path(os.devnull), store)
+
+    def test_as_a_store(self, store: Path, tmp_path: Path) -> None:
+        copy = tmp_path / "copy.sqlite3"
+        assert f": {tmp_path} is a folder. Name a file in it." in refused("backup", copy, tmp_path)
+        assert f": {os.devnull} is not a file" in refused("backup", copy, Path(os.devnull))
+        backed_up(store, copy)
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        for flags in ([], ["--replace"]):
+            assert f": {tmp_path} is a folder. Name a file in it." in refused("restore", copy, tmp_path, *flags)
+            assert f": {pipe} is not a file that can hold a database." in refused("restore", copy, pipe, *flags)
+
+
 @pytest.mark.parametrize("verb", ["backup", "restore"])
 def test_a_postgresql_is_left_to_its_own_tools(verb: str, tmp_path: Path) -> None:
     ended = command(verb, str(tmp_path / "copy"), "--database-url", "postgres://user:secret@localhost:1/db")
