@@ -15,6 +15,7 @@ from models.contents import count_jobs, has_tokens_table, migrations_in
 from models.copying import Progress, connected, copy_pages, snapshot
 from models.damage import damage_in
 from models.database import known_migrations
+from models.disk import is_full_disk
 from models.partial import is_taken, leftovers_of, partial_beside, publish
 from models.replaced import Replaced, held, keep_out
 
@@ -40,7 +41,7 @@ def backup(store: Path, copy: Path, progress: Progress) -> int:
     The copy appears once it is whole, and checked. Raises StoreError where there is no store or no room, where the
     store is damaged, or where `copy`, or something that SQLite would take for a part of it, is there already.
     """
-    with _failing(f"Cannot back up {store} to {copy}"):
+    with _failing(f"Cannot back up {store} to {copy}", copy):
         if copy.is_dir():
             raise StoreError(f"{copy} is a folder. Name a file in it, which is not there yet.")
         taken = [copy] if is_taken(copy) else leftovers_of(copy)
@@ -72,7 +73,7 @@ def restore(copy: Path, store: Path, progress: Progress, *, replace: bool = Fals
     `replace`: although that loses jobs or tokens, or what is left of a damaged store. Raises StoreError where the
     backup is damaged, none of ours or of a newer version, or where the store is in use.
     """
-    with _failing(f"Cannot restore {store} from {copy}"):
+    with _failing(f"Cannot restore {store} from {copy}", store):
         if copy.exists() and store.exists() and copy.samefile(store):
             raise StoreError(f"{copy} is the database itself, and no backup of it.")
         with snapshot(copy) as source:
@@ -136,12 +137,14 @@ def _taken(file: Path) -> StoreError:
 
 
 @contextlib.contextmanager
-def _failing(what: str) -> Iterator[None]:
+def _failing(what: str, written: Path) -> Iterator[None]:
     """Inside, what the disk and SQLite refuse is told in one line."""
     try:
         yield
     except (sqlite3.Error, OSError, UnicodeError) as error:  # errors of SQLite may quote what is damaged
         reason = str(error.strerror if isinstance(error, OSError) and error.strerror else error)
+        if is_full_disk(error, written):
+            reason = f"the disk of {written} is full. Make room there"
         raise StoreError(f"{what}: {_line(reason)}.") from error
 
 

@@ -44,7 +44,21 @@ def check_is_file(path: Path) -> None:
 def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that sees a file as it is at one moment, while others write it. StoreError where there is none."""
     check_is_file(path)
+    with contextlib.ExitStack() as stack:
+        try:
+            connection = stack.enter_context(_snapshot(path, "NORMAL"))
+        except sqlite3.OperationalError as error:
+            if not is_of(error, sqlite3.SQLITE_IOERR):
+                raise
+            # Mostly the disk is too full for what is shared with others who use the file. Who is alone needs none.
+            connection = stack.enter_context(_snapshot(path, "EXCLUSIVE"))
+        yield connection
+
+
+@contextlib.contextmanager
+def _snapshot(path: Path, locking: str) -> Iterator[sqlite3.Connection]:
     with connected(path, READ_SECONDS) as connection:
+        connection.execute(f"PRAGMA locking_mode = {locking}")
         # Copying begins anew whenever another writes, unless the connection holds on to what it saw.
         connection.execute("BEGIN")
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
@@ -69,6 +83,6 @@ def copy_pages(source: sqlite3.Connection, target: sqlite3.Connection, doing: st
     source.backup(target, pages=PAGES, progress=told)
 
 
-def is_of(error: Exception, *codes: int) -> bool:
+def is_of(error: BaseException, *codes: int) -> bool:
     """Whether SQLite gave one of the codes as the reason. Python gives none where it cannot decode what it got."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in codes
