@@ -2,8 +2,8 @@
 
 A browser lends its user's place in the network, and their cookies, to every page. So a page of another site must not
 reach this server: by a name of its own that suddenly leads here (DNS rebinding: Host), or by a request that needs no
-leave (CSRF, sockets: Origin; images, scripts, frames and the like, for which none is sent: Sec-Fetch-Site). What is left
-to it are links to pages. Programs send neither header, and pass.
+leave (CSRF, sockets: Origin; images, scripts, frames and the like, for which none is sent: Sec-Fetch-Site). What is
+left to it are links to pages. Programs send neither header, and pass.
 
 Browsers send Sec-Fetch-Site by https and to their own machine only. By plain http from elsewhere a page of another site
 can have a query executed, which changes nothing, and whose answer it cannot read.

@@ -1,4 +1,8 @@
-"""Copies of a store in SQLite, whole ones, and the way back. Whatever happens on the way, no file is half written."""
+"""Copies of a store in SQLite, whole ones, and the way back.
+
+Whatever happens on the way, a store and what has a backup's name are whole. What is half written is in a folder of its
+own, see `models.partial`, or beside a store in what SQLite undoes it with.
+"""
 
 import contextlib
 import sqlite3
@@ -9,7 +13,9 @@ from pathlib import Path
 from models.backend import StoreError
 from models.contents import count_jobs, has_tokens_table, migrations_in
 from models.copying import Progress, connected, copy_pages, snapshot
+from models.damage import damage_in
 from models.database import known_migrations
+from models.disk import is_full_disk
 from models.partial import is_taken, leftovers_of, partial_beside, publish
 from models.replaced import Replaced, held, keep_out
 
@@ -32,22 +38,33 @@ class Restored:
 def backup(store: Path, copy: Path, progress: Progress) -> int:
     """Copy a store as it is at one moment, while others read and write it, and give how many jobs it has.
 
-    The copy appears once it is whole. Raises StoreError where there is no store or no room, or where `copy`, or
-    something that SQLite would take for a part of it, is there already.
+    The copy appears once it is whole, and checked. Raises StoreError where there is no store or no room, where the
+    store is damaged, or where `copy`, or something that SQLite would take for a part of it, is there already.
     """
-    with _failing(f"Cannot back up {store} to {copy}"):
+    with _failing(f"Cannot back up {store} to {copy}", copy):
+        if copy.is_dir():
+            raise StoreError(f"{copy} is a folder. Name a file in it, which is not there yet.")
         taken = [copy] if is_taken(copy) else leftovers_of(copy)
         if taken:
             raise _taken(taken[0])
-        with snapshot(store) as source, partial_beside(copy) as partial:
-            if not migrations_in(source):
-                raise StoreError(f"{store} is no database of training-monitor.")
-            _copy(source, partial, progress)
+        with partial_beside(copy) as partial:
+            with snapshot(store) as source:
+                if not migrations_in(source):
+                    raise StoreError(f"{store} is no database of training-monitor.")
+                _copy(source, partial, progress)
+            with connected(partial) as copied:  # where it keeps no writer of the store from clearing up
+                damage = damage_in(copied, progress)
+                if damage:
+                    raise StoreError(
+                        f"The database {store} is damaged, so that no copy of it could be restored: {_line(damage)}. "
+                        "Restore an earlier backup with --replace."
+                    )
+                jobs = count_jobs(copied)
             try:
                 publish(partial, copy)
             except FileExistsError as error:
                 raise _taken(copy) from error
-            return count_jobs(source)
+            return jobs
 
 
 def restore(copy: Path, store: Path, progress: Progress, *, replace: bool = False) -> Restored:
@@ -56,11 +73,11 @@ def restore(copy: Path, store: Path, progress: Progress, *, replace: bool = Fals
     `replace`: although that loses jobs or tokens, or what is left of a damaged store. Raises StoreError where the
     backup is damaged, none of ours or of a newer version, or where the store is in use.
     """
-    with _failing(f"Cannot restore {store} from {copy}"):
+    with _failing(f"Cannot restore {store} from {copy}", store):
         if copy.exists() and store.exists() and copy.samefile(store):
             raise StoreError(f"{copy} is the database itself, and no backup of it.")
         with snapshot(copy) as source:
-            _check(source, copy)
+            _check(source, copy, progress)
             with held(store) as replaced:
                 if not replace:
                     _check_nothing_is_lost(replaced, store)
@@ -76,10 +93,10 @@ def restore(copy: Path, store: Path, progress: Progress, *, replace: bool = Fals
     return restored
 
 
-def _check(source: sqlite3.Connection, copy: Path) -> None:
-    (found,) = source.execute("PRAGMA integrity_check(1)").fetchone()
-    if found != "ok":
-        raise StoreError(f"The backup {copy} is damaged: {_line(found)}.")
+def _check(source: sqlite3.Connection, copy: Path, progress: Progress) -> None:
+    damage = damage_in(source, progress)
+    if damage:
+        raise StoreError(f"The backup {copy} is damaged: {_line(damage)}.")
     migrations = migrations_in(source)
     if not migrations:
         raise StoreError(f"{copy} is no backup of training-monitor.")
@@ -102,7 +119,7 @@ def _check_nothing_is_lost(replaced: Replaced, store: Path) -> None:
 
 def _copy(source: sqlite3.Connection, partial: Path, progress: Progress) -> None:
     with connected(partial) as target:
-        copy_pages(source, target, progress)
+        copy_pages(source, target, "Copying", progress)
         target.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
 
 
@@ -120,12 +137,14 @@ def _taken(file: Path) -> StoreError:
 
 
 @contextlib.contextmanager
-def _failing(what: str) -> Iterator[None]:
+def _failing(what: str, written: Path) -> Iterator[None]:
     """Inside, what the disk and SQLite refuse is told in one line."""
     try:
         yield
     except (sqlite3.Error, OSError, UnicodeError) as error:  # errors of SQLite may quote what is damaged
         reason = str(error.strerror if isinstance(error, OSError) and error.strerror else error)
+        if is_full_disk(error, written):
+            reason = f"the disk of {written} is full. Make room there"
         raise StoreError(f"{what}: {_line(reason)}.") from error
 
 

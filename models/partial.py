@@ -1,13 +1,25 @@
-"""Files that appear whole: they are written beside their place, under a name of their own, and put there in the end."""
+"""Files that appear whole: they are written beside their place, in a folder of their own, and put there in the end.
+
+Whoever is killed meanwhile leaves the folder behind. The next one who writes beside it removes it, and knows by a lock
+those that are in use. The lock is on a file of its own: on some network file systems one on the database would keep
+SQLite out of it.
+"""
 
 import contextlib
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from stat import S_IMODE
+from stat import S_IMODE, S_ISDIR
+from typing import IO
 
 __all__ = ["is_taken", "leftovers_of", "move", "partial_beside", "publish", "put_over"]
+
+BEGINNING, ENDING = "training-monitor-", ".partial"
+"""Of the names of the folders."""
+DATABASE = "database"
+LOCK = "in-use"
 
 
 def is_taken(file: Path) -> bool:
@@ -26,15 +38,15 @@ def leftovers_of(file: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def partial_beside(file: Path) -> Iterator[Path]:
-    """A new file in the same folder, which nobody but its owner may read. What is not published is gone in the end."""
-    descriptor, name = tempfile.mkstemp(".partial", "training-monitor-", file.parent)
-    partial = Path(name)
+    """A new file on the same disk, which nobody but its owner may read. What is not published is gone in the end."""
+    _sweep(file.parent)
+    folder, lock = _own_folder(file.parent)
     try:
-        os.close(descriptor)
+        partial = folder / DATABASE
+        partial.touch(0o600)
         yield partial
     finally:
-        for own in (partial, *_companions(partial)):
-            own.unlink(missing_ok=True)
+        _remove(folder, lock)
 
 
 def publish(partial: Path, file: Path) -> None:
@@ -50,7 +62,7 @@ def publish(partial: Path, file: Path) -> None:
 
 
 def move(partial: Path, file: Path) -> None:
-    """As `publish`, where a file can have one name only."""
+    """As `publish`, where a file can have one name only. Whoever is killed in between leaves an empty one."""
     file.touch(0o600, exist_ok=False)  # whoever else wants the name finds it taken
     try:
         partial.replace(file)
@@ -71,6 +83,45 @@ def put_over(partial: Path, file: Path) -> None:
         leftover.unlink()
     partial.replace(file)
     _settle(file.parent)
+
+
+def _own_folder(beside: Path) -> tuple[Path, IO[bytes]]:
+    """A new folder, and the lock that tells that it is in use until it is closed."""
+    while True:
+        folder = Path(tempfile.mkdtemp(ENDING, BEGINNING, beside))
+        with contextlib.suppress(FileNotFoundError):  # swept, before anything told that it is in use
+            lock = (folder / LOCK).open("xb")
+            with contextlib.suppress(OSError):  # where nothing can be locked, nothing is swept either
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if (folder / LOCK).exists():
+                return folder, lock
+            lock.close()
+
+
+def _sweep(beside: Path) -> None:
+    """Remove what those have left who were killed."""
+    for folder in beside.glob(f"{BEGINNING}*{ENDING}"):
+        with contextlib.suppress(OSError):  # in use, or removed by another meanwhile
+            about = folder.lstat()
+            if not S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():  # others could lead us elsewhere
+                continue
+            try:
+                lock = (folder / LOCK).open("r+b")
+            except FileNotFoundError:  # it is empty then
+                folder.rmdir()
+                continue
+            with lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(folder, lock)
+
+
+def _remove(folder: Path, lock: IO[bytes]) -> None:
+    with lock:
+        database = folder / DATABASE
+        for own in (database, *_companions(database), folder / LOCK):  # the lock last: without one it must be empty
+            own.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # another sweeps it
+        folder.rmdir()
 
 
 def _companions(file: Path) -> list[Path]:

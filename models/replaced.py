@@ -9,14 +9,12 @@ from pathlib import Path
 
 from models.backend import StoreError
 from models.contents import count_jobs, has_tokens_table, migrations_in, tables_in
-from models.copying import Progress, connected, copy_pages, is_of
+from models.copying import Progress, check_is_file, connected, copy_pages, is_of
+from models.damage import is_damage, was_database
 from models.job import now
 from models.partial import is_taken, leftovers_of, publish, put_over
 
 __all__ = ["Replaced", "held", "keep_out"]
-
-DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
-"""What SQLite says of a damaged file; the last where its table of contents is what suffered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class Replaced:
         if self.connection is not None:
             # Not by another file: whoever opened this one meanwhile, and waits, would write to what is there no more.
             with connected(partial) as source:
-                copy_pages(source, self.connection, progress)
+                copy_pages(source, self.connection, "Replacing", progress)
         elif self.is_damaged:
             put_over(partial, self.file)
         else:
@@ -52,6 +50,12 @@ def held(store: Path) -> Iterator[Replaced]:
         if not is_taken(file):
             replaced = Replaced(file, None, is_damaged=bool(leftovers_of(file)))
         else:
+            check_is_file(file)
+            if not was_database(file):
+                raise StoreError(
+                    f"{file} is no database: it does not begin like one of SQLite's, and nothing in or beside it tells "
+                    "that it was one. Name another one, or remove it yourself."
+                )
             try:
                 replaced = _read(file, stack.enter_context(connected(file)))
             except (sqlite3.DatabaseError, UnicodeError) as error:
@@ -59,7 +63,7 @@ def held(store: Path) -> Iterator[Replaced]:
                 if is_of(error, sqlite3.SQLITE_BUSY):
                     message = f"The database {store} is in use. Stop what serves it, and try again."
                     raise StoreError(message) from error
-                if not is_of(error, *DAMAGE):
+                if not is_damage(error, file):
                     raise
                 replaced = Replaced(file, None, is_damaged=True)
         yield replaced
@@ -71,7 +75,8 @@ def _read(file: Path, connection: sqlite3.Connection) -> Replaced:
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("BEGIN EXCLUSIVE")
-    connection.execute("COMMIT")
+    connection.execute("PRAGMA user_version = 0")  # where it cannot be written, the lock is none
+    connection.execute("ROLLBACK")
     if not tables_in(connection):
         return Replaced(file, connection)
     if not migrations_in(connection):

@@ -14,6 +14,7 @@ from tortoise.log import db_client_logger
 
 from models.backend import StoreError
 from models.contents import migrations_in, tables_in
+from models.disk import is_full_disk
 from models.group_commit import GroupCommit
 from models.reader import Query, Row, Timed
 
@@ -80,9 +81,12 @@ class SQLite:
 
     def why_not_opened(self, error: Exception) -> str:
         """What is wrong with the file."""
+        error = error.__cause__ if isinstance(error.__cause__, sqlite3.Error) else error  # which Tortoise wraps
         reason, what_to_do = str(error), "Check that it can be written"
         if not self.path.absolute().parent.is_dir():
             reason, what_to_do = "its folder is not there", "Create it"
+        elif is_full_disk(error, self.path):
+            reason, what_to_do = "its disk is full", "Make room there"
         elif isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
             what_to_do = "Restore a backup of it"
         return f"Cannot open the database {self.shown}: {reason}. {what_to_do}, or change --database-url."

@@ -13,6 +13,7 @@ CURVES = ("simulator.curves", "simulator.noise", "simulator.scenarios", "simulat
 SERVERS = {"fastapi", "graphql", "starlette", "strawberry", "uvicorn"}
 LATE = {
     "models.feed_redis": "graph.stores",
+    "rich.console": "graph.commands.progress",
     "rich.progress": "graph.commands.progress",
     "graph.telemetry.tracing": "graph.telemetry.watch",
     "graph": "graph.commands.serving",

@@ -1,7 +1,9 @@
 """Backups: whole, of one moment, taken while points arrive; and the way back, which loses nothing by mistake."""
 
 import asyncio
+import contextlib
 import os
+import re
 import resource
 import shutil
 import signal
@@ -12,14 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Timer
 
 import httpx
 import pytest
 
 from models import backup as copies
 from models.backend import StoreError
-from models.copying import copy_pages
-from models.partial import move
+from models.copying import Progress, copy_pages
+from models.partial import is_taken, move
 from tests.api import Api
 from tests.process import ServerProcess, command
 
@@ -33,7 +36,7 @@ TERMINATED = """
 import os, signal, sys
 
 def told(event, arguments):
-    if event == "sqlite3.connect" and str(arguments[0]).endswith(".partial"):
+    if event == "sqlite3.connect" and ".partial/" in str(arguments[0]):
         os.kill(os.getpid(), signal.SIGTERM)
 
 sys.addaudithook(told)
@@ -41,6 +44,29 @@ from graph.commands import main
 main()
 """
 """The command line, told to end when its copy has just begun."""
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from models import backup as copies
+
+verb, copy, store, moment, times = sys.argv[1:]
+left = int(times)
+
+def told(event, arguments):
+    global left
+    if event == moment:
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(told)
+progress = lambda doing, *_: sys.audit(doing)
+if verb == "backup":
+    copies.backup(Path(store), Path(copy), progress)
+else:
+    copies.restore(Path(copy), Path(store), progress, replace=True)
+"""
+"""A backup or restore that is killed when it is just about to do something for the so manieth time."""
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +127,7 @@ async def test_a_backup_under_load_is_of_one_moment_and_a_server_goes_on_from_it
                 await log()
             ended = await backing_up
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.endswith(f"backed up 1 job to {copy}\n")
+    assert ended.stdout == f"backed up 1 job to {copy}\n"
     assert acknowledged > before
     assert names_of_files(tmp_path, but="store") == ["copy.sqlite3"]
     with ServerProcess(url_of(copy)) as server:
@@ -121,12 +147,13 @@ def test_a_backup_is_not_begun_anew_by_whoever_writes_meanwhile(store: Path, tmp
     copy = tmp_path / "copy.sqlite3"
     enlarge(store)
     with closing(sqlite3.connect(store, isolation_level=None)) as other:
-        told: list[tuple[int, int]] = []
+        told: list[tuple[int, int | None]] = []
 
-        def write(copied: int, pages: int) -> None:
-            told.append((copied, pages))
-            other.execute("INSERT INTO large VALUES ('later')")
-            assert len(told) < 100
+        def write(doing: str, copied: int, pages: int | None) -> None:
+            if doing == "Copying":
+                told.append((copied, pages))
+                other.execute("INSERT INTO large VALUES ('later')")
+                assert len(told) < 100
 
         copies.backup(store, copy, write)
     assert len(told) > 1
@@ -178,9 +205,8 @@ class TestBackup:
         copy = tmp_path / "copy.sqlite3"
         enlarge(store)
 
-        def back_up_meanwhile(copied: int, pages: int) -> None:
+        def back_up_meanwhile(*_: object) -> None:
             if not copy.exists():
-                assert copied < pages
                 backed_up(store, copy)
 
         with pytest.raises(StoreError, match="already"):
@@ -201,9 +227,20 @@ class TestBackup:
         assert file.read_text() == "whole"
         assert not partial.exists()
 
-    def test_that_is_broken_off_leaves_no_file(self, store: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("doing", ["Copying", "Checking"])
+    def test_that_is_broken_off_leaves_no_file(self, store: Path, tmp_path: Path, doing: str) -> None:
         with pytest.raises(KeyboardInterrupt):
-            copies.backup(store, tmp_path / "copy.sqlite3", broken_off_at(1))
+            copies.backup(store, tmp_path / "copy.sqlite3", broken_off_while(doing))
+        assert names_of_files(tmp_path) == ["store.sqlite3"]
+
+    def test_of_a_damaged_store_is_none_for_it_could_not_be_restored(self, store: Path, tmp_path: Path) -> None:
+        damage_table(store, "metric")
+        said = refused("backup", tmp_path / "copy.sqlite3", store)
+        assert re.fullmatch(
+            f"training-monitor: The database {store} is damaged, so that no copy of it could be restored: .*. "
+            "Restore an earlier backup with --replace.\n",
+            said,
+        )
         assert names_of_files(tmp_path) == ["store.sqlite3"]
 
     def test_of_somebody_elses_database_is_none(self, tmp_path: Path) -> None:
@@ -228,10 +265,10 @@ class TestRestore:
     def test_where_there_is_nothing_makes_a_store_for_its_owner_alone(self, store: Path, tmp_path: Path) -> None:
         copy, elsewhere = tmp_path / "copy.sqlite3", tmp_path / "elsewhere.sqlite3"
         ended = command("backup", str(copy), "--database-url", url_of(store))
-        assert ended.stdout.endswith(f"backed up 2 jobs to {copy}\n")
+        assert ended.stdout == f"backed up 2 jobs to {copy}\n"
         with anything_allowed():
             said = restored(copy, elsewhere)
-        assert said.endswith(f"restored 2 jobs from {copy}; there never was a token, so everyone is let in\n")
+        assert said == f"restored 2 jobs from {copy}; there never was a token, so everyone is let in\n"
         assert names_in(elsewhere) == ["run", "run"]
         assert elsewhere.stat().st_mode & 0o777 == 0o600
 
@@ -253,9 +290,10 @@ class TestRestore:
     def test_keeps_a_link_to_the_store_and_who_may_read_it(self, store: Path, tmp_path: Path) -> None:
         copy, link = backed_up(store, tmp_path / "copy.sqlite3"), tmp_path / "link.sqlite3"
         link.symlink_to(store)
-        for damage in (lambda: None, lambda: store.write_text("damaged" * 1000)):
-            store.chmod(0o640)
-            damage()
+        store.chmod(0o640)
+        for is_damaged in (False, True):
+            if is_damaged:
+                damage_table(store, "tortoise_migrations")
             restored(copy, link, "--replace")
             assert link.is_symlink()
             assert store.stat().st_mode & 0o777 == 0o640
@@ -288,7 +326,7 @@ class TestRestore:
         ):
             other.execute("BEGIN EXCLUSIVE")
             with pytest.raises(StoreError, match="stays locked"):
-                copy_pages(source, connection, lambda *_: None)
+                copy_pages(source, connection, "Copying", lambda *_: None)
 
     @pytest.mark.parametrize(
         ("damage", "said"),
@@ -328,13 +366,13 @@ class TestRestore:
         assert f"{blog} is no database of training-monitor." in refused("restore", copy, blog, "--replace")
         run(blog, "INSERT INTO post VALUES (1)")
 
-    @pytest.mark.parametrize("piece", [1, 5], ids=["while it is prepared", "while it is put in place"])
-    def test_that_is_broken_off_changes_nothing(self, store: Path, tmp_path: Path, piece: int) -> None:
+    @pytest.mark.parametrize("doing", ["Checking", "Copying", "Replacing"])
+    def test_that_is_broken_off_changes_nothing(self, store: Path, tmp_path: Path, doing: str) -> None:
         enlarge(store)
         copy = backed_up(store, tmp_path / "copy.sqlite3")
         run(store, "UPDATE job SET name = 'changed'")
         with pytest.raises(KeyboardInterrupt):
-            copies.restore(copy, store, broken_off_at(piece), replace=True)
+            copies.restore(copy, store, broken_off_while(doing), replace=True)
         assert names_in(store) == ["changed", "changed"]
         assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
 
@@ -359,12 +397,13 @@ class TestRestore:
     @pytest.mark.parametrize(
         "damage",
         [
-            lambda path: path.write_text("no database at all, but some text"),
+            lambda path: write_at(path, 0, b"\xff" * 4096),
             lambda path: path.write_bytes(path.read_bytes()[:-4096]),
-            lambda path: path.write_bytes(path.read_bytes()[:4096] + bytes(path.stat().st_size - 4096)),
+            lambda path: write_at(path, 4096, bytes(path.stat().st_size - 4096)),
+            lambda path: write_at(path, 18, b"\3"),
             lambda path: path.write_bytes(path.read_bytes().replace(b"CREATE TABLE", b"CREATE T\xafBLE")),
         ],
-        ids=["text", "cut off", "blank", "no longer text"],
+        ids=["first page", "cut off", "blank", "said to be only for reading", "no longer text"],
     )
     def test_replaces_a_damaged_store_only_where_that_is_said(
         self, store: Path, tmp_path: Path, damage: Callable[[Path], object]
@@ -378,6 +417,32 @@ class TestRestore:
             store.with_name(f"{store.name}{ending}").write_text("of the damaged one")
         said = restored(copy, store, "--replace")
         assert "could not tell which tokens were revoked in it" in said
+        assert names_in(store) == ["run", "run"]
+        assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"\\chapter{All that I know}\n" * 1000, b"\n" * 8192, bytes(8192), b"ab", bytes(range(256)) * 64],
+        ids=["text", "lines", "blank", "short", "bytes"],
+    )
+    def test_of_a_file_that_never_was_a_database_is_refused(self, store: Path, tmp_path: Path, content: bytes) -> None:
+        copy, thesis = backed_up(store, tmp_path / "copy.sqlite3"), tmp_path / "thesis.tex"
+        thesis.write_bytes(content)
+        for flags in ([], ["--replace"]):
+            said = refused("restore", copy, thesis, *flags)
+            assert f"{thesis} is no database: " in said
+            assert said.endswith(" Name another one, or remove it yourself.\n")
+        assert thesis.read_bytes() == content
+        assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3", "thesis.tex"]
+
+    @pytest.mark.parametrize("ending", ["-wal", "-journal"])
+    def test_replaces_what_is_no_longer_like_a_database_where_a_part_of_one_is_beside_it(
+        self, store: Path, tmp_path: Path, ending: str
+    ) -> None:
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        store.write_bytes(bytes(8192))
+        store.with_name(f"{store.name}{ending}").write_text("of the damaged one")
+        restored(copy, store, "--replace")
         assert names_in(store) == ["run", "run"]
         assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
 
@@ -491,6 +556,89 @@ def test_sigterm_ends_it_as_cleanly_as_ctrl_c(verb: str, store: Path, tmp_path: 
     assert names_in(store) == (["run", "run"] if verb == "backup" else ["changed", "changed"])
 
 
+class TestKilled:
+    """Whoever is killed can tidy nothing up: the next one does."""
+
+    @pytest.mark.parametrize(
+        ("moment", "times", "left"),
+        [
+            ("Checking", 1, "changed"),
+            ("tempfile.mkdtemp", 1, "changed"),
+            ("fcntl.flock", 1, "changed"),
+            ("Copying", 1, "changed"),
+            ("Copying", 3, "changed"),
+            ("Replacing", 1, "changed"),
+            ("Replacing", 2, "changed"),
+            ("Replacing", 3, "run"),
+            ("os.remove", 1, "run"),
+            ("os.rmdir", 1, "run"),
+        ],
+    )
+    def test_in_a_restore_it_leaves_the_store_as_it_was_or_as_it_was_to_be(
+        self, store: Path, tmp_path: Path, moment: str, times: int, left: str
+    ) -> None:
+        enlarge(store)
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        run(store, "UPDATE job SET name = 'changed'")
+        killed("restore", copy, store, moment, times)
+        assert is_whole(store)
+        assert names_in(store) == [left, left]
+        restored(copy, store, "--replace")
+        assert names_in(store) == ["run", "run"]
+        assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
+
+    @pytest.mark.parametrize("moment", ["Copying", "os.chmod", "os.rename"])
+    def test_in_a_restore_over_a_damaged_store_it_leaves_one_that_can_be_restored(
+        self, store: Path, tmp_path: Path, moment: str
+    ) -> None:
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        damage_table(store, "tortoise_migrations")
+        killed("restore", copy, store, moment)
+        restored(copy, store, "--replace")
+        assert names_in(store) == ["run", "run"]
+        assert names_of_files(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
+
+    @pytest.mark.parametrize("moment", ["fcntl.flock", "Copying", "Checking", "os.link", "os.remove", "os.rmdir"])
+    def test_in_a_backup_it_leaves_a_whole_one_or_none(self, store: Path, tmp_path: Path, moment: str) -> None:
+        copy, next_one = tmp_path / "copy.sqlite3", tmp_path / "next.sqlite3"
+        killed("backup", copy, store, moment)
+        assert is_taken(copy) == (moment in {"os.remove", "os.rmdir"})
+        backed_up(store, next_one)
+        whole = [copy, next_one] if is_taken(copy) else [next_one]
+        assert all(is_whole(each) and names_in(each) == ["run", "run"] for each in whole)
+        assert names_of_files(tmp_path) == [*(each.name for each in whole), "store.sqlite3"]
+
+    def test_leaves_what_is_in_use_to_who_uses_it(self, store: Path, tmp_path: Path) -> None:
+        """Also to another process."""
+        copy, other = tmp_path / "copy.sqlite3", tmp_path / "other.sqlite3"
+        enlarge(store)
+
+        def back_up_meanwhile(*_: object) -> None:
+            if not other.exists():
+                ended = command("backup", str(other), "--database-url", url_of(store))
+                assert ended.returncode == 0, ended.stderr
+
+        copies.backup(store, copy, back_up_meanwhile)
+        assert is_whole(copy)
+        assert names_of_files(tmp_path) == ["copy.sqlite3", "other.sqlite3", "store.sqlite3"]
+
+    def test_leaves_what_only_looks_like_a_leftover(self, store: Path, tmp_path: Path) -> None:
+        """A file, a folder with something else in it, a link to one of ours."""
+        elsewhere, beside = tmp_path / "elsewhere", tmp_path / "beside"
+        elsewhere.mkdir()
+        killed("backup", elsewhere / "copy.sqlite3", store, "Copying")
+        (left,) = elsewhere.iterdir()
+        beside.mkdir()
+        (beside / "training-monitor-link.partial").symlink_to(left)
+        (beside / "training-monitor-file.partial").write_text("mine")
+        (beside / "training-monitor-folder.partial").mkdir()
+        (beside / "training-monitor-folder.partial" / "database").write_text("mine")
+        backed_up(store, beside / "copy.sqlite3")
+        assert (left / "database").exists()
+        assert (beside / "training-monitor-file.partial").read_text() == "mine"
+        assert (beside / "training-monitor-folder.partial" / "database").read_text() == "mine"
+
+
 @pytest.mark.parametrize("verb", ["backup", "restore"])
 @pytest.mark.parametrize("in_the_way", ["too long", "folder", "file as folder", "loop"])
 def test_what_the_file_system_refuses_is_told_in_one_line(
@@ -511,6 +659,54 @@ def test_what_the_file_system_refuses_is_told_in_one_line(
     refused(verb, copy, path, *(["--replace"] if verb == "restore" else []))
     assert names_of_files(tmp_path) == before
     assert names_of_files(folder) == ["copy.sqlite3"]
+
+
+class TestProgress:
+    def test_is_shown_on_a_terminal_alone_and_is_gone_in_the_end(self, store: Path, tmp_path: Path) -> None:
+        status, said, shown = on_a_terminal("backup", tmp_path / "copy.sqlite3", store)
+        assert (status, said) == (0, f"backed up 2 jobs to {tmp_path / 'copy.sqlite3'}\n")
+        assert all(f"{doing} " in shown for doing in ("Copying", "Checking"))
+        assert left_on_terminal(shown) == ""
+
+    def test_that_ends_in_a_failure_leaves_the_line_that_tells_of_it(self, store: Path, tmp_path: Path) -> None:
+        copy = backed_up(store, tmp_path / "copy.sqlite3")
+        copy.write_bytes(copy.read_bytes()[:-4096] + b"\xff" * 4096)
+        status, said, shown = on_a_terminal("restore", copy, store)
+        assert (status, said) == (2, "")
+        assert "Checking" in shown
+        assert re.fullmatch(r"training-monitor: The backup \S+ is damaged: .*\.\r\n", left_on_terminal(shown))
+
+    def test_that_is_forced_to_have_colours_is_not_shown_in_a_file_either(self, store: Path, tmp_path: Path) -> None:
+        ended = command("backup", str(tmp_path / "copy"), "--database-url", url_of(store), FORCE_COLOR="1")
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+
+class TestWhatIsNoFile:
+    """It is called what it is."""
+
+    def test_as_a_backup(self, store: Path, tmp_path: Path) -> None:
+        for name in (Path(), tmp_path):
+            assert f": {name} is a folder. Name a file in it." in refused("restore", name, store)
+        null = Path(os.devnull)
+        assert f": {null} is not a file that can hold a database." in refused("restore", null, store)
+        assert f": There is no file {tmp_path / 'none'}." in refused("restore", tmp_path / "none", store)
+
+    def test_as_the_place_of_a_backup(self, store: Path, tmp_path: Path) -> None:
+        ended = command("backup", "", "--database-url", url_of(store))
+        assert ended.stderr == "training-monitor: . is a folder. Name a file in it, which is not there yet.\n"
+        assert f": {tmp_path} is a folder. Name a file in it, which" in refused("backup", tmp_path, store)
+        assert f": There is a file {os.devnull} already." in refused("backup", Path(os.devnull), store)
+
+    def test_as_a_store(self, store: Path, tmp_path: Path) -> None:
+        copy = tmp_path / "copy.sqlite3"
+        assert f": {tmp_path} is a folder. Name a file in it." in refused("backup", copy, tmp_path)
+        assert f": {os.devnull} is not a file" in refused("backup", copy, Path(os.devnull))
+        backed_up(store, copy)
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        for flags in ([], ["--replace"]):
+            assert f": {tmp_path} is a folder. Name a file in it." in refused("restore", copy, tmp_path, *flags)
+            assert f": {pipe} is not a file that can hold a database." in refused("restore", copy, pipe, *flags)
 
 
 @pytest.mark.parametrize("verb", ["backup", "restore"])
@@ -534,6 +730,21 @@ def restored(copy: Path, store: Path, *flags: str) -> str:
     return ended.stdout
 
 
+def killed(verb: str, copy: Path, store: Path, moment: str, times: int = 1) -> None:
+    """Do it in a process that is killed in the middle."""
+    arguments = [verb, str(copy), str(store), moment, str(times)]
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+
+
+def is_whole(path: Path) -> bool:
+    with closing(sqlite3.connect(path)) as connection:
+        whole: bool = connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return whole
+
+
 def refused(verb: str, copy: Path, store: Path, *flags: str) -> str:
     """What is said, in one line, of what is refused."""
     ended = command(verb, str(copy), *flags, "--database-url", url_of(store))
@@ -541,14 +752,41 @@ def refused(verb: str, copy: Path, store: Path, *flags: str) -> str:
     return ended.stderr
 
 
-def broken_off_at(piece: int) -> Callable[[int, int], None]:
-    """What breaks off when it is told for the so manieth time."""
-    told = 0
+def on_a_terminal(verb: str, copy: Path, store: Path) -> tuple[int, str, str]:
+    """The exit status of a command, what it writes, and all that comes to a terminal that is its stderr."""
+    ours, its = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "graph", verb, str(copy), "--database-url", url_of(store)],
+            stdout=subprocess.PIPE,
+            stderr=its,
+            text=True,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "300"},
+        )
+        os.close(its)
+        shown = b""
+        too_late = Timer(PATIENCE, process.kill)
+        too_late.start()
+        with process:
+            with contextlib.suppress(OSError):  # which is how a terminal ends
+                while piece := screen.read(4096):
+                    shown += piece
+            assert process.stdout
+            said = process.stdout.read()
+        too_late.cancel()
+    return process.returncode, said, shown.decode()
 
-    def tell(*_: int) -> None:
-        nonlocal told
-        told += 1
-        if told == piece:
+
+def left_on_terminal(shown: str) -> str:
+    """What is there in the end, without lines that were erased."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.rpartition("\x1b[2K")[2])
+
+
+def broken_off_while(wanted: str) -> Progress:
+    """What breaks off when it is told of that."""
+
+    def tell(doing: str, *_: object) -> None:
+        if doing == wanted:
             raise KeyboardInterrupt
 
     return tell
@@ -577,6 +815,20 @@ def room_for(bytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def damage_table(path: Path, table: str) -> None:
+    """As a disk does: a page is lost."""
+    with closing(sqlite3.connect(path)) as connection:
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", [table]).fetchone()
+    write_at(path, (page - 1) * size, b"\xff" * size)
+
+
+def write_at(path: Path, place: int, content: bytes) -> None:
+    with path.open("r+b") as opened:
+        opened.seek(place)
+        opened.write(content)
 
 
 def make_token(path: Path, digest: str) -> None:

@@ -457,7 +457,7 @@ class TestRebuilding:
         outside.execute(f"INSERT INTO curve_chunk (number, {columns}) SELECT number + 7, {columns} FROM curve_chunk")
         ended = await asyncio.to_thread(command, "rebuild-curves", str(job.id), "--database-url", database_url)
         assert (ended.returncode, ended.stderr) == (0, "")
-        assert ended.stdout.endswith("rebuilt the curves of 1 job\n")
+        assert ended.stdout == "rebuilt the curves of 1 job\n"
         rebuilt = [row for row in outside.execute(PACKED) if row[1] in {"loss", "val"}]
         assert rebuilt == before
         assert [listed(curve) for curve in await fresh(domain, Grain()).read(wanted)] == drawn
@@ -480,7 +480,7 @@ class TestRebuilding:
         for count in (RUN, 3, RUN + 1):
             await domain.jobs.log((await domain.job()).id, [a_point(step) for step in range(count)])
         ended = await asyncio.to_thread(command, "rebuild-curves", "--database-url", database_url)
-        assert ended.stdout.endswith("rebuilt the curves of 2 jobs\n")
+        assert ended.stdout == "rebuilt the curves of 2 jobs\n"
         made = outside.execute("SELECT job_id, name, number, size FROM curve_chunk")
         assert sorted(made) == [
             (id, name, 0, RUN if name == "loss" else 0) for id in (1, 3) for name in sorted(COLUMNS)

@@ -57,7 +57,8 @@ async def test_runs_a_job_to_its_end_in_the_same_points_that_steps_would_give(ap
     by_command, by_steps = [await api.started(stepsPerEpoch=20, seed=7, epochs=2) for _ in range(2)]
     ended = await asyncio.to_thread(simulate, by_command, "--to-end")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "40" in ended.stdout
+    assert ended.stdout.endswith(": COMPLETE, 40 of 40 steps\n")
+    assert ended.stdout.count("\n") == 1
     job = await api.job(by_command)
     assert (job["status"], job["progress"], job["metricCount"]) == ("COMPLETE", 1, 40)
     while not (await api.step(by_steps))["complete"]:

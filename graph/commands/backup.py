@@ -31,7 +31,7 @@ def backup(
     The copy is the database as it is at one moment.
     """
     store = _store(read_settings(**flags).database_url)
-    with _Copying("Backup") as copying:
+    with _Copying() as copying:
         jobs = copies.backup(store, file, copying.progress)
     typer.echo(f"backed up {_jobs(jobs)} to {file}")
 
@@ -49,7 +49,7 @@ def restore(
     Tokens that were revoked in it stay so, and those that the backup has not are revoked.
     """
     store = _store(read_settings(**flags).database_url)
-    with _Copying("Restore") as copying:
+    with _Copying() as copying:
         restored = copies.restore(file, store, copying.progress, replace=replace)
     typer.echo(f"restored {_jobs(restored.jobs)} from {file}; {_let_in(restored)}")
     if restored.was_damaged:
@@ -76,27 +76,28 @@ def _let_in(restored: copies.Restored) -> str:
 
 
 class _Copying:
-    """A bar of the pages that are copied. Inside, SIGTERM ends what is under way as cleanly as Ctrl-C does."""
+    """Bars of what is being done. Inside, SIGTERM ends what is under way as cleanly as Ctrl-C does."""
 
-    def __init__(self, title: str) -> None:
-        self._title = title
+    def __init__(self) -> None:
         self._shown = progress_shown()
 
     def __enter__(self) -> Self:
         self._before = signal.signal(signal.SIGTERM, _terminate)
+        self._shown.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._shown.tasks:
-            self._shown.stop()
+        self._shown.stop()
         signal.signal(signal.SIGTERM, self._before)
 
-    def progress(self, copied: int, pages: int) -> None:
+    def progress(self, doing: str, done: int, pages: int | None) -> None:
         """So many pages of so many."""
-        if not self._shown.tasks:  # not before it is clear that there is something to copy
-            self._shown.add_task(self._title)
-            self._shown.start()
-        self._shown.update(self._shown.task_ids[0], completed=copied, total=pages)
+        tasks = self._shown.tasks
+        if not tasks or tasks[-1].description != doing:
+            for ended in tasks:
+                self._shown.remove_task(ended.id)
+            self._shown.add_task(doing, total=None)
+        self._shown.update(self._shown.task_ids[-1], completed=done, total=pages)
 
 
 def _terminate(_: int, __: FrameType | None) -> None:
