@@ -1,6 +1,6 @@
 """What an answer tells, field by field, held against what was asked."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from graphql import (
@@ -14,7 +14,25 @@ from graphql import (
     is_abstract_type,
 )
 
-__all__ = ["answered"]
+__all__ = ["CODES", "answered", "codes_of"]
+
+CODES = {
+    None,
+    "BAD_USER_INPUT",
+    "DOCUMENT_TOO_LONG",
+    "NOT_FOUND",
+    "TOO_COSTLY",
+    "TOO_DEEP",
+    "TOO_MANY_ALIASES",
+    "TOO_MANY_TOKENS",
+}
+"""What errors may say of a request that asks for what cannot be; all else is the server's own fault."""
+
+
+def codes_of(errors: Iterable[Mapping[str, Any]]) -> set[str | None]:
+    """The codes of errors, each of which must say something."""
+    assert all(error["message"] for error in errors), errors
+    return {error.get("extensions", {}).get("code") for error in errors}
 
 
 def answered(schema: GraphQLSchema, document: DocumentNode, data: Any) -> Iterator[tuple[str, Any]]:
