@@ -62,9 +62,9 @@ class Operation:
         self.last = self.ask.after
 
     @property
-    def ends(self) -> bool:
-        """Whether it ends without anything happening."""
-        return self.ask.kind not in {"stream", "any stream"}
+    def is_owed(self) -> bool:
+        """Whether something is to come whatever happens: an end, or the first of the points that there are."""
+        return self.ask.kind not in {"stream", "any stream"} or (self.ask.after == 0 and not self.told)
 
     def hear(self, message: Mapping[str, Any]) -> None:
         """Take what came. Raises AssertionError where it must not have."""
@@ -150,9 +150,9 @@ class Conversation:
         self._news.set()
 
     async def is_quiet(self) -> None:
-        """Wait until all was answered that is answered at once."""
+        """Wait until all has come that comes whatever happens."""
         await self.ping()
-        await self.comes(lambda: not self._pings and not any(each.ends for each in self.live.values()))
+        await self.comes(lambda: not self._pings and not any(each.is_owed for each in self.live.values()))
 
     async def end(self) -> int:
         """Wait for the end of the socket, and give its code. Raises AssertionError where something wrong was heard."""

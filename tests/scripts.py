@@ -95,6 +95,12 @@ wild = st.one_of(
     st.builds(Ask, st.just("any query"), st.just("{ a: __typename }"), name=st.text(max_size=5)),
     st.builds(Ask, st.just("any stream"), st.sampled_from([POINTS, BATCHES, FOLLOW]), objects),
     st.builds(Ask, st.just("any stream"), st.just(POINTS), st.fixed_dictionaries({"id": anything, "after": anything})),
+    st.builds(
+        Ask,
+        st.just("any stream"),
+        st.sampled_from([POINTS, BATCHES]),
+        st.fixed_dictionaries({"id": st.just("$job"), "after": st.none() | st.integers(-3, 50)}),
+    ),
 )
 
 
@@ -197,6 +203,7 @@ WRONG: dict[int, SearchStrategy[Step]] = {
 }
 """How a server of graphql-transport-ws closes a socket, and what for; 1007 is how all WebSockets do."""
 HELLO = Frame('{"type": "connection_init"}')
+LENGTHS = st.integers(5, 30) | st.just(1)
 ENDINGS: Sequence[Ending] = ("close", "hang up", "job", *WRONG)
 
 
@@ -211,6 +218,6 @@ def scripts(draw: DrawFn, ending: Ending) -> Script:
         before = draw(st.permutations([*first, *draw(st.lists(right, max_size=10))]))
         after = draw(st.lists(right, max_size=3))
     if not isinstance(ending, int):
-        return Script(ending, before, None, (), draw(st.integers(1, 20)))
+        return Script(ending, before, None, (), draw(LENGTHS))
     place = draw(st.integers(0, len(before)))
-    return Script(ending, before[:place], draw(WRONG[ending]), after, draw(st.integers(1, 20)))
+    return Script(ending, before[:place], draw(WRONG[ending]), after, draw(LENGTHS))
