@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import logging
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from tortoise.transactions import in_transaction
 from models import migrations, postgres, sqlite
 from models.address import without_password
 from models.backend import APP, CONNECTION, Backend, StoreError
+from models.errors import JobError
 from models.postgres import Postgres
 from models.reader import Reader, Timed
 from models.sqlite import SQLite
@@ -55,6 +57,8 @@ SECONDS = 10.0
 """How long to wait for the store: for a connection, for another writer, for an answer."""
 
 LOOKS_LIKE = "It looks like sqlite://training-monitor.sqlite3, or postgres://user:password@host:5432/name."
+
+log = logging.getLogger(__name__)
 
 UNREACHABLE = DBConnectionError
 """What a query raises where the store's server is out of reach: nothing was done, or nobody knows whether it was."""
@@ -293,6 +297,19 @@ def uninterrupted(
         task = asyncio.create_task(verb(owner, *args, **kwargs))
         owner.database._writes.add(task)  # noqa: SLF001  # the database waits for its writers when it closes
         task.add_done_callback(owner.database._writes.discard)  # noqa: SLF001  # as above
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_left_behind)
+            raise
 
     return run
+
+
+def _left_behind(task: asyncio.Task[Any]) -> None:
+    """A verb has ended whose caller is gone: what it would have been refused for is nobody's business any more."""
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, OUTAGES):
+        log.warning("the store is busy or out of reach: %s", error)
+    elif error is not None and not isinstance(error, JobError):
+        log.error("a verb whose caller is gone raised", exc_info=error)

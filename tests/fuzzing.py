@@ -9,19 +9,24 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-__all__ = ["SEED", "TIMES", "fuzzed"]
+__all__ = ["SECONDS", "SEED", "TIMES", "fuzzed"]
 
 SEED = int(os.environ.get("FUZZ_SEED") or secrets.randbits(32))
 """Printed at the end of each run."""
 os.environ["FUZZ_SEED"] = str(SEED)  # one for all processes that run tests: who starts the others has chosen it
 TIMES = int(os.environ.get("FUZZ_TIMES") or 1)
 """Times as many examples as in `make test`, and times as many seconds."""
-SECONDS = 30.0
-"""After which no more examples are tried, on a machine that is too slow for all of them."""
+SECONDS = 20.0
+"""After which a test tries no more examples, on a machine that is too slow for all of them."""
 
 
-def fuzzed(examples: int, strategy: SearchStrategy[Any]) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
-    """Tries a function with so many examples, times FUZZ_TIMES; with the same again where the FUZZ_SEED is the same."""
+def fuzzed(
+    examples: int, strategy: SearchStrategy[Any], share: float = 1
+) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
+    """Tries a function with so many examples, times FUZZ_TIMES; with the same again where the FUZZ_SEED is the same.
+
+    `share`: of the test's time, that may pass meanwhile. One example at least is tried.
+    """
     look = settings(
         max_examples=examples * TIMES,
         deadline=None,
@@ -36,7 +41,7 @@ def fuzzed(examples: int, strategy: SearchStrategy[Any]) -> Callable[[Callable[[
 
         def limited(example: Any) -> None:
             nonlocal until, has_failed
-            until = until or time.monotonic() + SECONDS * TIMES
+            until = until or time.monotonic() + SECONDS * share * TIMES
             if time.monotonic() > until and not has_failed:  # of one that failed, a smaller one is looked for
                 return
             try:

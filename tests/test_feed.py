@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import gc
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 import pytest
 
@@ -160,3 +162,33 @@ class TestPublishing:
         assert len(told) >= 3 * 39, "only a call that never began may leave nothing"
         assert outside.execute("SELECT count(*), max(seq) FROM metric") == [(len(told), len(told))]
         await domain.jobs.start((await domain.job(JobStatus.QUEUED)).id)  # the store still works
+
+    async def test_of_what_could_not_be_done_for_a_caller_who_has_left_nobody_complains(
+        self, domain: Domain, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It would be told to the caller alone. Python logs a traceback of each exception that nobody asks for."""
+        await leave(domain, domain.jobs.start((await domain.job()).id))
+        assert caplog.messages == []
+
+    async def test_a_fault_is_logged_though_the_caller_it_would_be_told_to_has_left(
+        self, domain: Domain, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def raise_fault(event: Event) -> None:
+            raise RuntimeError("a fault")
+
+        job = await domain.job(JobStatus.QUEUED)
+        domain.jobs._publish = raise_fault
+        await leave(domain, domain.jobs.start(job.id))
+        (record,) = caplog.records
+        assert "a fault" in str(record.exc_info)
+
+
+async def leave(domain: Domain, verb: Coroutine[Any, Any, object]) -> None:
+    """Begin a verb, leave, and wait until it has ended, and nothing is kept of it."""
+    call = asyncio.create_task(verb)
+    await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.wait([call])
+    assert call.cancelled()
+    await eventually(lambda: not domain.database._writes)
+    gc.collect()

@@ -1,69 +1,32 @@
-"""hypothesis says whatever it likes over sockets to a real server: right messages, wrong ones, and no messages."""
+"""hypothesis says whatever it likes over sockets to a real server: right messages, wrong ones, and no messages.
+
+Mostly right ones, or there would be little to hear: a conversation has at most one thing wrong with it, of which it is
+known how it ends. Meanwhile the job that it is about is trained.
+"""
 
 import asyncio
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import replace
+from typing import TypeVar
 
 import httpx
 import pytest
-from hypothesis import strategies as st
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.client import connect
 
+from tests.api import Api
+from tests.conversation import Ask, Conversation, Operation, Over
 from tests.fuzzing import fuzzed
 from tests.process import ServerProcess
+from tests.scripts import ENDINGS, LASTING, Ending, Frame, Hear, Script, Step, Stop, Twice, scripts
 from tests.sockets import PATIENCE, PROTOCOL, Socket, opened, websocket_url
 
-CODES = {1000, 1002, 1003, 1007, 1009, 4400, 4401, 4403, 4408, 4409, 4429}
-"""How a server of graphql-transport-ws may close: never 1006, without a word, nor 1011, a failure of its own."""
-KINDS = ("next", "error", "complete", "connection_ack", "ping", "pong")
+T = TypeVar("T")
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
-anything = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner)
-)
-ids = st.sampled_from(["1", "2", "", "a", "🚂", "x" * 2_000])
-queries = st.sampled_from(
-    [
-        "{ __typename }",
-        "{ jobs(limit: 2) { id name metrics(limit: 2) { seq } } }",
-        "{ jobs(limit: 500) { metrics(limit: 10000) { values { name } } } }",
-        "subscription { jobChanged { id } }",
-        "subscription { metricAdded(jobId: 1, after: 0) { seq } }",
-        "subscription { metricsAdded(jobId: 1, after: -1) { seq } }",
-        'mutation { createJob(input: {name: "a", modelName: "m", epochs: 1, learningRate: 1}) { __typename } }',
-        "query A { __typename } query B { __typename }",
-        "{ jobs {",
-        "{ nothing }",
-        "",
-    ]
-) | st.text(max_size=50)
-types = st.sampled_from(["connection_init", "subscribe", "complete", "ping", "pong", "next", "connection_ack"])
-payloads = anything | st.fixed_dictionaries(
-    {"query": queries | anything}, optional={"variables": anything, "operationName": anything, "extensions": anything}
-)
-right = st.one_of(
-    st.fixed_dictionaries(
-        {"type": st.just("subscribe"), "id": ids, "payload": st.fixed_dictionaries({"query": queries})}
-    ),
-    st.fixed_dictionaries({"type": st.just("complete"), "id": ids}),
-    st.fixed_dictionaries({"type": st.sampled_from(["ping", "pong"])}),
-)
-wrong = anything | st.fixed_dictionaries(
-    {}, optional={"type": types | anything, "id": ids | anything, "payload": payloads}
-)
-frames = st.one_of(
-    *[right.map(json.dumps)] * 3,
-    wrong.map(json.dumps),
-    st.text(max_size=100),
-    st.binary(max_size=100),
-    st.sampled_from(
-        ['{"type": "connection_init"}', '{"type": NaN}', "[" * 5_000, '{"type": "ping", "payload": "\\ud800"}']
-    ),
-)
-conversations = st.tuples(st.booleans(), st.lists(frames, min_size=1, max_size=12), st.booleans())
-"""Whether it begins as it should, what is said, and whether the peer then hangs up without a word."""
+RIGHT, WRONG = 20, 12
+"""Conversations that end in one way, where nothing is wrong with them, and where something is."""
 
 
 @pytest.fixture(scope="module")
@@ -73,55 +36,136 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 def test_whatever_is_said_the_server_keeps_to_the_protocol_and_serves_the_others(server: ServerProcess) -> None:
+    """And what is to come does come: of each kind of operation, in each conversation that goes on, its answer."""
     url = websocket_url(server.url)
-    with asyncio.Runner() as runner:
-        other = opened(url)
-        socket = runner.run(other.__aenter__())
+    heard: Counter[tuple[str, str]] = Counter()
+    endings: Counter[Ending] = Counter()
+    with asyncio.Runner() as runner, closing_in(runner) as stack:
+        api = Api(runner.run(stack.enter_async_context(httpx.AsyncClient(base_url=server.url, timeout=PATIENCE))))
+        other = runner.run(stack.enter_async_context(opened(url)))
 
-        @fuzzed(150, conversations)
-        def look(conversation: tuple[bool, list[str | bytes], bool]) -> None:
-            runner.run(hold(url, socket, *conversation))
+        def look(script: Script) -> None:
+            heard.update(runner.run(hold(url, api, other, script)))
+            endings[script.ending] += 1
 
-        look()
-        runner.run(other.__aexit__(None, None, None))
+        for ending in ENDINGS:
+            examples = WRONG if isinstance(ending, int) else RIGHT
+            fuzzed(examples, scripts(ending), 1 / len(ENDINGS))(look)()
+    assert all(endings[ending] for ending in ENDINGS), endings
+    whole = endings["close"] + endings["job"]
+    for told in (("next", "query"), ("complete", "query"), ("next", "mutation"), ("error", "refused")):
+        assert heard[told] >= whole, heard
+    assert heard["next", "stream"] >= whole, heard
+    assert heard["complete", "stream"] >= endings["job"], heard
     assert server.process.poll() is None
     assert "Traceback" not in server.log
     assert httpx.get(f"{server.url}/healthz").status_code == 200
 
 
-async def hold(url: str, other: Socket, begins: bool, said: list[str | bytes], hangs_up: bool) -> None:
-    """A conversation on a socket of its own, beside which the other socket is served."""
+@contextmanager
+def closing_in(runner: asyncio.Runner) -> Iterator[AsyncExitStack]:
+    """What is closed where it was opened."""
+    stack = AsyncExitStack()
+    try:
+        yield stack
+    finally:
+        runner.run(stack.aclose())
+
+
+async def hold(url: str, api: Api, other: Socket, script: Script) -> Counter[tuple[str, str]]:
+    """A conversation on a socket of its own, beside which the other socket is served, and a job is trained.
+
+    Gives what was heard, by type and kind of operation.
+    """
+    job = await api.started(epochs=1, stepsPerEpoch=script.steps)
+    await api.step(job)
     async with asyncio.timeout(PATIENCE), connect(url, subprotocols=[PROTOCOL], max_size=None) as connection:
-        heard: list[Any] = []
-        listening = asyncio.create_task(listen(connection, heard))
+        conversation = Conversation(connection, job)
+        training = asyncio.create_task(train(api, job))
+        training.add_done_callback(conversation.stir)
         try:
-            if begins:
-                await connection.send('{"type": "connection_init"}')
-            for frame in said:
-                await connection.send(frame)
+            with suppress(Over):
+                await say(conversation, script, training)
+                if script.ending == "job":
+                    await training
+                    await conversation.comes(lambda: not any(map(is_about_the_job, conversation.live.values())))
+                if script.ending in {"job", "close"}:
+                    await conversation.is_quiet()
             query = await other.subscribe("{ __typename }")
             assert await other.next(query) == {"__typename": "Query"}
             assert (await other.message(query))["type"] == "complete"
-            if hangs_up:
+            if script.ending == "hang up":
                 connection.transport.abort()
-            else:
-                await connection.send(
-                    '{"type": "ping"}'
-                )  # answered, where the socket is still open: all before it was read
-        except ConnectionClosed:
-            pass
-        if not hangs_up:
-            await connection.close()
-        await listening
-        if not hangs_up:
-            assert connection.close_code in CODES, (connection.close_code, connection.close_reason)
-        for message in heard:
-            assert message["type"] in KINDS, message
+            elif not script.wrong:
+                await connection.close()
+            code = await conversation.end()
+            assert code == (script.ending if script.wrong else 1006 if script.ending == "hang up" else 1000)
+        finally:
+            training.cancel()
+            await asyncio.wait([training])
+    if script.ending == "job":
+        count = (await api.job(job))["metricCount"]
+        assert all(each.last in {None, count} for each in conversation.ended), "each point, up to the last"
+    return conversation.heard
 
 
-async def listen(connection: ClientConnection, heard: list[Any]) -> None:
-    try:
-        while True:
-            heard.append(json.loads(await connection.recv()))
-    except ConnectionClosed:
-        return
+async def say(conversation: Conversation, script: Script, training: asyncio.Task[None]) -> None:
+    """All that the script has. Raises Over where that is enough."""
+    if script.ending != 4401:
+        await conversation.begin()
+    for step in script.before:
+        if isinstance(step, Ask):
+            await conversation.ask(step)
+        elif isinstance(step, Stop):
+            going_on = [id for id, each in conversation.live.items() if not each.ask.stays]
+            id = step.which if isinstance(step.which, str) else chosen(step.which, going_on) or "nobody"
+            await conversation.stop(id)
+        elif isinstance(step, Hear):
+            talking = [each for each in conversation.live.values() if each.is_owed or is_about_the_job(each)]
+            if operation := chosen(step.which, talking):
+                await hear(conversation, operation, training)
+        else:
+            await send(conversation, step)
+    for step in (script.wrong, *script.after) if script.wrong else ():
+        await send(conversation, step)
+
+
+async def send(conversation: Conversation, step: Step | None) -> None:
+    """Send what is no business of the account that is kept: it is about no operation, or will not be read."""
+    if isinstance(step, Frame):
+        await conversation.say(step.content, text=step.text)
+    elif isinstance(step, Ask):
+        await conversation.say(conversation.text_of(step, step.id))
+    elif isinstance(step, Twice):
+        id = await conversation.ask(replace(LASTING, id=step.id))
+        await conversation.say(conversation.text_of(step.second, id))
+    elif isinstance(step, Stop):
+        await conversation.say(json.dumps({"type": "complete", "id": str(step.which)}))
+
+
+async def hear(conversation: Conversation, operation: Operation, training: asyncio.Task[None]) -> None:
+    """Wait until the operation is told something more, which it surely is while the job is trained."""
+    told = operation.told
+    await conversation.comes(
+        lambda: (
+            operation.told != told
+            or operation not in conversation.live.values()
+            or (training.done() and not operation.is_owed)
+        )
+    )
+
+
+async def train(api: Api, job: str) -> None:
+    """Step after step, until the job has ended, by itself or because somebody ended it."""
+    while (step := await api.step(job))["__typename"] == "SimulateStepSuccess" and not step["complete"]:
+        pass
+
+
+def chosen(which: int, among: Sequence[T]) -> T | None:
+    """One of them, whichever; None where there is none."""
+    return among[which % len(among)] if among else None
+
+
+def is_about_the_job(operation: Operation) -> bool:
+    """Whether it is a stream that ends with the job."""
+    return operation.ask.kind == "stream" and operation.ask.variables is not None
