@@ -10,6 +10,7 @@ from strawberry.types import Info
 from graph.access.caller import Caller
 from graph.limits.limits import Limits
 from graph.live.delivery import Parts
+from graph.live.places import Place
 from graph.live.stream import Streams
 from models.curve import Curve, Wanted
 from models.curves import Curves
@@ -39,6 +40,7 @@ class Context:
         "jobs",
         "limits",
         "parts",
+        "place",
         "streams",
     )
 
@@ -49,6 +51,8 @@ class Context:
         self.caller = caller
         self.connection_params: dict[str, Any] | None = None
         """What a socket's first message carries, until it was looked at: it may have a token."""
+        self.place: Place | None = None
+        """A socket's: one to wait on until that message was looked at."""
         self.limits = limits
         self.jobs = jobs
         self.streams = streams

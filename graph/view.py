@@ -37,12 +37,11 @@ from graph.limits.limits import Limits
 from graph.live.delivery import Parts
 from graph.live.http_stream import HTTPStreams
 from graph.live.multipart import MultipartTransport
-from graph.live.places import Places
+from graph.live.places import PLACE, Places
 from graph.live.sse import SSETransport
 from graph.live.stream import Streams
 from graph.live.websocket import TransportWSAdapter, TransportWSHandler
 from graph.pages import playground
-from graph.refusal import Refusal
 from graph.request import (
     RequestAdapter,
     body_of,
@@ -108,11 +107,12 @@ class GraphQLView(GraphQL[Context, None]):
         self._answers = Answers(schema._schema, self._limits, database, jobs)  # noqa: SLF001  # Strawberry's own has no plans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request or socket, its queries asked of this app's store."""
+        """Serve one request or socket, its queries asked of this app's store. Raises Refusal."""
         with self._database.scope():
             try:
                 if scope["type"] == "websocket":
-                    await self._serve_socket(WebSocket(scope, receive, send))
+                    self._places.take(scope)
+                    await self.run(WebSocket(scope, receive, send))
                 else:
                     await self._serve_request(scope, receive, send)
             finally:
@@ -139,8 +139,6 @@ class GraphQLView(GraphQL[Context, None]):
             response = await self.run(request)
         except HTTPException as refusal:
             response = refused(scope, refusal)
-        except Refusal as refusal:
-            response = refusal.response()
         except ClientDisconnect:
             return
         except asyncio.CancelledError:
@@ -148,14 +146,6 @@ class GraphQLView(GraphQL[Context, None]):
                 raise
             response = refused(scope, HTTPException(503, "The server is stopping; try again."))
         await response(scope, receive, send)
-
-    async def _serve_socket(self, socket: WebSocket) -> None:
-        try:
-            self._places.take(socket.scope)
-        except HTTPException as refusal:
-            await socket.send_denial_response(refused(socket.scope, refusal))
-        else:
-            await self.run(socket)
 
     def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:  # noqa: ARG002  # Strawberry's signature
         """Any that comes here: the doors have looked at it."""
@@ -168,7 +158,9 @@ class GraphQLView(GraphQL[Context, None]):
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002  # Strawberry's signature
         """What resolvers are given."""
         jobs = request.state.jobs if isinstance(request, Request) else self._jobs
-        return Context(request.scope["caller"], self._limits, jobs, self._streams, self._parts, self._curves)
+        context = Context(request.scope["caller"], self._limits, jobs, self._streams, self._parts, self._curves)
+        context.place = request.scope.get(PLACE)
+        return context
 
     async def on_ws_connect(self, context: Context) -> UnsetType:
         """Let a socket in, or not. Raises ConnectionRejectionError, Refusal."""
@@ -176,6 +168,8 @@ class GraphQLView(GraphQL[Context, None]):
         context.caller = await self._access.of_socket(context.caller, payload)
         if context.caller is None:
             raise ConnectionRejectionError
+        assert context.place is not None
+        self._places.let_in(context.place)
         nothing_to_add: UnsetType = UNSET
         return nothing_to_add
 
@@ -190,7 +184,7 @@ class GraphQLView(GraphQL[Context, None]):
         return sub_response
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData | list[GraphQLRequestData]:
-        """The operation that is asked for. Raises HTTPException where it is none."""
+        """The operation that is asked for. Raises HTTPException where it is none, Refusal where there is no place."""
         check_body_type(request)
         request_data = await super().parse_http_body(request)
         if isinstance(request_data, GraphQLRequestData):
