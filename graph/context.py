@@ -11,6 +11,7 @@ from graph.access.caller import Caller
 from graph.limits.limits import Limits
 from graph.limits.operations import Operations
 from graph.live.delivery import Parts
+from graph.live.places import Place
 from graph.live.stream import Streams
 from models.curve import Curve, Wanted
 from models.curves import Curves
@@ -41,6 +42,7 @@ class Context:
         "limits",
         "operations",
         "parts",
+        "place",
         "streams",
     )
 
@@ -58,6 +60,8 @@ class Context:
         self.caller = caller
         self.connection_params: dict[str, Any] | None = None
         """What a socket's first message carries, until it was looked at: it may have a token."""
+        self.place: Place | None = None
+        """A socket's: one to wait on until that message was looked at."""
         self.limits = limits
         self.operations = operations
         self.jobs = jobs

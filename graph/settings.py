@@ -45,7 +45,9 @@ class Settings(BaseSettings):
         default=1, description="Processes that share the port; more than one need a feed"
     )
     max_sockets: Annotated[int, Field(ge=1)] = Field(
-        default=10_000, description="Sockets that a worker has open at once; one more is refused with 503"
+        default=10_000,
+        description="Sockets and streams that a worker has open at once; one more is refused with 503. A tenth as many "
+        "sockets may wait that have not said who they are, where that takes a token",
     )
     max_socket_operations: Annotated[int, Field(ge=1)] = Field(
         default=100, description="Operations that may run on one socket at once; one more is answered with an error"

@@ -30,7 +30,7 @@ from graph.access.access import Access
 from graph.access.caller import Caller, unknown
 from graph.context import Context
 from graph.fast.answers import Answers
-from graph.fast.documents import get_to_know, known
+from graph.fast.documents import get_to_know
 from graph.fast.mutation import DoneJobs
 from graph.http import JSON, accepted_media_type, answers_by_name
 from graph.limits.limits import Limits
@@ -38,12 +38,11 @@ from graph.limits.operations import Operations
 from graph.live.delivery import Parts
 from graph.live.http_stream import HTTPStreams
 from graph.live.multipart import MultipartTransport
-from graph.live.places import Places
+from graph.live.places import PLACE, Places
 from graph.live.sse import SSETransport
 from graph.live.stream import Streams
 from graph.live.websocket import TransportWSAdapter, TransportWSHandler
 from graph.pages import playground
-from graph.refusal import Refusal
 from graph.request import (
     RequestAdapter,
     body_of,
@@ -110,11 +109,12 @@ class GraphQLView(GraphQL[Context, None]):
         self._answers = Answers(schema._schema, self._limits, self._operations, database, jobs)  # noqa: SLF001  # Strawberry's own has no plans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request or socket, its queries asked of this app's store."""
+        """Serve one request or socket, its queries asked of this app's store. Raises Refusal."""
         with self._database.scope():
             try:
                 if scope["type"] == "websocket":
-                    await self._serve_socket(WebSocket(scope, receive, send))
+                    self._places.take(scope)
+                    await self.run(WebSocket(scope, receive, send))
                 else:
                     await self._serve_request(scope, receive, send)
             finally:
@@ -141,8 +141,6 @@ class GraphQLView(GraphQL[Context, None]):
             response = await self.run(request)
         except HTTPException as refusal:
             response = refused(scope, refusal)
-        except Refusal as refusal:
-            response = refusal.response()
         except ClientDisconnect:
             return
         except asyncio.CancelledError:
@@ -150,14 +148,6 @@ class GraphQLView(GraphQL[Context, None]):
                 raise
             response = refused(scope, HTTPException(503, "The server is stopping; try again."))
         await response(scope, receive, send)
-
-    async def _serve_socket(self, socket: WebSocket) -> None:
-        try:
-            self._places.take(socket.scope)
-        except HTTPException as refusal:
-            await socket.send_denial_response(refused(socket.scope, refusal))
-        else:
-            await self.run(socket)
 
     def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:  # noqa: ARG002  # Strawberry's signature
         """Any that comes here: the doors have looked at it."""
@@ -170,9 +160,11 @@ class GraphQLView(GraphQL[Context, None]):
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002  # Strawberry's signature
         """What resolvers are given."""
         jobs = request.state.jobs if isinstance(request, Request) else self._jobs
-        return Context(
+        context = Context(
             request.scope["caller"], self._limits, self._operations, jobs, self._streams, self._parts, self._curves
         )
+        context.place = request.scope.get(PLACE)
+        return context
 
     async def on_ws_connect(self, context: Context) -> UnsetType:
         """Let a socket in, or not. Raises ConnectionRejectionError, Refusal."""
@@ -180,6 +172,8 @@ class GraphQLView(GraphQL[Context, None]):
         context.caller = await self._access.of_socket(context.caller, payload)
         if context.caller is None:
             raise ConnectionRejectionError
+        assert context.place is not None
+        self._places.let_in(context.place)
         nothing_to_add: UnsetType = UNSET
         return nothing_to_add
 
@@ -194,30 +188,28 @@ class GraphQLView(GraphQL[Context, None]):
         return sub_response
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData | list[GraphQLRequestData]:
-        """The operation that is asked for. Raises HTTPException where it is none."""
+        """The operation that is asked for. Raises HTTPException where it is none, Refusal where there is no place."""
         check_body_type(request)
         request_data = await super().parse_http_body(request)
         if isinstance(request_data, GraphQLRequestData):
             check_request(request_data)
-            if request_data.query:
-                await get_to_know(schema._schema, self._limits, request_data.query)  # noqa: SLF001  # as above
             streams = request_data.protocol != "http"
-            if streams and answers_by_name(request.headers) and self._has_one_answer(request_data):
+            if streams and answers_by_name(request.headers) and await self._has_one_answer(request_data):
                 # A client that takes both, as urql does, wants a stream of what streams.
                 request_data.protocol = "http"
             if request_data.protocol != "http":
                 self._places.take(cast("RequestAdapter", request).scope)
         return request_data
 
-    def _has_one_answer(self, request: GraphQLRequestData) -> bool:
+    async def _has_one_answer(self, request: GraphQLRequestData) -> bool:
         """Whether the operation is a query or a mutation; what is neither is refused in whatever form was asked for."""
-        return self._kind_of(request) in {OperationType.QUERY, OperationType.MUTATION}
+        return await self._kind_of(request) in {OperationType.QUERY, OperationType.MUTATION}
 
-    def _kind_of(self, request: GraphQLRequestData | list[GraphQLRequestData]) -> OperationType | None:
+    async def _kind_of(self, request: GraphQLRequestData | list[GraphQLRequestData]) -> OperationType | None:
         """What the operation is; None where it cannot be told, or where there are several."""
         if isinstance(request, list) or not isinstance(request.query, str):
             return None
-        document = known(schema._schema, self._limits, request.query).document  # noqa: SLF001  # as above
+        document = (await get_to_know(schema._schema, self._limits, request.query)).document  # noqa: SLF001  # as above
         operation = get_operation_ast(document, request.operation_name) if document else None
         return None if operation is None else OperationType(operation.operation.value)
 
@@ -243,7 +235,7 @@ class GraphQLView(GraphQL[Context, None]):
         caller: Caller = request.scope["caller"]
         # The schema refuses these too, but a response that has begun to stream has no status any more.
         by_get = request.method == "GET"
-        if (by_get or not caller.may_write) and self._kind_of(request_data) is OperationType.MUTATION:
+        if (by_get or not caller.may_write) and await self._kind_of(request_data) is OperationType.MUTATION:
             raise HTTPException(405, "mutations are not allowed when using GET") if by_get else caller.refusal()
         return await super().execute_operation(request, request_adapter, request_data, context, *args, **kwargs)
 

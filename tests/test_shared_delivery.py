@@ -382,6 +382,25 @@ class TestTheMemoryOfParts:
 
 class TestTheMemoryOfAStream:
     @pytest.mark.parametrize("shared", [True, False], ids=["shared", "plain"])
+    async def test_once_it_has_ended_nothing_is_left_of_it_that_python_would_have_to_look_for(
+        self, both: Both, shared: bool
+    ) -> None:
+        """Python looks for rings as often as there are many objects, however large they are."""
+        query = """subscription ($id: ID!, $n: [String!]) {
+            metricAdded(jobId: $id, after: 0) { values(names: $n) { name } } }"""
+        stream = both.shared if shared else both.plain
+        await stream(query, {"id": both.job_id, "n": ["loss"]})
+        gc.collect()
+        gc.disable()
+        tracemalloc.start()
+        try:
+            assert await stream(query, {"id": both.job_id, "n": ["x" * 10_000_000]})
+            assert tracemalloc.get_traced_memory()[0] < 1_000_000
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+
+    @pytest.mark.parametrize("shared", [True, False], ids=["shared", "plain"])
     async def test_it_does_not_grow_with_what_was_sent(self, both: Both, shared: bool) -> None:
         """People leave a dashboard open for days."""
         job = await both.domain.job(epochs=100)

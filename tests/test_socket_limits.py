@@ -11,12 +11,16 @@ from typing import Any
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from graph.app import App, create_app
+from graph.live.places import WAITING_SHARE
 from graph.live.websocket import MAX_HELD
 from graph.settings import Settings
+from models.database import Database
+from models.token import Scope as TokenScope
+from models.tokens import Tokens
 from tests.api import Api
 from tests.conftest import running
 from tests.domain import eventually
@@ -114,6 +118,78 @@ class TestSockets:
                 for _ in range(4):
                     await stack.enter_async_context(opened(websocket_url(address)))
             await inside.comes_to(sockets=0)
+
+
+class TestWhoHasNotSaidWhoTheyAre:
+    """Where there are tokens, a socket may tell its own in its first message: until then anybody may have opened it."""
+
+    @pytest.fixture
+    async def secret(self, database_url: str) -> str:
+        async with Database(database_url) as database:
+            return (await Tokens(database).create("the only one", TokenScope.READ)).secret
+
+    @pytest.fixture
+    def settings(self, database_url: str, secret: str) -> Settings:
+        return Settings(database_url=database_url, max_sockets=2 * WAITING_SHARE)
+
+    async def test_they_take_no_place_from_those_who_have(self, address: str, secret: str, inside: Inside) -> None:
+        async with AsyncExitStack() as stack, httpx.AsyncClient(base_url=address, timeout=PATIENCE) as http:
+            for _ in range(3 * WAITING_SHARE):
+                await stack.enter_async_context(connect(websocket_url(address), subprotocols=[PROTOCOL]))
+            for _ in range(2 * WAITING_SHARE - 1):
+                connection = await stack.enter_async_context(connect(websocket_url(address), subprotocols=[PROTOCOL]))
+                assert await answer_to_init(connection, secret) == {"type": "connection_ack"}
+            bearer = {"Authorization": f"Bearer {secret}", "Accept": "text/event-stream"}
+            asking = http.build_request("POST", "/graphql", json={"query": QUIET}, headers=bearer)
+            stream = await http.send(asking, stream=True)
+            stack.push_async_callback(stream.aclose)
+            assert stream.status_code == 200
+            assert (await http.send(asking)).status_code == 503
+            with pytest.raises(InvalidStatus, match="503"):
+                await connect(websocket_url(address), subprotocols=[PROTOCOL])
+        await inside.comes_to()
+
+    async def test_of_those_who_wait_the_first_gives_way_to_one_too_many(self, address: str, secret: str) -> None:
+        """So whoever says at once who they are is let in, however many say nothing."""
+        async with AsyncExitStack() as stack:
+            first, second, *_ = [
+                await stack.enter_async_context(connect(websocket_url(address), subprotocols=[PROTOCOL]))
+                for _ in range(3)
+            ]
+            async with asyncio.timeout(PATIENCE):
+                await first.wait_closed()
+            assert (first.close_code, first.close_reason) == (4408, "Connection initialisation timeout")
+            assert await answer_to_init(second, secret) == {"type": "connection_ack"}
+
+    async def test_one_who_says_it_when_all_places_are_taken_is_closed_with_1013(
+        self, address: str, secret: str, inside: Inside
+    ) -> None:
+        async with AsyncExitStack() as stack:
+            late = await stack.enter_async_context(connect(websocket_url(address), subprotocols=[PROTOCOL]))
+            bearer = {"Authorization": f"Bearer {secret}"}
+            for _ in range(2 * WAITING_SHARE):
+                known = connect(websocket_url(address), subprotocols=[PROTOCOL], additional_headers=bearer)
+                await stack.enter_async_context(known)
+            with pytest.raises(ConnectionClosed):
+                await answer_to_init(late, secret)
+            assert (late.close_code, late.close_reason) == (1013, "Too many sockets and streams are open.")
+            await inside.comes_to(sockets=2 * WAITING_SHARE)
+        await inside.comes_to()
+
+    async def test_one_who_may_not_come_in_makes_room(self, address: str, inside: Inside) -> None:
+        for _ in range(5):
+            async with connect(websocket_url(address), subprotocols=[PROTOCOL]) as connection:
+                with pytest.raises(ConnectionClosed):
+                    await answer_to_init(connection, "tm_guessed")
+                assert connection.close_code == 4403
+        await inside.comes_to()
+
+
+async def answer_to_init(connection: ClientConnection, secret: str) -> Any:
+    """What a socket that says who it is is told. Raises ConnectionClosed."""
+    await connection.send(json.dumps({"type": "connection_init", "payload": {"token": secret}}))
+    async with asyncio.timeout(PATIENCE):
+        return json.loads(await connection.recv())
 
 
 class TestWhatOperationsCarry:

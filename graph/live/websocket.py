@@ -28,6 +28,7 @@ __all__ = ["TransportWSAdapter", "TransportWSHandler"]
 
 TRY_AGAIN_LATER = 1013
 FORBIDDEN = 4403
+TOO_LATE = 4408
 TOO_MANY = 4429
 MAX_ID = 256
 """Characters of an operation's id: clients count, or use 36 for a UUID."""
@@ -127,6 +128,16 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
             self._lengths = {**lengths, id: length}
             await super().handle_subscribe(message)
 
+    def on_request_accepted(self) -> None:
+        """Give the peer its time to begin, which is over when another socket waits in its place."""
+        super().on_request_accepted()
+        if self.context.place:
+            self.context.place.follow(self._wait_no_longer)
+
+    def _wait_no_longer(self) -> None:
+        self.connection_timed_out = True
+        self._parting = asyncio.create_task(self.websocket.close(TOO_LATE, "Connection initialisation timeout"))
+
     def _no_longer_let_in(self) -> None:
         self._parting = asyncio.create_task(self.websocket.close(FORBIDDEN, "Forbidden"))
 
@@ -134,6 +145,7 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
         """End what runs on the socket."""
         if self.context.caller is not None:
             self.context.caller.unfollow(self._no_longer_let_in)
+        self.context.place = None  # which knows of this
         await super().shutdown()
 
     async def run_operation(self, operation: Operation[Any, None]) -> None:

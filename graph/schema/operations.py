@@ -2,12 +2,14 @@
 
 import asyncio
 import inspect
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from time import perf_counter
 from types import CoroutineType
 from typing import Any
 
 from graphql import Executor, GraphQLError
+from graphql.type.definition import GraphQLResolveInfoHelpers
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from graph.schema.variables import Coerced, without_variables
@@ -34,11 +36,16 @@ class EventExecutor(StrawberryGraphQLCoreExecutionContext):
     graphql-core goes through a list of ten thousand objects in one go. It forgets, where an operation is cancelled, the
     coroutines of fields that had not begun, of each of which Python then complains. And it remembers the sub-fields of
     each value that it has resolved, by its identity in memory, and shares this among the events of a stream: it would
-    grow for as long as the stream is open.
+    grow for as long as the stream is open. And it is a ring, which would stay, with all that was read, until Python
+    looks for garbage.
     """
 
     _turn_ends = 0.0
     _turns: asyncio.Lock | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.async_helpers = _helpers_of(self)
 
     @classmethod
     def build(cls, *args: Any, **options: Any) -> "list[GraphQLError] | Executor[Any]":
@@ -57,6 +64,7 @@ class EventExecutor(StrawberryGraphQLCoreExecutionContext):
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
         """The executor of one event."""
         executor = super().build_per_event_executor(payload)
+        executor.async_helpers = _helpers_of(executor)
         executor._relevant_sub_fields = {}  # noqa: SLF001  # no public way
         return executor
 
@@ -73,26 +81,7 @@ class EventExecutor(StrawberryGraphQLCoreExecutionContext):
 
         self.is_awaitable = is_awaited  # type: ignore[assignment]  # tells as much as graphql-core's TypeGuard
         result = super().execute_operation(serially)
-        if isinstance(result, Awaitable):
-            return self._ended_with(result, made)
-        self._let_go()
-        return result
-
-    async def _ended_with(self, result: Awaitable[Any], made: Made) -> Any:
-        """The result; where it is no longer wanted, whatever had not begun is closed."""
-        try:
-            return await result
-        except (asyncio.CancelledError, GeneratorExit):
-            for coroutine in made:
-                if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
-                    coroutine.close()
-            raise
-        finally:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        # It holds methods of its own there: a ring, which kept all that was read until a search for garbage found it.
-        self.async_helpers = None  # type: ignore[assignment]  # nobody asks for it any more
+        return _closed_with(result, made) if isinstance(result, Awaitable) else result
 
     def complete_list_value(self, return_type: Any, *args: Any) -> Any:
         """The list of a field as it is answered; `args` end with what the resolver gave, and a place in a stream."""
@@ -118,3 +107,22 @@ class EventExecutor(StrawberryGraphQLCoreExecutionContext):
                     await asyncio.sleep(0)
                     self._turn_ends = perf_counter() + TURN_SECONDS
             yield item
+
+
+def _helpers_of(executor: Executor[Any]) -> GraphQLResolveInfoHelpers:
+    """What resolvers may ask of an executor, which does not hold it as its own methods would."""
+    it = weakref.proxy(executor)
+    return GraphQLResolveInfoHelpers(
+        lambda values: it.gather_async_work(values), lambda values: it.track_async_work(values)
+    )
+
+
+async def _closed_with(result: Awaitable[Any], made: Made) -> Any:
+    """The result; where it is no longer wanted, whatever had not begun is closed."""
+    try:
+        return await result
+    except (asyncio.CancelledError, GeneratorExit):
+        for coroutine in made:
+            if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                coroutine.close()
+        raise
