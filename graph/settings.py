@@ -126,6 +126,10 @@ class Settings(BaseSettings):
         description="Values, objects and their fields, that an operation may ask for, counted by the limits it gives; "
         "one that asks for more is refused",
     )
+    max_variable_values: Annotated[int, Field(ge=500)] = Field(
+        default=20_000,
+        description="Values in the variables of a request, beside the points of logMetrics; one with more is refused",
+    )
     max_batch: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default=10_000, description="Points in one logMetrics; a call with more is answered with InvalidInput"
     )

@@ -88,7 +88,7 @@ def job_id_of(text: str) -> int:
 def check_batch(count: int, most: int = MAX_BATCH) -> None:
     """Raise InvalidInput unless a batch may have so many points."""
     if not 1 <= count <= most:
-        raise InvalidInput("metrics", f"a batch is 1 to {most} points, got {count}.")
+        raise InvalidInput("metrics", f"a batch is 1 to {most} points, and this one has {'more' if count else 'none'}.")
 
 
 def check_points(points: Sequence[Point], most: int = MAX_BATCH) -> None:

@@ -113,7 +113,7 @@ async def test_a_batch_is_one_to_ten_thousand_points(api: Api) -> None:
     points: list[dict[str, Any]] = [{"step": step, "loss": 1} for step in range(10, 10_011)]
     for batch in ([], points):
         answer = await api.log(id, batch)
-        message = f"a batch is 1 to 10000 points, got {len(batch)}."
+        message = f"a batch is 1 to 10000 points, and this one has {'more' if batch else 'none'}."
         assert answer == {"__typename": "InvalidInput", "field": "metrics", "message": message}
     assert await api.job(id, WHOLE_JOB) == before
     answer = await api.log(id, points[:-1])

@@ -18,6 +18,7 @@ CODES = {
     "max_aliases": "TOO_MANY_ALIASES",
     "max_directives": "TOO_MANY_DIRECTIVES",
     "max_cost": "TOO_COSTLY",
+    "max_variable_values": "TOO_MANY_VALUES",
 }
 """Setting -> the `extensions.code` of who goes beyond it."""
 
@@ -31,6 +32,7 @@ class Limits(NamedTuple):
     max_aliases: int
     max_directives: int
     max_cost: int
+    max_variable_values: int
     operation_seconds: float
     introspection: bool
     suggestions: bool
