@@ -7,25 +7,43 @@ import orjson
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import Message, Receive, Scope
+from starlette.types import Receive, Scope
 from starlette.websockets import WebSocket
 from strawberry.http import GraphQLRequestData
+from strawberry.types.unset import UNSET
 
 from graph.http import JSON, accepted_media_type, answers_by_name, media_type_of
 
 __all__ = [
+    "Body",
     "RequestAdapter",
     "body_of",
     "check_body_type",
     "check_request",
     "is_for_a_browser",
     "json_of",
-    "once_more",
     "quick_media_type",
 ]
 
 MAX_HEADERS = 500
 """Bytes of the longest headers that are remembered."""
+
+
+class Body:
+    """The body of a request, and what it says: looked at once, for a long one takes its time."""
+
+    __slots__ = ("_said", "raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self._said: Any = UNSET
+
+    @property
+    def said(self) -> Any:
+        """What it says in JSON; strictly: no NaN, no lone surrogates. Raises orjson.JSONDecodeError."""
+        if self._said is UNSET:
+            self._said = orjson.loads(self.raw)
+        return self._said
 
 
 class RequestAdapter(StarletteRequestAdapter):
@@ -41,9 +59,11 @@ class RequestAdapter(StarletteRequestAdapter):
         """The request's."""
         return self._request.scope
 
-    async def get_body(self) -> bytes:
+    async def get_body(self) -> Body:  # type: ignore[override]  # handed on to the view's parse_json
         """The body. Raises HTTPException 413 where it is longer than the settings allow."""
-        return await body_of(self._request.receive, self._request.state.max_body_bytes)
+        read: Body | None = self._request.state.body
+        self._request.state.body = None  # a stream would keep it for as long as it is open
+        return read or await body_of(self._request.receive, self._request.state.max_body_bytes)
 
 
 def quick_media_type(scope: Scope) -> str | None:
@@ -92,15 +112,13 @@ def check_request(request: GraphQLRequestData) -> None:
         raise HTTPException(400, "The GraphQL operation's `operationName` must be a string or null, if provided.")
 
 
-def json_of(data: str | bytes) -> Any:
-    """A JSON object, or a list for Strawberry to refuse. Raises HTTPException 400.
-
-    Strictly JSON: no NaN, no lone surrogates.
-    """
+def json_of(data: str | Body) -> Any:
+    """A JSON object, or a list for Strawberry to refuse. Raises HTTPException 400."""
+    body = Body(data.encode()) if isinstance(data, str) else data
     try:
-        value = orjson.loads(data)
+        value = body.said
     except orjson.JSONDecodeError as error:
-        raw = data.encode() if isinstance(data, str) else data
+        raw = body.raw
         reason = "Unable to parse request body as JSON"
         if b"NaN" in raw or b"Infinity" in raw:
             reason = "JSON has no NaN and no Infinity: send such a value by its name in `values`, as `nonFinite`."
@@ -110,7 +128,7 @@ def json_of(data: str | bytes) -> Any:
     return value
 
 
-async def body_of(receive: Receive, limit: int) -> bytes:
+async def body_of(receive: Receive, limit: int) -> Body:
     """The body of a request. Raises HTTPException 413 where it is longer than `limit`, ClientDisconnect."""
     pieces: list[bytes] = []
     length = 0
@@ -123,14 +141,4 @@ async def body_of(receive: Receive, limit: int) -> bytes:
         if length > limit:
             raise HTTPException(413, f"The body is longer than {limit} bytes.")
         if not message.get("more_body", False):
-            return b"".join(pieces)
-
-
-def once_more(body: bytes, receive: Receive) -> Receive:
-    """What is received of a request whose body was read already."""
-    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
-
-    async def again() -> Message:
-        return next(messages, None) or await receive()
-
-    return again
+            return Body(b"".join(pieces))

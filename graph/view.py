@@ -44,13 +44,13 @@ from graph.live.stream import Streams
 from graph.live.websocket import TransportWSAdapter, TransportWSHandler
 from graph.pages import playground
 from graph.request import (
+    Body,
     RequestAdapter,
     body_of,
     check_body_type,
     check_request,
     is_for_a_browser,
     json_of,
-    once_more,
     quick_media_type,
 )
 from graph.response import answer_to, refused, response_of, send_answer
@@ -124,6 +124,7 @@ class GraphQLView(GraphQL[Context, None]):
         try:
             quick = quick_media_type(scope)
             jobs: Jobs | DoneJobs = self._jobs
+            body: Body | None = None
             if quick is not None:
                 body = await body_of(receive, self._max_body_bytes)
                 _check_token(scope)
@@ -133,9 +134,8 @@ class GraphQLView(GraphQL[Context, None]):
                     return
                 if answer is not None:
                     jobs = DoneJobs(answer)
-                receive = once_more(body, receive)
-                del body  # a stream would keep it for as long as it is open
             request = Request(scope, receive)
+            request.state.body, body = body, None
             request.state.max_body_bytes = self._max_body_bytes
             request.state.jobs = jobs
             response = await self.run(request)
@@ -217,7 +217,7 @@ class GraphQLView(GraphQL[Context, None]):
         """The operation that an address asks for; a member of null is one that is left out."""
         return super().parse_query_params({name: value for name, value in params.items() if value != "null"})
 
-    def parse_json(self, data: str | bytes) -> Any:
+    def parse_json(self, data: str | Body) -> Any:  # type: ignore[override]  # what our request's adapter gives
         """A JSON object, or a list for Strawberry to refuse. Raises HTTPException."""
         return json_of(data)
 

@@ -64,7 +64,7 @@ class Both:
     async def is_planned(self, query: str, variables: Any = None) -> bool:
         """Whether a query is answered by a plan."""
         with self._database.scope():
-            return isinstance(await self._answers.answer(body_of(query, variables)), bytes)
+            return isinstance(await self._answers.answer(Body(body_of(query, variables))), bytes)
 
 
 def body_of(query: str, variables: Any = None, operation_name: Any = None) -> bytes:

@@ -65,7 +65,7 @@ class SignIn:
             return self._shown(refusal.status_code, "/", refusal.reason)
         except ClientDisconnect:
             return Response(status_code=400)
-        form = parse_qs(body.decode(errors="replace"))
+        form = parse_qs(body.raw.decode(errors="replace"))
         secret, after = form.get("token", [""])[0].strip(), own_path(form.get("next", ["/"])[0])
         if await self._keyring.caller(secret) is None:
             return self._shown(401, after, "This token is not known here, or was revoked.", BEARER)

@@ -22,6 +22,7 @@ from graph.http import payload_of
 from graph.limits.limits import Limits
 from graph.limits.operations import Operations
 from graph.limits.time import TimedOut
+from graph.request import Body
 from graph.telemetry.call import current_call
 from models.database import OUTAGES, Database
 from models.jobs import Jobs
@@ -73,24 +74,24 @@ class Answers:
         self._long = asyncio.Lock()
         """Long answers are made one after another: together they would take as long, and all of their memory."""
 
-    async def answer(self, body: bytes, *, may_write: bool = True) -> bytes | Done | None:
+    async def answer(self, body: Body, *, may_write: bool = True) -> bytes | Done | None:
         """The answer to a request whose body this is; None where it has no plan, or would write and may not.
 
         Done where it is a verb's, which has been done and must not be done again, and which the usual way is to answer.
         """
         try:
-            return self._recalled(body) or await self._made_in_time(body, may_write=may_write)
+            return self._recalled(body.raw) or await self._made_in_time(body, may_write=may_write)
         except OUTAGES:  # the usual way meets it too, and tells it
             self._outage_until = monotonic() + OUTAGE_SECONDS
         except Exception:
             log.warning("a plan failed, and the usual way is gone", exc_info=True)
         return None
 
-    async def _made_in_time(self, body: bytes, *, may_write: bool) -> bytes | Done | None:
+    async def _made_in_time(self, body: Body, *, may_write: bool) -> bytes | Done | None:
         answer = await self._operations.run(self._made(body, may_write=may_write))
         return orjson.dumps(payload_of(answer)) if isinstance(answer, TimedOut) else answer
 
-    async def _made(self, body: bytes, *, may_write: bool) -> bytes | Done | None:
+    async def _made(self, body: Body, *, may_write: bool) -> bytes | Done | None:
         request = _request_of(body)
         if request is None:
             return None
@@ -101,9 +102,9 @@ class Answers:
         if operation is None or monotonic() < self._outage_until:
             return None
         if not operation.is_long:
-            return await self._read(body, operation)
+            return await self._read(body.raw, operation)
         async with self._long:
-            return self._recalled(body) or await self._read(body, operation)
+            return self._recalled(body.raw) or await self._read(body.raw, operation)
 
     async def _read(self, body: bytes, query: Query) -> bytes | None:
         reader, call, began = self._database.reader, current_call(), perf_counter()
@@ -174,10 +175,10 @@ class _Request(NamedTuple):
     variables: Mapping[str, Any] | None
 
 
-def _request_of(body: bytes) -> _Request | None:
+def _request_of(body: Body) -> _Request | None:
     """What is asked for; None where it is more than a document that may have a plan, its variables and a name."""
     try:
-        request = orjson.loads(body)
+        request = body.said
     except orjson.JSONDecodeError:
         return None
     if type(request) is not dict or not request.keys() <= MEMBERS or request.get("extensions") not in (None, {}):

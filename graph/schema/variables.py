@@ -49,7 +49,8 @@ async def coerced_if_long(
         for each in operation.variable_definitions or ()
         if POINT in print_ast(each.type)  # [MetricInput!]!, in whatever dress
     }
-    if is_long({name: value for name, value in variables.items() if name not in batches}, limits.max_variable_values):
+    others = {name: value for name, value in variables.items() if name not in batches} if batches else variables
+    if is_long(others, limits.max_variable_values):
         raise beyond("max_variable_values", limits.max_variable_values, "The variables have {} values")
     coerced = Coerced(variables)
     cut = {name: _cut(value) if name in batches else value for name, value in variables.items()}
