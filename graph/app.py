@@ -13,17 +13,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from graph.access.access import Access
 from graph.access.keyring import Keyring
 from graph.access.sign_in import SignIn
-from graph.addresses import networks_in
-from graph.doors import Cors, Doors
-from graph.gate import Check, Gate, failure
+from graph.gate.addresses import networks_in
+from graph.gate.doors import Cors, Doors
+from graph.gate.gate import Check, Gate, failure
+from graph.gate.rates import Rates
+from graph.gate.refusal import Refusal
 from graph.health import Health
-from graph.http import GRAPHQL
+from graph.http.media import GRAPHQL
 from graph.live.http_stream import HTTPStreams
 from graph.live.places import Places
 from graph.live.stream import Streams
 from graph.pages import page_routes
-from graph.rates import Rates
-from graph.refusal import Refusal
 from graph.settings import Settings, read_settings
 from graph.stores import database_of, feed_of
 from graph.telemetry.counts import Counts

@@ -14,7 +14,7 @@ from types import FrameType
 import uvicorn
 
 from graph.app import App
-from graph.http_protocol import HTTPProtocol
+from graph.http.protocol import HTTPProtocol
 from graph.live.socket import SocketProtocol
 from graph.settings import Settings
 

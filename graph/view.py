@@ -32,7 +32,18 @@ from graph.context import Context
 from graph.fast.answers import Answers
 from graph.fast.documents import get_to_know
 from graph.fast.mutation import DoneJobs
-from graph.http import JSON, accepted_media_type, answers_by_name
+from graph.http.media import JSON, accepted_media_type, answers_by_name
+from graph.http.request import (
+    Body,
+    RequestAdapter,
+    body_of,
+    check_body_type,
+    check_request,
+    is_for_a_browser,
+    json_of,
+    quick_media_type,
+)
+from graph.http.response import answer_to, refused, response_of, send_answer
 from graph.limits.limits import Limits
 from graph.limits.operations import Operations
 from graph.live.delivery import Parts
@@ -43,17 +54,6 @@ from graph.live.sse import SSETransport
 from graph.live.stream import Streams
 from graph.live.websocket import TransportWSAdapter, TransportWSHandler
 from graph.pages import playground
-from graph.request import (
-    Body,
-    RequestAdapter,
-    body_of,
-    check_body_type,
-    check_request,
-    is_for_a_browser,
-    json_of,
-    quick_media_type,
-)
-from graph.response import answer_to, refused, response_of, send_answer
 from graph.schema import schema
 from graph.settings import Settings
 from models.curves import Curves

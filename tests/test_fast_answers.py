@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from graph.app import App
 from graph.fast.answers import KEPT_BYTES, Answers, _plan
 from graph.fast.documents import REMEMBERED_LONG, _remembered
+from graph.http.request import Body, _quick_media_type
 from graph.live.delivery import plan_of
-from graph.request import Body, _quick_media_type
 from models.database import Database
 from tests.api import JOB, METRIC, Api
 from tests.domain import PATIENCE

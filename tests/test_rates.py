@@ -8,9 +8,9 @@ from starlette.types import Scope
 from websockets.asyncio.client import connect
 
 from graph.app import create_app
-from graph.gate import Head
-from graph.rates import MAX_CLIENTS, Rates
-from graph.refusal import Refusal
+from graph.gate.gate import Head
+from graph.gate.rates import MAX_CLIENTS, Rates
+from graph.gate.refusal import Refusal
 from graph.settings import Settings
 from tests.conftest import running
 from tests.serving import served

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from graph.gate import Gate
-from graph.refusal import Refusal
+from graph.gate.gate import Gate
+from graph.gate.refusal import Refusal
 from graph.settings import Settings
 from graph.telemetry.counts import Counts
 from graph.telemetry.watch import Watch

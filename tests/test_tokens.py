@@ -15,7 +15,7 @@ from graph.access import keyring
 from graph.access.exposure import check_exposure, is_for_this_machine_alone
 from graph.access.keyring import Keyring
 from graph.app import App, create_app
-from graph.refusal import Refusal
+from graph.gate.refusal import Refusal
 from graph.settings import Settings, SettingsError
 from models.database import Database
 from models.token import Scope

@@ -10,8 +10,8 @@ from starlette.types import Scope
 from graph.access.caller import BEARER, HOW, Caller, unknown
 from graph.access.exposure import is_for_this_machine_alone
 from graph.access.keyring import Keyring
-from graph.gate import Head
-from graph.refusal import Refusal
+from graph.gate.gate import Head
+from graph.gate.refusal import Refusal
 from graph.settings import Settings
 from graph.telemetry.call import call_in, current_call
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from graph.refusal import Refusal
+from graph.gate.refusal import Refusal
 
 __all__ = ["BEARER", "HOW", "Caller", "unknown"]
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from time import monotonic
 
 from graph.access.caller import Caller
-from graph.refusal import Refusal
+from graph.gate.refusal import Refusal
 from models.database import OUTAGES
 from models.token import Scope
 from models.tokens import Tokens, digest_of, is_secret

@@ -13,10 +13,10 @@ from starlette.routing import Route
 from graph.access.access import COOKIE, SIGN_IN, Access, own_path
 from graph.access.caller import BEARER
 from graph.access.keyring import Keyring
-from graph.gate import head_of
-from graph.http import JSON
+from graph.gate.gate import head_of
+from graph.http.media import JSON
+from graph.http.request import body_of
 from graph.pages import STATIC
-from graph.request import body_of
 
 __all__ = ["SignIn"]
 

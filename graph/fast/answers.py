@@ -18,11 +18,11 @@ from graphql import FragmentDefinitionNode, GraphQLError, GraphQLSchema, Operati
 from graph.fast.documents import MAX_REMEMBERED, REMEMBERED, Known, get_to_know, known
 from graph.fast.mutation import Done, Mutation, MutationPlan, plan_mutation
 from graph.fast.query import Query, QueryPlan, plan_query
-from graph.http import payload_of
+from graph.http.media import payload_of
+from graph.http.request import Body
 from graph.limits.limits import Limits
 from graph.limits.operations import Operations
 from graph.limits.time import TimedOut
-from graph.request import Body
 from graph.telemetry.call import current_call
 from models.database import OUTAGES, Database
 from models.jobs import Jobs

@@ -10,8 +10,8 @@ from strawberry.http.streaming import HTTPStreamTransport
 from strawberry.types import ExecutionResult, SubscriptionExecutionResult
 
 from graph.access.caller import Caller
+from graph.http.response import answer_to, encoded
 from graph.live.multipart import MultipartTransport
-from graph.response import answer_to, encoded
 
 __all__ = ["HTTPStreams", "with_signs_of_life"]
 

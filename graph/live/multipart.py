@@ -6,7 +6,7 @@ https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/mult
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.http.streaming import JSONEncoder, MultipartSubscriptionTransport
 
-from graph.http import media_type_of
+from graph.http.media import media_type_of
 
 __all__ = ["MultipartTransport"]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from starlette.types import Scope
 
-from graph.refusal import Refusal
+from graph.gate.refusal import Refusal
 
 __all__ = ["PLACE", "WAITING_SHARE", "Place", "Places"]
 

@@ -15,10 +15,10 @@ from websockets.frames import Frame
 from websockets.http11 import Response
 from websockets.server import ServerProtocol
 
-from graph.rates import Bucket
+from graph.gate.rates import Bucket
+from graph.http.turns import TakesTurns
 from graph.telemetry.call import call_in
 from graph.telemetry.watch import Watch
-from graph.turns import TakesTurns
 
 __all__ = ["SocketProtocol"]
 

@@ -2,7 +2,7 @@
 
 from strawberry.http.streaming import SSETransport as StrawberrySSETransport
 
-from graph.http import media_ranges
+from graph.http.media import media_ranges
 
 __all__ = ["SSETransport"]
 

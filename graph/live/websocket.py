@@ -19,8 +19,8 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 )
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
+from graph.gate.refusal import Refusal
 from graph.live.delivery import Encoded
-from graph.refusal import Refusal
 from graph.schema.masking import log_unexpected, masked
 from graph.telemetry.call import current_call
 

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from starlette.types import Scope, Send
 
-from graph.addresses import Network
-from graph.client import client_of
-from graph.http import GRAPHQL
+from graph.gate.addresses import Network
+from graph.gate.client import client_of
+from graph.http.media import GRAPHQL
 from graph.settings import Settings, SettingsError
 from graph.telemetry.call import ANONYMOUS, IN_SCOPE, Call, Outcome
 from graph.telemetry.counts import Counts

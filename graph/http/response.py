@@ -9,7 +9,7 @@ from starlette.types import Scope, Send
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.types import ExecutionResult
 
-from graph.http import JSON, payload_of, status_of
+from graph.http.media import JSON, payload_of, status_of
 from graph.live.delivery import Encoded
 from graph.telemetry.call import call_in
 

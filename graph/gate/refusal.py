@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import orjson
 from starlette.responses import Response
 
-from graph.http import JSON
+from graph.http.media import JSON
 
 __all__ = ["Refusal"]
 

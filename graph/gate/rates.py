@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from starlette.types import Scope
 
-from graph.addresses import address_in, client_key, is_local, networks_in, within
-from graph.client import client_of
-from graph.gate import Head
-from graph.refusal import Refusal
+from graph.gate.addresses import address_in, client_key, is_local, networks_in, within
+from graph.gate.client import client_of
+from graph.gate.gate import Head
+from graph.gate.refusal import Refusal
 from graph.settings import Settings
 
 __all__ = ["Bucket", "Rates"]

@@ -10,12 +10,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from graph.framing import Unclear, check_framing
-from graph.http import JSON
+from graph.http.framing import Unclear, check_framing
+from graph.http.media import JSON
+from graph.http.turns import TakesTurns
 from graph.settings import Settings
 from graph.telemetry.call import Call, call_in
 from graph.telemetry.watch import Watch
-from graph.turns import TakesTurns
 
 __all__ = ["HTTPProtocol"]
 

@@ -17,10 +17,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graph.addresses import address_in, listed
-from graph.gate import Head
-from graph.http import GRAPHQL
-from graph.refusal import Refusal
+from graph.gate.addresses import address_in, listed
+from graph.gate.gate import Head
+from graph.gate.refusal import Refusal
+from graph.http.media import GRAPHQL
 from graph.settings import Settings
 
 __all__ = ["Cors", "Doors"]

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from graph.http import JSON
-from graph.refusal import Refusal
+from graph.gate.refusal import Refusal
+from graph.http.media import JSON
 from graph.schema.masking import masked_error
 from graph.telemetry.watch import Watch
 from models.database import OUTAGES

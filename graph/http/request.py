@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket
 from strawberry.http import GraphQLRequestData
 from strawberry.types.unset import UNSET
 
-from graph.http import JSON, accepted_media_type, answers_by_name, media_type_of
+from graph.http.media import JSON, accepted_media_type, answers_by_name, media_type_of
 
 __all__ = [
     "Body",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from graph.addresses import Network, address_in, within
+from graph.gate.addresses import Network, address_in, within
 
 __all__ = ["client_of"]
 

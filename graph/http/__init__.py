@@ -1,0 +1,1 @@
+"""HTTP, as far as uvicorn, Starlette and Strawberry leave it open."""
