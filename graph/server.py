@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import functools
-import gc
 import os
 import resource
 import socket
@@ -13,6 +12,7 @@ from types import FrameType
 
 import uvicorn
 
+from graph import garbage
 from graph.app import App
 from graph.http.protocol import HTTPProtocol
 from graph.live.socket import SocketProtocol
@@ -26,9 +26,6 @@ GIVE_UP_SECONDS = 2.5
 """How long after that word the process ends whatever it waits for."""
 
 
-GARBAGE = (2_000, 50, 50)
-"""When Python looks for garbage in rings. Answers are many objects and no rings: looking as often as it does by itself
-took a third of a long replay's time."""
 GIVE_BACK_TICKS = 20
 """Of uvicorn's, a tenth of a second each: how often memory that answers left behind is given back to the system. The
 allocator by itself keeps what lies between what is in use, a tenth of all after long answers."""
@@ -39,9 +36,7 @@ _give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
 def serve(app: App, settings: Settings, listening: socket.socket, ready: Callable[[], object]) -> None:
     """Serve until SIGINT or SIGTERM, then end cleanly; `ready` is called when the first request can be served."""
     _allow_many_files()
-    gc.freeze()  # what is there now stays
-    gc.set_threshold(*GARBAGE)
-    gc.enable()
+    garbage.look_seldom()
     _ServerProcess(app, settings, ready).run(sockets=[listening])
 
 
@@ -94,6 +89,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is to be done ten times a second; tell whether to end."""
+        garbage.tick()
         if counter % GIVE_BACK_TICKS == 0 and _give_back is not None:
             _give_back(0)
         return await super().on_tick(counter)

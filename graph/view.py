@@ -122,23 +122,7 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            quick = quick_media_type(scope)
-            jobs: Jobs | DoneJobs = self._jobs
-            body: Body | None = None
-            if quick is not None:
-                body = await body_of(receive, self._max_body_bytes)
-                _check_token(scope)
-                answer = await self._answers.answer(body, may_write=scope["caller"].may_write)
-                if isinstance(answer, bytes):
-                    await send_answer(send, answer, quick)
-                    return
-                if answer is not None:
-                    jobs = DoneJobs(answer)
-            request = Request(scope, receive)
-            request.state.body, body = body, None
-            request.state.max_body_bytes = self._max_body_bytes
-            request.state.jobs = jobs
-            response = await self.run(request)
+            response = await self._response(scope, receive, send)
         except HTTPException as refusal:
             response = refused(scope, refusal)
         except ClientDisconnect:
@@ -147,7 +131,30 @@ class GraphQLView(GraphQL[Context, None]):
             if not self._http_streams.are_ending:
                 raise
             response = refused(scope, HTTPException(503, "The server is stopping; try again."))
-        await response(scope, receive, send)
+        if response is not None:
+            await response(scope, receive, send)
+
+    async def _response(self, scope: Scope, receive: Receive, send: Send) -> Response | None:
+        """The response; None where an answer was sent the quick way."""
+        quick = quick_media_type(scope)
+        if quick is None:
+            return await self._usual_response(scope, receive, self._jobs)
+        body = await body_of(receive, self._max_body_bytes)
+        _check_token(scope)
+        answer = await self._answers.answer(body, may_write=scope["caller"].may_write)
+        if isinstance(answer, bytes):
+            await send_answer(send, answer, quick)
+            return None
+        return await self._usual_response(scope, receive, self._jobs if answer is None else DoneJobs(answer), body)
+
+    async def _usual_response(
+        self, scope: Scope, receive: Receive, jobs: Jobs | DoneJobs, body: Body | None = None
+    ) -> Response:
+        request = Request(scope, receive)
+        request.state.body = body
+        request.state.max_body_bytes = self._max_body_bytes
+        request.state.jobs = jobs
+        return await self.run(request)
 
     def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:  # noqa: ARG002  # Strawberry's signature
         """Any that comes here: the doors have looked at it."""

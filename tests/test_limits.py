@@ -10,25 +10,28 @@ from typing import Any
 import httpx
 import pytest
 from graphql import (
+    GraphQLError,
     OperationDefinitionNode,
     get_nullable_type,
     is_interface_type,
     is_list_type,
     is_object_type,
     parse,
+    validate,
 )
 
 from graph.app import create_app
-from graph.fast.documents import known
+from graph.fast.documents import _faults, known
 from graph.limits.cost import cost_of
 from graph.limits.lengths import LENGTHS, Given
 from graph.limits.limits import Limits
-from graph.limits.measures import measured
+from graph.limits.measures import measured, refusal
 from graph.limits.time import TimedOut, TimeLimit
 from graph.schema import schema
 from graph.settings import Settings, flag_name
 from tests.api import Api
 from tests.conftest import running
+from tests.hostile import documents
 from tests.outside import Outside
 from tests.process import ServerProcess
 from tests.scraped import scrape
@@ -440,3 +443,26 @@ async def test_whoever_sends_long_variables_holds_up_nobody(server: ServerProces
         took = clock() - began
     assert reason in asking.result().text
     assert max(waits) < max(took / 3, 0.5)
+
+
+def test_what_is_wrong_with_a_document_is_what_graphql_finds() -> None:
+    """It is looked for in our own way, which leaves no rings behind."""
+    limits = Limits.of(Settings())
+    texts = [text for _, text, _ in documents() if len(text) < 5_000]
+    texts += [
+        "{ jobs { nobody } }",
+        "query A { __typename } query A { __typename }",
+        "{ ...F } fragment F on Job { id }",
+    ]
+    compared = 0
+    for text in texts:
+        try:
+            document = parse(text, max_tokens=limits.max_document_tokens)
+        except GraphQLError:
+            continue
+        if refusal(document, limits) is None:
+            expected = [(error.message, error.locations) for error in validate(schema._schema, document)]
+            found = [(error.message, error.locations) for error in _faults(schema._schema, document, limits)]
+            assert found == expected, text
+            compared += bool(expected)
+    assert compared > 20

@@ -1,25 +1,33 @@
 """What is known of documents: read, measured and validated once, for this costs more than answering most of them."""
 
-import functools
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphql import (
-    ASTValidationRule,
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     Lexer,
+    ParallelVisitor,
     Source,
     Token,
+    TypeInfo,
+    TypeInfoVisitor,
     ValidationContext,
+    Visitor,
     get_operation_ast,
     specified_rules,
-    validate,
+    visit,
 )
 from graphql.language.parser import Parser, nested_too_deeply_error
 from graphql.validation.rules import overlapping_fields_can_be_merged
+from graphql.validation.validate import (
+    FragmentNestingVisitor,
+    ValidationAbortedError,
+    query_document_keys_to_validate,
+)
 
 from graph.limits import measures
 from graph.limits.aside import aside
@@ -37,6 +45,9 @@ REMEMBERED_LONG = 16
 
 # Comparisons of fields that may overlap, which grow with the square of a document: a tenth of a second's.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 100_000
+MAX_FAULTS = 100
+"""That are told of one document, as graphql-core has it."""
+TOO_MANY_FAULTS = "Too many validation errors, error limit reached. Validation aborted."
 ABORTED = "Validation aborted."
 """What graphql-core says of a document with more of them."""
 
@@ -171,16 +182,32 @@ def _parsed(query: str, limits: Limits) -> DocumentNode:
 
 
 def _faults(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> list[GraphQLError]:
-    """What is not valid in a document; the rules, which are rings and hold the document, are taken apart afterwards."""
-    made: list[ASTValidationRule] = []
+    """What is not valid in a document: as graphql-core's own `validate`, which leaves what it makes to be looked for.
 
-    def kept(rule: type[ASTValidationRule], context: ValidationContext) -> ASTValidationRule:
-        made.append(rule(context))
-        return made[-1]
+    Rules and visitors are rings, of five hundred objects and more a document; here they are taken apart.
+    """
+    errors: list[GraphQLError] = []
 
-    rules = [functools.partial(kept, rule) for rule in specified_rules]
+    def on_error(error: GraphQLError) -> None:
+        if len(errors) >= MAX_FAULTS:
+            raise ValidationAbortedError(TOO_MANY_FAULTS)
+        errors.append(error)
+
+    info = TypeInfo(schema)
+    context = ValidationContext(schema, document, info, on_error, not limits.suggestions)
+    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    visitors: list[Visitor] = [FragmentNestingVisitor(fragments)] if fragments else []
+    visitors += [rule(context) for rule in specified_rules]
+    together = ParallelVisitor(visitors)
+    typed = TypeInfoVisitor(info, together)
     try:
-        return validate(schema, document, rules, hide_suggestions=not limits.suggestions)  # type: ignore[arg-type]  # called as a class is
+        visit(document, typed, query_document_keys_to_validate)
+    except ValidationAbortedError as aborted:
+        aborted.__context__ = None
+        errors.append(aborted.with_traceback(None))
+    except RecursionError:
+        errors.append(ValidationAbortedError(ABORTED))
     finally:
-        for rule in made:
-            vars(rule).clear()
+        for ring in (*visitors, together, typed, info, context):
+            vars(ring).clear()
+    return errors

@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket
 from strawberry.http import GraphQLRequestData
 from strawberry.types.unset import UNSET
 
+from graph.garbage import postpone
 from graph.http.media import JSON, accepted_media_type, answers_by_name, media_type_of
 
 __all__ = [
@@ -42,6 +43,7 @@ class Body:
     def said(self) -> Any:
         """What it says in JSON; strictly: no NaN, no lone surrogates. Raises orjson.JSONDecodeError."""
         if self._said is UNSET:
+            postpone(len(self.raw))
             self._said = orjson.loads(self.raw)
         return self._said
 

@@ -19,6 +19,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 )
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
+from graph.garbage import postpone
 from graph.gate.refusal import Refusal
 from graph.live.delivery import Encoded
 from graph.schema.masking import log_unexpected, masked
@@ -57,6 +58,7 @@ class TransportWSAdapter(ASGIWebSocketAdapter):
                 return
             if event.get("text") is None:
                 raise NonTextMessageReceived
+            postpone(len(event["text"]))
             try:
                 message = orjson.loads(event["text"])
             except ValueError as error:
