@@ -15,7 +15,7 @@ LONG_BODY = 32 * 2**10
 """Bytes of JSON that may be thousands of objects."""
 POSTPONED_SECONDS = 1.0
 """Within which most bodies have been dealt with."""
-MOST_SECONDS = 2.0
+MOST_SECONDS = 0.5
 """After which it is looked for in spite of all, at what is new: there may always be another long body."""
 
 

@@ -1,6 +1,7 @@
 """What may be asked for: each limit holds on every transport, up to its last one, and tells who goes beyond it."""
 
 import asyncio
+import gc
 import json
 import re
 from collections.abc import AsyncIterator
@@ -21,7 +22,8 @@ from graphql import (
 )
 
 from graph.app import create_app
-from graph.fast.documents import _faults, known
+from graph.fast.documents import _find_out, known
+from graph.fast.faults import faults_of
 from graph.limits.cost import cost_of
 from graph.limits.lengths import LENGTHS, Given
 from graph.limits.limits import Limits
@@ -462,7 +464,29 @@ def test_what_is_wrong_with_a_document_is_what_graphql_finds() -> None:
             continue
         if refusal(document, limits) is None:
             expected = [(error.message, error.locations) for error in validate(schema._schema, document)]
-            found = [(error.message, error.locations) for error in _faults(schema._schema, document, limits)]
-            assert found == expected, text
+            found = faults_of(schema._schema, document, suggestions=True)
+            assert [(error.message, error.locations) for error in found] == expected, text
             compared += bool(expected)
     assert compared > 20
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "query ($n: Int) { jobs(limit: $n) { id ...F } } fragment F on Job { name }",
+        "{ nothing } query A { jobs(limit: 0.5) { id } }",
+        "{ jobs(",
+        "{ __typename }",
+    ],
+)
+def test_nothing_is_left_of_a_document_that_python_would_have_to_look_for(text: str) -> None:
+    """A few thousand of them would otherwise be a hundred milliseconds in which nobody is served."""
+    limits = Limits.of(Settings())
+    _find_out(schema._schema, limits, text)
+    gc.collect()
+    gc.disable()
+    try:
+        _find_out(schema._schema, limits, text)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -6,29 +6,16 @@ from typing import Any
 
 from graphql import (
     DocumentNode,
-    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     Lexer,
-    ParallelVisitor,
     Source,
     Token,
-    TypeInfo,
-    TypeInfoVisitor,
-    ValidationContext,
-    Visitor,
     get_operation_ast,
-    specified_rules,
-    visit,
 )
 from graphql.language.parser import Parser, nested_too_deeply_error
-from graphql.validation.rules import overlapping_fields_can_be_merged
-from graphql.validation.validate import (
-    FragmentNestingVisitor,
-    ValidationAbortedError,
-    query_document_keys_to_validate,
-)
 
+from graph.fast.faults import ABORTED, faults_of
 from graph.limits import measures
 from graph.limits.aside import aside
 from graph.limits.cost import Cost, cost_of
@@ -42,14 +29,6 @@ REMEMBERED = 64
 """Documents that are remembered: a page, a dashboard and a training loop have a few each."""
 REMEMBERED_LONG = 16
 """Of the long ones: one request looks at its own more than once."""
-
-# Comparisons of fields that may overlap, which grow with the square of a document: a tenth of a second's.
-overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 100_000
-MAX_FAULTS = 100
-"""That are told of one document, as graphql-core has it."""
-TOO_MANY_FAULTS = "Too many validation errors, error limit reached. Validation aborted."
-ABORTED = "Validation aborted."
-"""What graphql-core says of a document with more of them."""
 
 
 class Known:
@@ -154,7 +133,7 @@ def _find_out(schema: GraphQLSchema, limits: Limits, query: str) -> Known:
             error = beyond("max_document_tokens", limits.max_document_tokens, "The document has {} tokens")
         return Known(schema, limits, None, [error.with_traceback(None)])
     refusal = measures.refusal(document, limits)
-    errors = [refusal] if refusal else _faults(schema, document, limits)
+    errors = [refusal] if refusal else faults_of(schema, document, suggestions=limits.suggestions)
     if any(error.message == ABORTED for error in errors):
         what = (
             "The fields and fragments of the document overlap in too many ways to be compared: ask for each field once."
@@ -179,35 +158,3 @@ def _parsed(query: str, limits: Limits) -> DocumentNode:
         token: Token | None = lexer.token
         while token:
             token.prev, token.next, token = None, None, token.prev
-
-
-def _faults(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> list[GraphQLError]:
-    """What is not valid in a document: as graphql-core's own `validate`, which leaves what it makes to be looked for.
-
-    Rules and visitors are rings, of five hundred objects and more a document; here they are taken apart.
-    """
-    errors: list[GraphQLError] = []
-
-    def on_error(error: GraphQLError) -> None:
-        if len(errors) >= MAX_FAULTS:
-            raise ValidationAbortedError(TOO_MANY_FAULTS)
-        errors.append(error)
-
-    info = TypeInfo(schema)
-    context = ValidationContext(schema, document, info, on_error, not limits.suggestions)
-    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    visitors: list[Visitor] = [FragmentNestingVisitor(fragments)] if fragments else []
-    visitors += [rule(context) for rule in specified_rules]
-    together = ParallelVisitor(visitors)
-    typed = TypeInfoVisitor(info, together)
-    try:
-        visit(document, typed, query_document_keys_to_validate)
-    except ValidationAbortedError as aborted:
-        aborted.__context__ = None
-        errors.append(aborted.with_traceback(None))
-    except RecursionError:
-        errors.append(ValidationAbortedError(ABORTED))
-    finally:
-        for ring in (*visitors, together, typed, info, context):
-            vars(ring).clear()
-    return errors
