@@ -43,6 +43,9 @@ def faults_of(schema: GraphQLSchema, document: DocumentNode, *, suggestions: boo
     def on_error(error: GraphQLError) -> None:
         if len(errors) >= MOST:
             raise ValidationAbortedError(TOO_MANY)
+        for each in (error, error.original_error):
+            if each is not None:  # one that was raised holds the frames that it passed, which hold it
+                each.__traceback__ = each.__context__ = each.__cause__ = None
         errors.append(error)
 
     info = TypeInfo(schema)
