@@ -66,7 +66,7 @@ lock: $(INSTALLED) ## Take the newest versions that pyproject.toml allows into t
 	$(LOCK) benchmarks/peers/requirements.in --output-file benchmarks/peers/requirements.lock
 
 audit: $(INSTALLED) ## Ask for the known faults of what is locked
-	$(BIN)/uv tool run pip-audit --strict --require-hashes --requirement requirements.lock
+	$(BIN)/uv tool run 'pip-audit>=2.9,<3' --strict --require-hashes --requirement requirements.lock
 	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm audit --omit=dev
 
 screenshots: page ## Take the README's pictures of the page

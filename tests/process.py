@@ -1,5 +1,7 @@
 """The product as its users run it: a process with sockets, signals and an exit status."""
 
+import contextlib
+import io
 import os
 import re
 import signal
@@ -9,7 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import IO, Self
 
-__all__ = ["ServerProcess", "children_of", "command", "is_running", "memory_of"]
+from graph.commands import main
+
+__all__ = ["ServerProcess", "children_of", "command", "here", "is_running", "memory_of"]
 
 PATIENCE = 30
 """Seconds after which something that should have happened has not."""
@@ -25,6 +29,21 @@ def command(*arguments: str, timeout: float = PATIENCE, **environment: str) -> s
         env={**os.environ, **environment},
         check=False,
     )
+
+
+def here(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same within this process, which takes a tenth of the time; for commands that need no event loop."""
+    out, err, before = io.StringIO(), io.StringIO(), sys.argv
+    sys.argv = ["training-monitor", *arguments]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main()
+    except SystemExit as ended:
+        status = ended.code or 0
+    finally:
+        sys.argv = before
+    assert isinstance(status, int)
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 
 def children_of(pid: int) -> list[int]:

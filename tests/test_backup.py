@@ -24,7 +24,7 @@ from models.backend import StoreError
 from models.copying import Progress, copy_pages
 from models.partial import is_taken, move
 from tests.api import Api
-from tests.process import ServerProcess, command
+from tests.process import ServerProcess, command, here
 
 pytestmark = pytest.mark.sqlite_alone("a PostgreSQL has its own ways")
 
@@ -256,7 +256,7 @@ class TestBackup:
 
     def test_may_have_as_long_a_name_as_a_file_can(self, store: Path, tmp_path: Path) -> None:
         longest = tmp_path / ("x" * 250)
-        ended = command("backup", str(longest), "--database-url", url_of(store))
+        ended = here("backup", str(longest), "--database-url", url_of(store))
         assert ended.returncode == 0, ended.stderr
         assert names_in(longest) == ["run", "run"]
 
@@ -264,7 +264,7 @@ class TestBackup:
 class TestRestore:
     def test_where_there_is_nothing_makes_a_store_for_its_owner_alone(self, store: Path, tmp_path: Path) -> None:
         copy, elsewhere = tmp_path / "copy.sqlite3", tmp_path / "elsewhere.sqlite3"
-        ended = command("backup", str(copy), "--database-url", url_of(store))
+        ended = here("backup", str(copy), "--database-url", url_of(store))
         assert ended.stdout == f"backed up 2 jobs to {copy}\n"
         with anything_allowed():
             said = restored(copy, elsewhere)
@@ -692,7 +692,7 @@ class TestWhatIsNoFile:
         assert f": There is no file {tmp_path / 'none'}." in refused("restore", tmp_path / "none", store)
 
     def test_as_the_place_of_a_backup(self, store: Path, tmp_path: Path) -> None:
-        ended = command("backup", "", "--database-url", url_of(store))
+        ended = here("backup", "", "--database-url", url_of(store))
         assert ended.stderr == "training-monitor: . is a folder. Name a file in it, which is not there yet.\n"
         assert f": {tmp_path} is a folder. Name a file in it, which" in refused("backup", tmp_path, store)
         assert f": There is a file {os.devnull} already." in refused("backup", Path(os.devnull), store)
@@ -711,7 +711,7 @@ class TestWhatIsNoFile:
 
 @pytest.mark.parametrize("verb", ["backup", "restore"])
 def test_a_postgresql_is_left_to_its_own_tools(verb: str, tmp_path: Path) -> None:
-    ended = command(verb, str(tmp_path / "copy"), "--database-url", "postgres://user:secret@localhost:1/db")
+    ended = here(verb, str(tmp_path / "copy"), "--database-url", "postgres://user:secret@localhost:1/db")
     assert ended.returncode == 2
     assert "use its own pg_dump and pg_restore" in ended.stderr
     assert "secret" not in ended.stderr
@@ -725,7 +725,7 @@ def backed_up(store: Path, copy: Path) -> Path:
 
 def restored(copy: Path, store: Path, *flags: str) -> str:
     """What is said of a restore that succeeds."""
-    ended = command("restore", str(copy), *flags, "--database-url", url_of(store))
+    ended = here("restore", str(copy), *flags, "--database-url", url_of(store))
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
@@ -747,7 +747,7 @@ def is_whole(path: Path) -> bool:
 
 def refused(verb: str, copy: Path, store: Path, *flags: str) -> str:
     """What is said, in one line, of what is refused."""
-    ended = command(verb, str(copy), *flags, "--database-url", url_of(store))
+    ended = here(verb, str(copy), *flags, "--database-url", url_of(store))
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1), ended.stderr
     return ended.stderr
 
