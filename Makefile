@@ -37,7 +37,9 @@ serve: page ## Serve, with the jobs in training-monitor.sqlite3
 replicas: page ## Serve with two replicas, on a PostgreSQL and a Valkey from wheels
 	@exec $(BIN)/python -m tests.replicas $(ARGS)
 
+# Tests start some hundred processes: where Python writes no bytecode by itself, each would compile all of this anew.
 test: page ## Run all tests
+	@$(BIN)/python -m compileall -q graph models simulator tests
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 fuzz: page ## Let tools look for what breaks for many minutes

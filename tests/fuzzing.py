@@ -16,7 +16,7 @@ SEED = int(os.environ.get("FUZZ_SEED") or secrets.randbits(32))
 os.environ["FUZZ_SEED"] = str(SEED)  # one for all processes that run tests: who starts the others has chosen it
 TIMES = int(os.environ.get("FUZZ_TIMES") or 1)
 """Times as many examples as in `make test`, and times as many seconds."""
-SECONDS = 20.0
+SECONDS = 12.0
 """After which a test tries no more examples, on a machine that is too slow for all of them."""
 
 
