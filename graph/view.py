@@ -36,7 +36,6 @@ from graph.http.media import JSON, accepted_media_type, answers_by_name
 from graph.http.request import (
     Body,
     RequestAdapter,
-    body_of,
     check_body_type,
     check_request,
     is_for_a_browser,
@@ -121,8 +120,9 @@ class GraphQLView(GraphQL[Context, None]):
                 self._places.leave(scope)
 
     async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = Body(receive, self._max_body_bytes)
         try:
-            response = await self._response(scope, receive, send)
+            response = await self._response(scope, receive, send, body)
         except HTTPException as refusal:
             response = refused(scope, refusal)
         except ClientDisconnect:
@@ -131,28 +131,28 @@ class GraphQLView(GraphQL[Context, None]):
             if not self._http_streams.are_ending:
                 raise
             response = refused(scope, HTTPException(503, "The server is stopping; try again."))
+        finally:
+            body.let_go()
         if response is not None:
             await response(scope, receive, send)
 
-    async def _response(self, scope: Scope, receive: Receive, send: Send) -> Response | None:
+    async def _response(self, scope: Scope, receive: Receive, send: Send, body: Body) -> Response | None:
         """The response; None where an answer was sent the quick way."""
         quick = quick_media_type(scope)
         if quick is None:
-            return await self._usual_response(scope, receive, self._jobs)
-        body = await body_of(receive, self._max_body_bytes)
+            return await self._usual_response(scope, receive, body, self._jobs)
+        await body.read()
         _check_token(scope)
         answer = await self._answers.answer(body, may_write=scope["caller"].may_write)
         if isinstance(answer, bytes):
             await send_answer(send, answer, quick)
             return None
-        return await self._usual_response(scope, receive, self._jobs if answer is None else DoneJobs(answer), body)
+        jobs = self._jobs if answer is None else DoneJobs(answer)
+        return await self._usual_response(scope, receive, body, jobs)
 
-    async def _usual_response(
-        self, scope: Scope, receive: Receive, jobs: Jobs | DoneJobs, body: Body | None = None
-    ) -> Response:
+    async def _usual_response(self, scope: Scope, receive: Receive, body: Body, jobs: Jobs | DoneJobs) -> Response:
         request = Request(scope, receive)
         request.state.body = body
-        request.state.max_body_bytes = self._max_body_bytes
         request.state.jobs = jobs
         return await self.run(request)
 
@@ -224,9 +224,9 @@ class GraphQLView(GraphQL[Context, None]):
         """The operation that an address asks for; a member of null is one that is left out."""
         return super().parse_query_params({name: value for name, value in params.items() if value != "null"})
 
-    def parse_json(self, data: str | Body) -> Any:  # type: ignore[override]  # what our request's adapter gives
+    def parse_json(self, data: Any) -> Any:
         """A JSON object, or a list for Strawberry to refuse. Raises HTTPException."""
-        return json_of(data)
+        return json_of(data) if isinstance(data, str) else data  # which our request's adapter has read
 
     async def execute_operation(
         self,

@@ -15,7 +15,7 @@ from graph.access.caller import BEARER
 from graph.access.keyring import Keyring
 from graph.gate.gate import head_of
 from graph.http.media import JSON
-from graph.http.request import body_of
+from graph.http.request import Body
 from graph.pages import STATIC
 
 __all__ = ["SignIn"]
@@ -60,12 +60,12 @@ class SignIn:
 
     async def _sign_in(self, request: Request) -> Response:
         try:
-            body = await body_of(request.receive, MAX_FORM_BYTES)
+            body = await Body(request.receive, MAX_FORM_BYTES).read()
         except HTTPException as refusal:
             return self._shown(refusal.status_code, "/", refusal.reason)
         except ClientDisconnect:
             return Response(status_code=400)
-        form = parse_qs(body.raw.decode(errors="replace"))
+        form = parse_qs(body.decode(errors="replace"))
         secret, after = form.get("token", [""])[0].strip(), own_path(form.get("next", ["/"])[0])
         if await self._keyring.caller(secret) is None:
             return self._shown(401, after, "This token is not known here, or was revoked.", BEARER)

@@ -80,7 +80,7 @@ class Answers:
         Done where it is a verb's, which has been done and must not be done again, and which the usual way is to answer.
         """
         try:
-            return self._recalled(body.raw) or await self._made_in_time(body, may_write=may_write)
+            return self._recalled(await body.read()) or await self._made_in_time(body, may_write=may_write)
         except OUTAGES:  # the usual way meets it too, and tells it
             self._outage_until = monotonic() + OUTAGE_SECONDS
         except Exception:
@@ -92,7 +92,7 @@ class Answers:
         return orjson.dumps(payload_of(answer)) if isinstance(answer, TimedOut) else answer
 
     async def _made(self, body: Body, *, may_write: bool) -> bytes | Done | None:
-        request = _request_of(body)
+        request = await _request_of(body)
         if request is None:
             return None
         await get_to_know(self._schema, self._limits, request.query)
@@ -101,10 +101,11 @@ class Answers:
             return await self._done(operation) if may_write else None
         if operation is None or monotonic() < self._outage_until:
             return None
+        raw = await body.read()
         if not operation.is_long:
-            return await self._read(body.raw, operation)
+            return await self._read(raw, operation)
         async with self._long:
-            return self._recalled(body.raw) or await self._read(body.raw, operation)
+            return self._recalled(raw) or await self._read(raw, operation)
 
     async def _read(self, body: bytes, query: Query) -> bytes | None:
         reader, call, began = self._database.reader, current_call(), perf_counter()
@@ -175,10 +176,10 @@ class _Request(NamedTuple):
     variables: Mapping[str, Any] | None
 
 
-def _request_of(body: Body) -> _Request | None:
+async def _request_of(body: Body) -> _Request | None:
     """What is asked for; None where it is more than a document that may have a plan, its variables and a name."""
     try:
-        request = body.said
+        request = await body.said()
     except orjson.JSONDecodeError:
         return None
     if type(request) is not dict or not request.keys() <= MEMBERS or request.get("extensions") not in (None, {}):

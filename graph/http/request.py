@@ -10,15 +10,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope
 from starlette.websockets import WebSocket
 from strawberry.http import GraphQLRequestData
-from strawberry.types.unset import UNSET
 
-from graph.garbage import postpone
 from graph.http.media import JSON, accepted_media_type, answers_by_name, media_type_of
+from graph.limits.long_json import Loaded, loaded
 
 __all__ = [
     "Body",
     "RequestAdapter",
-    "body_of",
     "check_body_type",
     "check_request",
     "is_for_a_browser",
@@ -31,21 +29,33 @@ MAX_HEADERS = 500
 
 
 class Body:
-    """The body of a request, and what it says: looked at once, for a long one takes its time."""
+    """The body of a request, and what it says: read when it is asked for, and once, for a long one takes its time."""
 
-    __slots__ = ("_said", "raw")
+    __slots__ = ("_limit", "_raw", "_receive", "_said")
 
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
-        self._said: Any = UNSET
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._raw: bytes | None = None
+        self._said: Loaded | None = None
 
-    @property
-    def said(self) -> Any:
-        """What it says in JSON; strictly: no NaN, no lone surrogates. Raises orjson.JSONDecodeError."""
-        if self._said is UNSET:
-            postpone(len(self.raw))
-            self._said = orjson.loads(self.raw)
-        return self._said
+    async def read(self) -> bytes:
+        """Its bytes. Raises HTTPException 413 where there are more than the limit, ClientDisconnect."""
+        if self._raw is None:
+            self._raw = await _received(self._receive, self._limit)
+        return self._raw
+
+    async def said(self) -> Any:
+        """What it says in JSON; strictly: no NaN, no lone surrogates. Raises orjson.JSONDecodeError, and as `read`."""
+        if self._said is None:
+            self._said = await loaded(await self.read())
+        return self._said.value
+
+    def let_go(self) -> None:
+        """Forget it, for when the request is answered: a stream would keep it for as long as it is open."""
+        said, self._said, self._raw = self._said, None, b""
+        if said is not None:
+            said.let_go()
 
 
 class RequestAdapter(StarletteRequestAdapter):
@@ -61,11 +71,13 @@ class RequestAdapter(StarletteRequestAdapter):
         """The request's."""
         return self._request.scope
 
-    async def get_body(self) -> Body:  # type: ignore[override]  # handed on to the view's parse_json
-        """The body. Raises HTTPException 413 where it is longer than the settings allow."""
-        read: Body | None = self._request.state.body
-        self._request.state.body = None  # a stream would keep it for as long as it is open
-        return read or await body_of(self._request.receive, self._request.state.max_body_bytes)
+    async def get_body(self) -> Any:
+        """What the body says in JSON, for the view's parse_json. Raises HTTPException as well where it is too long."""
+        body: Body = self._request.state.body
+        try:
+            return _checked(await body.said())
+        except orjson.JSONDecodeError as error:
+            raise _no_json(await body.read()) from error
 
 
 def quick_media_type(scope: Scope) -> str | None:
@@ -114,24 +126,28 @@ def check_request(request: GraphQLRequestData) -> None:
         raise HTTPException(400, "The GraphQL operation's `operationName` must be a string or null, if provided.")
 
 
-def json_of(data: str | Body) -> Any:
+def json_of(data: str) -> Any:
     """A JSON object, or a list for Strawberry to refuse. Raises HTTPException 400."""
-    body = Body(data.encode()) if isinstance(data, str) else data
     try:
-        value = body.said
+        return _checked(orjson.loads(data))
     except orjson.JSONDecodeError as error:
-        raw = body.raw
-        reason = "Unable to parse request body as JSON"
-        if b"NaN" in raw or b"Infinity" in raw:
-            reason = "JSON has no NaN and no Infinity: send such a value by its name in `values`, as `nonFinite`."
-        raise HTTPException(400, reason) from error
+        raise _no_json(data.encode()) from error
+
+
+def _checked(value: object) -> object:
     if not isinstance(value, dict | list):
         raise HTTPException(400, "The request must be a JSON object.")
     return value
 
 
-async def body_of(receive: Receive, limit: int) -> Body:
-    """The body of a request. Raises HTTPException 413 where it is longer than `limit`, ClientDisconnect."""
+def _no_json(raw: bytes) -> HTTPException:
+    reason = "Unable to parse request body as JSON"
+    if b"NaN" in raw or b"Infinity" in raw:
+        reason = "JSON has no NaN and no Infinity: send such a value by its name in `values`, as `nonFinite`."
+    return HTTPException(400, reason)
+
+
+async def _received(receive: Receive, limit: int) -> bytes:
     pieces: list[bytes] = []
     length = 0
     while True:
@@ -143,4 +159,4 @@ async def body_of(receive: Receive, limit: int) -> Body:
         if length > limit:
             raise HTTPException(413, f"The body is longer than {limit} bytes.")
         if not message.get("more_body", False):
-            return Body(b"".join(pieces))
+            return b"".join(pieces)

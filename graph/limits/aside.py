@@ -50,16 +50,28 @@ class Aside:
         """What the function gives, or raises. Raises GraphQLError where too much waits, or it is not done in time."""
         if self._waiting.qsize() >= MAX_WAITING:
             raise GraphQLError("Too much is asked for at once; try again.", extensions={"code": "SERVICE_UNAVAILABLE"})
+        try:
+            async with asyncio.timeout(limits.operation_seconds):
+                return await self.do(size, work, *args, **named)
+        except TimeoutError:
+            raise timed_out(limits.operation_seconds) from None
+
+    async def do(
+        self, size: int, work: Callable[Arguments, Result], *args: Arguments.args, **named: Arguments.kwargs
+    ) -> Result:
+        """The same, for what must be done whatever else waits."""
+        return await asyncio.wrap_future(self.begin(size, work, *args, **named))
+
+    def begin(
+        self, size: int, work: Callable[Arguments, Result], *args: Arguments.args, **named: Arguments.kwargs
+    ) -> Future[Result]:
+        """The same, for who does not wait, or may cancel what has not begun."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._do_for_ever, name="aside", daemon=True)
             self._thread.start()
         done: Future[Result] = Future()
         self._waiting.put((size, next(self._numbers), done, lambda: work(*args, **named)))
-        try:
-            async with asyncio.timeout(limits.operation_seconds):
-                return await asyncio.wrap_future(done)  # which, cancelled, cancels what has not begun
-        except TimeoutError:
-            raise timed_out(limits.operation_seconds) from None
+        return done
 
     def _do_for_ever(self) -> None:
         while True:

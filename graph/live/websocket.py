@@ -19,8 +19,8 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 )
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
-from graph.garbage import postpone
 from graph.gate.refusal import Refusal
+from graph.limits.long_json import loaded
 from graph.live.delivery import Encoded
 from graph.schema.masking import log_unexpected, masked
 from graph.telemetry.call import current_call
@@ -58,9 +58,8 @@ class TransportWSAdapter(ASGIWebSocketAdapter):
                 return
             if event.get("text") is None:
                 raise NonTextMessageReceived
-            postpone(len(event["text"]))
             try:
-                message = orjson.loads(event["text"])
+                message = (await loaded(event["text"].encode())).value
             except ValueError as error:
                 raise NonJsonMessageReceived from error
             if not isinstance(message, dict):
