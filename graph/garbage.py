@@ -1,58 +1,31 @@
-"""When Python looks for garbage: for objects in rings, which nothing else finds.
-
-It looks whenever there are so many new objects, and everybody waits meanwhile. A long body is a hundred thousand of
-them at once, none in a ring, and all gone when it has been dealt with: looking took longer than reading them.
-"""
+"""Objects in rings, which stay until Python looks for them: when it looks, and what need not be one."""
 
 import gc
-from time import monotonic
 
-__all__ = ["look_seldom", "postpone", "tick"]
+__all__ = ["forget_frames", "look_seldom"]
 
-THRESHOLDS = (2_000, 50, 50)
-"""Answers are many objects and no rings: looking as often as Python does by itself took a third of a replay's time."""
-LONG_BODY = 32 * 2**10
-"""Bytes of JSON that may be thousands of objects."""
-POSTPONED_SECONDS = 1.0
-"""Within which most bodies have been dealt with."""
-MOST_SECONDS = 0.5
-"""After which it is looked for in spite of all, at what is new: there may always be another long body."""
+NEW, LOOKS, LONG_LOOKS = 2_000, 500, 50
+"""Each time that there are so many new objects more, those are looked at; every 500th time also those that were there
+the last 500 times.
 
-
-class _Search:
-    """Python has one a process, and so have we: it does nothing where no server has begun it."""
-
-    is_begun = False
-    postponed_until = 0.0
-    looked_at = 0.0
+Everybody waits meanwhile, and a look takes as long as there are objects. Answers are many objects and no rings: looking
+as often as Python does by itself took a third of a replay's time. A long body is a hundred thousand of them at once,
+and no ring either, and gone when it has been dealt with: looked at 2,000 by 2,000 when they are new, it costs nothing.
+"""
 
 
 def look_seldom() -> None:
     """Begin to look, for the life of a server; what is there now stays."""
     gc.freeze()
-    gc.set_threshold(*THRESHOLDS)
+    gc.set_threshold(NEW, LOOKS, LONG_LOOKS)
     gc.enable()
-    _Search.is_begun = True
 
 
-def postpone(length: int) -> None:
-    """Do not look for a while, where something of so many bytes is about to be read."""
-    if length < LONG_BODY or not _Search.is_begun:
-        return
-    now = monotonic()
-    if gc.isenabled():
-        gc.disable()
-        _Search.looked_at = now
-    _Search.postponed_until = now + POSTPONED_SECONDS
-
-
-def tick() -> None:
-    """To be called some times a second: look again, once it was postponed for long enough."""
-    if gc.isenabled() or not _Search.is_begun:
-        return
-    now = monotonic()
-    if now > _Search.postponed_until:
-        gc.enable()
-    elif now - _Search.looked_at > MOST_SECONDS:
-        gc.collect(0)
-        _Search.looked_at = now
+def forget_frames(error: BaseException) -> None:
+    """Have an error that was dealt with let go of the frames that it passed: one of them mostly holds it."""
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None:
+            waiting += (each.__context__, each.__cause__, getattr(each, "original_error", None))
+            each.__traceback__ = each.__context__ = each.__cause__ = None

@@ -89,7 +89,6 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is to be done ten times a second; tell whether to end."""
-        garbage.tick()
         if counter % GIVE_BACK_TICKS == 0 and _give_back is not None:
             _give_back(0)
         return await super().on_tick(counter)

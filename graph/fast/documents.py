@@ -16,6 +16,7 @@ from graphql import (
 from graphql.language.parser import Parser, nested_too_deeply_error
 
 from graph.fast.faults import ABORTED, faults_of
+from graph.garbage import forget_frames
 from graph.limits import measures
 from graph.limits.aside import aside
 from graph.limits.cost import Cost, cost_of
@@ -131,7 +132,8 @@ def _find_out(schema: GraphQLSchema, limits: Limits, query: str) -> Known:
     except GraphQLError as error:
         if error.message.startswith(f"Syntax Error: Document contains more than {limits.max_document_tokens} tokens"):
             error = beyond("max_document_tokens", limits.max_document_tokens, "The document has {} tokens")
-        return Known(schema, limits, None, [error.with_traceback(None)])
+        forget_frames(error)
+        return Known(schema, limits, None, [error])
     refusal = measures.refusal(document, limits)
     errors = [refusal] if refusal else faults_of(schema, document, suggestions=limits.suggestions)
     if any(error.message == ABORTED for error in errors):
@@ -156,5 +158,7 @@ def _parsed(query: str, limits: Limits) -> DocumentNode:
         raise nested_too_deeply_error(parser) from None
     finally:
         token: Token | None = lexer.token
+        while token and token.next:  # a comment, or what was looked at beyond
+            token = token.next
         while token:
             token.prev, token.next, token = None, None, token.prev

@@ -25,6 +25,8 @@ from graphql.validation.validate import (
 )
 from graphql.validation.validation_context import VariableUsage, VariableUsageVisitor
 
+from graph.garbage import forget_frames
+
 __all__ = ["ABORTED", "faults_of"]
 
 # Comparisons of fields that may overlap, which grow with the square of a document: a tenth of a second's.
@@ -43,9 +45,7 @@ def faults_of(schema: GraphQLSchema, document: DocumentNode, *, suggestions: boo
     def on_error(error: GraphQLError) -> None:
         if len(errors) >= MOST:
             raise ValidationAbortedError(TOO_MANY)
-        for each in (error, error.original_error):
-            if each is not None:  # one that was raised holds the frames that it passed, which hold it
-                each.__traceback__ = each.__context__ = each.__cause__ = None
+        forget_frames(error)
         errors.append(error)
 
     info = TypeInfo(schema)
@@ -58,8 +58,8 @@ def faults_of(schema: GraphQLSchema, document: DocumentNode, *, suggestions: boo
     try:
         visit(document, typed, query_document_keys_to_validate)
     except ValidationAbortedError as aborted:
-        aborted.__context__ = None
-        errors.append(aborted.with_traceback(None))
+        forget_frames(aborted)
+        errors.append(aborted)
     except RecursionError:
         errors.append(ValidationAbortedError(ABORTED))
     finally:

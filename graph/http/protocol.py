@@ -95,6 +95,7 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
             self.forget_what_is_ahead()
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
+                self.parser = None  # type: ignore[assignment]  # as uvicorn has it at the end: it is a ring with this
             else:
                 self._is_last = True  # what follows is of another protocol, if it is of any
             return

@@ -54,6 +54,7 @@ class Body:
     def let_go(self) -> None:
         """Forget it, for when the request is answered: a stream would keep it for as long as it is open."""
         said, self._said, self._raw = self._said, None, b""
+        del self._receive  # which leads back here, by the request
         if said is not None:
             said.let_go()
 

@@ -90,6 +90,7 @@ class Aside:
             done.set_result(result)
         finally:
             sys.setswitchinterval(usual)
+            del done, work  # an error holds this frame, which would hold the error
 
 
 def is_long(value: object, most: int = LONG) -> bool:

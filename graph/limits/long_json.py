@@ -8,7 +8,6 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from graph.garbage import postpone
 from graph.limits.aside import aside
 
 __all__ = ["LONG", "Loaded", "in_pieces", "loaded"]
@@ -52,7 +51,6 @@ async def loaded(text: bytes) -> Loaded:
     """What orjson.loads gives, or raises."""
     if len(text) <= LONG:
         return Loaded(orjson.loads(text), [])
-    postpone(len(text))
     return await aside.do(len(text) // BYTES_A_CHARACTER, in_pieces, text)
 
 

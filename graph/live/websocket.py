@@ -129,6 +129,13 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
             self._lengths = {**lengths, id: length}
             await super().handle_subscribe(message)
 
+    async def cleanup_operation(self, operation_id: str) -> None:
+        """End an operation, whose task is cancelled."""
+        operation = self.operations.get(operation_id)
+        await super().cleanup_operation(operation_id)
+        if operation is not None:
+            operation.task = None  # it holds the operation
+
     def on_request_accepted(self) -> None:
         """Give the peer its time to begin, which is over when another socket waits in its place."""
         super().on_request_accepted()

@@ -5,6 +5,7 @@ from typing import overload
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
+from graph.garbage import forget_frames
 from graph.schema.job import Job
 from graph.telemetry.call import current_call
 from models import errors
@@ -54,6 +55,7 @@ def as_data(
     is_unexpected = isinstance(error, errors.SimulationFailed) and not error.is_expected
     if call := current_call():
         call.met_errors(unexpected=is_unexpected)
+    forget_frames(error)
     match error:
         case errors.JobNotFound():
             return JobNotFound(message=error.message, id=strawberry.ID(str(error.id)))

@@ -7,6 +7,7 @@ from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import MaskErrors
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
+from graph.garbage import forget_frames
 from graph.telemetry.call import current_call, request_id
 from models.database import OUTAGES
 
@@ -64,3 +65,5 @@ def log_unexpected(errors: list[GraphQLError]) -> None:
     for error in unexpected:
         if not isinstance(error.original_error, OUTAGES):
             log.error("%s", error.message, exc_info=error.original_error)
+    for error in errors:
+        forget_frames(error)
