@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import cast
@@ -19,7 +20,7 @@ from tests.api import Api
 from tests.browser import Visits, launched_browser
 from tests.fuzzing import SEED, TIMES
 from tests.outside import Outside
-from tests.postgres import Postgres
+from tests.postgres import Postgres, migrate
 from tests.process import ServerProcess
 from tests.serving import served
 from tests.sockets import Socket, opened, websocket_url
@@ -45,15 +46,26 @@ hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the product's tables, and nothing in them: making them takes longer than most tests."""
+    path = tmp_path_factory.mktemp("migrated") / "test.sqlite3"
+    asyncio.run(migrate(f"sqlite://{path}"))
+    return path
+
+
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """The address of a file that is not there yet."""
-    return f"sqlite://{tmp_path / 'test.sqlite3'}"
+def sqlite_url(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> str:
+    """The address of a database with nothing in it; where it matters, of one that is not there yet."""
+    path = tmp_path / "test.sqlite3"
+    if not request.node.get_closest_marker("unmigrated"):
+        shutil.copy(migrated, path)
+    return f"sqlite://{path}"
 
 
 @pytest.fixture
 def postgres_url(request: pytest.FixtureRequest, postgres: Postgres) -> Iterator[str]:
-    """The address of a database with nothing in it, where it matters not even tables."""
+    """The same in PostgreSQL."""
     if request.node.get_closest_marker("unmigrated"):
         url = postgres.new()
         yield url

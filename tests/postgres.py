@@ -20,7 +20,7 @@ import psycopg
 from models.database import Database
 from tests.process import children_of, is_running
 
-__all__ = ["Postgres", "free_port"]
+__all__ = ["Postgres", "free_port", "migrate"]
 
 Shape = list[list[tuple[Any, ...]]]
 
@@ -152,7 +152,7 @@ class Postgres:
             self._template = self.new()
             # In a thread, for a loop may be running in this one.
             with ThreadPoolExecutor(1) as thread:
-                thread.submit(lambda: asyncio.run(_migrated(self._template))).result()
+                thread.submit(lambda: asyncio.run(migrate(self._template))).result()
             self._shape = _shape(self._template)
         if self._idle:
             return self._idle.pop()
@@ -216,7 +216,8 @@ class Postgres:
             raise RuntimeError(made.stderr)
 
 
-async def _migrated(url: str) -> None:
+async def migrate(url: str) -> None:
+    """Make the tables of a database that has none."""
     async with Database(url):
         pass
 
