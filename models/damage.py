@@ -3,8 +3,9 @@
 import os
 import sqlite3
 import struct
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from pathlib import Path
+from threading import Thread
 
 from models.copying import Progress, is_of
 from models.partial import leftovers_of
@@ -26,15 +27,18 @@ LOOK = 0.1
 def damage_in(connection: sqlite3.Connection, progress: Progress) -> str | None:
     """What is wrong with a database, in SQLite's words, or None where it is whole. All of it is read for that."""
     progress("Checking", 0, None)
+    checked: Future[str] = Future()
     # In a thread, for it may take minutes: SQLite hears of no signals meanwhile, but does when it is interrupted.
-    with ThreadPoolExecutor(1) as thread:
-        checked = thread.submit(_check, connection)
-        try:
-            while not checked.done():
-                wait([checked], LOOK)
-        except BaseException:
-            connection.interrupt()
-            raise
+    thread = Thread(target=_check, args=(connection, checked), daemon=True)
+    try:
+        thread.start()
+        while not checked.done():
+            wait([checked], LOOK)
+    except BaseException:  # perhaps before the thread has begun
+        while thread.ident and not checked.done():
+            connection.interrupt()  # of which what has only just begun hears nothing
+            wait([checked], LOOK)
+        raise
     found = checked.result()
     return None if found == "ok" else found.removeprefix(WHERE)
 
@@ -69,6 +73,8 @@ def _is_tree(page: bytes) -> bool:
     return kind in {2, 5, 10, 13} and first_gap < PAGE and 8 + 2 * cells <= their_start <= PAGE and scraps <= 60
 
 
-def _check(connection: sqlite3.Connection) -> str:
-    found: str = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    return found
+def _check(connection: sqlite3.Connection, checked: Future[str]) -> None:
+    try:
+        checked.set_result(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except Exception as error:  # noqa: BLE001  # whoever asked is told
+        checked.set_exception(error)
