@@ -42,8 +42,8 @@ def main() -> None:
     waits: dict[tuple[str, str], list[float]] = {}
     with (
         TemporaryDirectory() as folder,
-        ServerProcess(f"sqlite://{Path(folder) / 'attacked.sqlite3'}", *FLAGS) as server,
-        ServerProcess(f"sqlite://{Path(folder) / 'other.sqlite3'}", *FLAGS) as other,
+        ServerProcess(f"sqlite://{Path(folder) / 'attacked.sqlite3'}", *FLAGS, is_forked=False) as server,
+        ServerProcess(f"sqlite://{Path(folder) / 'other.sqlite3'}", *FLAGS, is_forked=False) as other,
         ordinary_client(server.url) as ordinary,
     ):
         time.sleep(1)

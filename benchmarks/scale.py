@@ -52,7 +52,7 @@ class Deployment:
             flags = ["--workers", str(self.workers)]
             if self.workers > 1 or self.replicas > 1:
                 flags += ["--feed-url", valkey.url]
-            servers = [stack.enter_context(ServerProcess(url, *flags)) for _ in range(self.replicas)]
+            servers = [stack.enter_context(ServerProcess(url, *flags, is_forked=False)) for _ in range(self.replicas)]
             yield url, [server.url for server in servers]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from graph.commands import main
+from tests.forked import Forked
 
 __all__ = ["ServerProcess", "children_of", "command", "here", "is_running", "memory_of"]
 
@@ -20,15 +21,14 @@ PATIENCE = 30
 
 
 def command(*arguments: str, timeout: float = PATIENCE, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "graph", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env={**os.environ, **environment},
-        check=False,
-    )
+    """Run the command line to its end. Raises subprocess.TimeoutExpired where it does not come."""
+    with tempfile.NamedTemporaryFile("w+") as out, tempfile.NamedTemporaryFile("w+") as err:
+        process = Forked(arguments, out, err, {**os.environ, **environment})
+        try:
+            status = process.wait(timeout)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(arguments, status, Path(out.name).read_text(), Path(err.name).read_text())
 
 
 def here(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -68,10 +68,14 @@ def memory_of(pid: int) -> int:
 class ServerProcess:
     """A server that is started, by itself on a free port, and is gone when the block ends."""
 
-    def __init__(self, database_url: str, *flags: str, verb: str = "serve", port: int = 0) -> None:
+    def __init__(
+        self, database_url: str, *flags: str, verb: str = "serve", port: int = 0, is_forked: bool = True
+    ) -> None:
+        """`is_forked`: see `tests.forked`; what is measured begins from nothing."""
         self.arguments = [verb, "--port", str(port), "--database-url", database_url, *flags]
         self.url = ""
-        self._process: subprocess.Popen[str] | None = None
+        self._is_forked = is_forked
+        self._process: subprocess.Popen[str] | Forked | None = None
         self._log: IO[str] | None = None
 
     def __enter__(self) -> Self:
@@ -85,7 +89,7 @@ class ServerProcess:
             self._log.close()
 
     @property
-    def process(self) -> subprocess.Popen[str]:
+    def process(self) -> subprocess.Popen[str] | Forked:
         """The process that runs, or ran last."""
         assert self._process is not None, "the server was never started"
         return self._process
@@ -100,9 +104,12 @@ class ServerProcess:
         """Start it, again on a new port, and return once it listens. Raises RuntimeError with why it does not."""
         if self._log is None:
             self._log = tempfile.NamedTemporaryFile("a", suffix=".log")  # noqa: SIM115  # closed with the server
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "graph", *self.arguments], stdout=subprocess.PIPE, stderr=self._log, text=True
-        )
+        if self._is_forked:
+            self._process = Forked(self.arguments, subprocess.PIPE, self._log, os.environ)
+        else:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "graph", *self.arguments], stdout=subprocess.PIPE, stderr=self._log, text=True
+            )
         assert self._process.stdout is not None
         first_line = self._process.stdout.readline()
         address = re.search(r"http://\S+:\d+", first_line)

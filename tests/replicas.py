@@ -23,7 +23,9 @@ def replicas(ports: Sequence[int] = (0, 0), *options: str) -> Iterator[list[Serv
     `options` are PostgreSQL's, each name=value.
     """
     with Postgres(None, *options) as postgres, Valkey() as valkey, contextlib.ExitStack() as stack:
-        servers = [ServerProcess(postgres.url(), "--feed-url", valkey.url, port=port) for port in ports]
+        servers = [
+            ServerProcess(postgres.url(), "--feed-url", valkey.url, port=port, is_forked=False) for port in ports
+        ]
         with ThreadPoolExecutor() as starting:
             for started in [starting.submit(stack.enter_context, server) for server in servers]:
                 started.result()

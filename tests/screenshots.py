@@ -26,7 +26,7 @@ async def take() -> None:
     FOLDER.mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        ServerProcess(f"sqlite://{folder}/demo.sqlite3", verb="demo") as demo,
+        ServerProcess(f"sqlite://{folder}/demo.sqlite3", verb="demo", is_forked=False) as demo,
     ):
         async with httpx.AsyncClient(base_url=demo.url, timeout=30) as http, launched_browser() as browser:
             id = await train(Api(http))
