@@ -102,6 +102,7 @@ class Server(uvicorn.Server):
         """Begin to end; uvicorn would raise the signal once more afterwards, and end the process with it."""
         super().handle_exit(sig, frame)
         self._captured_signals.clear()
+        self.force_exit = False  # at a second one uvicorn would leave the app as it is; it ends soon in any case
 
 
 class _ServerProcess(Server):

@@ -195,6 +195,7 @@ async def test_a_second_signal_does_no_harm(server: ServerProcess, remote: Api) 
     async with opened(websocket_url(server.url)) as socket:
         await begun(socket, ONE, id)
         ending = Ending(server, signal.SIGINT)
+        await close_code(socket)  # else both may come as one
         server.process.send_signal(signal.SIGINT)
         await ending.is_quick_and_silent()
 
