@@ -5,12 +5,14 @@ import ctypes
 import functools
 import os
 import resource
+import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
+from uvicorn.server import HANDLED_SIGNALS
 
 from graph import garbage
 from graph.app import App
@@ -107,6 +109,14 @@ class Server(uvicorn.Server):
 
 class _ServerProcess(Server):
     """A server that is all that its process is for, and ends it in time."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Be told to end while it serves; afterwards it ends in any case, and whoever is impatient is not heard."""
+        for each in HANDLED_SIGNALS:
+            signal.signal(each, signal.SIG_IGN)  # what uvicorn puts back
+        with super().capture_signals():
+            yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end. What waits for a store that another process keeps locked cannot be interrupted: it is left."""
