@@ -95,20 +95,20 @@ class _Text:
         """The value that stands there, within as many lists and objects."""
         if end - start <= self._piece or level == MAX_LEVELS:
             return orjson.loads(self._text[start:end])
-        while start < end and self._text[start] in BLANKS:
-            start += 1
-        while start < end and self._text[end - 1] in BLANKS:
-            end -= 1
-        brackets = self._text[start : start + 1] + self._text[end - 1 : end]
+        text = self._text[start:end].lstrip(BLANKS)
+        start = end - len(text)
+        text = text.rstrip(BLANKS)
+        end = start + len(text)
+        brackets = text[:1] + text[-1:]
         if brackets == b"[]":
             return self._list(start + 1, end - 1, level + 1)
         if brackets == b"{}":
             return self._object(start + 1, end - 1, level + 1)
-        return orjson.loads(self._text[start:end])
+        return orjson.loads(text)
 
     def _list(self, start: int, end: int, level: int) -> list[Any]:
         items: list[Any] = []
-        for first, last in self._pieces(start, end, level):
+        for first, last in self._cuts(start, end, level):
             if last - first > self._piece:
                 items.append(self.value(first, last, level))
             else:
@@ -117,7 +117,7 @@ class _Text:
 
     def _object(self, start: int, end: int, level: int) -> dict[str, Any]:
         members: dict[str, Any] = {}
-        for first, last in self._pieces(start, end, level):
+        for first, last in self._cuts(start, end, level):
             name = NAME.match(self._text, first, last) if last - first > self._piece else None
             if name:
                 members[orjson.loads(name[1])] = self.value(name.end(), last, level)
@@ -132,7 +132,7 @@ class _Text:
         self.pieces.append(items)
         return items
 
-    def _pieces(self, start: int, end: int, level: int) -> Iterator[tuple[int, int]]:
+    def _cuts(self, start: int, end: int, level: int) -> Iterator[tuple[int, int]]:
         """From where to where there are items that are read together, or one that is long."""
         if not self._text[start:end].strip(BLANKS):
             return
