@@ -58,7 +58,9 @@ def configuration(app: App, settings: Settings) -> uvicorn.Config:
         access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # type: ignore[arg-type]  # handed to asyncio, which takes fractions
         http=functools.partial(HTTPProtocol, settings, app.watch),  # type: ignore[arg-type]  # called as a class is
-        ws=functools.partial(SocketProtocol, settings.max_messages_a_second, app.watch),  # type: ignore[arg-type]
+        ws=functools.partial(  # type: ignore[arg-type]  # as above
+            SocketProtocol, settings.max_messages_a_second, app.watch
+        ),
         ws_per_message_deflate=False,  # it costs each socket more memory and time than these small messages are worth
         ws_max_size=settings.max_message_bytes,
         ws_ping_interval=settings.ping_seconds,

@@ -73,8 +73,8 @@ class TestTime:
 
     async def test_a_stream_may_last_longer_than_its_request(self, address: str) -> None:
         async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as http:
-            request = {"headers": {"Accept": "text/event-stream"}, "json": SUBSCRIBE}
-            async with http.stream("POST", "/graphql", **request) as stream:  # type: ignore[arg-type]
+            headers = {"Accept": "text/event-stream"}
+            async with http.stream("POST", "/graphql", headers=headers, json=SUBSCRIBE) as stream:
                 reading = asyncio.ensure_future(anext(stream.aiter_bytes()))
                 done, _ = await asyncio.wait({reading}, timeout=3 * SECONDS)
                 assert not done
