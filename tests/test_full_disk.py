@@ -40,13 +40,16 @@ def unmount(folder: Path) -> None:
 def small_disk(folder: Path) -> Iterator[Callable[[ServerProcess], None]]:
     """Inside, a folder has little room; what is given makes some for a server.
 
+    It is plenty: writing on needs as much as all that is stored, for SQLite moves its log into the store, and chunks
+    may be made of what was logged last.
+
     A file system of its own where that is allowed, as to root; elsewhere a limit on the length of the server's files,
     which is what SQLite meets as a disk without room too.
     """
-    if is_mounted(folder, ROOM + 2 * MIB):
+    if is_mounted(folder, 3 * ROOM):
         try:
             ballast = folder / "ballast"
-            ballast.write_bytes(bytes(2 * MIB))
+            ballast.write_bytes(bytes(2 * ROOM))
             yield lambda _: ballast.unlink()
         finally:
             unmount(folder)
@@ -70,7 +73,8 @@ async def test_a_full_disk_stops_writers_alone_and_tears_nothing_and_they_go_on_
     folder = tmp_path / "disk"
     folder.mkdir()
     path = folder / "store.sqlite3"
-    with small_disk(folder) as make_room, ServerProcess(f"sqlite://{path}") as server:
+    # Not forked: it would inherit no limit of this process.
+    with small_disk(folder) as make_room, ServerProcess(f"sqlite://{path}", is_forked=False) as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http, asyncio.timeout(PATIENCE):
             api = Api(http)
             id = await api.started(epochs=100_000)
@@ -102,7 +106,9 @@ async def test_a_full_disk_stops_writers_alone_and_tears_nothing_and_they_go_on_
                 while "errors" in (answer := await answer_to_a_batch()):  # as who is told to try again does
                     assert [error["extensions"]["code"] for error in answer["errors"]] == ["SERVICE_UNAVAILABLE"]
                 assert answer["data"]["logMetrics"] == {"__typename": "LogMetricsSuccess", "recorded": BATCH}
-                assert await anext(watched) == {"seq": acknowledged + 1}
+                assert [await anext(watched) for _ in range(BATCH)] == [
+                    {"seq": seq} for seq in range(acknowledged + 1, acknowledged + BATCH + 1)
+                ]
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             counted = connection.execute("SELECT count(*), max(seq) FROM metric").fetchone()
