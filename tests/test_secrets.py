@@ -28,7 +28,7 @@ pytestmark = pytest.mark.sqlite_alone("what is raised is planted")
 SECRET = "postgres://monitor:s3cr3t@10.1.2.3/place"
 TOLD = ("s3cr3t", "10.1.2.3", "place", "ValueError", "KeyError", "Traceback", ".py")
 POINTS = "query Points { jobs { metrics { seq } } }"
-CHANGES = "subscription Follow { jobChanged { id metrics { seq } } }"
+CHANGES = 'subscription Follow { jobChanged(id: "1", current: true) { id metrics { seq } } }'
 STREAM = 'subscription Watch { metricAdded(jobId: "1", after: 0) { seq } }'
 
 
@@ -138,13 +138,13 @@ async def test_a_secret_is_told_to_nobody_who_asks_graphql(
 async def test_nor_by_an_event_of_a_stream_that_was_well_when_it_began(
     api: Api, app: App, address: str, lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    id = await api.created()
     async with opened(websocket_url(address)) as socket, by_sse_post(address, CHANGES) as stream:
         operation = await socket.subscribe(CHANGES)
-        await api.created()
         await socket.next(operation)
         await stream.data()
         break_reads(database_of(app), monkeypatch)
-        await api.created()
+        assert (await api.start(id))["__typename"] == "StartJobSuccess"
         told = [(await socket.message(operation))["payload"], (await stream.told())[1]]
     assert [word for word in TOLD if word in str(told)] == []
     ids = {each["errors"][0]["extensions"]["requestId"] for each in told}
