@@ -80,13 +80,15 @@ def connections_of(pid: int, server: ServerProcess) -> int:
 
 
 async def test_requests_on_a_connection_that_is_kept_are_answered_quickly(remote: Api) -> None:
-    seconds = []
-    for _ in range(40):
-        began = time.perf_counter()
-        await remote.data("{ __typename }")
-        seconds.append(time.perf_counter() - began)
-    # Not the median: on a busy machine half of them may wait for a processor. What TCP holds back, it does for all.
-    assert sorted(seconds)[len(seconds) // 4] < QUICK
+    for _ in range(5):  # the machine is busy with other tests at times; what TCP holds back, it always does
+        seconds = []
+        for _ in range(40):
+            began = time.perf_counter()
+            await remote.data("{ __typename }")
+            seconds.append(time.perf_counter() - began)
+        if statistics.median(seconds) < QUICK:
+            return
+    pytest.fail(f"an answer took {statistics.median(seconds):.3f} s")
 
 
 async def test_connections_are_dealt_out_to_all_and_points_reach_watchers_of_each(
