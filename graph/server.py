@@ -17,6 +17,7 @@ from uvicorn.server import HANDLED_SIGNALS
 from graph import garbage
 from graph.app import App
 from graph.http.protocol import HTTPProtocol
+from graph.http.unread import Unread
 from graph.live.socket import SocketProtocol
 from graph.settings import Settings
 
@@ -51,15 +52,16 @@ def _allow_many_files() -> None:
 
 def configuration(app: App, settings: Settings) -> uvicorn.Config:
     """uvicorn's settings for an app of ours."""
+    unread = Unread(settings.max_unread_bytes)
     return uvicorn.Config(
         app,
         log_config=None,  # as all of the process logs
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # type: ignore[arg-type]  # handed to asyncio, which takes fractions
-        http=functools.partial(HTTPProtocol, settings, app.watch),  # type: ignore[arg-type]  # called as a class is
+        http=functools.partial(HTTPProtocol, settings, app.watch, unread),  # type: ignore[arg-type]  # called as a class is
         ws=functools.partial(  # type: ignore[arg-type]  # as above
-            SocketProtocol, settings.max_messages_a_second, app.watch
+            SocketProtocol, settings.max_messages_a_second, app.watch, unread
         ),
         ws_per_message_deflate=False,  # it costs each socket more memory and time than these small messages are worth
         ws_max_size=settings.max_message_bytes,

@@ -133,6 +133,11 @@ class Settings(BaseSettings):
     max_batch: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default=10_000, description="Points in one logMetrics; a call with more is answered with InvalidInput"
     )
+    max_unread_bytes: Annotated[int, Field(ge=2**20)] = Field(
+        default=256 * 2**20,
+        description="Bytes of long answers, of all clients of a worker, that wait to be read; past them, who has read "
+        "nothing for longest is cut off",
+    )
     operation_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=30.0, description="Seconds that a query or a mutation may take; a longer one is answered with an error"
     )

@@ -1,11 +1,21 @@
 """uvicorn's end of an HTTP connection, bounded in what it waits for and in what it keeps."""
 
+import asyncio
 import logging
 from asyncio import AbstractEventLoop, TimerHandle, Transport
+from collections.abc import Awaitable
 from typing import Any
 
 import httptools
 import orjson
+from uvicorn._types import (
+    ASGI3Application,
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    ASGISendEvent,
+    HTTPResponseBodyEvent,
+    Scope,
+)
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -13,6 +23,7 @@ from uvicorn.server import ServerState
 from graph.http.framing import Unclear, check_framing
 from graph.http.media import JSON
 from graph.http.turns import TakesTurns
+from graph.http.unread import LONG, Unread
 from graph.settings import Settings
 from graph.telemetry.call import Call, call_in
 from graph.telemetry.watch import Watch
@@ -44,6 +55,7 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         self,
         settings: Settings,
         watch: Watch,
+        long_answers: Unread,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
@@ -51,6 +63,9 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._watch = watch
+        self._long_answers = long_answers
+        self._is_sending = False
+        """Whether a long answer is on its way."""
         self._seconds = settings.request_seconds
         self._max_head = settings.max_header_bytes
         self._deadline: TimerHandle | None = None
@@ -76,6 +91,43 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         super().connection_lost(exc)
         # Where a peer breaks off, uvicorn leaves this timer, and with it all of the connection, until it is due.
         self._unset_keepalive_if_required()
+
+    @property
+    def app(self) -> ASGI3Application:
+        """What uvicorn runs: the app, whose long answers are sent a piece at a time, as their reader takes them."""
+        return self._serve
+
+    @app.setter
+    def app(self, app: ASGI3Application) -> None:
+        self._app = app
+
+    async def _serve(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        def send_on(message: ASGISendEvent) -> Awaitable[None]:
+            if message["type"] == "http.response.body" and len(message.get("body", b"")) > LONG:
+                return self._send_long(message, send)
+            return send(message)
+
+        await self._app(scope, receive, send_on)
+
+    async def _send_long(self, message: HTTPResponseBodyEvent, send: ASGISendCallable) -> None:
+        body, is_last = memoryview(message["body"]), not message.get("more_body", False)
+        held = self._long_answers.hold(len(body), self.transport.abort)
+        self._is_sending = True
+        try:
+            for start in range(0, len(body), LONG):
+                end = start + LONG
+                piece: Any = body[start:end]  # bytes to a type checker; transports take this too, and copy less
+                more = not is_last or end < len(body)
+                await send(HTTPResponseBodyEvent(type="http.response.body", body=piece, more_body=more))
+                self._long_answers.moved(held)
+                await asyncio.sleep(0)  # a quick reader takes all at once, and others wait
+        finally:
+            self._is_sending = False
+            self._long_answers.let_go(held)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks whether to go on
+        """The peer says nothing more. It has left, unless it is still reading a long answer."""
+        return self._is_sending
 
     def is_reading_paused(self) -> bool:
         """Whether the app has enough of a body to go on with."""

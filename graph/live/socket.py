@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn._types import ASGISendEvent
+from uvicorn._types import ASGISendEvent, WebSocketSendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -17,6 +17,7 @@ from websockets.server import ServerProtocol
 
 from graph.gate.rates import Bucket
 from graph.http.turns import TakesTurns
+from graph.http.unread import LONG, Held, Unread
 from graph.telemetry.call import call_in
 from graph.telemetry.watch import Watch
 
@@ -32,11 +33,14 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
     """uvicorn's protocol for one socket."""
 
     turn_bytes = 1024
+    _held: tuple[Held, ...] = ()
+    """The long messages that its peer is still to take."""
 
     def __init__(
         self,
         max_messages_a_second: int,
         watch: Watch,
+        unread: Unread,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
@@ -46,6 +50,7 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
         self._bucket = Bucket(max_messages_a_second)
         self._is_parting = False
         self._watch = watch
+        self._unread = unread
         self.conn.reject = self._refusal  # type: ignore[method-assign]  # uvicorn makes the connection
 
     def start_keepalive(self) -> None:
@@ -57,7 +62,31 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
         """Send on; what refuses the handshake has the headers of every answer, which uvicorn leaves out."""
         if message["type"] == "websocket.http.response.start":
             message["headers"] = [*self.default_headers, *message.get("headers", ())]
+        elif message["type"] == "websocket.send" and len(message.get("text") or "") > LONG:
+            return self._send_long(message)
         return super().send(message)
+
+    async def _send_long(self, message: WebSocketSendEvent) -> None:
+        held = self._unread.hold(len(message["text"] or ""), self.transport.abort)
+        try:
+            await super().send(message)
+        except BaseException:
+            self._unread.let_go(held)
+            raise
+        if self.writable.is_set():
+            self._unread.let_go(held)
+        else:
+            self._held = (*self._held, held)
+
+    def resume_writing(self) -> None:
+        """The peer has taken nearly all of what it was sent."""
+        super().resume_writing()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for held in self._held:
+            self._unread.let_go(held)
+        self._held = ()
 
     def _refusal(self, status: HTTPStatus | int, text: str) -> Response:
         """What websockets or uvicorn by themselves answer to a handshake, with the headers of every answer."""
@@ -92,6 +121,7 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
+        self._let_go()
         self.forget_what_is_ahead()
         super().connection_lost(exc)
 
