@@ -128,7 +128,7 @@ class TestTheCookie:
 
     async def test_is_taken_back(self, http: httpx.AsyncClient, secret: str) -> None:
         await http.post("/sign-in", data={"token": secret})
-        assert (await http.get("/session")).json() == {"session": "SIGNED_IN"}
+        assert (await http.get("/session")).json() == {"session": "SIGNED_IN", "mayWrite": True}
         out = await http.post("/sign-out")
         assert (out.status_code, out.headers["location"]) == (303, "/sign-in")
         assert not http.cookies
@@ -189,7 +189,7 @@ class TestTheSignIn:
     async def test_is_passed_by_where_nobody_needs_it(self, api: Api) -> None:
         response = await api.http.get("/sign-in", params={"next": "/training/jobs"})
         assert (response.status_code, response.headers["location"]) == (303, "/training/jobs")
-        assert (await api.http.get("/session")).json() == {"session": "OPEN"}
+        assert (await api.http.get("/session")).json() == {"session": "OPEN", "mayWrite": True}
 
 
 class Guarded(NamedTuple):
@@ -244,6 +244,32 @@ class TestInABrowser:
         await page.goto("/training/jobs")
         await expect(page.get_by_label("Token")).to_be_visible()
 
+    async def test_who_may_only_read_sees_nothing_that_takes_more(
+        self, guarded: Guarded, guarded_visits: Visits
+    ) -> None:
+        headers = {"Authorization": f"Bearer {guarded.secrets[Scope.WRITE]}"}
+        async with httpx.AsyncClient(base_url=guarded.server.url, headers=headers) as http:
+            waiting, running = await Api(http).created(name="waiting"), await Api(http).started(name="running")
+        page = await guarded_visits.page("/")
+        for scope, may_write in ((Scope.READ, False), (Scope.WRITE, True)):
+            await page.get_by_label("Token").fill(guarded.secrets[scope])
+            await page.keyboard.press("Enter")
+            jobs = page.get_by_role("listitem")
+            verbs = [
+                page.get_by_role("button", name="Create job"),
+                jobs.filter(has_text="waiting").get_by_role("button", name="Start"),
+                jobs.filter(has_text="running").get_by_role("button", name="Stop"),
+            ]
+            await expect(page.get_by_text("Read only")).to_be_visible(visible=not may_write)
+            await expect(jobs.filter(has_text="running")).to_be_visible()
+            for verb in verbs:
+                await expect(verb).to_be_visible(visible=may_write)
+            for id in (waiting, running):
+                await page.goto(f"/training/jobs/{id}")
+                await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+                await expect(page.get_by_role("group", name="Job")).to_be_visible(visible=may_write)
+            await page.get_by_role("button", name="Sign out").click()
+
     async def test_who_may_only_read_is_told_so_where_they_try_more(
         self, guarded: Guarded, guarded_visits: Visits
     ) -> None:
@@ -251,6 +277,8 @@ class TestInABrowser:
         async with httpx.AsyncClient(base_url=guarded.server.url, headers=headers) as http:
             await Api(http).created(name="not yours")
         page = await guarded_visits.page("/")
+        guarded_visits.expects("ERR_FAILED")
+        await page.route("**/session", lambda route: route.abort())  # they are quicker than its answer
         await page.get_by_label("Token").fill(guarded.secrets[Scope.READ])
         await page.keyboard.press("Enter")
         await page.get_by_role("listitem").filter(has_text="not yours").get_by_role("button", name="Start").click()

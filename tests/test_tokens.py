@@ -200,7 +200,7 @@ class TestOpenReads:
             assert await status(http, None) == 200
             refused = await http.post("/graphql", json={"query": CREATE})
             assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
-            assert (await http.get("/session")).json() == {"session": "SIGNED_OUT"}
+            assert (await http.get("/session")).json() == {"session": "SIGNED_OUT", "mayWrite": False}
             made = await tokens.create("first", Scope.WRITE)
             done = await http.post("/graphql", json={"query": CREATE}, headers=bearer(made.secret))
             assert done.json() == {"data": {"createJob": {"__typename": "CreateJobSuccess"}}}

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from graph.access.access import COOKIE, SIGN_IN, Access, own_path
-from graph.access.caller import BEARER
+from graph.access.caller import BEARER, Caller
 from graph.access.keyring import Keyring
 from graph.gate.gate import head_of
 from graph.http.media import JSON
@@ -80,12 +80,14 @@ class SignIn:
         return response
 
     async def _session(self, request: Request) -> Response:
-        """What the page shows at its top. OPEN: nobody has to sign in."""
+        """What the page shows, and lets one do. OPEN: nobody has to sign in."""
+        caller: Caller = request.scope["caller"]
         if self._access.is_open:
             state = "OPEN"
         else:
             state = "SIGNED_IN" if await self._access.signed_in(head_of(request.scope)) else "SIGNED_OUT"
-        return Response(orjson.dumps({"session": state}), headers={"Cache-Control": "no-store"}, media_type=JSON)
+        said = orjson.dumps({"session": state, "mayWrite": caller.may_write})
+        return Response(said, headers={"Cache-Control": "no-store"}, media_type=JSON)
 
     def _shown(self, status: int, after: str, message: str = "", headers: dict[str, str] | None = None) -> Response:
         page = self._page.replace("{{next}}", html.escape(after)).replace("{{message}}", html.escape(message))

@@ -1,6 +1,7 @@
 import { lazy, Suspense } from "react";
 import { Toaster } from "sonner";
 import { Link, Route, Switch, useLocation } from "wouter";
+import { SessionContext, useSession } from "./api/session";
 import { JobsPage } from "./jobs/jobs-page";
 import { Boundary } from "./parts/boundary";
 import { ConnectionNotice } from "./parts/connection-notice";
@@ -15,8 +16,9 @@ const ComparePage = lazy(() => import("./compare/compare-page"));
 export function App() {
   const [theme, setTheme] = useTheme();
   const [place] = useLocation();
+  const session = useSession();
   return (
-    <>
+    <SessionContext value={session}>
       <a className="skip" href="#page">
         Skip to content
       </a>
@@ -58,6 +60,6 @@ export function App() {
         {/* Below the header and the page's own buttons. */}
         <Toaster offset={{ top: 128 }} position="top-right" richColors closeButton theme={theme} />
       </div>
-    </>
+    </SessionContext>
   );
 }

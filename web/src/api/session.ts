@@ -1,7 +1,13 @@
-import { useEffect, useState } from "react";
+import { createContext, useContext, useEffect, useState } from "react";
 
-/** Whether someone is signed in; OPEN where nobody has to. */
-export type Session = "SIGNED_IN" | "SIGNED_OUT" | "OPEN";
+export interface Session {
+  /** Whether someone is signed in; OPEN where nobody has to. */
+  session: "SIGNED_IN" | "SIGNED_OUT" | "OPEN";
+  mayWrite: boolean;
+}
+
+/** What is known of the session; nothing at first. */
+export const SessionContext = createContext<Session | undefined>(undefined);
 
 /** A socket is closed with this where its caller is not let in, or no longer. */
 export const NOT_LET_IN = 4403;
@@ -19,14 +25,19 @@ export async function signOut(): Promise<void> {
   location.assign("/");
 }
 
-/** What is known of the session; nothing at first. */
+/** Whether jobs may be created, started, stopped and stepped; taken for granted until the server has said. */
+export function useMayWrite(): boolean {
+  return useContext(SessionContext)?.mayWrite ?? true;
+}
+
+/** The session, once the server has said. */
 export function useSession(): Session | undefined {
   const [session, setSession] = useState<Session>();
   useEffect(() => {
     const leaving = new AbortController();
     fetch("/session", { signal: leaving.signal })
       .then((response) => (response.ok ? response.json() : undefined))
-      .then((said?: { session: Session }) => setSession(said?.session))
+      .then((said?: Session) => setSession(said))
       .catch(() => {}); // what else is asked finds out that the server is gone
     return () => leaving.abort();
   }, []);

@@ -1,6 +1,7 @@
 import { memo } from "react";
 import { Link } from "wouter";
 import type { JobCardFragment } from "../api/generated";
+import { useMayWrite } from "../api/session";
 import { ProgressBar } from "../parts/progress";
 import { StatusBadge } from "../parts/status";
 import { Ago } from "../parts/time";
@@ -64,8 +65,9 @@ export const JobCard = memo(function JobCard({ job, ticked, onTick, onJob }: Car
 
 /** Start, Stop or View: what there is to do with a job. */
 function CardVerb({ job, onJob }: Pick<CardProps, "job" | "onJob">) {
-  if (job.status === "QUEUED") return <StartButton job={job} onJob={onJob} />;
-  if (job.status === "RUNNING") return <StopButton job={job} onJob={onJob} />;
+  const mayWrite = useMayWrite();
+  if (mayWrite && job.status === "QUEUED") return <StartButton job={job} onJob={onJob} />;
+  if (mayWrite && job.status === "RUNNING") return <StopButton job={job} onJob={onJob} />;
   return (
     <Link className="button" href={`/training/jobs/${job.id}`} aria-label={`View ${job.name}`}>
       View

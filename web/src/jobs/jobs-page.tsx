@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
+import { useMayWrite } from "../api/session";
 import { CreateJobDialog } from "../create/create-job-dialog";
 import { useInView } from "../parts/in-view";
 import { STATUSES, wordOf } from "../parts/status";
@@ -15,6 +16,7 @@ export function JobsPage() {
   const { list, more, loading, error, fetchMore, reload, put } = useJobs(filter);
   const [ticked, setTicked] = useState<readonly string[]>([]);
   const [creating, setCreating] = useState(false);
+  const mayWrite = useMayWrite();
   const onTick = useCallback((id: string, on: boolean) => {
     setTicked((now) => (on ? [...now, id] : now.filter((each) => each !== id)));
   }, []);
@@ -28,11 +30,13 @@ export function JobsPage() {
       <div className="page-head">
         <div>
           <h1>Training Jobs</h1>
-          <p className="subtitle">Start, stop and watch your training runs, live.</p>
+          <p className="subtitle">{mayWrite ? "Start, stop and watch" : "Watch"} your training runs, live.</p>
         </div>
-        <button type="button" className="button primary" onClick={() => setCreating(true)}>
-          Create job
-        </button>
+        {mayWrite && (
+          <button type="button" className="button primary" onClick={() => setCreating(true)}>
+            Create job
+          </button>
+        )}
       </div>
       <FilterBar filter={filter} onChange={setFilter} />
       {error && (
@@ -54,7 +58,7 @@ export function JobsPage() {
       {list.length === 0 && !loading && !error && !more && (
         <Empty
           filtered={filtered}
-          onCreate={() => setCreating(true)}
+          onCreate={mayWrite ? () => setCreating(true) : undefined}
           onClear={() => setFilter({ statuses: [], search: "" })}
         />
       )}
@@ -124,23 +128,34 @@ function More({ loading, count, onInView }: { loading: boolean; count: number; o
   );
 }
 
-function Empty({ filtered, onCreate, onClear }: { filtered: boolean; onCreate: () => void; onClear: () => void }) {
+interface EmptyProps {
+  filtered: boolean;
+  /** Left out for who may not. */
+  onCreate?: () => void;
+  onClear: () => void;
+}
+
+function Empty({ filtered, onCreate, onClear }: EmptyProps) {
   return (
     <section className="empty">
       <h2>{filtered ? "No job matches" : "No jobs yet"}</h2>
       <p>
         {filtered
           ? "No job has such a name and such a status."
-          : "Create a job, start it, and watch its curves. A simulator makes them, so no GPU is needed."}
+          : onCreate
+            ? "Create a job, start it, and watch its curves. A simulator makes them, so no GPU is needed."
+            : "They appear here as they are created."}
       </p>
       {filtered ? (
         <button type="button" className="button" onClick={onClear}>
           Show all jobs
         </button>
       ) : (
-        <button type="button" className="button primary" onClick={onCreate}>
-          Create your first job
-        </button>
+        onCreate && (
+          <button type="button" className="button primary" onClick={onCreate}>
+            Create your first job
+          </button>
+        )
       )}
     </section>
   );

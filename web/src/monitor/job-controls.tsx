@@ -1,5 +1,6 @@
 import { useState } from "react";
 import type { JobCardFragment } from "../api/generated";
+import { useMayWrite } from "../api/session";
 import { StartButton, StopButton } from "../jobs/verb-buttons";
 import { BusyButton } from "../parts/busy-button";
 import { useStepper } from "./use-stepper";
@@ -14,8 +15,10 @@ export function JobControls({
   job: Pick<JobCardFragment, "id" | "name" | "status">;
   simulated: boolean;
 }) {
+  const mayWrite = useMayWrite();
   const [pace, setPace] = useState(5);
   const stepper = useStepper(job.id, pace, job.status === "RUNNING");
+  if (!mayWrite) return null;
   if (job.status === "QUEUED") {
     return (
       <div className="controls" role="group" aria-label="Job">

@@ -84,7 +84,7 @@ function Monitor({ job, wrong }: { job: WholeJobFragment; wrong: string | undefi
       {names.length === 0 ? (
         <p className="loading">
           {job.status === "QUEUED"
-            ? "Start the job to see its curves."
+            ? "Once the job is started, its curves appear here."
             : "No points yet: they appear here as they are recorded."}
         </p>
       ) : (
