@@ -6,6 +6,7 @@ begins from nothing is tested by those that start it so.
 """
 
 import atexit
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -63,7 +64,8 @@ class Forked:
     def send_signal(self, number: int) -> None:
         """Send it a signal, if it is there."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it has ended just now
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it without a word."""

@@ -83,8 +83,7 @@ class ServerProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.kill()
+        self.kill()  # which closes what there was to read of one that has ended already
         if self._log:
             self._log.close()
 
