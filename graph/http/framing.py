@@ -16,13 +16,13 @@ class Unclear(Exception):
 
 
 def check_framing(version: str, headers: Sequence[tuple[bytes, bytes]], *, changes_protocol: bool) -> None:
-    """Raise Unclear. Headers have their names in lower case; `changes_protocol`: by Upgrade, or as CONNECT does."""
+    """Raise Unclear. Headers have their names in lower case; `changes_protocol`: to a socket's, or as CONNECT does."""
     if version not in VERSIONS:
         raise Unclear("This server speaks HTTP/1.1.")
     codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
     if codings and (codings != [b"chunked"] or version == "1.0"):
         raise Unclear("A body comes as it is or, by HTTP/1.1, in chunks.")
-    # The parser takes it that such a request has no body, whatever it says.
+    # The parser takes it that such a request has no body, whatever it says; others ignore the wish, and read one.
     if changes_protocol and (
         codings or any(name == b"content-length" and value.strip(b"0") for name, value in headers)
     ):

@@ -33,6 +33,8 @@ __all__ = ["HTTPProtocol"]
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 0.05
+OF_UPGRADES = {b"upgrade", b"http2-settings", b"connection"}
+"""Headers that ask for another protocol."""
 LINGER_SECONDS = 2.0
 """For so long what a refused peer still sends is read and forgotten: closing at once would take the answer from it."""
 
@@ -76,6 +78,8 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         self._unread = 0
         """Bytes since the parser last came to a head's end, a body's bytes or a chunk: the parser keeps them all."""
         self._has_moved = False
+        self._head_again: bytes | None = None
+        """Of a request that asks for a protocol which is not spoken here: its head without that."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Begin to wait for the first request."""
@@ -142,7 +146,13 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         self._unread += len(data)
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._head_again is not None:
+                again, self._head_again = self._head_again, None
+                self._unread = 0
+                self.parser = _parser(self)
+                self.read(again + data[upgrade.args[0] :])
+                return
             self._forget_deadline()
             self.forget_what_is_ahead()
             if self._should_upgrade():
@@ -179,6 +189,10 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         self._is_whole, self._has_moved = False, True
         if self._unread > self._max_head and self._head_length() > self._max_head:
             raise TooLong
+        if self.parser.should_upgrade() and not self._asks_for_a_socket_or_tunnel():
+            # A server may pass over it (RFC 9110, 7.8), but the parser takes it that no body follows.
+            self._head_again = self._head_without_upgrade()
+            return
         version = self.parser.get_http_version()
         check_framing(version, self.headers, changes_protocol=self.parser.should_upgrade())
         if version == "1.0":
@@ -200,6 +214,8 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is there."""
+        if self._head_again is not None:
+            return
         self._is_whole = True
         super().on_message_complete()
         if not self.parser.should_keep_alive() and not self._should_upgrade():
@@ -216,6 +232,17 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
             and self.parser.get_http_version() == "1.1"
             and not self._is_answering
         )
+
+    def _asks_for_a_socket_or_tunnel(self) -> bool:
+        return self.parser.get_method() == b"CONNECT" or any(
+            name == b"upgrade" and b"websocket" in value.lower() for name, value in self.headers
+        )
+
+    def _head_without_upgrade(self) -> bytes:
+        """The head, as that of the last request of its connection."""
+        line = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        kept = [b"%s: %s" % header for header in self.headers if header[0] not in OF_UPGRADES]
+        return b"\r\n".join([line, *kept, b"connection: close", b"", b""])
 
     def _head_length(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
@@ -276,3 +303,10 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         self.transport.write_eof()
         self.flow.resume_reading()
         self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+
+def _parser(protocol: HTTPProtocol) -> httptools.HttpRequestParser:
+    """One as uvicorn makes it."""
+    parser = httptools.HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
