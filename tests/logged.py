@@ -1,4 +1,4 @@
-"""What an app of this process says of its calls, line by line, as a server writes it."""
+"""What an app of this process logs, line by line, as a server writes it."""
 
 import contextlib
 import json
@@ -11,14 +11,15 @@ from graph.telemetry.logs import formatter
 
 __all__ = ["logged"]
 
-CALLS = logging.getLogger("graph.calls")
+CALLS = "graph.calls"
+"""The logger that has a line for each call."""
 
 
 class Lines(logging.Handler):
     """Keeps each line as the object that it is."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
         self.setFormatter(formatter(Settings(log_format="json")))
         self.kept: list[dict[str, Any]] = []
 
@@ -27,13 +28,14 @@ class Lines(logging.Handler):
 
 
 @contextlib.contextmanager
-def logged() -> Iterator[list[dict[str, Any]]]:
-    """Inside, lines of the level of info are kept, whoever asks for them."""
-    lines, level = Lines(), CALLS.level
-    CALLS.addHandler(lines)
-    CALLS.setLevel(logging.INFO)
+def logged(name: str = CALLS, level: int = logging.INFO) -> Iterator[list[dict[str, Any]]]:
+    """Inside, lines of that logger and that level are kept, whoever asks for them."""
+    logger, lines = logging.getLogger(name), Lines(level)
+    before = logger.level
+    logger.addHandler(lines)
+    logger.setLevel(level)
     try:
         yield lines.kept
     finally:
-        CALLS.setLevel(level)
-        CALLS.removeHandler(lines)
+        logger.setLevel(before)
+        logger.removeHandler(lines)

@@ -13,8 +13,6 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from graph import pages
 from graph.app import App
-from graph.settings import Settings
-from graph.telemetry.logs import formatter
 from models.database import Database
 from tests.api import Api
 from tests.domain import eventually
@@ -46,19 +44,10 @@ def break_reads(database: Database, patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def lines(settings: Settings) -> Iterator[list[dict[str, Any]]]:
-    """The log, as a server writes it."""
-    lines: list[dict[str, Any]] = []
-
-    class Kept(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(json.loads(self.format(record)))
-
-    handler = Kept(logging.WARNING)
-    handler.setFormatter(formatter(settings.model_copy(update={"log_format": "json"})))
-    logging.getLogger().addHandler(handler)
-    yield lines
-    logging.getLogger().removeHandler(handler)
+def lines() -> Iterator[list[dict[str, Any]]]:
+    """All that is logged at the usual level."""
+    with logged("", logging.WARNING) as lines:
+        yield lines
 
 
 Way = Callable[[Api, str], Awaitable[tuple[str, str]]]
