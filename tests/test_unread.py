@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
@@ -30,8 +31,8 @@ LENGTH = range(7 * MIB, 10 * MIB)
 
 @pytest.fixture
 def server(database_url: str) -> Iterator[ServerProcess]:
-    """A server that holds two such answers, but not three."""
-    with ServerProcess(database_url, "--max-unread-bytes", str(20 * MIB)) as process:
+    """A server that holds two such answers, but not three, and has little patience."""
+    with ServerProcess(database_url, "--max-unread-bytes", str(20 * MIB), "--request-seconds", "1") as process:
         yield process
 
 
@@ -74,17 +75,21 @@ class Reader:
         """Return once the answer has begun to arrive."""
         await self.read(lambda heard: b'"a0"' in heard, 1024)
 
+    async def read_bytes(self, count: int) -> None:
+        """Read that many bytes."""
+        await self.read(lambda heard: len(heard) >= count)
+
     async def read_all(self, answer: bytes) -> None:
         """Read the rest of an answer, which must be that one."""
         self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
         end = answer[-100:]
-        heard = await self.read(lambda heard: end in heard[-200:])
+        heard = await self.read(lambda heard: end in heard[-2 * MIB :])
         assert answer in heard
 
 
 @asynccontextmanager
-async def posted(address: str, query: str, **variables: object) -> AsyncIterator[socket.socket]:
-    """A peer that asks by POST, and reads little."""
+async def posted(address: str, query: str, times: int = 1, **variables: object) -> AsyncIterator[socket.socket]:
+    """A peer that asks by POST, so many times at once, and reads little."""
     loop = asyncio.get_running_loop()
     host, port = address.removeprefix("http://").split(":")
     with socket.socket() as peer:
@@ -93,7 +98,7 @@ async def posted(address: str, query: str, **variables: object) -> AsyncIterator
         await loop.sock_connect(peer, (host, int(port)))
         body = json.dumps({"query": query, "variables": variables})
         head = f"POST /graphql HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-        await loop.sock_sendall(peer, f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        await loop.sock_sendall(peer, times * f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
         yield peer
 
 
@@ -153,6 +158,33 @@ async def test_what_was_read_or_given_up_is_counted_no_more(server: ServerProces
     readers = [await ask(way) for way in (posted, mute_peer)]
     for reader in readers:
         await reader.read_all(answer)
+    assert server.log == ""
+
+
+@pytest.mark.parametrize("next", ["garbage\r\n\r\n", "POST /graphql HTTP/1.1\r\nContent-Length: 9\r\n\r\n", "G"])
+async def test_whatever_comes_behind_its_request_a_long_answer_is_sent_to_its_end(
+    server: ServerProcess, answer: bytes, ask: Ask, next: str
+) -> None:
+    """A request behind it cannot be read to its end before the answer is, and its time is not counted."""
+    reader = await ask(posted)
+    await asyncio.get_running_loop().sock_sendall(reader.peer, next.encode())
+    await asyncio.sleep(1.5)  # longer than a request may take to come
+    await reader.read_all(answer)
+    assert server.log == ""
+
+
+@pytest.mark.parametrize("requests", [1, 3])
+async def test_one_who_leaves_in_the_middle_of_a_long_answer_is_no_matter_for_the_log(
+    server: ServerProcess, remote: Api, answer: bytes, job: str, requests: int
+) -> None:
+    """A transport that is closed is not written to: it would raise, and each answer that waits."""
+    for size in range(100_000, len(answer), 500_000):
+        async with posted(server.url, QUERY, requests, id=job) as peer:
+            reader = Reader(peer)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
+            await reader.read_bytes(size)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # by a reset
+    assert await remote.data("{ __typename }") == {"__typename": "Query"}
     assert server.log == ""
 
 

@@ -68,6 +68,8 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         self._long_answers = long_answers
         self._is_sending = False
         """Whether a long answer is on its way."""
+        self._running: RequestResponseCycle | None = None
+        """What the app serves, or served last; `cycle` may have come after it, and wait."""
         self._seconds = settings.request_seconds
         self._max_head = settings.max_header_bytes
         self._deadline: TimerHandle | None = None
@@ -88,8 +90,9 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
-        if self._is_answering and (call := call_in(self.cycle.scope)):
+        if (cycle := self._answering) and (call := call_in(cycle.scope)):
             call.is_left = True
+        self._leave()
         self._forget_deadline()
         self.forget_what_is_ahead()
         super().connection_lost(exc)
@@ -105,8 +108,14 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
     def app(self, app: ASGI3Application) -> None:
         self._app = app
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     async def _serve(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         def send_on(message: ASGISendEvent) -> Awaitable[None]:
+            if self.transport.is_closing():
+                self._leave()  # of which uvicorn hears only later, and some transports can be written to no more
             if message["type"] == "http.response.body" and len(message.get("body", b"")) > LONG:
                 return self._send_long(message, send)
             return send(message)
@@ -177,7 +186,7 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
             return
         if self._is_whole:
             self._forget_deadline()
-            if not self._is_answering and not self.transport.is_closing():  # the answer came before its request's end
+            if not self._answering and not self.transport.is_closing():  # the answer came before its request's end
                 self.timeout_keep_alive_task = self.loop.call_later(
                     self.timeout_keep_alive, self.timeout_keep_alive_handler
                 )
@@ -230,7 +239,7 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
             super()._should_upgrade()
             and self.parser.get_method() == b"GET"
             and self.parser.get_http_version() == "1.1"
-            and not self._is_answering
+            and not self._answering
         )
 
     def _asks_for_a_socket_or_tunnel(self) -> bool:
@@ -258,17 +267,23 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
 
     def _is_late(self) -> None:
         self._deadline = None
-        if self._is_answering and not self.cycle.more_body:
+        if self._answering and (self.pipeline or not self.cycle.more_body):  # the next may wait, or cannot be read yet
             self._deadline = self.loop.call_later(self._seconds, self._is_due)
-        elif self._unread or self._is_answering:
+        elif self._unread or self._answering:
             self._refuse(408, "TOO_SLOW", f"The request was not there within {self._seconds:g} seconds.")
         else:
             self.transport.close()  # nobody asked anything
 
     @property
-    def _is_answering(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle  # none yet where no request has come
-        return cycle is not None and not cycle.response_complete
+    def _answering(self) -> RequestResponseCycle | None:
+        """What is being answered."""
+        return self._running if self._running and not self._running.response_complete else None
+
+    def _leave(self) -> None:
+        """Whatever is being answered, nobody hears it any more."""
+        if cycle := self._answering:
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def _refuse_head(self) -> None:
         self._refuse(431, "HEAD_TOO_LONG", f"The headers of a request are at most {self._max_head} bytes long.")
@@ -278,14 +293,16 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         self._forget_deadline()
         self._is_last = True
         call: Call | None = None
-        if self._is_answering:
-            is_begun = self.cycle.response_started or bool(self.pipeline) or not self.cycle.more_body
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-            if is_begun:  # a second answer would be taken for a part of the first
+        if cycle := self._answering:
+            if not cycle.more_body:  # it is the next request that is wrong
+                cycle.keep_alive = False
+                self.pipeline.clear()
+                return
+            self._leave()
+            if cycle.response_started:  # a second answer would be taken for a part of the first
                 self.transport.close()
                 return
-            if call := call_in(self.cycle.scope):
+            if call := call_in(cycle.scope):
                 call.refused(status)
         id = call.id if call else self._watch.refused(status)
         body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code}}]})

@@ -34,7 +34,7 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
 
     turn_bytes = 1024
     _held: tuple[Held, ...] = ()
-    """The long messages that its peer is still to take."""
+    """The messages, long ones and those that wait behind them, that its peer is still to take."""
 
     def __init__(
         self,
@@ -62,11 +62,13 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
         """Send on; what refuses the handshake has the headers of every answer, which uvicorn leaves out."""
         if message["type"] == "websocket.http.response.start":
             message["headers"] = [*self.default_headers, *message.get("headers", ())]
-        elif message["type"] == "websocket.send" and len(message.get("text") or "") > LONG:
-            return self._send_long(message)
+        elif message["type"] == "websocket.send" and (
+            not self.writable.is_set() or len(message.get("text") or "") > LONG
+        ):
+            return self._send_unread(message)
         return super().send(message)
 
-    async def _send_long(self, message: WebSocketSendEvent) -> None:
+    async def _send_unread(self, message: WebSocketSendEvent) -> None:
         held = self._unread.hold(len(message["text"] or ""), self.transport.abort)
         try:
             await super().send(message)
