@@ -14,7 +14,7 @@ from typing import IO, Self
 from graph.commands import main
 from tests.forked import Forked
 
-__all__ = ["ServerProcess", "children_of", "command", "here", "is_running", "memory_of"]
+__all__ = ["ServerProcess", "children_of", "command", "files_of", "here", "is_running", "memory_of"]
 
 PATIENCE = 30
 """Seconds after which something that should have happened has not."""
@@ -63,6 +63,11 @@ def is_running(pid: int) -> bool:
 def memory_of(pid: int) -> int:
     """The bytes of memory that a process holds."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+
+
+def files_of(pid: int) -> int:
+    """How many files and sockets a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 class ServerProcess:

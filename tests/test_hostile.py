@@ -6,18 +6,13 @@ from pathlib import Path
 from tests.attack import FLAGS, faults_of, ordinary_client, p99, slow_ones_among
 from tests.domain import eventually
 from tests.hostile import corpus
-from tests.process import ServerProcess, memory_of
+from tests.process import ServerProcess, files_of, memory_of
 
 MEMORY = 24 * 2**20
 """Bytes by which a second round may leave the server larger than the first: what the allocator has not given back."""
 PATIENCE_RATIO = 30
 """An ordinary client's p99 under attack may be so many times that in quiet, on a machine that is busy with other tests
 too: enough to see that something holds the server up. `benchmarks.attack` measures it."""
-
-
-def files_of(pid: int) -> int:
-    """How many files and sockets a process has open."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def test_each_of_the_corpus_has_a_name_of_its_own_and_they_are_many() -> None:
