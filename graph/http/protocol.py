@@ -128,6 +128,9 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         self._is_sending = True
         try:
             for start in range(0, len(body), LONG):
+                if self.transport.is_closing():
+                    self._leave()
+                    return
                 end = start + LONG
                 piece: Any = body[start:end]  # bytes to a type checker; transports take this too, and copy less
                 more = not is_last or end < len(body)
