@@ -276,6 +276,12 @@ class TestTheLastRequest:
         assert await answers(address, request + SMUGGLED) == [400]
 
 
+async def test_what_is_no_request_ends_a_stream_that_it_comes_behind(address: str) -> None:
+    body = b'{"query": "subscription { jobChanged { id } }"}'
+    request = asking("Accept: text/event-stream", f"Content-Length: {len(body)}", body=body)
+    assert await answers(address, request, b"garbage\r\n\r\n") == [200]
+
+
 async def test_a_refusal_of_head_has_no_body(address: str) -> None:
     """It would be taken for the beginning of the next answer."""
     for request in (

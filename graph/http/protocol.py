@@ -297,7 +297,8 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         self._is_last = True
         call: Call | None = None
         if cycle := self._answering:
-            if not cycle.more_body:  # it is the next request that is wrong
+            if not cycle.more_body and (self._is_sending or not cycle.response_started):
+                # It is the next request that is wrong. But a stream ends here, for it may never end by itself.
                 cycle.keep_alive = False
                 self.pipeline.clear()
                 return
