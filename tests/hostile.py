@@ -863,7 +863,8 @@ def smugglers() -> Iterator[tuple[str, Sequence[bytes], set[int]]]:
     ):
         beginning = head(method, Content_Type=JSON, **SOCKET | said | {"Upgrade": protocol})
         name = f"an upgrade to {protocol} with {'; '.join(said)} by {method}"
-        answered = {400} if protocol == "websocket" else {400, 405}  # as without the upgrade: GraphQL has no HEAD
+        # As without the upgrade: GraphQL has no HEAD, and no body where it is asked by GET.
+        answered = {400} if protocol == "websocket" or method == "POST" else {400, 405}
         yield f"{name}, in one piece", [beginning + body], answered
         if protocol == "websocket" or method != "POST":  # a body is waited for, as without the upgrade
             yield f"{name}, in two pieces", [beginning, body], answered

@@ -104,8 +104,12 @@ class TestAnUpgrade:
     @pytest.mark.parametrize("lines", [[LENGTH, IN_CHUNKS], [LENGTH, "Content-Length: 0"], ["Transfer-Encoding: gzip"]])
     async def test_leaves_the_end_of_its_request_as_clear_as_it_must_be(self, address: str, lines: list[str]) -> None:
         for body in (HELLO, CHUNKS + b"\r\n"):
-            request = asking("Upgrade: h2c", "Connection: Upgrade", *lines, body=body)
-            assert await answers(address, request + SMUGGLED) == [400]
+            said = [
+                await heard(address, asking(*asked, *lines, body=body) + SMUGGLED)
+                for asked in (["Upgrade: h2c", "Connection: Upgrade"], [])
+            ]
+            assert STATUS.findall(said[0]) == [b"400"]
+            assert said[0].rpartition(b"\r\n")[2] == said[1].rpartition(b"\r\n")[2], "as without it"
 
     @pytest.mark.parametrize("target", ["/graphql", "/healthz"])
     async def test_is_what_connect_is_too(self, address: str, target: str) -> None:

@@ -32,7 +32,9 @@ LENGTH = range(7 * MIB, 10 * MIB)
 @pytest.fixture
 def server(database_url: str) -> Iterator[ServerProcess]:
     """A server that holds two such answers, but not three, and has little patience."""
-    with ServerProcess(database_url, "--max-unread-bytes", str(20 * MIB), "--request-seconds", "1") as process:
+    with ServerProcess(
+        database_url, "--max-unread-bytes", str(20 * MIB), "--request-seconds", "1", "--ping-seconds", "60"
+    ) as process:
         yield process
 
 
@@ -190,13 +192,23 @@ async def test_one_who_leaves_in_the_middle_of_a_long_answer_is_no_matter_for_th
     assert server.log == ""
 
 
-async def test_a_client_that_says_no_more_is_sent_the_rest_of_a_long_answer(
+async def test_a_client_that_says_no_more_is_sent_the_rest_of_a_long_answer_and_hung_up_on(
     server: ServerProcess, answer: bytes, ask: Ask
 ) -> None:
     reader = await ask(posted)
     reader.peer.shutdown(socket.SHUT_WR)
     await reader.read_all(answer)
+    async with asyncio.timeout(4):  # a connection that is kept is given up after five
+        assert await asyncio.get_running_loop().sock_recv(reader.peer, 1) == b""
     assert server.log == ""
+
+
+async def test_a_server_that_ends_meanwhile_says_nothing_of_it(server: ServerProcess, answer: bytes, ask: Ask) -> None:
+    reader = await ask(posted)
+    assert await asyncio.to_thread(server.stop) == 0
+    with pytest.raises(ConnectionError):
+        await reader.read_all(answer)
+    assert "Traceback" not in server.log
 
 
 Hold = Callable[..., tuple[Unread, Held]]

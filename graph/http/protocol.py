@@ -66,8 +66,8 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._watch = watch
         self._long_answers = long_answers
-        self._is_sending = False
-        """Whether a long answer is on its way."""
+        self._sending: RequestResponseCycle | None = None
+        """Of which a long answer is on its way."""
         self._running: RequestResponseCycle | None = None
         """What the app serves, or served last; `cycle` may have come after it, and wait."""
         self._seconds = settings.request_seconds
@@ -123,27 +123,34 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         await self._app(scope, receive, send_on)
 
     async def _send_long(self, message: HTTPResponseBodyEvent, send: ASGISendCallable) -> None:
-        body, is_last = memoryview(message["body"]), not message.get("more_body", False)
+        body, is_last = message["body"], not message.get("more_body", False)
         held = self._long_answers.hold(len(body), self.transport.abort)
-        self._is_sending = True
+        self._sending = sending = self._running
         try:
             for start in range(0, len(body), LONG):
                 if self.transport.is_closing():
                     self._leave()
                     return
                 end = start + LONG
-                piece: Any = body[start:end]  # bytes to a type checker; transports take this too, and copy less
+                piece = body[start:end]  # a copy: a transport would keep all of what a view is of
                 more = not is_last or end < len(body)
                 await send(HTTPResponseBodyEvent(type="http.response.body", body=piece, more_body=more))
                 self._long_answers.moved(held)
                 await asyncio.sleep(0)  # a quick reader takes all at once, and others wait
+        except asyncio.CancelledError:  # the server ends, and what is sent now is a part of this answer
+            self._leave()
+            self.transport.abort()
         finally:
-            self._is_sending = False
+            if self._sending is sending:  # else the next is on its way
+                self._sending = None
             self._long_answers.let_go(held)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks whether to go on
         """The peer says nothing more. It has left, unless it is still reading a long answer."""
-        return self._is_sending
+        if self._sending is None:
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     def is_reading_paused(self) -> bool:
         """Whether the app has enough of a body to go on with."""
@@ -156,23 +163,14 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._is_whole = self._has_moved = False
         self._unread += len(data)
+        rest = b""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if self._head_again is not None:
-                again, self._head_again = self._head_again, None
-                self._unread = 0
-                self.parser = _parser(self)
-                self.read(again + data[upgrade.args[0] :])
+            if self._head_again is None:
+                self._change_protocol()
                 return
-            self._forget_deadline()
-            self.forget_what_is_ahead()
-            if self._should_upgrade():
-                self.handle_websocket_upgrade()
-                self.parser = None  # type: ignore[assignment]  # as uvicorn has it at the end: it is a ring with this
-            else:
-                self._is_last = True  # what follows is of another protocol, if it is of any
-            return
+            rest = data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             reason = error.__context__
             if isinstance(reason, TooLong):
@@ -181,6 +179,12 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
                 log.debug("no request: %s", error)
                 message = str(reason) if isinstance(reason, Unclear) else "That is no HTTP request."
                 self._refuse(400, "BAD_REQUEST", message)
+            return
+        if self._head_again is not None:
+            again, self._head_again = self._head_again, None
+            self._unread = 0
+            self.parser = _parser(self)
+            self.read(again + rest)
             return
         if self._has_moved:
             self._unread = 0
@@ -195,6 +199,15 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
                 )
         elif self._deadline is None:
             self._deadline = self.loop.call_later(self._seconds, self._is_due)
+
+    def _change_protocol(self) -> None:
+        self._forget_deadline()
+        self.forget_what_is_ahead()
+        if self._should_upgrade():
+            self.handle_websocket_upgrade()
+            self.parser = None  # type: ignore[assignment]  # as uvicorn has it at the end: it is a ring with this
+        else:
+            self._is_last = True  # what follows is of another protocol, if it is of any
 
     def on_headers_complete(self) -> None:
         """The head is there: begin to serve the request."""
@@ -253,8 +266,8 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
     def _head_without_upgrade(self) -> bytes:
         """The head, as that of the last request of its connection."""
         line = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-        kept = [b"%s: %s" % header for header in self.headers if header[0] not in OF_UPGRADES]
-        return b"\r\n".join([line, *kept, b"connection: close", b"", b""])
+        kept = [b"%s:%s" % header for header in self.headers if header[0] not in OF_UPGRADES]
+        return b"\r\n".join([line, *kept, b"connection:close", b"", b""])
 
     def _head_length(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
@@ -297,10 +310,12 @@ class HTTPProtocol(TakesTurns, HttpToolsProtocol):
         self._is_last = True
         call: Call | None = None
         if cycle := self._answering:
-            if not cycle.more_body and (self._is_sending or not cycle.response_started):
+            if not cycle.more_body and (self._sending or not cycle.response_started):
                 # It is the next request that is wrong. But a stream ends here, for it may never end by itself.
-                cycle.keep_alive = False
-                self.pipeline.clear()
+                if self.pipeline and self.cycle.more_body:
+                    self.pipeline.popleft()
+                last = self.pipeline[0][0] if self.pipeline else cycle
+                last.keep_alive = False
                 return
             self._leave()
             if cycle.response_started:  # a second answer would be taken for a part of the first

@@ -25,9 +25,10 @@ class Held:
 
 
 class Unread:
-    """All that a process holds, within bounds: past them, who has taken nothing for longest is cut off.
+    """All that a process holds, within bounds: past them, who has taken nothing for longest is cut off. What is sent
+    over a socket is taken once all of it is.
 
-    Readers who take nothing at all the system gives up by itself, though only after two signs of life were due; and
+    Readers who take nothing at all the system gives up by itself, though only after TCP_USER_TIMEOUT; and
     whoever takes a little now and then could have the server keep long answers for hours.
     """
 
@@ -51,7 +52,8 @@ class Unread:
                 oldest.size,
                 self._most,
             )
-            self.let_go(oldest)
+            for held in [held for held in self._held if held.cut == oldest.cut]:  # all of that connection
+                self.let_go(held)
             oldest.cut()
         return new
 

@@ -63,13 +63,13 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
         if message["type"] == "websocket.http.response.start":
             message["headers"] = [*self.default_headers, *message.get("headers", ())]
         elif message["type"] == "websocket.send" and (
-            not self.writable.is_set() or len(message.get("text") or "") > LONG
+            not self.writable.is_set() or _bytes_in(message.get("text") or "") > LONG
         ):
             return self._send_unread(message)
         return super().send(message)
 
     async def _send_unread(self, message: WebSocketSendEvent) -> None:
-        held = self._unread.hold(len(message["text"] or ""), self.transport.abort)
+        held = self._unread.hold(_bytes_in(message.get("text") or ""), self.transport.abort)
         try:
             await super().send(message)
         except BaseException:
@@ -223,3 +223,8 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
         self.read_paused = False
         self.transport.resume_reading()
         self.close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+
+def _bytes_in(text: str) -> int:
+    """The most that a text takes, in memory and as UTF-8."""
+    return len(text) if text.isascii() else 4 * len(text)
