@@ -255,16 +255,23 @@ def quiet(id: str, of_length: int = 0) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def mute_peer(address: str, query: str, **variables: object) -> AsyncIterator[socket.socket]:
-    """A peer that subscribes, and then neither reads nor answers, as one whose machine lost its power or its line."""
-    loop = asyncio.get_running_loop()
+async def small_peer(address: str) -> AsyncIterator[socket.socket]:
+    """A connection whose own end takes next to nothing that it does not read."""
     host, port = address.removeprefix("http://").split(":")
     with socket.socket() as peer:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         peer.setblocking(False)
-        await loop.sock_connect(peer, (host, int(port)))
+        await asyncio.get_running_loop().sock_connect(peer, (host, int(port)))
+        yield peer
+
+
+@asynccontextmanager
+async def mute_peer(address: str, query: str, **variables: object) -> AsyncIterator[socket.socket]:
+    """A peer that subscribes, and then neither reads nor answers, as one whose machine lost its power or its line."""
+    loop = asyncio.get_running_loop()
+    async with small_peer(address) as peer:
         handshake = (
-            f"GET /graphql HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Protocol: {PROTOCOL}\r\n\r\n"
         )

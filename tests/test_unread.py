@@ -15,7 +15,7 @@ from tests.api import Api
 from tests.domain import eventually
 from tests.process import ServerProcess, files_of
 from tests.sockets import PATIENCE
-from tests.test_socket_limits import mute_peer
+from tests.test_socket_limits import mute_peer, small_peer
 
 pytestmark = pytest.mark.sqlite_alone("what is held in memory does not depend on the store")
 
@@ -92,15 +92,11 @@ class Reader:
 @asynccontextmanager
 async def posted(address: str, query: str, times: int = 1, **variables: object) -> AsyncIterator[socket.socket]:
     """A peer that asks by POST, so many times at once, and reads little."""
-    loop = asyncio.get_running_loop()
-    host, port = address.removeprefix("http://").split(":")
-    with socket.socket() as peer:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        peer.setblocking(False)
-        await loop.sock_connect(peer, (host, int(port)))
+    async with small_peer(address) as peer:
         body = json.dumps({"query": query, "variables": variables})
-        head = f"POST /graphql HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-        await loop.sock_sendall(peer, times * f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        head = "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        request = f"{head}Content-Length: {len(body)}\r\n\r\n{body}"
+        await asyncio.get_running_loop().sock_sendall(peer, times * request.encode())
         yield peer
 
 

@@ -22,7 +22,7 @@ def check_framing(version: str, headers: Sequence[tuple[bytes, bytes]], *, chang
     codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
     if codings and (codings != [b"chunked"] or version == "1.0"):
         raise Unclear("A body comes as it is or, by HTTP/1.1, in chunks.")
-    # The parser takes it that such a request has no body, whatever it says; others ignore the wish, and read one.
+    # The parser takes it that such a request has no body, whatever it says; a proxy that ignores the wish reads one.
     if changes_protocol and (
         codings or any(name == b"content-length" and value.strip(b"0") for name, value in headers)
     ):

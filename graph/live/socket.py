@@ -40,7 +40,7 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
         self,
         max_messages_a_second: int,
         watch: Watch,
-        unread: Unread,
+        long_answers: Unread,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
@@ -50,7 +50,7 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
         self._bucket = Bucket(max_messages_a_second)
         self._is_parting = False
         self._watch = watch
-        self._unread = unread
+        self._long_answers = long_answers
         self.conn.reject = self._refusal  # type: ignore[method-assign]  # uvicorn makes the connection
 
     def start_keepalive(self) -> None:
@@ -69,14 +69,14 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
         return super().send(message)
 
     async def _send_unread(self, message: WebSocketSendEvent) -> None:
-        held = self._unread.hold(_bytes_in(message.get("text") or ""), self.transport.abort)
+        held = self._long_answers.hold(_bytes_in(message.get("text") or ""), self.transport.abort)
         try:
             await super().send(message)
         except BaseException:
-            self._unread.let_go(held)
+            self._long_answers.let_go(held)
             raise
         if self.writable.is_set():
-            self._unread.let_go(held)
+            self._long_answers.let_go(held)
         else:
             self._held = (*self._held, held)
 
@@ -87,7 +87,7 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
 
     def _let_go(self) -> None:
         for held in self._held:
-            self._unread.let_go(held)
+            self._long_answers.let_go(held)
         self._held = ()
 
     def _refusal(self, status: HTTPStatus | int, text: str) -> Response:
