@@ -35,7 +35,7 @@ serve: page ## Serve, with the jobs in training-monitor.sqlite3
 	@exec $(BIN)/training-monitor serve $(ARGS)
 
 replicas: page ## Serve with two replicas, on a PostgreSQL and a Valkey from wheels
-	@exec $(BIN)/python -m tests.replicas $(ARGS)
+	@exec $(BIN)/python -m tests.tools.replicas $(ARGS)
 
 # Tests start some hundred processes: where Python writes no bytecode by itself, each would compile all of this anew.
 test: page ## Run all tests
@@ -43,7 +43,7 @@ test: page ## Run all tests
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 fuzz: page ## Let tools look for what breaks for many minutes
-	FUZZ_TIMES=$${FUZZ_TIMES:-100} $(BIN)/python -m pytest tests/test_fuzz_schema.py tests/test_fuzz_sockets.py -s $(ARGS)
+	FUZZ_TIMES=$${FUZZ_TIMES:-100} $(BIN)/python -m pytest tests/process/test_fuzz_schema.py tests/process/test_fuzz_sockets.py -s $(ARGS)
 
 lint: page ## Check style and types
 	$(BIN)/ruff check
@@ -61,7 +61,7 @@ schema: $(INSTALLED) ## Write schema.graphql from the code
 	$(BIN)/training-monitor schema > schema.graphql
 
 migration: $(INSTALLED) ## Write the migration for what changed in the models
-	$(BIN)/python -m models.migrations
+	$(BIN)/python -m models.new_migration
 
 lock: $(INSTALLED) ## Take the newest versions that pyproject.toml allows into the locks
 	$(LOCK) --group dev --extra tracing pyproject.toml --output-file requirements.lock
@@ -72,7 +72,7 @@ audit: $(INSTALLED) ## Ask for the known faults of what is locked
 	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm audit --omit=dev
 
 screenshots: page ## Take the README's pictures of the page
-	$(BIN)/python -m tests.screenshots
+	$(BIN)/python -m tests.tools.screenshots
 
 peers: $(INSTALLED) ## Install the servers that the benchmarks measure against
 	cd benchmarks/peers && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund
@@ -93,4 +93,4 @@ bench: peers ## Measure, side by side, and write the tables into the README
 	$(BIN)/python -m benchmarks.attack --write
 
 clean: ## Remove the environment and what tools left behind
-	rm -rf .venv graph/static web/node_modules tests/node/node_modules benchmarks/peers/node_modules benchmarks/peers/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf .venv graph/static web/node_modules tests/tools/node/node_modules benchmarks/peers/node_modules benchmarks/peers/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

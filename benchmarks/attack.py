@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.options import read_options
 from benchmarks.report import publish
-from tests.attack import FLAGS, Ordinary, faults_of, ordinary_client, p99, slow_ones_among
-from tests.hostile import Hostile, corpus
-from tests.process import ServerProcess
+from tests.tools.attack import FLAGS, Ordinary, faults_of, ordinary_client, p99, slow_ones_among
+from tests.tools.hostile import Hostile, corpus
+from tests.tools.process import ServerProcess
 
 ROUNDS = 5
 SECONDS = 6.0

@@ -13,7 +13,7 @@ from benchmarks.calls import Caller
 from benchmarks.options import read_options
 from benchmarks.report import publish
 from benchmarks.servers import LOAD_CORE, memory_of, served
-from tests.outside import Outside
+from tests.tools.outside import Outside
 
 LENGTHS = (10_000, 100_000, 1_000_000)
 NAMES = ("loss", "accuracy", "learningRate")

@@ -16,9 +16,9 @@ from benchmarks.calls import Caller
 from benchmarks.options import Options, read_options
 from benchmarks.report import publish
 from benchmarks.scale import DURABLE, Deployment
-from tests.outside import Outside
-from tests.postgres import Postgres
-from tests.valkey import Valkey
+from tests.tools.outside import Outside
+from tests.tools.postgres import Postgres
+from tests.tools.valkey import Valkey
 
 REQUESTS = 20
 SIZES = (0, 100, 1_000, 10_000, 100_000, 1_000_000)

@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from benchmarks.calls import Caller
 from benchmarks.options import read_options
 from benchmarks.report import publish
-from tests.replicas import replicas
+from tests.tools.replicas import replicas
 
 POINTS = 500
 QUICK_POINTS = 20

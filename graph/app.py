@@ -10,30 +10,30 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from graph.access.access import Access
-from graph.access.keyring import Keyring
-from graph.access.sign_in import SignIn
-from graph.gate.addresses import networks_in
-from graph.gate.doors import Cors, Doors
-from graph.gate.gate import Check, Gate, failure
-from graph.gate.rates import Rates
-from graph.gate.refusal import Refusal
+from graph.addresses import networks_in
+from graph.admission.access import Access
+from graph.admission.connection_slots import Places
+from graph.admission.gate import Check, Gate, failure
+from graph.admission.hosts_and_origins import Cors, Doors
+from graph.admission.rates import Rates
+from graph.admission.refusal import Refusal
+from graph.admission.sign_in import SignIn
+from graph.admission.tokens import Keyring
 from graph.health import Health
-from graph.http.media import GRAPHQL
-from graph.live.http_stream import HTTPStreams
-from graph.live.places import Places
 from graph.live.stream import Streams
+from graph.media import GRAPHQL
+from graph.metrics.exposition import Metrics
+from graph.metrics.shared import Worker
 from graph.pages import page_routes
 from graph.settings import Settings, read_settings
 from graph.stores import database_of, feed_of
 from graph.telemetry.counts import Counts
-from graph.telemetry.metrics import Metrics
-from graph.telemetry.shared import Worker
 from graph.telemetry.watch import Watch, tracer_of
-from graph.view import GraphQLView
-from models.chunks import Chunks
-from models.curves import Curves
-from models.growth import Growth
+from graph.transport.http_stream import HTTPStreams
+from graph.transport.view import GraphQLView
+from models.curves.builder import Growth
+from models.curves.chunks import Chunks
+from models.curves.reading import Curves
 from models.jobs import Jobs
 from models.tokens import Tokens
 

@@ -7,14 +7,14 @@ from typing import Any
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
-from graph.access.caller import Caller
-from graph.limits.limits import Limits
-from graph.limits.operations import Operations
-from graph.live.delivery import Parts
-from graph.live.places import Place
+from graph.admission.caller import Caller
+from graph.admission.connection_slots import Place
+from graph.execution.limits import Limits
+from graph.execution.running import Operations
 from graph.live.stream import Streams
-from models.curve import Curve, Wanted
-from models.curves import Curves
+from graph.plans.subscription import Parts
+from models.curves.curve import Curve, Wanted
+from models.curves.reading import Curves
 from models.job import Job
 from models.jobs import Jobs
 from models.metric import Recorded

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import AsyncIterator
 from itertools import count, cycle
 
-from models.database import OUTAGES
 from models.errors import IllegalTransition, SimulationFailed
 from models.job import Job
 from models.jobs import Jobs
 from models.lifecycle import JobStatus
-from models.rules import NewJob
+from models.store.database import OUTAGES
+from models.validation import NewJob
 from simulator import runner
 from simulator.scenarios import Scenario
 from simulator.schedules import Schedule

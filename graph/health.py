@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from models.database import OUTAGES, Database
-from models.feed import Feed, FeedError
+from models.feed.channel import Feed, FeedError
+from models.store.database import OUTAGES, Database
 
 __all__ = ["Health"]
 

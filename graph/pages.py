@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Scope
 
-from graph.http.media import media_ranges
+from graph.media import media_ranges
 
 __all__ = ["page_routes", "playground"]
 

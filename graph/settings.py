@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from graph.gate.addresses import hosts_listed, networks_listed, origins_listed
+from graph.addresses import hosts_listed, networks_listed, origins_listed
 
 __all__ = ["ENV_PREFIX", "Settings", "SettingsError", "environment_name", "flag_name", "read_settings"]
 

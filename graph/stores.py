@@ -2,8 +2,8 @@
 
 from graph.settings import Settings
 from graph.telemetry.counts import Counts
-from models.database import Database
-from models.feed import Feed
+from models.feed.channel import Feed
+from models.store.database import Database
 
 __all__ = ["database_of", "feed_of"]
 
@@ -25,6 +25,6 @@ def feed_of(settings: Settings) -> Feed:
     """The feed that the settings name: within this process where they name none. Raises FeedError."""
     if not settings.feed_url:
         return Feed()
-    from models.feed_redis import RedisFeed  # its library takes 5 MiB of who needs none
+    from models.feed.redis import RedisFeed  # its library takes 5 MiB of who needs none
 
     return RedisFeed(settings.feed_url, settings.feed_seconds)

@@ -8,16 +8,16 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from models.database import UNREACHABLE, Database, uninterrupted
 from models.errors import IllegalTransition, JobNotFound, PointsNotMade, SimulationFailed
-from models.feed import Feed, JobChanged, MetricsRecorded
-from models.guards import created, held, moved
+from models.feed.channel import Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
+from models.job_writes import created, held, moved
 from models.lifecycle import JobStatus
 from models.metric import Point, Recorded
 from models.points import store, unrecorded
-from models.rules import MAX_BATCH, NewJob, check_points, failure_reason
-from models.work import NotBegun, Work
+from models.store.database import UNREACHABLE, Database, uninterrupted
+from models.store.transaction import NotBegun, Work
+from models.validation import MAX_BATCH, NewJob, check_points, failure_reason
 
 __all__ = ["Jobs", "Logged", "PointMaker", "Simulated"]
 

@@ -9,8 +9,8 @@ from tortoise.queryset import QuerySet
 from models.errors import JobNotFound
 from models.job import Job
 from models.lifecycle import JobStatus
-from models.reader import Query
-from models.rules import MAX_NAME, has_control_characters
+from models.store.reader import Query
+from models.validation import MAX_NAME, has_control_characters
 
 __all__ = ["MAX_PAGE", "count_by_status", "newest_first", "newest_query", "one_query"]
 

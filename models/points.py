@@ -8,12 +8,12 @@ from math import isfinite
 from operator import attrgetter
 from typing import overload
 
-from models.database import read_tuples
 from models.job import Job
 from models.lifecycle import epoch_of_step
 from models.metric import Point, Recorded, StoredValues, decode_values, encode_values, key_pattern
-from models.reader import Query, Row
-from models.work import Insert, Work
+from models.store.database import read_tuples
+from models.store.reader import Query, Row
+from models.store.transaction import Insert, Work
 
 __all__ = ["MAX_READ", "Stored", "after_query", "latest_query", "read_after", "read_latest", "store", "unrecorded"]
 

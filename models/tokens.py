@@ -5,12 +5,12 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from models.database import Database, uninterrupted
 from models.job import now
-from models.reader import Query, Row
-from models.rules import MAX_NAME, has_control_characters
+from models.store.database import Database, uninterrupted
+from models.store.reader import Query, Row
+from models.store.transaction import Work
 from models.token import Scope, Token
-from models.work import Work
+from models.validation import MAX_NAME, has_control_characters
 
 __all__ = ["NewToken", "TokenError", "Tokens", "digest_of", "is_secret"]
 

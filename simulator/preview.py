@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.curve import Curve
-from models.rules import NewJob
+from models.curves.curve import Curve
+from models.validation import NewJob
 from simulator.curves import END_OF_EPOCH, EVERY_STEP, Run, values_at
 from simulator.noise import Steps
 from simulator.runner import run_of

@@ -9,7 +9,7 @@ from models.errors import PointsNotMade
 from models.job import Job
 from models.jobs import Jobs, Simulated
 from models.metric import Point
-from models.rules import NewJob
+from models.validation import NewJob
 from simulator import curves
 from simulator.scenarios import Scenario, SimulatedCrash
 from simulator.schedules import Schedule

@@ -16,15 +16,15 @@ from playwright.async_api import Browser, Page
 
 from graph.app import App, create_app
 from graph.settings import Settings
-from tests.api import Api
-from tests.browser import Visits, launched_browser
-from tests.fuzzing import SEED, TIMES
-from tests.outside import Outside
-from tests.postgres import Postgres, migrate
-from tests.process import ServerProcess
-from tests.serving import served
-from tests.sockets import Socket, opened, websocket_url
-from tests.valkey import Valkey
+from tests.tools.api import Api
+from tests.tools.browser import Visits, launched_browser
+from tests.tools.fuzzing import SEED, TIMES
+from tests.tools.outside import Outside
+from tests.tools.postgres import Postgres, migrate
+from tests.tools.process import ServerProcess
+from tests.tools.serving import served
+from tests.tools.sockets import Socket, opened, websocket_url
+from tests.tools.valkey import Valkey
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Imports point one way: models <- simulator <- graph <- tests. Read from the source, so that nothing hides one."""
+"""Every import goes down one list of floors. Read from the source, so that nothing hides one."""
 
 import ast
 import sys
@@ -9,15 +9,57 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("models", "simulator", "graph")
+FLOORS = (
+    "graph.__main__",
+    "graph.commands",
+    "graph.process",
+    "graph.app",
+    "graph.demo",
+    "graph.health",
+    "graph.transport",
+    "graph.schema",
+    "graph.metrics",
+    "graph.context",
+    "graph.admission",
+    "graph.plans",
+    "graph.execution",
+    "graph.stores",
+    "graph.telemetry",
+    "graph.live",
+    "graph.pages",
+    "graph.settings",
+    "graph.media",
+    "graph.addresses",
+    "graph.garbage",
+    "simulator",
+    "models.new_migration",
+    "models.jobs",
+    "models.tokens",
+    "models.curves",
+    "models.feed",
+    "models.listing",
+    "models.points",
+    "models.job_writes",
+    "models.backup",
+    "models.store",
+    "models.migrations",
+    "models.validation",
+    "models.errors",
+    "models.token",
+    "models.metric",
+    "models.job",
+    "models.lifecycle",
+)
+"""From the top: a module imports from its own floor and from those below it."""
 CURVES = ("simulator.curves", "simulator.noise", "simulator.scenarios", "simulator.schedules")
 SERVERS = {"fastapi", "graphql", "starlette", "strawberry", "uvicorn"}
 LATE = {
-    "models.feed_redis": "graph.stores",
+    "models.feed.redis": "graph.stores",
     "rich.console": "graph.commands.progress",
     "rich.progress": "graph.commands.progress",
     "graph.telemetry.tracing": "graph.telemetry.watch",
-    "graph": "graph.commands.serving",
-    "models.chunks": "graph.commands.curves",
+    "graph.process": "graph.commands.serving",
+    "models.curves.chunks": "graph.commands.curves",
     "graph.app": "graph.commands.serving",
     "graph.demo": "graph.commands.serving",
     "graph.schema": "graph.commands.schema",
@@ -39,6 +81,27 @@ def test_the_simulator_does_not_know_the_api() -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_product_code_imports_its_tests(package: str) -> None:
     assert importers_of({"tests", "pytest", "hypothesis"}, among=package) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_import_goes_down_the_floors(package: str) -> None:
+    """So no folder is in a circle with another."""
+    upward = [
+        f"{module} -> {name}"
+        for module in modules_of(package)
+        if module != package  # a package's own file only names it
+        for name in sorted(imports_of(module))
+        if within(name, PACKAGES) and name not in PACKAGES
+        if FLOORS.index(floor_of(name)) < FLOORS.index(floor_of(module))
+    ]
+    assert upward == []
+
+
+def test_every_floor_is_there_once() -> None:
+    there = {
+        floor_of(module) for package in PACKAGES for module in modules_of(package) if module not in {"graph", "models"}
+    }
+    assert sorted(FLOORS) == sorted(there)
 
 
 @pytest.mark.parametrize("module", CURVES)
@@ -150,6 +213,12 @@ def names_in(tree: ast.Module) -> set[str]:
 def within(name: str, packages: Iterable[str]) -> bool:
     """Whether a name is one of the packages, or something inside one."""
     return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def floor_of(name: str) -> str:
+    """The floor on which a module, or a name in it, stands: a file or a folder of graph or models; simulator is one."""
+    first, *rest = name.split(".")
+    return first if first == "simulator" else ".".join([first, *rest[:1]])
 
 
 def top(name: str) -> str:

@@ -10,10 +10,10 @@ import typer
 from graph.commands.line import with_flags
 from graph.commands.progress import progress_shown
 from graph.settings import read_settings
-from models import backup as copies
-from models.address import without_password
-from models.backend import StoreError
-from models.database import sqlite_file
+from models.backup import backup as copies
+from models.store.backend import StoreError
+from models.store.database import sqlite_file
+from models.store.urls import without_password
 
 __all__ = ["backup", "restore"]
 

@@ -30,7 +30,7 @@ def rebuild_curves(
 
 
 async def _rebuild_curves(settings: Settings, ids: list[str]) -> None:
-    from models.chunks import Chunks  # see `graph.commands`
+    from models.curves.chunks import Chunks  # see `graph.commands`
 
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(database_of(settings, create=False))

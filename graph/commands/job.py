@@ -1,10 +1,10 @@
 """A job that a command names."""
 
 from graph.settings import Settings
-from models.address import without_password
 from models.errors import JobNotFound
 from models.job import Job
-from models.rules import job_id_of
+from models.store.urls import without_password
+from models.validation import job_id_of
 
 __all__ = ["named_job"]
 

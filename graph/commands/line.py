@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from graph.binding import BindError
+from graph.process.listening import BindError
 from graph.settings import Settings, SettingsError, environment_name, flag_name
-from models.database import OUTAGES, StoreError
 from models.errors import JobError
-from models.feed import FeedError
+from models.feed.channel import FeedError
+from models.store.database import OUTAGES, StoreError
 from models.tokens import TokenError
 
 __all__ = ["cli", "main", "with_flags"]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from graph.access.exposure import check_exposure
-from graph.binding import address_of, bind_each
+from graph.admission.exposure import check_exposure
 from graph.commands.line import with_flags
+from graph.process.listening import address_of, bind_each
 from graph.settings import Settings, SettingsError, read_settings
 from graph.stores import database_of, feed_of
 from graph.telemetry import logs
@@ -57,7 +57,7 @@ def _serve(settings: Settings, companion: "Companion | None" = None) -> None:
         sockets = [stack.enter_context(listening) for listening in bind_each(settings)]
         place = asyncio.run(_prepare(settings))  # here, so that what is wrong with store or feed is said in one line
         gc.disable()  # see `graph.__main__`
-        from graph import server, workers  # see `graph.commands`
+        from graph.process import server, workers  # see `graph.commands`
         from graph.app import create_app
 
         gc.enable()

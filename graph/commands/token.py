@@ -10,9 +10,9 @@ import typer
 from graph.commands.line import with_flags
 from graph.settings import Settings, read_settings
 from graph.stores import database_of
-from models.rules import MAX_ID
 from models.token import Scope, Token
 from models.tokens import NewToken, Tokens
+from models.validation import MAX_ID
 
 __all__ = ["tokens"]
 

@@ -1,1 +1,1 @@
-"""Live streams: what is stored, then what is recorded, in order, each once."""
+"""Live streams of the domain: stored points first, then new ones, in order, each once."""

@@ -10,10 +10,10 @@ from itertools import islice
 
 from graph.live.counts import LiveCounts
 from graph.live.progress import Progress
-from models.database import OUTAGES
-from models.feed import Event, Feed, JobChanged, MetricsRecorded
+from models.feed.channel import Event, Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
 from models.lifecycle import ENDED, JobStatus, may_become
+from models.store.database import OUTAGES
 
 __all__ = ["Changes"]
 

@@ -13,11 +13,11 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from graph.live.changes import Changes
 from graph.live.counts import LiveCounts
 from graph.live.topic import Topic
-from models.database import UNREACHABLE
-from models.feed import Feed
+from models.feed.channel import Feed
 from models.job import Job
 from models.metric import Recorded
 from models.points import read_after
+from models.store.database import UNREACHABLE
 
 __all__ = ["BATCH", "Streams"]
 

@@ -6,11 +6,11 @@ import logging
 from collections import deque
 from itertools import islice
 
-from models.database import OUTAGES
-from models.feed import Event, Feed, MetricsRecorded
+from models.feed.channel import Event, Feed, MetricsRecorded
 from models.job import Job
 from models.lifecycle import ENDED
 from models.metric import Recorded
+from models.store.database import OUTAGES
 
 __all__ = ["Topic"]
 

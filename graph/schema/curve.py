@@ -5,9 +5,9 @@ from typing import Self
 
 import strawberry
 
-from graph.schema.operations import Numbers
-from models.curve import Curve as CurveRead
-from models.downsampling import Integers
+from graph.execution.executor import Numbers
+from models.curves.curve import Curve as CurveRead
+from models.curves.downsampling import Integers
 
 __all__ = ["Curve"]
 

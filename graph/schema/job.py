@@ -11,11 +11,11 @@ from graph.schema.arguments import bad_argument, in_range
 from graph.schema.curve import Curve
 from graph.schema.enums import JobStatus, Scenario, Schedule
 from graph.schema.metric import Metric, as_metrics
-from models.curve import MAX_POINTS, MIN_POINTS, Wanted
+from models.curves.curve import MAX_POINTS, MIN_POINTS, Wanted
 from models.errors import InvalidInput
 from models.job import Job as JobRow
 from models.points import MAX_READ
-from models.rules import check_value_name
+from models.validation import check_value_name
 
 __all__ = ["Job"]
 

@@ -3,7 +3,7 @@
 import strawberry
 
 from graph.schema.enums import Scenario, Schedule
-from models.rules import NewJob
+from models.validation import NewJob
 
 __all__ = ["CreateJobInput", "new_job_of"]
 

@@ -11,7 +11,7 @@ from strawberry.types.base import get_object_definition
 from graph.schema.enums import NonFinite
 from models.errors import InvalidInput
 from models.metric import Point, Recorded
-from models.rules import check_value_name
+from models.validation import check_value_name
 
 __all__ = ["Metric", "MetricInput", "MetricValue", "MetricValueInput", "as_metrics", "points_of"]
 

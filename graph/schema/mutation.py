@@ -11,7 +11,7 @@ from graph.schema.job import Job
 from graph.schema.job_input import CreateJobInput, new_job_of
 from graph.schema.metric import MetricInput, as_metrics, points_of
 from models.errors import IllegalTransition, InvalidInput, JobNotFound, SimulationFailed
-from models.rules import job_id_of
+from models.validation import job_id_of
 from simulator.runner import make_points
 
 __all__ = ["Mutation"]

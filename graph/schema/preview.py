@@ -7,7 +7,7 @@ import strawberry
 
 from graph.schema.curve import Curve
 from graph.schema.errors import InvalidInput
-from models.rules import NewJob
+from models.validation import NewJob
 from simulator.preview import preview
 
 __all__ = ["JobPreview", "PreviewJobResult"]

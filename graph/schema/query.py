@@ -11,10 +11,10 @@ from graph.schema.errors import as_data
 from graph.schema.job import Job
 from graph.schema.job_input import CreateJobInput, new_job_of
 from graph.schema.preview import JobPreview, PreviewJobResult
-from models.curve import MIN_POINTS
+from models.curves.curve import MIN_POINTS
 from models.errors import InvalidInput, JobNotFound
 from models.listing import MAX_PAGE, newest_first
-from models.rules import job_id_of
+from models.validation import job_id_of
 from simulator.preview import MAX_PREVIEW
 
 __all__ = ["Query"]

@@ -20,23 +20,23 @@ from strawberry.types import ExecutionContext
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from graph.access.caller import Caller
+from graph.admission.caller import Caller
 from graph.context import Context
-from graph.fast.documents import MAX_REMEMBERED, get_to_know
-from graph.limits.aside import is_long
-from graph.limits.limits import Limits
-from graph.live.delivery import deliver, plan_of
+from graph.execution.documents import MAX_REMEMBERED, get_to_know
+from graph.execution.errors import MaskUnexpectedErrors, log_unexpected, masked
+from graph.execution.executor import EventExecutor
+from graph.execution.limits import Limits
+from graph.execution.observer import KnownToTheCall
+from graph.execution.variables import coerced_if_long
+from graph.execution.worker_thread import is_long
+from graph.plans.subscription import deliver, plan_of
 from graph.schema.errors import as_data
-from graph.schema.masking import MaskUnexpectedErrors, log_unexpected, masked
 from graph.schema.mutation import Mutation
-from graph.schema.operations import EventExecutor
 from graph.schema.query import Query
 from graph.schema.subscription import Subscription
-from graph.schema.variables import coerced_if_long
-from graph.schema.watching import KnownToTheCall
 from graph.telemetry.call import current_call
 from models.errors import InvalidInput
-from models.rules import check_batch
+from models.validation import check_batch
 
 __all__ = ["schema"]
 

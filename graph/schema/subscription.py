@@ -12,7 +12,7 @@ from graph.schema.job import Job
 from graph.schema.metric import Metric
 from models.errors import JobNotFound
 from models.job import Job as JobRow
-from models.rules import job_id_of
+from models.validation import job_id_of
 
 __all__ = ["Subscription"]
 

@@ -7,9 +7,8 @@ from typing import Protocol
 
 from starlette.types import Scope, Send
 
-from graph.gate.addresses import Network
-from graph.gate.client import client_of
-from graph.http.media import GRAPHQL
+from graph.addresses import Network, client_of
+from graph.media import GRAPHQL
 from graph.settings import Settings, SettingsError
 from graph.telemetry.call import ANONYMOUS, IN_SCOPE, Call, Outcome
 from graph.telemetry.counts import Counts

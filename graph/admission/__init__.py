@@ -1,0 +1,1 @@
+"""Whether a request may come in: host, origin, rate, token, connection slot."""

@@ -1,0 +1,93 @@
+"""What every request and socket passes before anything else reads it, and where each is seen to end."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import orjson
+from graphql import GraphQLError
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from graph.admission.refusal import Refusal
+from graph.execution.errors import masked_error
+from graph.media import JSON
+from graph.telemetry.watch import Watch
+from models.store.database import OUTAGES
+
+__all__ = ["Check", "Gate", "Head", "failure", "head_of"]
+
+log = logging.getLogger(__name__)
+
+INTERNAL_ERROR = 1011
+"""With which a socket is closed that nobody expected to end."""
+Head = Mapping[bytes, bytes]
+"""The headers of a request, their names in lower case; of one that came several times the values, as one."""
+Check = Callable[[Scope, Head], Awaitable[Response | None]]
+"""Raises Refusal where a request or a socket is not to go on, and gives the answer where that is all it needs."""
+
+
+class Gate:
+    """Serves what passes all of the checks, in their order, and refuses the rest: also sockets, by an HTTP answer."""
+
+    def __init__(self, checks: Sequence[Check], inner: ASGIApp, watch: Watch) -> None:
+        self._checks = checks
+        self._inner = inner
+        self._watch = watch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve or refuse a request or a socket."""
+        head = head_of(scope)
+        call = self._watch.begun(scope, head, send)
+        try:
+            for check in self._checks:
+                if answer := await check(scope, head):
+                    return await answer(scope, receive, call.send)
+            await self._inner(scope, receive, call.send)
+        except Refusal as refusal:
+            call.outcome = "refused"
+            if call.status:
+                raise
+            await refuse(refusal.response(), scope, receive, call.send)
+        except asyncio.CancelledError:
+            call.outcome = "cut"
+            raise
+        except Exception as error:
+            call.outcome = "failed"
+            if call.status and not call.is_answered:
+                raise  # uvicorn logs it, and breaks off an answer that is half sent
+            log.exception("a request was not expected to end so")
+            if call.is_socket:
+                if not call.close_code:
+                    await call.send({"type": "websocket.close", "code": INTERNAL_ERROR})
+            elif not call.status:
+                await refuse(failure(error), scope, receive, call.send)
+        finally:
+            self._watch.ended(call, scope)
+
+
+def failure(error: Exception) -> Response:
+    """The answer where nobody knows what happened: no more of it than the id by which the log tells."""
+    told = masked_error(GraphQLError("", original_error=error)).formatted
+    is_outage = isinstance(error, OUTAGES)
+    return Response(orjson.dumps({"errors": [told]}), 503 if is_outage else 500, media_type=JSON)
+
+
+def head_of(scope: Scope) -> Head:
+    """The headers of a request or of a socket's handshake."""
+    head: dict[bytes, bytes] = dict(scope["headers"])
+    if len(head) < len(scope["headers"]):
+        head = {}
+        for name, value in scope["headers"]:
+            separator = b"; " if name == b"cookie" else b", "
+            head[name] = head[name] + separator + value if name in head else value
+    return head
+
+
+async def refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request, or the handshake of a socket, with a response."""
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(response)
+    else:
+        await response(scope, receive, send)

@@ -1,0 +1,98 @@
+"""How many requests a second a client may make."""
+
+import functools
+import math
+import time
+from collections.abc import Callable
+
+from starlette.types import Scope
+
+from graph.addresses import address_in, client_key, client_of, is_local, networks_in, within
+from graph.admission.gate import Head
+from graph.admission.refusal import Refusal
+from graph.settings import Settings
+
+__all__ = ["Bucket", "Rates"]
+
+SURGE_SECONDS = 3.0
+"""For so long a client that was quiet may ask twice as often as in the long run."""
+MAX_CLIENTS = 20_000
+"""Of whom something is remembered, at most twice as many. Who brings more addresses is not kept out by counting."""
+
+
+class Bucket:
+    """A token bucket, told by one number: when what was taken so far will have been earned (GCRA)."""
+
+    __slots__ = ("earned_at", "interval")
+
+    def __init__(self, a_second: int) -> None:
+        self.interval = 1 / a_second
+        self.earned_at = 0.0
+
+    def take(self, now: float) -> float:
+        """Take one; how many seconds until that is possible, 0 where it was."""
+        earned_at = max(self.earned_at, now) + self.interval
+        wait = earned_at - now - SURGE_SECONDS
+        if wait > 1e-9:
+            return wait
+        self.earned_at = earned_at
+        return 0.0
+
+
+class Rates:
+    """Counts the requests of each client, also those that a socket brings; but not of this machine's own."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._a_second = settings.max_requests_a_second
+        self._proxies = networks_in(settings.trusted_proxies)
+        self._clock = clock
+        # Whoever was not heard of for a surge's length has a full bucket again: two generations are enough to know.
+        self._young: dict[str, Bucket] = {}
+        self._old: dict[str, Bucket] = {}
+        self._turned_at = clock()
+
+    async def check(self, scope: Scope, head: Head) -> None:
+        """Raise Refusal where a client asks too often."""
+        key = self._key(scope, head)
+        if key is None:
+            return
+        if wait := self.wait(key):
+            raise Refusal(
+                429,
+                "TOO_MANY_REQUESTS",
+                f"More than {self._a_second} requests a second; try again later.",
+                {"Retry-After": str(math.ceil(wait))},
+            )
+        if scope["type"] == "websocket":
+            scope["wait"] = functools.partial(self.wait, key)
+
+    def wait(self, key: str) -> float:
+        """Seconds that a client must wait until it may ask again; 0 where it just did."""
+        return self.bucket(key).take(self._clock())
+
+    def _key(self, scope: Scope, head: Head) -> str | None:
+        """What the client is counted as; None where it is not."""
+        client = scope.get("client")
+        if client is None:
+            return None
+        peer = client[0]
+        known = address_in(peer) if self._proxies else None
+        if known is None or not within(known, self._proxies) or b"x-forwarded-for" not in head:
+            return None if is_local(peer) else client_key(peer)
+        return client_key(client_of(peer, head, self._proxies))  # whatever it says: others come this way
+
+    def bucket(self, key: str) -> Bucket:
+        """That of a client."""
+        now = self._clock()
+        if now - self._turned_at > SURGE_SECONDS or len(self._young) >= MAX_CLIENTS:
+            self._old, self._young, self._turned_at = self._young, {}, now
+        bucket = self._young.get(key)
+        if bucket is None:
+            bucket = self._old.pop(key) if key in self._old else Bucket(self._a_second)
+            self._young[key] = bucket
+        return bucket
+
+    @property
+    def clients(self) -> int:
+        """Of how many something is remembered."""
+        return len(self._young) + len(self._old)

@@ -1,0 +1,1 @@
+"""From a document to a result: parsing, validation, limits, cost, deadlines, errors."""

@@ -1,1 +1,0 @@
-"""What every request passes before anything else: who may come, from where, and how often."""

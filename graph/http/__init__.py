@@ -1,1 +1,0 @@
-"""HTTP, as far as uvicorn, Starlette and Strawberry leave it open."""

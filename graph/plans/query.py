@@ -1,0 +1,176 @@
+"""Queries of jobs and their points, answered by a plan compiled from the document: columns in, JSON out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from graphql import (
+    FieldNode,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    VariableValues,
+    get_argument_values,
+    get_variable_values,
+)
+
+from graph.execution.worker_thread import is_long
+from graph.plans.jobs import SLICE, JobPlan, JobReading, plan_jobs
+from graph.plans.selection import Fragments, flat
+from models.errors import JobNotFound
+from models.lifecycle import JobStatus
+from models.listing import MAX_PAGE, newest_query, one_query
+from models.store.reader import Reader, Row
+from models.validation import job_id_of
+
+__all__ = ["Query", "QueryPlan", "plan_query"]
+
+MAX_ROOTS = 8
+"""Fields at the root of a plan: each is compiled, and a short document could have hundreds."""
+
+
+class Part(Protocol):
+    """One field at the root, with its arguments."""
+
+    @property
+    def most(self) -> int:
+        """The most points that it reads."""
+
+    async def read(self, reader: Reader) -> list[Any] | None:
+        """What it answers, in a list; None where it has no plan after all."""
+
+
+class Constant(NamedTuple):
+    """A field that always answers the same."""
+
+    value: str
+    most: int = 0
+
+    async def read(self, _: Reader) -> list[Any] | None:
+        """That."""
+        return [self.value]
+
+
+class OneJob(NamedTuple):
+    """`job`."""
+
+    id: int
+    job: JobReading
+
+    @property
+    def most(self) -> int:
+        """The most points that it reads."""
+        return self.job.most
+
+    async def read(self, reader: Reader) -> list[Any] | None:
+        """The job, or null."""
+        rows = await reader.rows(one_query(self.job.columns, self.id))
+        return await self.job.objects(reader, rows) if rows else [None]
+
+
+class NewestJobs(NamedTuple):
+    """`jobs`, its first page."""
+
+    job: JobReading
+    status: JobStatus | None
+    """Only those in it."""
+    limit: int
+
+    @property
+    def most(self) -> int:
+        """The most points that it reads."""
+        return self.limit * self.job.most
+
+    async def read(self, reader: Reader) -> list[Any] | None:
+        """The list of jobs."""
+        rows: list[Row] = await reader.rows(newest_query(self.job.columns, self.status, self.limit))
+        objects = await self.job.objects(reader, rows)
+        return None if objects is None else [objects]
+
+
+class Query(NamedTuple):
+    """A plan with its arguments."""
+
+    parts: Sequence[tuple[str, Part]]
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is answered in several turns."""
+        return any(part.most > SLICE for _, part in self.parts)
+
+    async def read(self, reader: Reader) -> dict[str, Any] | None:
+        """The data of the answer; None where it has no plan after all."""
+        data = {}
+        for name, part in self.parts:
+            read = await part.read(reader)
+            if read is None:
+                return None
+            (data[name],) = read
+        return data
+
+
+class Root(NamedTuple):
+    """One field at the root."""
+
+    name: str
+    """What the response calls it."""
+    node: FieldNode
+    job: JobPlan | None
+
+
+class QueryPlan(NamedTuple):
+    """How to answer an operation."""
+
+    schema: GraphQLSchema
+    type: GraphQLObjectType
+    operation: OperationDefinitionNode
+    roots: Sequence[Root]
+
+    def bind(self, variables: Mapping[str, Any]) -> Query | None:
+        """The plan with its arguments; None where they are wrong, long, or others than it is made for."""
+        if is_long(variables):
+            return None
+        definitions = self.operation.variable_definitions or ()
+        values = get_variable_values(self.schema, definitions, dict(variables), max_errors=1)  # told by the usual way
+        if isinstance(values, list):
+            return None
+        parts = [(root.name, self._part(root, values)) for root in self.roots]
+        return None if any(part is None for _, part in parts) else Query([(name, part) for name, part in parts if part])
+
+    def _part(self, root: Root, variables: VariableValues) -> Part | None:
+        if root.job is None:
+            return Constant(self.type.name)
+        job = root.job.bind(variables)
+        if job is None:
+            return None
+        arguments = get_argument_values(self.type.fields[root.node.name.value], root.node, variables)
+        if root.node.name.value == "job":
+            try:
+                return OneJob(job_id_of(arguments["id"]), job)
+            except JobNotFound:
+                return None
+        statuses, limit = arguments.get("status"), arguments["limit"]
+        others = arguments.get("search"), arguments.get("after")
+        if others != (None, None) or not 1 <= limit <= MAX_PAGE or (statuses is not None and len(statuses) != 1):
+            return None
+        return NewestJobs(job, statuses[0] if statuses else None, limit)
+
+
+def plan_query(schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Fragments) -> QueryPlan | None:
+    """The plan for a query of a valid document; None where it has none."""
+    type, job_type = schema.query_type, schema.get_type("Job")
+    assert type is not None
+    assert isinstance(job_type, GraphQLObjectType)
+    selected = flat(operation.selection_set, fragments, type.name)
+    if selected is None or operation.directives or len(selected) > MAX_ROOTS:
+        return None
+    roots: list[Root] = []
+    for name, node in selected.items():
+        plan = None
+        if node.name.value != "__typename":
+            if node.name.value not in {"job", "jobs"} or node.selection_set is None:
+                return None
+            plan = plan_jobs(job_type, node.selection_set, fragments)
+            if plan is None:
+                return None
+        roots.append(Root(name, node, plan))
+    return QueryPlan(schema, type, operation, roots)

@@ -1,0 +1,1 @@
+"""GraphQL over a wire: HTTP, server-sent events, multipart, WebSocket."""

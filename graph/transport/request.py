@@ -1,0 +1,116 @@
+"""What is asked of the API over HTTP: whether it is a request at all, and the quick way to see what it wants."""
+
+import functools
+from typing import Any
+
+import orjson
+from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import Scope
+from starlette.websockets import WebSocket
+from strawberry.http import GraphQLRequestData
+
+from graph.execution.body import Body
+from graph.media import JSON, accepted_media_type, answers_by_name, media_type_of
+
+__all__ = [
+    "RequestAdapter",
+    "check_body_type",
+    "check_request",
+    "is_for_a_browser",
+    "json_of",
+    "quick_media_type",
+]
+
+MAX_HEADERS = 500
+"""Bytes of the longest headers that are remembered."""
+
+
+class RequestAdapter(StarletteRequestAdapter):
+    """Strawberry's view of a request, in which a media type is what it is in any case, whatever stands beside it."""
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type of the body."""
+        return media_type_of(super().content_type or "")[0]
+
+    @property
+    def scope(self) -> Scope:
+        """The request's."""
+        return self._request.scope
+
+    async def get_body(self) -> Any:
+        """What the body says in JSON, for the view's parse_json. Raises HTTPException as well where it is too long."""
+        body: Body = self._request.state.body
+        try:
+            return _checked(await body.said())
+        except orjson.JSONDecodeError as error:
+            raise _no_json(await body.read()) from error
+
+
+def quick_media_type(scope: Scope) -> str | None:
+    """The media type to answer a POST of JSON with that wants one answer; None where a request is anything else."""
+    if scope["method"] != "POST":
+        return None
+    said = [value for name, value in scope["headers"] if name == b"content-type"]
+    accepts = [value for name, value in scope["headers"] if name == b"accept"]
+    if len(said) != 1 or len(accepts) > 1 or sum(map(len, said + accepts)) > MAX_HEADERS:
+        return None
+    return _quick_media_type(said[0], b"".join(accepts))
+
+
+@functools.lru_cache(maxsize=256)  # a pure function; few clients say anything of their own
+def _quick_media_type(content_type: bytes, accept: bytes) -> str | None:
+    if content_type.lower().replace(b" ", b"") not in {b"application/json", b"application/json;charset=utf-8"}:
+        return None
+    headers = Headers({"accept": accept.decode("latin-1")})
+    streams = any(one in accept.lower() for one in (b"text/event-stream", b"multipart/mixed"))
+    if streams and not answers_by_name(headers):
+        return None
+    try:
+        return accepted_media_type(headers)
+    except HTTPException:
+        return None
+
+
+def is_for_a_browser(request: Request | WebSocket) -> bool:
+    """Whether someone opens the address in a browser."""
+    return request.scope.get("method") == "GET" and "text/html" in request.headers.get("accept", "")
+
+
+def check_body_type(request: AsyncHTTPRequestAdapter) -> None:
+    """Raise HTTPException 415 unless a POST says that its body is JSON in UTF-8."""
+    media_type, parameters = media_type_of(request.headers.get("content-type", ""))
+    # Also the names of RFC 2231, charset* and charset*0, which nobody needs to say UTF-8.
+    charsets = {value.lower() for name, value in parameters.items() if name.partition("*")[0] == "charset"}
+    is_utf8 = charsets <= {"utf-8", "utf8"}
+    if request.method == "POST" and (media_type != JSON or not is_utf8):
+        raise HTTPException(415, f"The Content-Type of a POST must be {JSON}, in UTF-8.")
+
+
+def check_request(request: GraphQLRequestData) -> None:
+    """Raise HTTPException 400 where a member of the request has the wrong type, and Strawberry does not look."""
+    if not isinstance(request.operation_name, str | None):
+        raise HTTPException(400, "The GraphQL operation's `operationName` must be a string or null, if provided.")
+
+
+def json_of(data: str) -> Any:
+    """A JSON object, or a list for Strawberry to refuse. Raises HTTPException 400."""
+    try:
+        return _checked(orjson.loads(data))
+    except orjson.JSONDecodeError as error:
+        raise _no_json(data.encode()) from error
+
+
+def _checked(value: object) -> object:
+    if not isinstance(value, dict | list):
+        raise HTTPException(400, "The request must be a JSON object.")
+    return value
+
+
+def _no_json(raw: bytes) -> HTTPException:
+    reason = "Unable to parse request body as JSON"
+    if b"NaN" in raw or b"Infinity" in raw:
+        reason = "JSON has no NaN and no Infinity: send such a value by its name in `values`, as `nonFinite`."
+    return HTTPException(400, reason)

@@ -1,0 +1,1 @@
+"""Copies of a SQLite store, and stores from copies."""

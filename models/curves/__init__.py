@@ -1,0 +1,1 @@
+"""Curves: one named value of a job over its steps, downsampled and read from packed chunks."""

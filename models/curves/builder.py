@@ -1,0 +1,77 @@
+"""Makes chunks behind those who log, so that nobody who opens a long run has to wait for them."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from models.curves.chunks import Chunks
+from models.curves.series import COLUMNS
+from models.feed.channel import Event, Feed, MetricsRecorded
+from models.job import Job
+from models.store.database import OUTAGES
+
+__all__ = ["Growth"]
+
+RESTS = 9
+"""How many times as long as it works it rests: loggers keep what is left of the store."""
+
+log = logging.getLogger(__name__)
+
+
+class Growth:
+    """Keeps the chunks of jobs close behind their points: of the names that every page draws, and of those asked for.
+
+    Only of jobs that points are logged to in this process. A job that was logged elsewhere, or while this was down, has
+    its chunks made by who reads it first, or when the next of its runs is full.
+    """
+
+    def __init__(self, chunks: Chunks, feed: Feed) -> None:
+        self._chunks = chunks
+        self._feed = feed
+        self._due: dict[int, None] = {}
+        """Ids of the jobs that have a new full run, in the order in which they are seen to."""
+        self._news = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Inside, chunks are made; what is under way at the end is stored."""
+        with self._feed.overhearing(self._hear):
+            task = asyncio.create_task(self._run())
+            try:
+                yield
+            finally:
+                task.cancel()
+                await asyncio.wait({task})
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, MetricsRecorded):
+            # By the job's own count: a look at the points would make all of them readable, which mostly nobody needs.
+            after = event.job.metric_count
+            before = after - len(event.metrics)
+            if self._chunks.runs(before) != self._chunks.runs(after):
+                self._due[event.job.id] = None
+                self._news.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._news.wait()
+            job_id = next(iter(self._due))
+            del self._due[job_id]
+            try:
+                await self._grow(job_id)
+            except OUTAGES as outage:  # they are made when the next run is full, or by who reads them first
+                log.warning("chunks of job %s were not made: %s", job_id, outage)
+            except Exception:
+                log.exception("chunks of job %s were not made", job_id)
+            if not self._due:
+                self._news.clear()
+
+    async def _grow(self, job_id: int) -> None:
+        job = await Job.get(id=job_id)
+        names = sorted({*COLUMNS, *await self._chunks.names(job_id)})
+        loop = asyncio.get_running_loop()
+        for numbers in await self._chunks.missing(job_id, names, job.metric_count):
+            began = loop.time()
+            await self._chunks.make(job_id, names, numbers, known=names)
+            await asyncio.sleep(RESTS * (loop.time() - began))

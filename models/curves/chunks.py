@@ -1,0 +1,250 @@
+"""The chunks of a store: found, read, and made from the points where they are missing."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from models.curves.chunk import Chunk, Column, Grain, Head, unpacked
+from models.curves.curve import Curve
+from models.curves.series import COLUMNS, READ_AT_ONCE, Span, read_values
+from models.job import Job
+from models.store.database import OUTAGES, Database, read_tuples, uninterrupted
+from models.store.reader import Query
+from models.store.transaction import Work
+
+__all__ = ["ChunkGone", "Chunks", "Shelf"]
+
+MADE_AT_ONCE = 200
+"""The most chunks that are held in memory until they are stored: each takes some 80 kB."""
+STORED_AT_ONCE = 20
+"""Those of them that one transaction writes: whoever else writes waits for it."""
+REMEMBERED = 4096
+"""The most names, of all jobs, of which it is remembered that runs have none of it."""
+
+log = logging.getLogger(__name__)
+
+
+class ChunkGone(LookupError):
+    """A chunk was taken out of the store after its shelf was put together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """All chunks of one name of a job up to some run. A run without one has no value of the name."""
+
+    job_id: int
+    name: str
+    grain: Grain
+    heads: Sequence[Head]
+    loose: Mapping[int, Chunk]
+    """Those of them that the store did not take; whoever reads does not have to wait until it does."""
+
+    async def curves(self, column: Column, numbers: Collection[int]) -> dict[int, Curve]:
+        """What the chunks of these numbers have. Raises ChunkGone."""
+        packed: list[tuple[int, bytes]] = []
+        if stored := ", ".join(f"{number:d}" for number in numbers if number not in self.loose):
+            query = f"SELECT number, {column} FROM curve_chunk WHERE job_id = ? AND name = ? AND number IN ({stored})"  # noqa: S608  # a column's name and whole numbers
+            packed += await read_tuples(query, [self.job_id, self.name])
+        packed += [(number, getattr(self.loose[number], column)) for number in numbers if number in self.loose]
+        found = {number: unpacked(each, number * self.grain.run + 1) for number, each in packed}
+        if len(found) < len(numbers):
+            raise ChunkGone(f"of chunks {numbers} of job {self.job_id}, some are gone")
+        return found
+
+
+class Chunks:
+    """The chunks of one store.
+
+    Made by whoever first needs them, in small transactions, so that others who write do not wait for long; where two
+    make the same, the first wins. They may be lost at any time, and are made again.
+    """
+
+    def __init__(self, database: Database, grain: Grain | None = None, at_once: int = READ_AT_ONCE) -> None:
+        """`at_once`: the points that one statement looks at."""
+        self.database = database
+        self.grain = grain or Grain()
+        self.at_once = at_once
+        self._making = asyncio.Lock()
+        self._empty: OrderedDict[tuple[int, str], int] = OrderedDict()
+        """(job id, name) -> how many of the job's runs, from the first on, are known to have none of it, though no
+        chunk says so. It stays true, for full runs do not change; who asks again has no points read for it."""
+
+    async def shelves(self, job_id: int, names: Collection[str], until: int) -> dict[str, Shelf]:
+        """The chunks of each name, in the full runs of the first `until` points; those that are missing are made."""
+        runs = self.runs(until)
+        heads = await self._heads(job_id, names, runs)
+        loose: dict[str, dict[int, Chunk]] = {name: {} for name in names}
+        if missing := self._missing(job_id, names, runs, heads):
+            known = {name for name in names if heads[name]}
+            for numbers in missing:
+                for name, chunk in await self.make(job_id, names, numbers, known):
+                    loose[name][chunk.head.number] = chunk
+            heads = await self._heads(job_id, names, runs)
+        shelves = {}
+        for name in names:
+            left = {number: chunk for number, chunk in loose[name].items() if number not in heads[name]}
+            found = [*heads[name].values(), *(chunk.head for chunk in left.values())]
+            shelves[name] = Shelf(job_id, name, self.grain, found, left)
+        return shelves
+
+    async def make(
+        self, job_id: int, names: Collection[str], numbers: Sequence[int], known: Collection[str] = ()
+    ) -> list[tuple[str, Chunk]]:
+        """Make and store those chunks of some runs that are missing, and give what the store did not take.
+
+        A chunk without a point is stored where its name is `known` to be one of the job's, or is found in these runs:
+        anybody may ask for any name, and is not to fill the store with that.
+        """
+        async with self._making:  # one at a time: each holds many points, and others may have made these meanwhile
+            heads = await self._heads(job_id, names, range(numbers[0], numbers[-1] + 1))
+            lacking = [name for name in names if any(self._lacks(job_id, name, number, heads) for number in numbers)]
+            left: list[tuple[str, Chunk]] = []
+            is_stored = True
+            for some in self._slices(lacking, numbers):
+                made = await self._cut(job_id, some, numbers)
+                there = {*COLUMNS, *known, *(name for name, chunk in made if chunk.head.size)}
+                for name in some:
+                    if name not in there:
+                        self._remember_empty(job_id, name, numbers)
+                made = [(name, chunk) for name, chunk in made if name in there and chunk.head.number not in heads[name]]
+                if is_stored:
+                    try:
+                        await self._store(job_id, made)
+                    except OUTAGES as outage:
+                        log.warning("chunks of job %s were not stored: %s", job_id, outage)
+                        is_stored = False  # who waits for these is not to wait as long for each of the others
+                if not is_stored:
+                    left += made
+        return left
+
+    async def rebuild(self, job: Job) -> AsyncIterator[int]:
+        """Make all chunks of a job again, in place of those that there are, and give how many runs were done each time.
+
+        Each transaction replaces what it takes away, so that whoever reads meanwhile misses nothing. Raises OUTAGES.
+        """
+        names = sorted({*COLUMNS, *await self.names(job.id)})
+        runs = self.runs(job.metric_count)
+        await self._drop(job.id)
+        for numbers in self._together(runs, names):
+            async with self._making:
+                for some in self._slices(names, numbers):
+                    await self._store(job.id, await self._cut(job.id, some, numbers), anew=True)
+            yield len(numbers)
+
+    async def names(self, job_id: int) -> set[str]:
+        """The names that the job has chunks of."""
+        return {
+            name for (name,) in await read_tuples("SELECT DISTINCT name FROM curve_chunk WHERE job_id = ?", [job_id])
+        }
+
+    async def missing(self, job_id: int, names: Collection[str], until: int) -> list[Sequence[int]]:
+        """The full runs, of the first `until` points, that lack a chunk of some name: as many as are made at once."""
+        runs = self.runs(until)
+        return self._missing(job_id, names, runs, await self._heads(job_id, names, runs))
+
+    def runs(self, until: int) -> range:
+        """The numbers of the full runs of the first `until` points."""
+        return range(until // self.grain.run)
+
+    def _together(self, numbers: Sequence[int], names: Collection[str]) -> Iterator[Sequence[int]]:
+        """The numbers, as many as are made at once."""
+        count = max(1, min(self.at_once // self.grain.run, MADE_AT_ONCE // max(1, len(names))))
+        for begin in range(0, len(numbers), count):
+            yield numbers[begin : begin + count]
+
+    def _slices(self, names: Sequence[str], numbers: Sequence[int]) -> Iterator[Sequence[str]]:
+        """The names, as many as chunks of these runs are made of at once."""
+        count = max(1, MADE_AT_ONCE // len(numbers))
+        for begin in range(0, len(names), count):
+            yield names[begin : begin + count]
+
+    def _missing(
+        self, job_id: int, names: Collection[str], runs: range, heads: Mapping[str, Mapping[int, Head]]
+    ) -> list[Sequence[int]]:
+        lacking = [number for number in runs if any(self._lacks(job_id, name, number, heads) for name in names)]
+        return list(self._together(lacking, names))
+
+    def _lacks(self, job_id: int, name: str, number: int, heads: Mapping[str, Mapping[int, Head]]) -> bool:
+        return number not in heads[name] and number >= self._empty.get((job_id, name), 0)
+
+    def _remember_empty(self, job_id: int, name: str, numbers: Sequence[int]) -> None:
+        """That these runs, in ascending order, have none of the name."""
+        until = self._empty.pop((job_id, name), 0)
+        for number in numbers:
+            until += number == until
+        if until:
+            self._empty[job_id, name] = until
+        if len(self._empty) > REMEMBERED:
+            self._empty.popitem(last=False)
+
+    async def _heads(self, job_id: int, names: Collection[str], runs: range) -> dict[str, dict[int, Head]]:
+        heads: dict[str, dict[int, Head]] = {name: {} for name in names}
+        if not runs or not names:
+            return heads
+        query = f"""
+            SELECT name, {", ".join(f'"{field}"' for field in Head._fields)} FROM curve_chunk
+            WHERE job_id = ? AND name IN ({", ".join("?" * len(names))}) AND number BETWEEN ? AND ?
+        """  # noqa: S608  # names of columns
+        for name, *head in await read_tuples(query, [job_id, *names, runs[0], runs[-1]]):
+            heads[name][head[0]] = Head._make(head)
+        return heads
+
+    async def _cut(self, job_id: int, names: Collection[str], numbers: Sequence[int]) -> list[tuple[str, Chunk]]:
+        if not names:
+            return []
+        run = self.grain.run
+        spans = [Span(job_id, number * run + 1, (number + 1) * run) for number in numbers]
+        values = await read_values(spans, names, self.at_once)
+        nothing = Curve.joined([])
+
+        def cut() -> list[tuple[str, Chunk]]:
+            chunks = []
+            for name in names:
+                logged = values.get((job_id, name), nothing)
+                for number in numbers:
+                    mine = logged.taken((logged.seq - 1) // run == number)
+                    chunks.append((name, Chunk.of(number, mine, self.grain)))
+            return chunks
+
+        return await asyncio.to_thread(cut)
+
+    @uninterrupted
+    async def _drop(self, job_id: int) -> None:
+        """Take away what lies beyond the job's last full run: as it now is, for others log to it meanwhile."""
+        full = f"SELECT metric_count / {self.grain.run:d} FROM job WHERE id = ?"  # noqa: S608  # a whole number
+
+        def work() -> Work[None]:
+            yield Query(f"DELETE FROM curve_chunk WHERE job_id = ? AND number >= ({full})", [job_id, job_id])  # noqa: S608  # as above
+
+        await self.database.write(work, _told_nobody)
+
+    @uninterrupted
+    async def _store(self, job_id: int, made: Sequence[tuple[str, Chunk]], *, anew: bool = False) -> None:
+        """Store chunks: where there is one already it stays, or, `anew`, it is replaced."""
+
+        def work(some: Sequence[tuple[str, Chunk]]) -> Work[None]:
+            for name, (head, points, fine, coarse) in some:
+                yield Query(_REPLACE if anew else _INSERT, [job_id, name, *head, points, fine, coarse])
+
+        for begin in range(0, len(made), STORED_AT_ONCE):
+            some = made[begin : begin + STORED_AT_ONCE]
+            await self.database.write(partial(work, some), _told_nobody)
+
+
+_KEY = ("job_id", "name", "number")
+_NAMES = ("job_id", "name", *Head._fields, "points", "fine", "coarse")
+_CONFLICT = f"""
+    INSERT INTO curve_chunk ({", ".join(f'"{name}"' for name in _NAMES)}) VALUES ({", ".join("?" * len(_NAMES))})
+    ON CONFLICT ({", ".join(f'"{name}"' for name in _KEY)}) DO
+"""  # noqa: S608  # names of columns
+_INSERT = f"{_CONFLICT} NOTHING"
+_REPLACE = (
+    f"""{_CONFLICT} UPDATE SET {", ".join(f'"{name}" = excluded."{name}"' for name in _NAMES if name not in _KEY)}"""
+)
+
+
+def _told_nobody(_: None) -> None:
+    """Nothing that anybody would see has changed."""

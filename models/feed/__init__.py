@@ -1,0 +1,1 @@
+"""News between verbs and watchers: in this process, or over Redis or Valkey."""

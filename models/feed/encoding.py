@@ -1,0 +1,77 @@
+"""Events as bytes, between processes of one version: who was it about, then what happened."""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from models.feed.channel import Event, JobChanged, MetricsRecorded
+from models.job import Job
+from models.metric import Recorded, StoredValues, encode_values
+
+__all__ = ["EVENT_BYTES", "FORMAT", "decode", "encode", "job_id_of"]
+
+FORMAT = 1
+"""Raised with any change of what is written here: processes that speak another format do not hear each other."""
+EVENT_BYTES = 64 * 2**10
+"""The most that an event carries of points; with more it says only that there are some, and where they end."""
+POINT_BYTES = 50
+"""Less than the shortest point takes: where not even such would fit, none is looked at."""
+
+
+def encode(event: Event) -> bytes:
+    """One line: the job's id, a space, and the event as JSON."""
+    job = {name: getattr(event.job, name) for name in _columns()}
+    content: dict[str, Any] = {"job": job}
+    if isinstance(event, MetricsRecorded):
+        content["metrics"] = orjson.Fragment(_encoded(event.metrics))
+    return b"%d %b" % (event.job.id, orjson.dumps(content))
+
+
+def job_id_of(line: bytes) -> int:
+    """Whom an encoded event is about: most processes need to know no more. Raises ValueError."""
+    return int(line.partition(b" ")[0])
+
+
+def decode(line: bytes) -> Event:
+    """The event of a line. Raises ValueError, KeyError, TypeError, AttributeError where it is none."""
+    content = orjson.loads(line.partition(b" ")[2])
+    row = content["job"]
+    if row.keys() != _columns():
+        raise ValueError("the job is not whole")
+    searchable = Job.folded(row["name"], row["model_name"])
+    job = Job._init_from_db(**row, searchable=searchable)  # noqa: SLF001  # as rows are read, a quarter of what __init__ costs
+    if "metrics" not in content:
+        return JobChanged(job)
+    return MetricsRecorded(
+        job,
+        tuple(
+            Recorded._make((job.id, *numbers, StoredValues(values), datetime.fromisoformat(at)))
+            for *numbers, values, at in content["metrics"]
+        ),
+    )
+
+
+def _columns() -> AbstractSet[str]:
+    """Those of a job, without what follows from its names. Tortoise knows them once a store was opened."""
+    return Job._meta.fields_db_projection.keys() - {"searchable"}  # noqa: SLF001  # its columns
+
+
+def _encoded(metrics: Sequence[Recorded]) -> bytes:
+    """The points as JSON, or none of them where they are too many to carry."""
+    if len(metrics) * POINT_BYTES > EVENT_BYTES:
+        return b"[]"
+    points: list[bytes] = []
+    room = EVENT_BYTES
+    for point in metrics:
+        points.append(orjson.dumps((*point[1:-2], _text_of(point.values), point.recorded_at)))
+        room -= len(points[-1])
+        if room < 0:
+            return b"[]"
+    return b"[" + b",".join(points) + b"]"
+
+
+def _text_of(values: Mapping[str, float]) -> str:
+    return values.text if isinstance(values, StoredValues) else encode_values(values)

@@ -1,0 +1,1 @@
+"""The database: connections, transactions, statements; SQLite and PostgreSQL behind one interface."""

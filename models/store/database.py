@@ -1,0 +1,316 @@
+"""The store: its connection, its schema, its transactions."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import sqlite3
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.executor import EXECUTOR_CACHE
+from tortoise.connection import get_connection
+
+# Tortoise finds its connections through this variable. `TortoiseContext.__enter__` sets it too, but keeps the token on
+# the shared context object, so two requests at once would reset each other's.
+from tortoise.context import TortoiseContext, _current_context
+from tortoise.exceptions import BaseORMException, DBConnectionError, OperationalError
+from tortoise.migrations.autodetector import MigrationAutodetector
+from tortoise.migrations.executor import MigrationExecutor
+from tortoise.transactions import in_transaction
+
+from models import migrations
+from models.errors import JobError
+from models.store import postgres, sqlite
+from models.store.backend import APP, CONNECTION, Backend, StoreError
+from models.store.postgres import Postgres
+from models.store.reader import Reader, Timed
+from models.store.sqlite import SQLite
+from models.store.timing import time_statements
+from models.store.transaction import Result, Work, Writer
+from models.store.urls import without_password
+
+__all__ = [
+    "APP",
+    "OUTAGES",
+    "UNREACHABLE",
+    "Database",
+    "StoreError",
+    "known_migrations",
+    "read_tuples",
+    "sqlite_file",
+    "uninterrupted",
+]
+
+APPS: dict[str, dict[str, Any]] = {
+    APP: {
+        "models": ["models.job", "models.metric", "models.curves.chunk", "models.token"],
+        "migrations": "models.migrations",
+        "default_connection": CONNECTION,
+    }
+}
+CONNECTIONS = 10
+"""The most connections of one process, where the store is a server."""
+SECONDS = 10.0
+"""How long to wait for the store: for a connection, for another writer, for an answer."""
+
+LOOKS_LIKE = "It looks like sqlite://training-monitor.sqlite3, or postgres://user:password@host:5432/name."
+
+log = logging.getLogger(__name__)
+
+UNREACHABLE = DBConnectionError
+"""What a query raises where the store's server is out of reach: nothing was done, or nobody knows whether it was."""
+# Tortoise translates what SQLite's statements raise, but not what a COMMIT does.
+OUTAGES = (OperationalError, UNREACHABLE, sqlite3.OperationalError)
+"""What a query raises where the store is locked, full or out of reach: trying again may help."""
+
+
+class Database:
+    """One store, from opening to closing.
+
+    Several may be open in one process: whoever queries does so inside `scope()`, which tells Tortoise which is meant.
+    They must be of one kind, for Tortoise writes its statements in one dialect a process.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        create: bool = True,
+        connections: int = CONNECTIONS,
+        seconds: float = SECONDS,
+        timed_read: Timed = lambda _: None,
+        timed_write: Timed = lambda _: None,
+    ) -> None:
+        """`url`: sqlite://path from here, sqlite:///absolute/path, or postgres://user:password@host:port/name.
+
+        `create`: a file that is not there; `connections`: the most of them, `seconds`: for each thing waited for.
+        `timed_read` and `timed_write` are told the seconds of each statement, and of each work from when it is asked
+        for until it is committed. Raises StoreError where the address is none.
+        """
+        self._timed_read = timed_read
+        self._timed_write = timed_write
+        self._backend = _backend_at(url, create=create, connections=connections, seconds=seconds)
+        self.applied: list[str] = []
+        """Names of the migrations that opening it applied."""
+        self.identity = ""
+        """What tells this store from every other, and from its copies: when it was made, and where it is."""
+        self._reader: Reader | None = None
+        self._context = TortoiseContext()
+        self._writer: Writer | None = None
+        self._writes: set[asyncio.Task[Any]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """Queries inside, and in the tasks created inside, are asked of this store."""
+        token = _current_context.set(self._context)
+        try:
+            yield
+        finally:
+            _current_context.reset(token)
+
+    async def open(self) -> None:
+        """Connect, and bring the tables up to date.
+
+        Raises StoreError where the store cannot be reached or written, or a newer version made it.
+        """
+        try:
+            with self.scope():
+                await self._backend.check()
+                EXECUTOR_CACHE.clear()  # statements in the dialect of whichever store was opened before
+                await self._context.init(config={"connections": {CONNECTION: self._backend.connection}, "apps": APPS})
+                self.applied = await self._migrate()
+                self.identity = await self._identity()
+                time_statements(self._context.db(CONNECTION), self._timed_read)
+                self._reader = self._backend.reader(self._timed_read)
+                self._writer = self._backend.writer()
+        except BaseException as error:
+            await self.close()  # its thread would keep the process from ending
+            if isinstance(error, BaseORMException | sqlite3.Error | OSError | ValueError):
+                raise StoreError(self._backend.why_not_opened(error)) from error
+            raise
+
+    async def close(self) -> None:
+        """Let writes under way finish, then disconnect."""
+        while self._writes:
+            await asyncio.wait(self._writes)
+        if self._writer:
+            await self._writer.close()
+            self._writer = None
+        if self._reader:
+            self._reader.close()
+            self._reader = None
+        await self._context.close_connections()
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: the path of its file, or its address without a password."""
+        return self._backend.shown
+
+    @property
+    def reader(self) -> Reader:
+        """The quickest way to rows. To be asked inside `scope()`."""
+        assert self._reader, "the database is not open"
+        return self._reader
+
+    async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
+        """What the work that `begin` begins returns, once it is committed: all of its statements, or none.
+
+        Its first statement must write: PostgreSQL then holds the row, so that what follows reads it as it is. Nothing
+        comes between the commit and `committed`, which hears of works in the order of their commits.
+        """
+        assert self._writer, "the database is not open"
+        began = perf_counter()
+        try:
+            return await self._writer.write(begin, committed)
+        finally:
+            self._timed_write(perf_counter() - began)
+
+    async def model_changes(self) -> list[str]:
+        """The operations that take the migrations to the models: empty while the two agree."""
+        with self.scope():
+            writers = await self._autodetector().changes()
+        return [type(operation).__name__ for writer in writers for operation in writer.operations]
+
+    async def write_migrations(self) -> list[str]:
+        """Write what `model_changes` finds as a new migration, and give the paths of the files."""
+        with self.scope():
+            return await self._autodetector().write()
+
+    def _autodetector(self) -> MigrationAutodetector:
+        assert self._context.apps is not None, "the database is not open"
+        return MigrationAutodetector(self._context.apps, APPS)
+
+    async def check(self) -> None:
+        """Return if the store answers with what it keeps, and is the one that was opened. Raises OUTAGES."""
+        with self.scope():
+            await self._context.db(CONNECTION).execute_query("SELECT id FROM job LIMIT 1")
+            try:
+                is_same = await self._identity() == self.identity
+            except OSError:  # its file is gone, which SQLite does not see
+                is_same = False
+            if not is_same:
+                raise OperationalError("it is not the store that was opened: was it replaced?")
+
+    async def _identity(self) -> str:
+        query = "SELECT applied_at FROM tortoise_migrations ORDER BY applied_at LIMIT 1"
+        connection = self._context.db(CONNECTION)
+        _, rows = await connection.execute_query(query)
+        return f"{rows[0]['applied_at']}:{await self._backend.place(connection)}"
+
+    async def _migrate(self) -> list[str]:
+        """Apply what is pending, all of it or nothing, one process at a time."""
+        if not await _pending(_executor(self._context.db(CONNECTION))):
+            return []
+        async with in_transaction(CONNECTION) as connection:
+            client = await self._backend.migrating(connection)
+            executor = _executor(connection)  # who waited looks again at what is pending
+            books = executor._schema_editor(atomic=False)  # noqa: SLF001  # no public way
+            books.client = client
+            await executor.recorder.ensure_schema(books)
+            pending = await _pending(executor)
+            for name in pending:
+                await client.execute_script("\n".join(await executor.collect_sql(APP, name)))
+                await executor.recorder.record_applied(APP, name)
+        return pending
+
+
+def _backend_at(url: str, *, create: bool, connections: int, seconds: float) -> Backend:
+    scheme = url.partition("://")[0]
+    try:
+        if scheme == "sqlite":
+            return SQLite(url, create=create, seconds=seconds)
+        if scheme in {"postgres", "postgresql"}:
+            return Postgres(url, connections=connections, seconds=seconds)
+    except (BaseORMException, ValueError) as error:
+        raise StoreError(f"Cannot use the database URL {without_password(url)}: {error}. {LOOKS_LIKE}") from error
+    raise StoreError(
+        f"The database URL must begin with sqlite:// or postgres://, got {without_password(url)}. {LOOKS_LIKE}"
+    )
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file that an address names; None where the store is none. Raises StoreError where the address is none."""
+    backend = _backend_at(url, create=False, connections=CONNECTIONS, seconds=SECONDS)
+    return backend.path if isinstance(backend, SQLite) else None
+
+
+def known_migrations() -> set[str]:
+    """The names of the migrations that this version has."""
+    folder = Path(migrations.__file__).parent
+    return {path.stem for path in folder.glob("[0-9]*.py")}
+
+
+def _executor(connection: BaseDBAsyncClient) -> MigrationExecutor:
+    return MigrationExecutor(connection, APPS)
+
+
+async def _pending(executor: MigrationExecutor) -> list[str]:
+    pending = [step.migration.name for step in await executor.plan()]
+    known = {key.name for key in executor.loader.graph.nodes}
+    unknown = sorted(key.name for key in executor.loader.applied_migrations if key.name not in known)
+    if unknown:
+        raise StoreError(
+            f"The database was written by a newer version of training-monitor (it has {unknown[-1]}): "
+            "upgrade training-monitor, or change --database-url."
+        )
+    return pending
+
+
+_TUPLES = {"sqlite": sqlite.read_tuples, "postgres": postgres.read_tuples}
+
+
+async def read_tuples(query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of a query, with a ? for each parameter, as bare tuples: the fastest way to many of them."""
+    client = get_connection(CONNECTION)
+    return await _TUPLES[client.capabilities.dialect](client, query, parameters)
+
+
+class _HasDatabase(Protocol):
+    database: Database
+
+
+Parameters = ParamSpec("Parameters")
+Owner = TypeVar("Owner", bound=_HasDatabase)
+
+
+def uninterrupted(
+    verb: Callable[Concatenate[Owner, Parameters], Coroutine[Any, Any, Result]],
+) -> Callable[Concatenate[Owner, Parameters], Coroutine[Any, Any, Result]]:
+    """Run a verb to its end, even where its caller is cancelled (a client that hangs up, a socket that closes).
+
+    Otherwise a cancellation between commit and publication would leave a change that nobody was told of, and one
+    inside Tortoise's `BEGIN` would keep SQLite's connection locked for ever.
+    """
+
+    @functools.wraps(verb)
+    async def run(owner: Owner, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        task = asyncio.create_task(verb(owner, *args, **kwargs))
+        owner.database._writes.add(task)  # noqa: SLF001  # the database waits for its writers when it closes
+        task.add_done_callback(owner.database._writes.discard)  # noqa: SLF001  # as above
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_left_behind)
+            raise
+
+    return run
+
+
+def _left_behind(task: asyncio.Task[Any]) -> None:
+    """A verb has ended whose caller is gone: what it would have been refused for is nobody's business any more."""
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, OUTAGES):
+        log.warning("the store is busy or out of reach: %s", error)
+    elif error is not None and not isinstance(error, JobError):
+        log.error("a verb whose caller is gone raised", exc_info=error)

@@ -1,0 +1,253 @@
+"""SQLite's way to write much: the verbs that wait are committed together, for it is the commit that takes time.
+
+Each verb runs in a savepoint of its own, so that one that raises leaves the others as they are, and is answered once
+the commit it shares has reached the disk. Only that commit, which waits for the disk, has a thread. Statements are run
+on the event loop: each takes microseconds, whereas a thread would wait for the interpreter's lock after each of them,
+which a busy loop gives up only every 5 ms.
+"""
+
+import asyncio
+import functools
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from dataclasses import dataclass
+from itertools import chain, count
+from time import monotonic
+from typing import Any, Generic, cast
+
+from tortoise.exceptions import IntegrityError, OperationalError
+
+from models.store.reader import Row
+from models.store.transaction import Insert, NotBegun, Result, Statement, Work, run
+
+__all__ = ["GroupCommit"]
+
+GROUP = 100
+"""The most verbs in one commit."""
+GROUP_SECONDS = 0.02
+"""How long a group may write before it takes no further verb: who is in it waits for all of it."""
+TURN = 0.005
+"""Seconds of statements after which others on the event loop have a turn."""
+LOOK = 0.002
+"""Seconds between two looks whether another process has done with writing."""
+ROWS = (100, 10, 1)
+"""Rows that one statement inserts: many at once cost half as much, and few sizes keep their statements prepared."""
+
+log = logging.getLogger("tortoise.db_client")  # where Tortoise's statements are told of
+
+
+@dataclass(eq=False, slots=True)
+class _Verb(Generic[Result]):
+    """One who waits for its work to be committed."""
+
+    begin: Callable[[], Work[Result]]
+    committed: Callable[[Result], None]
+    patient_until: float
+    """How long it waits for another process, from when it was asked for: to begin again it has no time of its own, or
+    those behind it would wait for longer than they may."""
+    answer: asyncio.Future[Result]
+    alone: bool = False
+    """In a commit of its own: the group it was in was lost."""
+    result: Result | None = None
+    error: Exception | None = None
+
+    def tell(self) -> None:
+        """Answer with what came of it."""
+        result = cast("Result", self.result)  # there is one where there is no error
+        if not self.error:
+            try:
+                self.committed(result)
+            except StopIteration as error:  # no future takes it
+                self.error = RuntimeError("whoever was told raised StopIteration")
+                self.error.__cause__ = error
+            except Exception as error:  # noqa: BLE001  # its own affair, and not that of those who are told next
+                self.error = error
+        if self.answer.done():  # who asked is gone
+            return
+        if self.error:
+            self.answer.set_exception(self.error)
+        else:
+            self.answer.set_result(result)
+
+
+class GroupCommit:
+    """The one who writes to a file, over a connection of its own."""
+
+    def __init__(self, path: str, pragmas: Mapping[str, Any], seconds: float) -> None:
+        """`seconds`: how long a verb waits for another process that is writing. Raises sqlite3.Error."""
+        self._seconds = seconds
+        self._waiting: deque[_Verb[Any]] = deque()
+        self._writing: asyncio.Task[None] | None = None
+        self._others_turn = 0.0
+        self._thread = ThreadPoolExecutor(1, "commit")
+        self._path = path
+        # From here on to wait for a lock would hold up the loop, so SQLite is to say at once that there is one.
+        self._pragmas = {**pragmas, "busy_timeout": 0}
+        self._connection = self._connected(seconds)
+        self._usable = True
+
+    async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
+        """What the work returns, once it is committed; see `Writer`."""
+        loop = asyncio.get_running_loop()
+        verb: _Verb[Result] = _Verb(begin, committed, monotonic() + self._seconds, loop.create_future())
+        self._waiting.append(verb)
+        if self._writing is None:
+            self._writing = loop.create_task(self._write())
+        return await verb.answer
+
+    async def close(self) -> None:
+        """Let who writes finish, then disconnect."""
+        while self._writing:
+            await asyncio.wait([self._writing])
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
+        self._thread.shutdown()
+
+    async def _write(self) -> None:
+        """Commit one group after another, until nobody waits."""
+        try:
+            while await self._locked():
+                await self._commit()
+        finally:
+            self._writing = None
+            while self._waiting:  # nobody does, unless the loop is being ended
+                self._waiting.popleft().answer.cancel()
+
+    def _connected(self, seconds: float) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, seconds, isolation_level=None, check_same_thread=False)
+        try:
+            for name, value in self._pragmas.items():
+                connection.execute(f"PRAGMA {name} = {value}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _locked(self) -> bool:
+        """Begin a transaction, which locks the file to other writers, once it is free; False where nobody waits for it.
+
+        Who has waited too long is told so.
+        """
+        while self._waiting:
+            try:
+                if not self._usable:
+                    self._connection = self._connected(0)
+                    self._usable = True
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as error:
+                busy = (
+                    isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                )
+                while self._waiting and (not busy or self._waiting[0].patient_until <= monotonic()):
+                    verb = self._waiting.popleft()
+                    verb.error = NotBegun(error) if isinstance(error, sqlite3.OperationalError) else _translated(error)
+                    verb.tell()
+            else:
+                self._others_turn = monotonic() + TURN
+                return True
+            await asyncio.sleep(LOOK)
+        return False
+
+    async def _commit(self) -> None:
+        """Run the verbs that wait, as many as go together, commit, and tell each what came of it."""
+        group: list[_Verb[Any]] = []
+        try:
+            for verb in self._together():
+                group.append(verb)
+                await self._run(verb)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.commit)
+        except Exception as error:  # noqa: BLE001  # told to whom it concerns
+            self._lost(group, error)
+        except BaseException:  # the loop is being ended
+            for verb in group:
+                verb.answer.cancel()
+            raise
+        else:
+            for verb in group:
+                verb.tell()
+
+    def _together(self) -> Iterator[_Verb[Any]]:
+        """Those who wait, in turn, until there are enough for one commit."""
+        until = monotonic() + GROUP_SECONDS
+        for _ in range(GROUP):
+            verb = self._waiting.popleft()
+            yield verb
+            if not self._waiting or verb.alone or self._waiting[0].alone or monotonic() > until:
+                return
+
+    async def _run(self, verb: _Verb[Any]) -> None:
+        """Do a verb's work, all of it or none. Raises sqlite3.Error where the transaction is lost."""
+        self._connection.execute("SAVEPOINT verb")
+        try:
+            verb.result, verb.error = await run(verb.begin(), self._ask), None
+        except Exception as error:  # told to who asked
+            if not self._connection.in_transaction:  # on a full disk, for one, SQLite rolls back by itself
+                raise
+            self._connection.execute("ROLLBACK TO verb")
+            verb.error = _translated(error)
+        self._connection.execute("RELEASE verb")
+
+    def _lost(self, group: list[_Verb[Any]], error: Exception) -> None:
+        """Nothing of a group is stored. Whose fault it was is found by a transaction for each of them."""
+        try:
+            if self._connection.in_transaction:
+                self._connection.rollback()
+        except sqlite3.Error as worse:
+            # It would refuse every group to come. What it has not committed goes with it.
+            log.warning("the connection that writes could not roll back, and is opened anew: %s", worse)
+            self._connection.close()
+            self._usable = False
+        if len(group) == 1:
+            group[0].error = _translated(error)
+            group[0].tell()
+            return
+        for verb in reversed(group):
+            verb.alone = True
+            self._waiting.appendleft(verb)
+
+    async def _ask(self, statement: Statement) -> list[Row]:
+        if isinstance(statement, Insert):
+            return await self._insert(statement)
+        await self._let_others()
+        log.debug("%s: %s", statement.sql, statement.parameters)
+        return self._connection.execute(statement.sql, statement.parameters).fetchall()
+
+    async def _insert(self, insert: Insert) -> list[Row]:
+        log.debug("%s: %s", _insert_sql(insert.table, (*insert.shared,), insert.columns, 1), insert.rows)
+        done = 0
+        for size in ROWS:
+            while len(insert.rows) - done >= size:
+                await self._let_others()
+                rows = insert.rows[done : done + size]
+                sql = _insert_sql(insert.table, (*insert.shared,), insert.columns, size)
+                self._connection.execute(sql, [*insert.shared.values(), *chain.from_iterable(rows)])
+                done += size
+        return []
+
+    async def _let_others(self) -> None:
+        if monotonic() > self._others_turn:
+            await asyncio.sleep(0)
+            self._others_turn = monotonic() + TURN
+
+
+@functools.lru_cache(64)
+def _insert_sql(table: str, shared: tuple[str, ...], columns: tuple[str, ...], rows: int) -> str:
+    names = ", ".join(f'"{name}"' for name in (*shared, *columns))
+    numbers = count(len(shared) + 1)
+    together = "".join(f"?{number}, " for number in range(1, len(shared) + 1))  # bound once for all rows
+    places = (", ".join(f"?{next(numbers)}" for _ in columns) for _ in range(rows))
+    values = ", ".join(f"({together}{own})" for own in places)
+    return f'INSERT INTO "{table}" ({names}) VALUES {values}'  # noqa: S608  # names of ours, and places
+
+
+def _translated(error: Exception) -> Exception:
+    """By Tortoise's name, as whatever else is asked of the store raises it."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return IntegrityError(error)
+    if isinstance(error, sqlite3.OperationalError):
+        return OperationalError(error)
+    # One for each who is told of it: whoever raises an exception writes into it.
+    return copy(error).with_traceback(error.__traceback__) if isinstance(error, sqlite3.Error) else error

@@ -1,0 +1,181 @@
+"""SQLite: the store is a file, of one machine."""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.config_generator import expand_db_url
+from tortoise.log import db_client_logger
+
+from models.store.backend import StoreError
+from models.store.contents import migrations_in, tables_in
+from models.store.group_commit import GroupCommit
+from models.store.reader import Query, Row, Timed
+from models.store.sqlite_errors import is_full_disk
+
+__all__ = ["SQLite", "SQLiteReader", "read_tuples"]
+
+USUAL_CACHE = 256
+"""KiB of the file that Tortoise's connection keeps in memory: most is read and written over two others, with SQLite's
+own two MiB each."""
+
+
+class SQLite:
+    """A file, from which processes of one machine read at any time, and to which one writes at a time."""
+
+    def __init__(self, url: str, *, create: bool, seconds: float) -> None:
+        """`seconds`: how long to wait for another process that is writing."""
+        pragmas = {
+            "journal_mode": "WAL",
+            "synchronous": "FULL",  # an acknowledged point survives a power cut
+            "busy_timeout": max(1, int(seconds * 1000)),
+            "foreign_keys": "ON",
+        }
+        connection = dict(expand_db_url(url))
+        self._pragmas = {**pragmas, **connection["credentials"]}
+        usual = {"cache_size": -USUAL_CACHE, **self._pragmas}
+        self.connection: dict[str, Any] = {**connection, "credentials": usual}
+        self._path: str = self._pragmas.pop("file_path")
+        if self._path == ":memory:":
+            raise ValueError("each connection to :memory: has a store of its own; name a file")
+        self.shown = str(self.path.absolute())
+        self._create = create
+        self._seconds = seconds
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self._path)
+
+    async def check(self) -> None:
+        """Raise sqlite3.Error unless the file is a database, or can be made one, that can be written.
+
+        Raises StoreError where it is not there, and not to be created.
+
+        Before Tortoise opens it: Tortoise keeps its lock when that fails, and waits for it for ever.
+        """
+        await asyncio.to_thread(self._check_file)
+
+    async def migrating(self, connection: BaseDBAsyncClient) -> BaseDBAsyncClient:
+        """Take the write lock."""
+        await connection.execute_query("PRAGMA user_version = 0")  # a write, though it changes nothing
+        return cast("BaseDBAsyncClient", _OneByOne(connection))
+
+    def reader(self, timed: Timed) -> "SQLiteReader":
+        """A reader of the file."""
+        return SQLiteReader(self._path, timed)
+
+    def writer(self) -> GroupCommit:
+        """The one of this process who writes to the file."""
+        return GroupCommit(self._path, self._pragmas, int(self._pragmas["busy_timeout"]) / 1000)
+
+    async def place(self, connection: BaseDBAsyncClient) -> str:  # noqa: ARG002  # the file system knows it
+        """The file. Seen through two mounts it may count as two: its processes then find news in the store alone."""
+        file = await asyncio.to_thread(Path(self._path).stat)
+        return f"{file.st_dev}:{file.st_ino}"
+
+    def why_not_opened(self, error: Exception) -> str:
+        """What is wrong with the file."""
+        error = error.__cause__ if isinstance(error.__cause__, sqlite3.Error) else error  # which Tortoise wraps
+        reason, what_to_do = str(error), "Check that it can be written"
+        if not self.path.absolute().parent.is_dir():
+            reason, what_to_do = "its folder is not there", "Create it"
+        elif is_full_disk(error, self.path):
+            reason, what_to_do = "its disk is full", "Make room there"
+        elif isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+            what_to_do = "Restore a backup of it"
+        return f"Cannot open the database {self.shown}: {reason}. {what_to_do}, or change --database-url."
+
+    def _check_file(self) -> None:
+        if not self._create and not Path(self._path).exists():
+            raise StoreError(f"There is no database {self.shown}. Name the one you mean with --database-url.")
+        with contextlib.closing(sqlite3.connect(self._path, self._seconds, isolation_level=None)) as connection:
+            deadline = time.monotonic() + self._seconds
+            while True:
+                try:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    break
+                except sqlite3.OperationalError as error:
+                    # Of two who do this to a new file at once, one is told that it is locked, whatever its patience.
+                    if "locked" not in str(error) or time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.05)
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("CREATE TABLE can_be_written (once INTEGER)")
+            connection.execute("ROLLBACK")
+            if tables_in(connection) and not migrations_in(connection):
+                raise StoreError(
+                    f"The database {self.shown} is of another program, or damaged. Restore a backup of it, or change "
+                    "--database-url."
+                )
+
+
+class SQLiteReader:
+    """Reads the file over a connection of its own, at once, in the thread that asks.
+
+    Readers of SQLite wait for nobody, and what they read is mostly in memory: handing a short query to another thread
+    takes longer than answering it. While another process recovers the file there is nothing to be read, and it raises.
+    """
+
+    def __init__(self, path: str, timed: Timed) -> None:
+        self._timed = timed
+        self._connection = sqlite3.connect(path, 0, isolation_level=None)
+        self._connection.execute("PRAGMA query_only = ON")
+
+    def version(self) -> int | None:
+        """A number that is another after every commit of another connection; and this one makes none."""
+        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+    async def rows(self, query: Query) -> list[Row]:
+        """The rows of a query."""
+        db_client_logger.debug("%s: %s", *query)
+        began = time.perf_counter()
+        try:
+            return self._connection.execute(*query).fetchall()
+        finally:
+            self._timed(time.perf_counter() - began)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._connection.close()
+
+
+async def read_tuples(client: BaseDBAsyncClient, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of a query as SQLite has them: those that Tortoise gives cost half as much again."""
+    client.log.debug("%s: %s", query, parameters)
+    async with client.acquire_connection() as connection:
+        # In one go: whoever is cancelled between a query and its rows leaves it open, and with it what the store was at
+        # that moment, for all who ask over this connection next.
+        rows = await connection._execute(_tuples, connection._conn, query, parameters)  # noqa: SLF001  # no public way
+    return cast("list[tuple[Any, ...]]", rows)
+
+
+def _tuples(connection: sqlite3.Connection, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return cursor.execute(query, parameters).fetchall()
+
+
+class _OneByOne:
+    """Runs a script a statement at a time: SQLite's own way with scripts is to commit first what is under way."""
+
+    def __init__(self, connection: BaseDBAsyncClient) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def execute_script(self, script: str) -> None:
+        """Run each statement of the script."""
+        statement = ""
+        for line in script.splitlines():
+            statement += line + "\n"
+            if sqlite3.complete_statement(statement):
+                await self._connection.execute_query(statement)
+                statement = ""

@@ -1,0 +1,199 @@
+"""Who may do what: every operation of the schema, over every transport, by everyone."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from graphql import OperationType
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from graph.admission.access import COOKIE
+from models.store.database import Database
+from models.token import Scope
+from models.tokens import Tokens
+from tests.tools.api import Api
+from tests.tools.operations import Operation, operations
+from tests.tools.process import ServerProcess
+from tests.tools.sockets import PATIENCE, PROTOCOL, Socket, websocket_url
+
+Headers = dict[str, str]
+Ask = Callable[[httpx.AsyncClient, Operation], Awaitable[str]]
+"""Asks for an operation, and gives the code it is refused with, or nothing where it is not."""
+WRONG = "tm_" + "x" * 43
+
+
+class Doors(NamedTuple):
+    """Two servers of one store, of which one lets everyone read; and what lets whom in."""
+
+    url: str
+    open_reads_url: str
+    secrets: dict[str, str]
+    ended: str
+    """The id of a job."""
+
+
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    path = tmp_path_factory.mktemp("access") / "test.sqlite3"
+    url = f"sqlite://{path}"
+    secrets = asyncio.run(made(url))
+    with ServerProcess(url) as server, ServerProcess(url, "--open-reads") as with_open_reads:
+        yield Doors(server.url, with_open_reads.url, secrets, asyncio.run(ended_job(server.url, secrets["write"])))
+        for one in (server, with_open_reads):
+            assert one.log == "", "nothing of this is worth a line, least of all a token"
+
+
+async def ended_job(url: str, secret: str) -> str:
+    async with httpx.AsyncClient(base_url=url, headers=bearer(secret)) as http:
+        id = await Api(http).created()
+        await Api(http).fail(id)
+        return id
+
+
+async def made(url: str) -> dict[str, str]:
+    async with Database(url) as database:
+        tokens = Tokens(database)
+        secrets = {scope.name.lower(): (await tokens.create(scope.name, scope)).secret for scope in Scope}
+        gone = await tokens.create("gone", Scope.WRITE)
+        await tokens.revoke(gone.token.id)
+        return secrets | {"revoked": gone.secret, "wrong": WRONG, "no token at all": "Sesame"}
+
+
+def bearer(secret: str) -> Headers:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def cookie(secret: str) -> Headers:
+    return {"Cookie": f"theme=dark; {COOKIE}={secret}"}
+
+
+WHO: dict[str, Callable[[dict[str, str]], Headers]] = {
+    "nobody": lambda _: {},
+    "a wrong token": lambda secrets: bearer(secrets["wrong"]),
+    "what is no token": lambda secrets: bearer(secrets["no token at all"]),
+    "a revoked token": lambda secrets: bearer(secrets["revoked"]),
+    "a revoked cookie": lambda secrets: cookie(secrets["revoked"]),
+    "a wrong token and a good cookie": lambda secrets: bearer(secrets["wrong"]) | cookie(secrets["write"]),
+    "read": lambda secrets: bearer(secrets["read"]),
+    "read, by cookie": lambda secrets: cookie(secrets["read"]),
+    "write": lambda secrets: bearer(secrets["write"]),
+    "write, by cookie": lambda secrets: cookie(secrets["write"]),
+}
+
+JSON = "application/json"
+MULTIPART = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0"
+
+
+async def refusal_over_http(response: httpx.Response) -> str:
+    """UNAUTHENTICATED, FORBIDDEN, or nothing where it was let in."""
+    if response.status_code == 405:
+        assert response.request.method == "GET"
+        return "NOT BY GET"
+    text = (await response.aread()).decode()
+    if response.status_code in {401, 403}:
+        (error,) = json.loads(text)["errors"]
+        code: str = error["extensions"]["code"]
+        assert response.status_code == {"UNAUTHENTICATED": 401, "FORBIDDEN": 403}[code]
+        challenges = {
+            "UNAUTHENTICATED": {"Bearer", 'Bearer error="invalid_token"'},
+            "FORBIDDEN": {'Bearer error="insufficient_scope"'},
+        }
+        assert response.headers["www-authenticate"] in challenges[code]
+        return code
+    assert "UNAUTHENTICATED" not in text
+    assert "FORBIDDEN" not in text
+    return ""
+
+
+def posting(accept: str = JSON, **extra: Any) -> Ask:
+    async def by_post(http: httpx.AsyncClient, operation: Operation) -> str:
+        body = {"query": operation.text, **extra}
+        return await refusal_over_http(await http.post("/graphql", json=body, headers={"Accept": accept}))
+
+    return by_post
+
+
+async def by_get(http: httpx.AsyncClient, operation: Operation) -> str:
+    return await refusal_over_http(await http.get("/graphql", params={"query": operation.text}))
+
+
+async def by_socket(http: httpx.AsyncClient, operation: Operation) -> str:
+    headers = {name: http.headers[name] for name in ("authorization", "cookie") if name in http.headers}
+    return await over_socket(str(http.base_url), headers, None, operation)
+
+
+async def by_payload(http: httpx.AsyncClient, operation: Operation) -> str:
+    """What else would be a header of the handshake is said in the first message."""
+    headers = {"cookie": http.headers["cookie"]} if "cookie" in http.headers else {}
+    said = http.headers.get("authorization")
+    return await over_socket(str(http.base_url), headers, {"Authorization": said} if said else {"other": 1}, operation)
+
+
+async def over_socket(url: str, headers: Headers, payload: dict[str, Any] | None, operation: Operation) -> str:
+    async with connect(
+        websocket_url(url.rstrip("/")), subprotocols=[PROTOCOL], additional_headers=headers
+    ) as connection:
+        socket = Socket(connection)
+        await socket.send({"type": "connection_init", "payload": payload})
+        try:
+            assert await socket.receive() == {"type": "connection_ack"}
+        except ConnectionClosed:
+            return "UNAUTHENTICATED" if connection.close_code == 4403 else f"closed with {connection.close_code}"
+        message = await socket.message(await socket.subscribe(operation.text))
+        if message["type"] == "error":
+            (error,) = message["payload"]
+            return str(error["extensions"]["code"])
+        return ""
+
+
+TRANSPORTS: dict[str, Ask] = {
+    "POST, the quick way": posting(),
+    "POST, the usual way": posting(extensions={"usual": True}),
+    "GET": by_get,
+    "SSE": posting("text/event-stream"),
+    "multipart": posting(MULTIPART),
+    "WebSocket, by its handshake": by_socket,
+    "WebSocket, by its first message": by_payload,
+}
+
+
+@pytest.mark.parametrize("open_reads", [False, True], ids=["", "with open reads"])
+@pytest.mark.parametrize("who", WHO)
+async def test_who_may_do_what(doors: Doors, who: str, open_reads: bool) -> None:
+    url = doors.open_reads_url if open_reads else doors.url
+    async with (
+        httpx.AsyncClient(base_url=doors.url, headers=bearer(doors.secrets["write"])) as owner,
+        httpx.AsyncClient(base_url=url, headers=WHO[who](doors.secrets), timeout=PATIENCE) as http,
+    ):
+        every = operations(ended=doors.ended, running=await Api(owner).started())
+        rows = [(transport, each) for transport in TRANSPORTS for each in every]
+        before = await jobs(owner)
+        found = await asyncio.gather(*(TRANSPORTS[transport](http, each) for transport, each in rows))
+        changed = await jobs(owner) != before
+    table = {(transport, each.field): code for (transport, each), code in zip(rows, found, strict=True)}
+    expected = [refusal_of(who, transport, each.kind, open_reads=open_reads) for transport, each in rows]
+    assert table == dict(zip(table, expected, strict=True))
+    assert changed == who.startswith("write"), "what is refused is not done, and what is not, is"
+
+
+async def jobs(http: httpx.AsyncClient) -> Any:
+    """What mutations would change."""
+    return await Api(http).data("{ jobs { id status metricCount updatedAt } }")
+
+
+def refusal_of(who: str, transport: str, kind: OperationType, *, open_reads: bool) -> str:
+    """What someone is to be told, or nothing."""
+    nobody = who in {"nobody", "a revoked cookie"}
+    if not who.startswith(("read", "write")) and not (nobody and open_reads):
+        return "UNAUTHENTICATED"
+    if kind is not OperationType.MUTATION:
+        return ""
+    if transport == "GET":
+        return "NOT BY GET"
+    if nobody:
+        return "UNAUTHENTICATED"
+    return "FORBIDDEN" if who.startswith("read") else ""

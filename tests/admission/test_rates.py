@@ -1,0 +1,141 @@
+"""How many requests a second a client may make, and who counts as one."""
+
+import asyncio
+
+import httpx
+import pytest
+from starlette.types import Scope
+from websockets.asyncio.client import connect
+
+from graph.admission.gate import Head
+from graph.admission.rates import MAX_CLIENTS, Rates
+from graph.admission.refusal import Refusal
+from graph.app import create_app
+from graph.settings import Settings
+from tests.conftest import running
+from tests.tools.serving import served
+from tests.tools.sockets import PATIENCE, PROTOCOL, Socket, websocket_url
+
+
+class Clock:
+    """A clock that goes on when it is told."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def passes(rates: Rates, address: str, head: Head | None = None) -> bool:
+    """Whether a request from there does."""
+    scope: Scope = {"type": "http", "client": (address, 1)}
+    try:
+        await rates.check(scope, head or {})
+    except Refusal as refusal:
+        if refusal.status != 429 or int((refusal.headers or {})["Retry-After"]) < 1:
+            raise
+        return False
+    return True
+
+
+async def passed(rates: Rates, count: int, address: str = "10.0.0.1") -> int:
+    """How many of so many requests do."""
+    return sum([await passes(rates, address) for _ in range(count)])
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def rates(clock: Clock) -> Rates:
+    return Rates(Settings(max_requests_a_second=10), clock)
+
+
+async def test_three_seconds_worth_may_come_at_once_and_one_more_is_refused(rates: Rates) -> None:
+    assert await passed(rates, 30) == 30
+    assert not await passes(rates, "10.0.0.1")
+    assert await passes(rates, "10.0.0.2"), "another client has its own"
+
+
+async def test_in_the_long_run_so_many_a_second_pass(rates: Rates, clock: Clock) -> None:
+    await passed(rates, 100)
+    for _ in range(20):
+        clock.now += 1
+        assert 9 <= await passed(rates, 100) <= 11
+
+
+async def test_twice_as_many_pass_for_a_few_seconds(rates: Rates, clock: Clock) -> None:
+    served = []
+    for _ in range(100):
+        served.append(await passes(rates, "10.0.0.1"))
+        clock.now += 1 / 20
+    assert all(served[:59])
+    assert served[70:].count(True) in range(13, 18), "and then as many as in the long run"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"])
+async def test_this_machines_own_are_not_counted(rates: Rates, address: str) -> None:
+    assert await passed(rates, 100, address) == 100
+
+
+async def test_a_household_in_ipv6_is_one_client(rates: Rates) -> None:
+    assert sum([await passes(rates, f"2001:db8:0:1::{n:x}") for n in range(1, 41)]) == 30
+    assert await passes(rates, "2001:db8:0:2::1")
+
+
+async def test_a_trusted_proxy_says_who_is_asking_and_nobody_else_does(clock: Clock) -> None:
+    rates = Rates(Settings(max_requests_a_second=10, trusted_proxies="127.0.0.1, 10.9.0.0/16"), clock)
+    for n in range(31):
+        # What the client wrote itself stands first, and makes no difference.
+        head = {b"x-forwarded-for": b"%d.1.1.1, 203.0.113.7, 10.9.0.3" % n}
+        assert await passes(rates, "127.0.0.1", head) == (n < 30)
+    assert await passes(rates, "127.0.0.1", {b"x-forwarded-for": b"203.0.113.8"})
+    claims = [await passes(rates, "198.51.100.1", {b"x-forwarded-for": b"203.0.114.%d" % n}) for n in range(31)]
+    assert claims.count(False) == 1
+
+
+@pytest.mark.parametrize(
+    "said", ["203.0.113.7:51234", "[2001:db8::1]:443", "2001:db8::1", "unknown", "", "203.0.113.7, "]
+)
+async def test_whatever_a_trusted_proxy_writes_its_clients_are_counted(clock: Clock, said: str) -> None:
+    rates = Rates(Settings(max_requests_a_second=10, trusted_proxies="127.0.0.1"), clock)
+    head = {b"x-forwarded-for": said.encode()}
+    assert sum([await passes(rates, "127.0.0.1", head) for _ in range(100)]) == 30
+    assert await passes(rates, "127.0.0.1", {b"x-forwarded-for": b"198.51.100.1"}), "others have their own"
+
+
+@pytest.mark.sqlite_alone("who is counted has nothing to do with the store")
+async def test_what_a_socket_asks_for_is_counted_with_the_rest_of_its_client(database_url: str) -> None:
+    settings = Settings(database_url=database_url, max_requests_a_second=2, trusted_proxies="127.0.0.1", insecure=True)
+    app = create_app(settings)
+    client = {"X-Forwarded-For": "203.0.113.7"}
+    async with running(app), served(app, settings) as address:
+        async with connect(websocket_url(address), subprotocols=[PROTOCOL], additional_headers=client) as connection:
+            socket = Socket(connection)
+            await socket.send({"type": "connection_init"})
+            await socket.receive()
+            for n in range(5):  # the handshake was the first of six
+                id = await socket.subscribe("{ __typename }")
+                assert (await socket.message(id))["type"] == "next", n
+            await socket.subscribe("{ __typename }")
+            async with asyncio.timeout(PATIENCE):
+                await connection.wait_closed()
+            assert connection.close_code == 4429
+        async with httpx.AsyncClient(base_url=address, headers=client) as http:
+            assert (await http.post("/graphql", json={"query": "{ __typename }"})).status_code == 429
+
+
+async def test_however_many_clients_come_few_are_remembered(rates: Rates) -> None:
+    for n in range(100_000):
+        await passes(rates, f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")
+    assert rates.clients <= 2 * MAX_CLIENTS
+
+
+async def test_clients_that_went_quiet_are_forgotten(rates: Rates, clock: Clock) -> None:
+    await passed(rates, 100)
+    for _ in range(2):
+        clock.now += 4
+        await passes(rates, "10.0.0.2")
+    assert rates.clients <= 2

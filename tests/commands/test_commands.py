@@ -1,0 +1,327 @@
+"""The command line, as its users meet it.
+
+What touches a store or a socket runs as a process of its own; what only reads its arguments runs here, which is quick.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from socket import create_server
+
+import pytest
+
+from graph.commands import main
+from tests.tools.outside import Outside
+from tests.tools.process import command
+
+COMMANDS = {"serve", "demo", "simulate", "schema", "migrate", "rebuild-curves", "backup", "restore", "token"}
+PATIENCE = 20
+"""Seconds after which a command that should have ended has not."""
+SCRIPT = Path(sys.executable).with_name("training-monitor")
+
+Ended = subprocess.CompletedProcess[str]
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command line in this process, on a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: str, **environment: str) -> Ended:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["training-monitor", *arguments])
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            with limited_time(), pytest.raises(SystemExit) as ended:
+                main()
+        status = ended.value.code
+        assert status is None or isinstance(status, int)
+        return Ended(arguments, status or 0, *capsys.readouterr())
+
+    return run
+
+
+@contextlib.contextmanager
+def limited_time() -> Iterator[None]:
+    """Inside, what hangs ends with TimeoutError."""
+
+    def too_long(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(PATIENCE)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def complaint(ended: Ended) -> str:
+    """The one line that a command says before it gives up."""
+    assert "Traceback" not in ended.stderr, ended.stderr
+    assert (ended.returncode, ended.stdout) == (2, ""), ended
+    assert ended.stderr.startswith("training-monitor: "), ended.stderr
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    return ended.stderr
+
+
+class TestHelp:
+    def test_lists_every_command(self, here: Run) -> None:
+        ended = here("--help")
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert all(f" {name} " in ended.stdout for name in COMMANDS)
+
+    def test_is_what_no_command_at_all_is_answered_with(self, here: Run) -> None:
+        ended = here()
+        assert "Traceback" not in ended.stderr
+        assert all(f" {name} " in ended.stdout + ended.stderr for name in COMMANDS)
+
+    @pytest.mark.parametrize(
+        ("name", "flags"),
+        [
+            ("serve", ["--host", "--port", "--database-url"]),
+            ("demo", ["--host", "--port", "--database-url"]),
+            ("simulate", ["JOB", "--steps", "--to-end", "--per-second", "--database-url"]),
+            ("schema", []),
+            ("migrate", ["--database-url"]),
+            ("rebuild-curves", ["JOB", "--database-url"]),
+        ],
+    )
+    def test_of_a_command_names_its_flags_and_is_not_cut_off_at_80_columns(
+        self, here: Run, name: str, flags: list[str]
+    ) -> None:
+        ended = here(name, "--help")
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert all(f" {flag} " in ended.stdout for flag in flags)
+        assert "…" not in ended.stdout, ended.stdout
+
+    def test_of_serve_names_the_environment_variables(self, here: Run) -> None:
+        shown = here("serve", "--help").stdout
+        assert all(f"TRAINING_MONITOR_{setting}" in shown for setting in ("HOST", "PORT", "DATABASE_URL"))
+
+    def test_tells_each_command_in_a_line_of_its_own(self, here: Run) -> None:
+        assert "..." not in here("--help").stdout.partition("Commands:")[2]
+        assert "..." not in here("token", "--help").stdout.partition("Commands:")[2]
+
+    def test_tells_the_default_of_a_flag_and_how_else_it_is_set(self, here: Run) -> None:
+        shown = " ".join(here("serve", "--help").stdout.split())
+        assert "Default true; also TRAINING_MONITOR_INTROSPECTION." in shown
+        assert "Default false; also TRAINING_MONITOR_INSECURE." in shown
+
+
+def test_the_version_is_told(here: Run) -> None:
+    ended = here("--version")
+    assert (ended.returncode, ended.stdout) == (0, f"{version('training-monitor')}\n")
+
+
+class TestMistakesInTheArguments:
+    @pytest.mark.parametrize(
+        ("arguments", "named"),
+        [
+            (["nope"], "nope"),
+            (["--nope"], "--nope"),
+            (["schema", "--nope"], "--nope"),
+            (["schema", "extra"], "extra"),
+            (["simulate"], "JOB"),
+            (["simulate", "1", "2"], "2"),
+            (["simulate", "1", "--steps", "0"], "--steps"),
+            (["simulate", "1", "--steps", "many"], "--steps"),
+            (["simulate", "1", "--steps"], "--steps"),
+            (["simulate", "1", "--steps", "5", "--to-end"], "--to-end"),
+            (["simulate", "1", "--per-second", "0"], "--per-second"),
+            (["simulate", "1", "--per-second", "nan"], "--per-second"),
+            (["token"], "command"),
+            (["token", "create", "--scope", "read"], "--name"),
+            (["token", "create", "--name", "a"], "--scope"),
+            (["token", "create", "--name", "a", "--scope", "admin"], "--scope"),
+            (["token", "revoke", "seven"], "ID"),
+            (["token", "revoke", "99999999999999999999"], "ID"),
+        ],
+    )
+    def test_are_one_line_that_names_them_and_points_to_the_help(
+        self, here: Run, arguments: list[str], named: str
+    ) -> None:
+        said = complaint(here(*arguments))
+        assert named in said
+        assert "--help" in said
+
+    @pytest.mark.parametrize(
+        ("arguments", "end"),
+        [
+            (["simulate", "1", "--steps", "0"], "See training-monitor simulate --help.\n"),
+            (["token", "create", "--name", "a"], "See training-monitor token create --help.\n"),
+            (["--nope"], "See training-monitor --help.\n"),
+            (["srve"], "Did you mean 'serve'? See training-monitor --help.\n"),
+        ],
+    )
+    def test_are_told_with_the_help_of_the_command_that_was_meant(
+        self, here: Run, arguments: list[str], end: str
+    ) -> None:
+        assert complaint(here(*arguments)).endswith(end)
+
+    def test_are_said_by_the_process_as_well(self) -> None:
+        assert "--nope" in complaint(command("serve", "--nope"))
+
+
+class TestWrongSettings:
+    def test_by_flag_are_named_as_the_flag_with_what_was_given(self) -> None:
+        said = complaint(command("serve", "--port", "99999"))
+        assert "--port" in said
+        assert "65535" in said
+        assert "99999" in said
+
+    def test_by_environment_are_named_as_the_variable_with_what_was_given(self) -> None:
+        said = complaint(command("serve", TRAINING_MONITOR_PORT="abc"))
+        assert "TRAINING_MONITOR_PORT" in said
+        assert "abc" in said
+
+    @pytest.mark.parametrize("url", ["sqlite://:memory:", "foo://bar", "mysql://here/there", "jobs.sqlite3", ""])
+    def test_of_the_database_url_are_told_what_one_looks_like(self, here: Run, url: str) -> None:
+        assert "sqlite://" in complaint(here("migrate", "--database-url", url))
+
+
+class TestSettings:
+    def test_a_flag_beats_the_environment_and_the_environment_the_default(self, tmp_path: Path, here: Run) -> None:
+        flag, environment = (tmp_path / name for name in ("flag.sqlite3", "environment.sqlite3"))
+        by_environment = {"TRAINING_MONITOR_DATABASE_URL": f"sqlite://{environment}"}
+        assert here("migrate", "--database-url", f"sqlite://{flag}", **by_environment).returncode == 0
+        assert (flag.exists(), environment.exists()) == (True, False)
+        assert here("migrate", **by_environment).returncode == 0
+        assert environment.exists()
+
+    def test_a_flag_is_taken_where_the_environment_is_wrong(self, database_url: str, here: Run) -> None:
+        assert complaint(here("migrate", TRAINING_MONITOR_DATABASE_URL="foo://bar"))
+        assert (
+            here("migrate", "--database-url", database_url, TRAINING_MONITOR_DATABASE_URL="foo://bar").returncode == 0
+        )
+
+    def test_a_path_of_two_slashes_is_from_here(
+        self, tmp_path: Path, here: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert here("migrate", "--database-url", "sqlite://here.sqlite3").returncode == 0
+        assert (tmp_path / "here.sqlite3").exists()
+
+
+class TestSchema:
+    def test_prints_what_schema_graphql_holds(self) -> None:
+        ended = command("schema")
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert ended.stdout == Path("schema.graphql").read_text()
+
+
+@pytest.mark.unmigrated
+class TestMigrate:
+    def test_applies_what_is_pending_once(self, database_url: str) -> None:
+        said = [command("migrate", "--database-url", database_url) for _ in range(2)]
+        assert [(ended.returncode, ended.stderr) for ended in said] == [(0, ""), (0, "")]
+        assert said[0].stdout == "applied 0001_initial\napplied 0002_curve_chunks\napplied 0003_tokens\n"
+        assert said[1].stdout == "The database is up to date.\n"
+
+
+class TestServeGivesUp:
+    def test_on_a_taken_port(self, database_url: str) -> None:
+        with create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            said = complaint(command("serve", "--port", port, "--database-url", database_url))
+        assert port in said
+        assert "--port" in said
+
+    def test_on_a_database_whose_folder_is_not_there(self, tmp_path: Path) -> None:
+        said = complaint(command("serve", "--port", "0", "--database-url", f"sqlite://{tmp_path}/no/test.sqlite3"))
+        assert f"{tmp_path}/no" in said
+        assert "--database-url" in said
+
+    def test_on_a_folder_in_the_place_of_a_database(self, tmp_path: Path) -> None:
+        said = complaint(command("serve", "--port", "0", "--database-url", f"sqlite://{tmp_path}"))
+        assert str(tmp_path) in said
+        assert "--database-url" in said
+
+    def test_on_a_file_that_is_no_database_and_leaves_it_as_it_is(self, tmp_path: Path) -> None:
+        text = tmp_path / "notes.txt"
+        text.write_text("What I wanted to say, and never did.\n" * 100)
+        said = complaint(command("serve", "--port", "0", "--database-url", f"sqlite://{text}"))
+        assert str(text) in said
+        assert "--database-url" in said
+        assert text.read_text().startswith("What I wanted to say")
+
+    def test_on_a_database_of_another_program_and_leaves_it_as_it_is(self, tmp_path: Path, here: Run) -> None:
+        url = f"sqlite://{tmp_path / 'notes.sqlite3'}"
+        with Outside(url) as another:
+            another.execute("CREATE TABLE job (note TEXT)")
+            said = complaint(command("serve", "--port", "0", "--database-url", url))
+            assert "notes.sqlite3 is of another program" in said
+            for arguments in (["migrate"], ["token", "create", "--name", "a", "--scope", "read"]):
+                assert complaint(here(*arguments, "--database-url", url)) == said
+            assert another.tables() == {"job"}
+
+    def test_on_a_damaged_database_and_names_the_way_back(self, tmp_path: Path, here: Run) -> None:
+        file = tmp_path / "damaged.sqlite3"
+        url = f"sqlite://{file}"
+        assert here("migrate", "--database-url", url).returncode == 0
+        whole = file.read_bytes()
+        file.write_bytes(whole[:4096] + bytes(range(256)) * 16 * (len(whole) // 4096 - 1))
+        said = complaint(command("serve", "--port", "0", "--database-url", url))
+        assert str(file) in said
+        assert "Restore a backup of it" in said
+
+    def test_on_a_database_from_a_newer_version(self, database_url: str, outside: Outside, here: Run) -> None:
+        assert here("migrate", "--database-url", database_url).returncode == 0
+        outside.execute(
+            "INSERT INTO tortoise_migrations (app, name, applied_at) VALUES ('models', '9999_later', '2099-01-01')"
+        )
+        said = complaint(command("serve", "--port", "0", "--database-url", database_url))
+        assert "9999_later" in said
+        assert "upgrade training-monitor" in said
+        for arguments in (["migrate"], ["simulate", "1"]):
+            assert complaint(here(*arguments, "--database-url", database_url)) == said
+
+
+class TestAStoreThatMayNotBeWritten:
+    @pytest.fixture
+    def folder(self) -> Iterator[Path]:
+        """One that everybody may enter, which is not so of pytest's."""
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o777)
+            yield Path(folder)
+
+    @contextlib.contextmanager
+    def unprivileged(self) -> Iterator[None]:
+        """Inside, this process is nobody: permissions stop no root."""
+        root = os.geteuid() == 0
+        if root:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            if root:
+                os.seteuid(0)
+
+    @pytest.mark.parametrize("when", ["new", "migrated"])
+    def test_is_refused_before_anything_is_served(self, here: Run, folder: Path, when: str) -> None:
+        file = folder / "test.sqlite3"
+        arguments = ["migrate", "--database-url", f"sqlite://{file}"]
+        assert here(*arguments).returncode == 0
+        if when == "new":
+            file.unlink()
+            folder.chmod(0o555)
+        else:
+            file.chmod(0o444)
+        with self.unprivileged():
+            said = complaint(here(*arguments))
+        assert str(file) in said
+        assert "--database-url" in said
+
+
+def test_the_console_script_and_the_module_are_the_same_program() -> None:
+    script = subprocess.run([SCRIPT, "schema"], capture_output=True, text=True, check=True, timeout=30)
+    assert script.stdout == command("schema").stdout
+    assert script.stderr == ""

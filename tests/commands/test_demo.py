@@ -1,0 +1,196 @@
+"""`demo`: a server that shows everything at once, moves as you watch, and leaves nothing behind."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from graph.demo import TRAINING
+from tests.tools.api import Api
+from tests.tools.process import ServerProcess
+from tests.tools.sockets import opened, websocket_url
+
+pytestmark = pytest.mark.sqlite_alone("the demo has a file of its own")
+
+SOON = 10.0
+"""Seconds from the start of the server in which everything must be seen."""
+AT_ONCE = 3.0
+"""Seconds from Ctrl-C to the end of the process."""
+JOBS = "{ jobs { id name status progress metricCount scenario } }"
+STATUSES = {"QUEUED", "RUNNING", "COMPLETE", "FAILED"}
+
+either_signal = pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM], ids=lambda told: told.name)
+
+Jobs = dict[str, dict[str, Any]]
+"""By id."""
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which processes make temporary ones."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+class Demo(ServerProcess):
+    """A demo; without an address of its own, its database is where the demo puts it."""
+
+    def __init__(self, database_url: str | None = None) -> None:
+        super().__init__(database_url or "", verb="demo")
+        if database_url is None:
+            self.arguments = ["demo", "--port", "0"]
+
+
+@pytest.fixture
+def demo(temporary: Path) -> Iterator[Demo]:
+    with Demo() as process:
+        yield process
+
+
+async def seen(server: ServerProcess, wanted: Callable[[Jobs], bool], within: float = SOON) -> Jobs:
+    """The jobs, as soon as they are as wanted: asked for again and again."""
+    jobs: Jobs = {}
+    try:
+        async with httpx.AsyncClient(base_url=server.url, timeout=within) as http, asyncio.timeout(within):
+            while not (jobs and wanted(jobs)):
+                jobs = {job["id"]: job for job in (await Api(http).data(JOBS))["jobs"]}
+    except TimeoutError:
+        pytest.fail(f"not within {within} s; the jobs are {jobs}")
+    return jobs
+
+
+def statuses(jobs: Jobs) -> set[str]:
+    return {job["status"] for job in jobs.values()}
+
+
+def all_is_there(jobs: Jobs) -> bool:
+    """Whether the demo has made all that it begins with: jobs in every status, and those that train."""
+    running = [job for job in jobs.values() if job["status"] == "RUNNING"]
+    return statuses(jobs) == STATUSES and len(running) == TRAINING
+
+
+def moved_on_from(earlier: Jobs) -> Callable[[Jobs], bool]:
+    """Whether a job that was RUNNING is still, and further."""
+    running = {id: job["progress"] for id, job in earlier.items() if job["status"] == "RUNNING"}
+    return lambda jobs: any(jobs[id]["progress"] > progress for id, progress in running.items())
+
+
+async def test_within_ten_seconds_of_its_start_every_status_is_seen_and_progress_that_moves(demo: Demo) -> None:
+    began = time.monotonic()
+    jobs = await seen(demo, lambda jobs: statuses(jobs) == STATUSES)
+    later = await seen(demo, moved_on_from(jobs))
+    assert time.monotonic() - began < SOON
+    assert {job["scenario"] for job in later.values()} >= {
+        "HEALTHY", "OVERFITTING", "PLATEAU", "NOISY", "SPIKES", "DIVERGENCE", "CRASH",
+    }  # fmt: skip
+    assert all(0 <= job["progress"] <= 1 for job in later.values())
+    assert all(job["progress"] == 1 for job in later.values() if job["status"] == "COMPLETE")
+
+
+async def test_a_job_in_training_can_be_watched_point_by_point(demo: Demo) -> None:
+    jobs = await seen(demo, lambda jobs: "RUNNING" in statuses(jobs))
+    id = next(id for id, job in jobs.items() if job["status"] == "RUNNING")
+    async with opened(websocket_url(demo.url)) as socket, asyncio.timeout(SOON):
+        stream = socket.metrics(id, fields="seq loss")
+        points = [await anext(stream) for _ in range(jobs[id]["metricCount"] + 3)]
+    assert [point["seq"] for point in points] == list(range(1, len(points) + 1))
+    assert all(point["loss"] > 0 for point in points)
+
+
+async def test_a_job_that_is_stopped_by_hand_is_followed_by_another(demo: Demo) -> None:
+    jobs = await seen(demo, lambda jobs: "RUNNING" in statuses(jobs))
+    stopped = next(id for id, job in jobs.items() if job["status"] == "RUNNING")
+    async with httpx.AsyncClient(base_url=demo.url, timeout=SOON) as http:
+        assert (await Api(http).fail(stopped))["__typename"] == "FailJobSuccess"
+    later = await seen(demo, lambda later: any(later[id]["status"] == "RUNNING" for id in later.keys() - jobs.keys()))
+    assert later[stopped]["status"] == "FAILED"
+
+
+async def ended(server: ServerProcess, told: signal.Signals = signal.SIGINT) -> None:
+    """Tell it to end, and hold it to its exit status, its time, and its silence."""
+    began = time.monotonic()
+    status = await asyncio.to_thread(server.stop, told)
+    took = time.monotonic() - began
+    assert (status, server.log) == (0, "")
+    assert took < AT_ONCE, f"it took {took:.1f} s"
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+@either_signal
+async def test_ctrl_c_ends_it_at_once_and_its_temporary_database_is_gone(
+    demo: Demo, temporary: Path, told: signal.Signals
+) -> None:
+    await seen(demo, lambda jobs: "RUNNING" in statuses(jobs))
+    assert len(left_in(temporary)) == 1
+    await ended(demo, told)
+    assert left_in(temporary) == []
+
+
+async def test_ctrl_c_ends_it_at_once_while_it_is_watched(demo: Demo) -> None:
+    jobs = await seen(demo, lambda jobs: "RUNNING" in statuses(jobs))
+    id = next(id for id, job in jobs.items() if job["status"] == "RUNNING")
+    async with opened(websocket_url(demo.url)) as socket:
+        await socket.subscribe("subscription { jobChanged { id } }")
+        stream = socket.metrics(id)
+        await anext(stream)
+        await ended(demo)
+        with pytest.raises(ConnectionClosed, match="1012"):
+            _ = [point async for point in stream]
+
+
+@either_signal
+async def test_a_signal_right_behind_its_first_line_ends_it_as_cleanly(
+    demo: Demo, temporary: Path, told: signal.Signals
+) -> None:
+    await ended(demo, told)
+    assert left_in(temporary) == []
+
+
+async def test_a_second_demo_works_beside_the_first_and_after_it(demo: Demo) -> None:
+    with Demo() as other:
+        for server in (demo, other):
+            jobs = await seen(server, lambda jobs: statuses(jobs) == STATUSES)
+            assert "1" in jobs
+        await ended(demo)
+        await seen(other, moved_on_from(jobs))
+        await asyncio.to_thread(demo.start)
+        await seen(demo, lambda jobs: statuses(jobs) == STATUSES)
+
+
+async def test_a_database_of_its_own_is_kept_and_a_second_start_goes_on_with_what_is_there(
+    database_url: str, temporary: Path
+) -> None:
+    with Demo(database_url) as demo:
+        began = await seen(demo, all_is_there)
+        before = await seen(demo, moved_on_from(began))
+        await ended(demo)
+        assert left_in(temporary) == []
+        await asyncio.to_thread(demo.start)
+        after = await seen(demo, moved_on_from(before))
+        assert after.keys() == before.keys(), "what was left running is trained on; nothing is furnished twice"
+        for id, job in before.items():
+            assert after[id]["metricCount"] >= job["metricCount"]
+            if job["status"] in {"COMPLETE", "FAILED"}:
+                assert after[id] == job
+        await ended(demo)
+
+
+async def test_a_demo_that_is_killed_goes_on_as_well(database_url: str) -> None:
+    with Demo(database_url) as demo:
+        before = await seen(demo, all_is_there)
+        demo.kill()
+        await asyncio.to_thread(demo.start)
+        after = await seen(demo, moved_on_from(before))
+        assert after.keys() == before.keys()
+        await ended(demo)

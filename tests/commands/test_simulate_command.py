@@ -1,0 +1,149 @@
+"""`simulate`, beside a server of the same database, which sees at once what the command did."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
+from itertools import pairwise
+
+import httpx
+import pytest
+
+from tests.commands.test_commands import Ended, Run, complaint
+from tests.tools.api import Api
+from tests.tools.process import PATIENCE, ServerProcess, command
+from tests.tools.sockets import opened, websocket_url
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    url = f"sqlite://{tmp_path_factory.mktemp('simulate') / 'test.sqlite3'}"
+    with ServerProcess(url, "--live-check-seconds", "0.1") as server:
+        yield server
+
+
+@pytest.fixture
+async def api(served: ServerProcess) -> AsyncIterator[Api]:
+    async with httpx.AsyncClient(base_url=served.url, timeout=30) as http:
+        yield Api(http)
+
+
+@pytest.fixture
+def simulate(served: ServerProcess) -> Callable[..., Ended]:
+    url = served.arguments[served.arguments.index("--database-url") + 1]
+    return lambda *arguments: command("simulate", *arguments, "--database-url", url)
+
+
+async def test_starts_a_queued_job_and_adds_one_step(api: Api, simulate: Run) -> None:
+    id = await api.created(name="first")
+    ended = await asyncio.to_thread(simulate, id)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "first" in ended.stdout
+    job = await api.job(id)
+    assert (job["status"], job["metricCount"]) == ("RUNNING", 1)
+    assert job["startedAt"] is not None
+
+
+async def test_adds_as_many_steps_as_it_is_told_to_those_that_are_there(api: Api, simulate: Run) -> None:
+    id = await api.started(name="some")
+    await api.step(id)
+    assert (await asyncio.to_thread(simulate, id, "--steps", "7")).returncode == 0
+    assert [point["step"] for point in await api.metrics(id)] == list(range(1, 9))
+    assert (await api.job(id))["status"] == "RUNNING"
+
+
+async def test_runs_a_job_to_its_end_in_the_same_points_that_steps_would_give(api: Api, simulate: Run) -> None:
+    by_command, by_steps = [await api.started(stepsPerEpoch=20, seed=7, epochs=2) for _ in range(2)]
+    ended = await asyncio.to_thread(simulate, by_command, "--to-end")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.endswith(": COMPLETE, 40 of 40 steps\n")
+    assert ended.stdout.count("\n") == 1
+    job = await api.job(by_command)
+    assert (job["status"], job["progress"], job["metricCount"]) == ("COMPLETE", 1, 40)
+    while not (await api.step(by_steps))["complete"]:
+        pass
+    assert await api.metrics(by_command) == await api.metrics(by_steps)
+
+
+async def test_more_steps_than_are_left_complete_the_job(api: Api, simulate: Run) -> None:
+    id = await api.created(stepsPerEpoch=5)
+    assert (await asyncio.to_thread(simulate, id, "--steps", "50")).returncode == 0
+    job = await api.job(id)
+    assert (job["status"], job["metricCount"]) == ("COMPLETE", 5)
+
+
+async def test_keeps_the_pace_it_is_told(api: Api, simulate: Run) -> None:
+    """By the clock of the points themselves. Slower is what a busy machine does; faster, only who does not wait."""
+    id = await api.created()
+    assert (await asyncio.to_thread(simulate, id, "--steps", "5", "--per-second", "10")).returncode == 0
+    points = (await api.job(id, "metrics { recordedAt }"))["metrics"]
+    times = [datetime.fromisoformat(point["recordedAt"]) for point in points]
+    assert len(times) == 5
+    assert (times[-1] - times[0]).total_seconds() > 0.3
+    assert any((later - earlier).total_seconds() > 0.05 for earlier, later in pairwise(times))
+
+
+async def test_points_reach_who_watches_the_server(api: Api, served: ServerProcess, simulate: Run) -> None:
+    id = await api.started(stepsPerEpoch=30)
+    async with opened(websocket_url(served.url)) as socket:
+        simulating = asyncio.create_task(asyncio.to_thread(simulate, id, "--to-end"))
+        assert [point["seq"] async for point in socket.metrics(id)] == list(range(1, 31))
+        assert (await simulating).returncode == 0
+
+
+async def test_says_why_a_run_crashed_and_the_job_has_failed(api: Api, simulate: Run) -> None:
+    id = await api.created(scenario="CRASH", stepsPerEpoch=10)
+    ended = await asyncio.to_thread(simulate, id, "--to-end")
+    assert ended.returncode == 2
+    assert ended.stderr == ("training-monitor: The simulation failed: CUDA out of memory (simulated) at step 7\n")
+    job = await api.job(id)
+    assert (job["status"], job["metricCount"]) == ("FAILED", 6)
+
+
+async def test_refuses_a_job_that_has_ended(api: Api, simulate: Run) -> None:
+    id = await api.started()
+    await api.complete(id)
+    ended = await asyncio.to_thread(simulate, id)
+    assert ended.returncode == 2
+    assert ended.stderr == f"training-monitor: Job {id} is COMPLETE: only a RUNNING job can be stepped.\n"
+
+
+async def test_refuses_a_feed_that_does_not_answer_for_nobody_would_hear_of_its_steps(api: Api, simulate: Run) -> None:
+    id = await api.created()
+    said = complaint(await asyncio.to_thread(simulate, id, "--feed-url", "redis://me:secret@127.0.0.1:1"))
+    assert "me@127.0.0.1:1" in said
+    assert "--feed-url" in said
+    assert (await api.job(id))["status"] == "QUEUED"
+
+
+@pytest.mark.parametrize("id", ["999999", "abc"])
+async def test_refuses_what_is_no_job(simulate: Run, id: str) -> None:
+    assert id in complaint(await asyncio.to_thread(simulate, id))
+
+
+async def test_shows_a_name_as_it_is_whatever_is_in_it(api: Api, simulate: Run) -> None:
+    name = "try [/2] [red] {x} %s"
+    id = await api.created(name=name)
+    ended = await asyncio.to_thread(simulate, id)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert name in ended.stdout.splitlines()[-1]
+
+
+async def test_ctrl_c_ends_it_without_a_word_and_keeps_what_was_stored(api: Api, served: ServerProcess) -> None:
+    id = await api.created()
+    flags = ["--to-end", "--per-second", "20", "--database-url", served.arguments[-3]]
+    assert flags[-1].startswith("sqlite://")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "graph", "simulate", id, *flags,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(PATIENCE):
+        while (before := (await api.job(id))["metricCount"]) < 2:
+            assert process.returncode is None
+        process.send_signal(signal.SIGINT)
+        _, errors = await process.communicate()
+    assert (process.returncode, errors) == (130, b"")
+    job = await api.job(id)
+    assert job["status"] == "RUNNING"
+    assert before <= job["metricCount"] < 100

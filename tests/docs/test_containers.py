@@ -1,0 +1,122 @@
+"""Dockerfile and compose.yaml: nothing here can run them, so that they are well-formed and name what there is."""
+
+import json
+import re
+import shlex
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from graph.commands import cli
+from graph.settings import ENV_PREFIX, environment_name, read_settings
+from graph.stores import database_of, feed_of
+from models.feed.redis import RedisFeed
+
+ROOT = Path(__file__).parents[2]
+INSTRUCTIONS = {
+    "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "RUN", "STOPSIGNAL", "USER",
+    "WORKDIR",
+}  # fmt: skip
+
+
+PYTHON = re.compile(r"python:(\d+\.\d+)-")
+
+
+@pytest.fixture
+def services() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]  # type: ignore[no-any-return]  # as YAML has it
+
+
+@pytest.fixture
+def instructions() -> list[tuple[str, str]]:
+    """(instruction, what it says) of the Dockerfile, lines that go on joined."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    pairs = [line.partition(" ") for line in text.splitlines() if line.strip()]
+    return [(name, rest.strip()) for name, _, rest in pairs]
+
+
+def test_there_are_two_replicas_a_postgresql_and_a_valkey(services: dict[str, Any]) -> None:
+    assert set(services) == {"replica-1", "replica-2", "postgres", "valkey"}
+    for service in services.values():
+        assert ("image" in service) != ("build" in service)
+        assert set(service.get("depends_on", {})) <= set(services)
+    for name in ("postgres", "valkey"):
+        assert services[name]["healthcheck"]["test"][0] == "CMD"
+
+
+@pytest.mark.parametrize("replica", ["replica-1", "replica-2"])
+async def test_a_replica_has_settings_that_lead_to_them(
+    services: dict[str, Any], monkeypatch: pytest.MonkeyPatch, replica: str
+) -> None:
+    for name, value in services[replica]["environment"].items():
+        assert name.startswith(ENV_PREFIX)
+        monkeypatch.setenv(name, value.replace("${POSTGRES_PASSWORD:-monitor}", "monitor"))
+    settings = read_settings()
+    place = database_of(settings)._backend.connection["credentials"]
+    server = services["postgres"]["environment"]
+    assert (place["host"], place["user"], place["database"]) == (
+        "postgres", server["POSTGRES_USER"], server["POSTGRES_DB"],
+    )  # fmt: skip
+    feed = feed_of(settings)
+    assert isinstance(feed, RedisFeed)
+    assert feed._client.connection_pool.connection_kwargs["host"] == "valkey"
+    assert services[replica]["ports"][0].endswith(f":{settings.port}")
+
+
+def test_every_instruction_of_the_dockerfile_is_one(instructions: list[tuple[str, str]]) -> None:
+    assert {name for name, _ in instructions} <= INSTRUCTIONS
+    assert instructions[0][0] == "FROM"
+    for name, rest in instructions:
+        if name in {"CMD", "ENTRYPOINT"}:
+            assert all(isinstance(word, str) for word in json.loads(rest))
+
+
+def test_the_versions_of_the_image_are_those_of_the_lock_one_for_each_package(
+    instructions: list[tuple[str, str]],
+) -> None:
+    """As its own command makes them, for its own Python."""
+    run = next(rest for name, rest in instructions if name == "RUN" and "requirements.lock" in rest)
+    command = [word.replace("/source", str(ROOT)) for word in shlex.split(run.partition(" > ")[0])]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    pythons = {found[1] for name, rest in instructions if name == "FROM" and (found := PYTHON.match(rest))}
+    assert len(pythons) == 1, "both stages have the same"
+    python = pythons.pop()
+    image = {
+        "python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux",
+        "implementation_name": "cpython", "platform_python_implementation": "CPython",
+    }  # fmt: skip
+    taken = [one for one in map(Requirement, said.splitlines()) if one.marker is None or one.marker.evaluate(image)]
+    names = [one.name for one in taken]
+    assert sorted(names) == sorted(set(names))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {Requirement(text).name for text in project["dependencies"]} <= set(names)
+
+
+def test_the_image_is_slim_runs_as_nobody_special_and_says_whether_it_is_well(
+    instructions: list[tuple[str, str]],
+) -> None:
+    last = [rest for name, rest in instructions if name == "FROM"][-1]
+    assert "slim" in last
+    names = [name for name, _ in instructions]
+    assert names.index("USER") < names.index("ENTRYPOINT")
+    said = dict(instructions)
+    assert said["USER"] not in {"root", "0"}
+    check = json.loads(said["HEALTHCHECK"].partition("CMD")[2])
+    compile(check[-1], "the health check", "exec")
+    assert "/healthz" in check[-1]
+    assert environment_name("port") in check[-1]
+    assert names.index("WORKDIR") > names.index("FROM", 1), "a store without an address is a file where it runs"
+    assert json.loads(said["CMD"])[0] in {
+        command.callback.__name__ for command in cli.registered_commands if command.callback
+    }
+
+
+def test_what_is_copied_is_there_and_is_not_left_out() -> None:
+    kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    assert [name for name in kept if name != "web" and not (ROOT / name).exists()] == []
+    assert {"graph", "models", "simulator", "pyproject.toml", "requirements.lock"} <= set(kept)

@@ -1,0 +1,36 @@
+"""The playground's examples: one of everything that can be asked, each right."""
+
+from pathlib import Path
+
+import pytest
+from graphql import FieldNode, GraphQLObjectType, OperationDefinitionNode, parse, validate
+
+from graph.schema import schema
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "web" / "src" / "playground" / "examples").glob("*.graphql"))
+
+ROOTS = [schema._schema.query_type, schema._schema.mutation_type, schema._schema.subscription_type]
+FIELDS = [(root.name, field) for root in ROOTS if root for field in root.fields]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_valid(path: Path) -> None:
+    assert validate(schema._schema, parse(path.read_text())) == []
+
+
+@pytest.mark.parametrize(("root", "field"), FIELDS)
+def test_everything_that_can_be_asked_has_an_example(root: str, field: str) -> None:
+    shown = {asked for path in EXAMPLES for asked in asked_in(path)}
+    assert (root, field) in shown
+
+
+def asked_in(path: Path) -> set[tuple[str, str]]:
+    """The fields of Query, Mutation and Subscription that an example asks for."""
+    operations = [each for each in parse(path.read_text()).definitions if isinstance(each, OperationDefinitionNode)]
+    asked = set()
+    for operation in operations:
+        root = schema._schema.get_root_type(operation.operation)
+        assert isinstance(root, GraphQLObjectType)
+        fields = [each for each in operation.selection_set.selections if isinstance(each, FieldNode)]
+        asked |= {(root.name, each.name.value) for each in fields}
+    return asked

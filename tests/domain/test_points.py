@@ -1,0 +1,288 @@
+"""A job's points as the store keeps them: numbered without gap or double, each for what it was."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models.errors import InvalidInput
+from models.job import Job
+from models.metric import Point, Recorded, decode_values, encode_values
+from models.points import read_after, read_latest
+from models.validation import MAX_BATCH
+from tests.tools.domain import Domain, a_point, opened_domain, points, statements
+
+NAN, INFINITY = math.nan, math.inf
+
+
+@pytest.fixture
+async def domain(database_url: str) -> AsyncIterator[Domain]:
+    async with opened_domain(database_url) as domain:
+        yield domain
+
+
+async def stored(job: Job) -> list[Recorded]:
+    """All points of a job, by seq."""
+    return (await read_after([job.id], 0, MAX_BATCH))[job.id]
+
+
+async def recorded(domain: Domain, job: Job, *batch: Point) -> int:
+    """How many of a batch were new."""
+    return len((await domain.jobs.log(job.id, batch)).metrics)
+
+
+def seqs(metrics: Sequence[Recorded]) -> list[int]:
+    return [metric.seq for metric in metrics]
+
+
+class TestNumbering:
+    async def test_points_are_numbered_from_one_in_the_order_they_arrive_whatever_their_steps(
+        self, domain: Domain
+    ) -> None:
+        job = await domain.job()
+        for steps in ([5, 3], [4], [9, 0, 5]):
+            await domain.jobs.log(job.id, [a_point(step, at=len(steps)) for step in steps])
+        assert [(metric.seq, metric.step) for metric in await stored(job)] == [
+            (1, 5), (2, 3), (3, 4), (4, 9), (5, 0), (6, 5),
+        ]  # fmt: skip
+
+    async def test_what_is_left_out_of_a_batch_leaves_no_gap(self, domain: Domain) -> None:
+        job = await domain.job()
+        assert await recorded(domain, job, *points(1, 2)) == 2
+        assert await recorded(domain, job, *points(2, 3)) == 2
+        assert await recorded(domain, job, a_point(2), a_point(9), a_point(1)) == 1
+        assert [(metric.seq, metric.step) for metric in await stored(job)] == [(1, 1), (2, 2), (3, 3), (4, 4), (5, 9)]
+
+    async def test_the_job_counts_its_points_and_keeps_its_furthest_step(self, domain: Domain) -> None:
+        id = (await domain.job()).id
+        for batch, counters in (
+            ([a_point(7), a_point(2)], (2, 7)),
+            ([a_point(3)], (3, 7)),
+            ([a_point(7)], (3, 7)),
+            ([a_point(8)], (4, 8)),
+        ):
+            logged = await domain.jobs.log(id, batch)
+            job = await Job.get(id=id)
+            assert (job.metric_count, job.furthest_step) == counters
+            assert (logged.job.metric_count, logged.job.furthest_step) == counters
+
+    async def test_thirty_batches_at_once_are_numbered_without_gap_or_double(self, domain: Domain) -> None:
+        job = await domain.job()
+        batches = [points(1 + 5 * index, 5) for index in range(30)]
+        logged = await asyncio.gather(*(domain.jobs.log(job.id, batch) for batch in batches))
+        assert sorted(metric.seq for each in logged for metric in each.metrics) == [*range(1, 151)]
+        assert seqs(await stored(job)) == [*range(1, 151)]
+        for each in logged:  # a batch is not torn apart
+            first = each.metrics[0].seq
+            assert seqs(each.metrics) == [*range(first, first + 5)]
+
+    async def test_a_batch_with_a_bad_point_stores_nothing(self, domain: Domain) -> None:
+        job = await domain.job()
+        with pytest.raises(InvalidInput) as refusal:
+            await domain.jobs.log(job.id, [a_point(1), a_point(-1)])
+        assert refusal.value.field == "metrics[1].step"
+        assert await stored(job) == []
+
+
+class TestEqualPoints:
+    """A point equal to one already recorded at its step is not stored again."""
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (a_point(1, loss=0.1), a_point(1, loss=0.1)),
+            (a_point(1, loss=NAN), a_point(1, loss=NAN)),
+            (a_point(1, loss=NAN), a_point(1, loss=-NAN)),
+            (a_point(1, loss=-INFINITY), a_point(1, loss=-INFINITY)),
+            (a_point(1, loss=0.1, accuracy=0.5), a_point(1, accuracy=0.5, loss=0.1)),
+            (a_point(0, loss=0.1), a_point(0, loss=0.1)),
+            (a_point(101, loss=0.1), a_point(101, 2, loss=0.1)),
+            (Point(1), Point(1)),
+        ],
+        ids=str,
+    )
+    async def test_these_are_equal(self, domain: Domain, one: Point, other: Point) -> None:
+        job = await domain.job(steps_per_epoch=100)
+        assert await recorded(domain, job, one, other) == 1, "within a batch"
+        assert await recorded(domain, job, other) == 0, "in a later batch"
+        assert await recorded(domain, job, a_point(500), one) == 1, "behind the furthest step"
+        assert len(await stored(job)) == 2
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (a_point(1, loss=0.1), a_point(1, loss=math.nextafter(0.1, 1))),
+            (a_point(1, loss=0.0), a_point(1, loss=-0.0)),
+            (a_point(1, loss=INFINITY), a_point(1, loss=-INFINITY)),
+            (a_point(1, loss=NAN), a_point(1, loss=INFINITY)),
+            (a_point(1, loss=0.1), a_point(1, val_loss=0.1)),
+            (a_point(1, loss=0.1), a_point(1, loss=0.1, accuracy=0.5)),
+            (a_point(1, loss=0.1, accuracy=0.5), a_point(1, loss=0.5, accuracy=0.1)),
+            (a_point(1, 1, loss=0.1), a_point(1, 2, loss=0.1)),
+            (a_point(1, loss=0.1), a_point(2, loss=0.1)),
+            (Point(1), a_point(1, loss=0.1)),
+        ],
+        ids=str,
+    )
+    async def test_these_are_not(self, domain: Domain, one: Point, other: Point) -> None:
+        within, after = await domain.job(), await domain.job()
+        assert await recorded(domain, within, one, other) == 2, "within a batch"
+        assert await recorded(domain, after, one) == 1
+        assert await recorded(domain, after, other) == 1, "in a later batch"
+        assert await recorded(domain, after, one, other) == 0, "both are there now"
+
+    NAMES = st.sampled_from(["loss", "Loss", "accuracy", "a", "A", 'a",":', "%", "_", "!", "b!%"])
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])
+    @given(
+        st.lists(
+            st.builds(
+                Point,
+                st.integers(0, 1),
+                st.dictionaries(NAMES, st.sampled_from([0.5, 1.5, 2.0, -0.0, 0.0, NAN, INFINITY]), max_size=4),
+                st.none() | st.integers(1, 2),
+            ),
+            min_size=2,
+            max_size=30,
+        ),
+        st.data(),
+    )
+    async def test_whatever_was_logged_is_found_in_whichever_order_its_values_are_named(
+        self, domain: Domain, batch: list[Point], data: st.DataObject
+    ) -> None:
+        job = await domain.job()
+
+        def identity(point: Point) -> tuple[int, int, frozenset[tuple[str, str]]]:
+            return point.step, point.epoch or 1, frozenset((name, repr(value)) for name, value in point.values.items())
+
+        half = data.draw(st.integers(1, len(batch) - 1))
+        known: set[object] = set()
+        for some in (batch[:half], batch[half:]):
+            new = {identity(point) for point in some} - known
+            assert await recorded(domain, job, *some) == len(new)
+            known |= new
+        shuffled = [
+            Point(
+                point.step,
+                {name: point.values[name] for name in data.draw(st.permutations([*point.values]))},
+                point.epoch,
+            )
+            for point in batch
+        ]
+        assert await recorded(domain, job, *shuffled) == 0
+        for point in shuffled:
+            assert await recorded(domain, job, point) == 0
+
+    @pytest.mark.parametrize("name", ["loss", "reward"])
+    async def test_of_very_many_points_at_a_step_those_that_equal_none_are_not_read(
+        self, domain: Domain, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        job = await domain.job()
+        await recorded(domain, job, *(Point(0, {name: 1 + count / 4096, "a": 0.5}) for count in range(4096)))
+        decoded: list[str] = []
+
+        def decoding(text: str) -> dict[str, float]:
+            decoded.append(text)
+            return decode_values(text)
+
+        monkeypatch.setattr("models.points.decode_values", decoding)
+        batch = [Point(0, {name: 1 + count / 4096, "a": 0.5}) for count in range(4090, 4110)]
+        assert await recorded(domain, job, *batch) == 14
+        assert len(decoded) == 6
+
+    async def test_another_job_may_have_the_same(self, domain: Domain) -> None:
+        one, other = await domain.job(), await domain.job()
+        assert [await recorded(domain, job, *points(1, 3)) for job in (one, other)] == [3, 3]
+
+    async def test_the_largest_batch_can_be_sent_again(self, domain: Domain) -> None:
+        job = await domain.job(epochs=1_000)
+        batch = points(1, MAX_BATCH)
+        assert [await recorded(domain, job, *batch), await recorded(domain, job, *batch)] == [MAX_BATCH, 0]
+        assert (await Job.get(id=job.id)).metric_count == MAX_BATCH
+
+    async def test_a_batch_that_lies_beyond_the_furthest_step_is_not_looked_up(self, domain: Domain) -> None:
+        job = await domain.job()
+        with statements() as asked:
+            await domain.jobs.log(job.id, points(1, 50))
+            await domain.jobs.log(job.id, points(51, 50))
+            assert asked.about("metric") == []
+            await domain.jobs.log(job.id, points(100, 2))
+            assert len(asked.about("metric")) == 1
+
+
+class TestValues:
+    @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1), st.floats()))
+    def test_every_float_comes_back_from_its_text_as_it_was_in_the_order_it_was_logged(
+        self, values: dict[str, float]
+    ) -> None:
+        assert repr(decode_values(encode_values(values))) == repr(values)
+
+    async def test_what_is_not_finite_is_kept_for_what_it_was(self, domain: Domain) -> None:
+        job = await domain.job()
+        values = {"zeta": NAN, "loss": INFINITY, "alpha": -INFINITY, "Beta": -0.0, "train/é \"'": 5e-324}
+        await domain.jobs.log(job.id, [Point(1, values)])
+        (metric,) = await stored(job)
+        assert repr(dict(metric.values)) == repr(values)
+
+    @pytest.mark.parametrize("value", [NAN, INFINITY, -INFINITY])
+    async def test_the_three_that_are_drawn_are_null_where_not_finite_or_not_logged(
+        self, domain: Domain, value: float
+    ) -> None:
+        job = await domain.job()
+        batch = [a_point(1, loss=value, accuracy=0.5), a_point(2, loss=0.25, learningRate=value), a_point(3, x=1.0)]
+        await domain.jobs.log(job.id, batch)
+        drawn = [(metric.loss, metric.accuracy, metric.learning_rate) for metric in await stored(job)]
+        assert drawn == [(None, 0.5, None), (0.25, None, None), (None, None, None)]
+
+    async def test_the_epoch_is_the_one_given_else_that_of_the_step(self, domain: Domain) -> None:
+        job = await domain.job(steps_per_epoch=10)
+        await domain.jobs.log(job.id, [a_point(10), a_point(11), a_point(12, 7), a_point(0)])
+        assert [metric.epoch for metric in await stored(job)] == [1, 2, 7, 1]
+
+
+class TestReading:
+    async def test_a_page_is_the_first_points_beyond_its_cursor_of_each_job_in_one_query(self, domain: Domain) -> None:
+        jobs = [await domain.job() for _ in range(3)]
+        for job, count in zip(jobs, (5, 2, 0), strict=True):
+            if count:
+                await domain.jobs.log(job.id, points(1, count))
+        with statements() as asked:
+            pages = await read_after([job.id for job in jobs], 1, 3)
+        assert [seqs(pages[job.id]) for job in jobs] == [[2, 3, 4], [2], []]
+        assert len(asked.all) == 1
+
+    async def test_pages_one_after_another_give_every_point_once(self, domain: Domain) -> None:
+        job = await domain.job()
+        await domain.jobs.log(job.id, points(1, 25))
+        read: list[int] = []
+        while page := (await read_after([job.id], len(read), 7))[job.id]:
+            read += seqs(page)
+        assert read == [*range(1, 26)]
+
+    async def test_the_latest_are_the_last_of_each_job_in_ascending_order_in_one_query(self, domain: Domain) -> None:
+        jobs = [await domain.job() for _ in range(3)]
+        for job, count in zip(jobs, (5, 1, 0), strict=True):
+            if count:
+                await domain.jobs.log(job.id, points(1, count))
+        jobs = [await Job.get(id=job.id) for job in jobs]
+        with statements() as asked:
+            latest = await read_latest(jobs, 2)
+        assert [seqs(latest[job.id]) for job in jobs] == [[4, 5], [1], []]
+        assert len(asked.all) == 1
+
+
+async def test_a_read_that_is_broken_off_holds_nobody_to_what_the_store_was_then(domain: Domain) -> None:
+    """A watcher leaves while it is read for: whoever reads over its connection next finds what was stored since."""
+    job = await domain.job()
+    await domain.record(job, 1, 3)
+    for turns in range(60):
+        reading = asyncio.create_task(read_after([job.id], 0, 10))
+        for _ in range(turns % 12):
+            await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait([reading])
+        later = await domain.job()
+        assert await Job.get_or_none(id=later.id)

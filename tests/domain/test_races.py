@@ -1,0 +1,181 @@
+"""Many callers at once: whatever they ask of one job, one of them wins, nothing is lost and nothing is there twice.
+
+Every rule is held by callers of one process, and by callers who are split over two on one store, of each kind.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, ExitStack
+from itertools import chain, cycle, islice
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.tools.api import Api
+from tests.tools.process import ServerProcess
+from tests.tools.sockets import opened, websocket_url
+
+
+@pytest.fixture(
+    scope="module", params=["one process", "two processes", "one process on PostgreSQL", "two replicas on PostgreSQL"]
+)
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ServerProcess]]:
+    """Servers on one store, started at the same moment, when there was nothing in it: migrations race too.
+
+    Processes share a file and nothing else; replicas PostgreSQL and Valkey, and look at the store too seldom to matter.
+    """
+    with ExitStack() as stack:
+        if request.param.endswith("PostgreSQL"):
+            postgres, valkey = (request.getfixturevalue(name) for name in ("postgres", "valkey"))
+            url = postgres.new()
+            stack.callback(postgres.drop, url)
+            flags = ["--live-check-seconds", "60", "--feed-url", valkey.url]
+        else:
+            url = f"sqlite://{tmp_path_factory.mktemp('races') / 'shared.sqlite3'}"
+            flags = ["--live-check-seconds", "0.1"]
+        servers = [ServerProcess(url, *flags) for _ in range(2 if request.param.startswith("two") else 1)]
+        with ThreadPoolExecutor() as starting:
+            for started in [starting.submit(stack.enter_context, server) for server in servers]:
+                started.result()
+        yield servers
+
+
+@pytest.fixture
+async def callers(servers: list[ServerProcess]) -> AsyncIterator[Sequence[Api]]:
+    """Clients of each, among whom calls are dealt out."""
+    async with AsyncExitStack() as stack:
+        http = [httpx.AsyncClient(base_url=server.url, timeout=30) for server in servers]
+        yield [Api(await stack.enter_async_context(client)) for client in http]
+
+
+async def at_once(callers: Sequence[Api], count: int, verb: str, *arguments: Any) -> list[dict[str, Any]]:
+    """What `count` concurrent calls of a verb answer, the callers taking turns."""
+    calls: list[Awaitable[dict[str, Any]]] = [getattr(api, verb)(*arguments) for api in islice(cycle(callers), count)]
+    return await asyncio.gather(*calls)
+
+
+def tally(answers: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """How often each type of answer was given."""
+    return dict(Counter(answer["__typename"] for answer in answers))
+
+
+async def test_fifty_concurrent_steps_are_fifty_points_numbered_without_gap_or_double(callers: Sequence[Api]) -> None:
+    id = await callers[0].started()
+    answers = await at_once(callers, 50, "step", id)
+    assert tally(answers) == {"SimulateStepSuccess": 50}
+    assert sorted(answer["metric"]["seq"] for answer in answers) == list(range(1, 51))
+    stored = await callers[-1].metrics(id)
+    assert [(point["seq"], point["step"]) for point in stored] == [(seq, seq) for seq in range(1, 51)]
+    assert stored == sorted((answer["metric"] for answer in answers), key=lambda point: int(point["seq"]))
+    assert (await callers[-1].job(id))["metricCount"] == 50
+
+
+async def test_of_steps_that_race_past_the_end_one_completes_the_job(callers: Sequence[Api]) -> None:
+    id = await callers[0].started(stepsPerEpoch=20)
+    answers = await at_once(callers, 40, "step", id)
+    assert tally(answers) == {"SimulateStepSuccess": 21, "IllegalTransition": 19}
+    assert [answer["metric"] for answer in answers if answer.get("complete")] == [None]
+    assert [point["seq"] for point in await callers[-1].metrics(id)] == list(range(1, 21))
+    assert (await callers[-1].job(id))["status"] == "COMPLETE"
+
+
+async def test_of_twenty_who_start_a_job_at_once_one_succeeds(callers: Sequence[Api]) -> None:
+    id = await callers[0].created()
+    answers = await at_once(callers, 20, "start", id)
+    assert tally(answers) == {"StartJobSuccess": 1, "IllegalTransition": 19}
+    assert {answer["job"]["status"] for answer in answers} == {"RUNNING"}
+
+
+async def test_of_those_who_complete_and_those_who_fail_a_job_one_succeeds_and_the_others_see_it(
+    callers: Sequence[Api],
+) -> None:
+    id = await callers[0].started()
+    # Dealt so that each process is asked for both.
+    ended = await asyncio.gather(*(verb(id) for api in [*callers] * 5 for verb in (api.complete, api.fail)))
+    (won,) = [answer for answer in ended if answer["__typename"] != "IllegalTransition"]
+    assert won["job"]["status"] == {"CompleteJobSuccess": "COMPLETE", "FailJobSuccess": "FAILED"}[won["__typename"]]
+    assert {answer["job"]["status"] for answer in ended} == {won["job"]["status"]}
+    now = await callers[-1].job(id)
+    assert now == won["job"]
+
+
+async def test_of_starting_and_failing_a_queued_job_at_once_failing_is_what_lasts(callers: Sequence[Api]) -> None:
+    id = await callers[0].created()
+    answers = await asyncio.gather(*(verb(id) for api in [*callers] * 5 for verb in (api.start, api.fail)))
+    won = tally(answers)
+    assert won["FailJobSuccess"] == 1
+    assert won.get("StartJobSuccess", 0) <= 1
+    now = await callers[-1].job(id)
+    assert now["status"] == "FAILED"
+    assert (now["startedAt"] is not None) == ("StartJobSuccess" in won)
+
+
+async def test_no_point_is_recorded_once_a_job_has_failed_and_none_acknowledged_is_lost(callers: Sequence[Api]) -> None:
+    id = await callers[0].started()
+    before, failed, after = await asyncio.gather(
+        at_once(callers, 15, "step", id), callers[-1].fail(id), at_once(callers, 15, "step", id)
+    )
+    assert failed["__typename"] == "FailJobSuccess"
+    recorded = [answer["metric"] for answer in before + after if answer["__typename"] == "SimulateStepSuccess"]
+    assert sorted(recorded, key=lambda point: int(point["seq"])) == await callers[0].metrics(id)
+    assert await callers[0].job(id) == failed["job"]
+    assert failed["job"]["metricCount"] == len(recorded)
+
+
+async def test_a_batch_that_is_sent_five_times_at_once_is_recorded_once(callers: Sequence[Api]) -> None:
+    id = await callers[0].started()
+    batch = [{"step": step, "loss": 1 / step, "values": [{"name": "x", "value": step}]} for step in range(1, 101)]
+    answers = await at_once(callers, 5, "log", id, batch)
+    assert sorted(answer["recorded"] for answer in answers) == [0, 0, 0, 0, 100]
+    stored = await callers[-1].metrics(id)
+    assert [(point["seq"], point["step"]) for point in stored] == [(seq, seq) for seq in range(1, 101)]
+
+
+async def test_batches_that_overlap_record_each_of_their_points_once(callers: Sequence[Api]) -> None:
+    id = await callers[0].started()
+    batches = [[{"step": step, "loss": 0.5} for step in range(first, first + 40)] for first in range(0, 100, 10)]
+    pairs = zip(cycle(callers), batches, strict=False)
+    answers = await asyncio.gather(*(api.log(id, batch) for api, batch in pairs))
+    assert sum(answer["recorded"] for answer in answers) == 130
+    stored = await callers[-1].metrics(id)
+    assert [point["seq"] for point in stored] == list(range(1, 131))
+    assert sorted(point["step"] for point in stored) == list(range(130))
+
+
+async def test_a_batch_keeps_together_among_steps_and_other_batches(callers: Sequence[Api]) -> None:
+    id = await callers[0].started(epochs=10)
+    batches = [[{"step": 1000 * nth + step, "loss": 0.5} for step in range(10)] for nth in range(1, 11)]
+    calls = [(api.log(id, batch), api.step(id)) for api, batch in zip(cycle(callers), batches, strict=False)]
+    answers = await asyncio.gather(*chain.from_iterable(calls))
+    assert tally(answers) == {"LogMetricsSuccess": 10, "SimulateStepSuccess": 10}
+    stored = await callers[-1].metrics(id)
+    assert [point["seq"] for point in stored] == list(range(1, 111))
+    places = {point["step"]: point["seq"] for point in stored if point["step"] >= 1000}
+    for batch in batches:
+        first = places[batch[0]["step"]]
+        assert [places[point["step"]] for point in batch] == list(range(first, first + 10))
+
+
+async def test_jobs_created_at_once_have_ids_of_their_own(callers: Sequence[Api]) -> None:
+    ids = await asyncio.gather(*(api.created() for api in islice(cycle(callers), 20)))
+    assert len(set(ids)) == 20
+
+
+async def test_a_watcher_at_either_server_sees_each_point_once_whoever_records_it(
+    servers: list[ServerProcess],
+) -> None:
+    async with AsyncExitStack() as stack:
+        http = [httpx.AsyncClient(base_url=server.url, timeout=30) for server in servers]
+        apis = [Api(await stack.enter_async_context(client)) for client in http]
+        sockets = [await stack.enter_async_context(opened(websocket_url(server.url))) for server in servers]
+        id = await apis[0].started(stepsPerEpoch=40)
+
+        async def watch(socket: Any) -> list[int]:
+            return [point["seq"] async for point in socket.metrics(id)]
+
+        watching = [asyncio.create_task(watch(socket)) for socket in sockets]
+        await at_once(apis, 41, "step", id)
+        assert await asyncio.gather(*watching) == [list(range(1, 41))] * len(servers)

@@ -1,0 +1,1 @@
+"""Rules of documents, limits and errors."""

@@ -1,0 +1,194 @@
+"""Who hears of what: after it is committed, and for as long as they listen."""
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import pytest
+
+from models.errors import IllegalTransition, SimulationFailed
+from models.feed.channel import Event, Feed, JobChanged, MetricsRecorded
+from models.job import Job
+from models.lifecycle import JobStatus
+from simulator.runner import make_points
+from tests.tools.domain import Domain, eventually, opened_domain, points
+from tests.tools.outside import Outside
+
+ONE, OTHER = Job(id=1), Job(id=2)
+
+
+@pytest.fixture
+async def domain(database_url: str) -> AsyncIterator[Domain]:
+    async with opened_domain(database_url) as domain:
+        yield domain
+
+
+class TestListening:
+    def test_one_hears_of_the_job_it_asked_for_or_of_all_in_the_order_of_publication(self) -> None:
+        feed = Feed()
+        of_one: list[Event] = []
+        of_all: list[Event] = []
+        events: list[Event] = [JobChanged(ONE), JobChanged(OTHER), MetricsRecorded(ONE, ())]
+        with feed.listening(of_one.append, ONE.id), feed.listening(of_all.append):
+            for event in events:
+                feed.publish(event)
+        assert of_one == [events[0], events[2]]
+        assert of_all == events
+
+    def test_whoever_has_left_hears_nothing_and_is_forgotten(self) -> None:
+        feed = Feed()
+        heard: list[Event] = []
+        with feed.listening(heard.append, ONE.id), feed.listening(heard.append):
+            assert feed.listener_count == 2
+        feed.publish(JobChanged(ONE))
+        assert heard == []
+        assert feed.listener_count == 0
+        assert feed._by_job == {}, "nothing is kept of a job that nobody listens to"
+
+    def test_whoever_overhears_is_told_as_well_and_counts_as_nobody(self) -> None:
+        """Or what nobody watches would be told between processes."""
+        feed = Feed()
+        heard: list[Event] = []
+        with feed.overhearing(heard.append):
+            feed.publish(JobChanged(ONE))
+            assert not feed.is_heard(ONE.id)
+            assert feed.listener_count == 0
+        feed.publish(JobChanged(ONE))
+        assert heard == [JobChanged(ONE)]
+
+    def test_one_that_leaves_by_an_error_is_forgotten_too_and_the_others_stay(self) -> None:
+        feed = Feed()
+        heard: list[Event] = []
+        with feed.listening(heard.append, ONE.id):
+            with pytest.raises(ZeroDivisionError), feed.listening(lambda event: None, ONE.id):
+                raise ZeroDivisionError
+            assert feed.listener_count == 1
+            feed.publish(JobChanged(ONE))
+        assert len(heard) == 1
+
+    def test_a_listener_may_leave_while_it_is_told(self) -> None:
+        feed = Feed()
+        heard: list[Event] = []
+        leaving = contextlib.ExitStack()
+        leaving.enter_context(feed.listening(lambda event: leaving.close(), ONE.id))
+        with feed.listening(heard.append, ONE.id):
+            feed.publish(JobChanged(ONE))
+            feed.publish(JobChanged(ONE))
+            assert feed.listener_count == 1
+        assert len(heard) == 2
+
+
+class TestPublishing:
+    async def test_each_verb_tells_what_it_did_with_the_job_as_it_then_is(self, domain: Domain) -> None:
+        with domain.heard() as events:
+            job = await domain.job(epochs=1, steps_per_epoch=2)
+            await domain.jobs.log(job.id, points(1, 1))
+            await domain.jobs.simulate(job.id, make_points)
+            await domain.jobs.simulate(job.id, make_points)
+            await domain.job(JobStatus.FAILED)
+            await domain.job(JobStatus.COMPLETE)
+        assert [(type(event), event.job.status, event.job.metric_count) for event in events] == [
+            (JobChanged, JobStatus.QUEUED, 0),
+            (JobChanged, JobStatus.RUNNING, 0),
+            (MetricsRecorded, JobStatus.RUNNING, 1),
+            (MetricsRecorded, JobStatus.RUNNING, 2),
+            (JobChanged, JobStatus.COMPLETE, 2),
+            (JobChanged, JobStatus.QUEUED, 0),
+            (JobChanged, JobStatus.FAILED, 0),
+            (JobChanged, JobStatus.QUEUED, 0),
+            (JobChanged, JobStatus.RUNNING, 0),
+            (JobChanged, JobStatus.COMPLETE, 0),
+        ]
+
+    async def test_recorded_points_come_in_the_order_of_their_seq_without_those_left_out(self, domain: Domain) -> None:
+        job = await domain.job()
+        with domain.heard(job.id) as events:
+            await domain.jobs.log(job.id, points(3, 2))
+            await domain.jobs.log(job.id, points(1, 4))
+            await domain.jobs.log(job.id, points(1, 4))
+        told = [event.metrics for event in events if isinstance(event, MetricsRecorded)]
+        assert [[(metric.seq, metric.step) for metric in metrics] for metrics in told] == [
+            [(1, 3), (2, 4)],
+            [(3, 1), (4, 2)],
+        ]
+
+    async def test_a_listener_finds_in_the_store_what_it_is_told_of(self, domain: Domain, outside: Outside) -> None:
+        found: list[tuple[object, ...]] = []
+        told: list[tuple[object, ...]] = []
+
+        def look(event: Event) -> None:
+            told.append((event.job.status, event.job.metric_count, event.job.metric_count))
+            query = (
+                "SELECT status, metric_count, (SELECT count(*) FROM metric WHERE job_id = job.id) FROM job WHERE id = ?"
+            )
+            found.extend(outside.execute(query, [event.job.id]))
+
+        with domain.feed.listening(look):
+            crashing = await domain.job(epochs=1, steps_per_epoch=5, scenario="crash")
+            await domain.jobs.log(crashing.id, points(1, 2))
+            await domain.jobs.simulate(crashing.id, make_points)
+            with pytest.raises(SimulationFailed):
+                await domain.jobs.simulate(crashing.id, make_points)
+            await domain.job(JobStatus.COMPLETE)
+            await domain.job(JobStatus.FAILED)
+        assert found == told
+        assert len(told) == 10
+
+    async def test_what_was_refused_is_told_to_nobody(self, domain: Domain) -> None:
+        job = await domain.job(JobStatus.COMPLETE)
+        with domain.heard() as events:
+            for refused in (domain.jobs.start(job.id), domain.jobs.log(job.id, points(1, 1)), domain.jobs.fail(job.id)):
+                with pytest.raises(IllegalTransition):
+                    await refused
+        assert events == []
+
+    async def test_a_change_is_made_whole_and_told_of_though_its_caller_goes_away_at_any_moment(
+        self, domain: Domain, outside: Outside
+    ) -> None:
+        job = await domain.job(epochs=100)
+        with domain.heard(job.id) as events:
+            for moment in range(40):
+                call = asyncio.create_task(domain.jobs.log(job.id, points(1 + 3 * moment, 3)))
+                await asyncio.wait({call}, timeout=moment / 10_000)  # spread over the time that a call takes
+                call.cancel()
+                await asyncio.gather(call, return_exceptions=True)
+            await eventually(lambda: not domain.database._writes)
+        told = [metric.seq for event in events if isinstance(event, MetricsRecorded) for metric in event.metrics]
+        # In the end: PostgreSQL may let the next one commit before it tells us that this one has.
+        assert sorted(told) == [*range(1, len(told) + 1)]
+        assert len(told) % 3 == 0
+        assert len(told) >= 3 * 39, "only a call that never began may leave nothing"
+        assert outside.execute("SELECT count(*), max(seq) FROM metric") == [(len(told), len(told))]
+        await domain.jobs.start((await domain.job(JobStatus.QUEUED)).id)  # the store still works
+
+    async def test_of_what_could_not_be_done_for_a_caller_who_has_left_nobody_complains(
+        self, domain: Domain, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It would be told to the caller alone. Python logs a traceback of each exception that nobody asks for."""
+        await leave(domain, domain.jobs.start((await domain.job()).id))
+        assert caplog.messages == []
+
+    async def test_a_fault_is_logged_though_the_caller_it_would_be_told_to_has_left(
+        self, domain: Domain, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def raise_fault(event: Event) -> None:
+            raise RuntimeError("a fault")
+
+        job = await domain.job(JobStatus.QUEUED)
+        domain.jobs._publish = raise_fault
+        await leave(domain, domain.jobs.start(job.id))
+        (record,) = caplog.records
+        assert "a fault" in str(record.exc_info)
+
+
+async def leave(domain: Domain, verb: Coroutine[Any, Any, object]) -> None:
+    """Begin a verb, leave, and wait until it has ended, and nothing is kept of it."""
+    call = asyncio.create_task(verb)
+    await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.wait([call])
+    assert call.cancelled()
+    await eventually(lambda: not domain.database._writes)
+    gc.collect()

@@ -1,0 +1,374 @@
+"""The feed between processes: who hears whom by a real Valkey, and what happens where there is none."""
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+
+from models.feed.channel import Event, FeedError, JobChanged, MetricsRecorded
+from models.feed.encoding import EVENT_BYTES, decode, encode
+from models.feed.redis import WAITING_BYTES, RedisFeed
+from models.job import Job, now
+from models.metric import Point, Recorded
+from models.store.database import Database
+from tests.tools.domain import PATIENCE, Domain, eventually, opened_domain, points
+from tests.tools.valkey import Valkey
+
+SECONDS = 0.5
+"""What feeds wait for Valkey here."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def columns(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tortoise learns what columns a job has when a store is opened, once for ever."""
+
+    async def open_a_store() -> None:
+        async with Database(f"sqlite://{tmp_path_factory.mktemp('feed') / 'test.sqlite3'}"):
+            pass
+
+    asyncio.run(open_a_store())
+
+
+@contextlib.asynccontextmanager
+async def opened(valkey: Valkey, store: str = "one store") -> AsyncIterator[RedisFeed]:
+    """A feed as another process would have it."""
+    feed = RedisFeed(valkey.url, SECONDS)
+    async with feed.open(store):
+        yield feed
+
+
+@pytest.fixture
+async def here(valkey: Valkey) -> AsyncIterator[RedisFeed]:
+    async with opened(valkey) as feed:
+        yield feed
+
+
+@pytest.fixture
+async def there(valkey: Valkey) -> AsyncIterator[RedisFeed]:
+    async with opened(valkey) as feed:
+        yield feed
+
+
+@pytest.fixture
+async def domain(sqlite_url: str, here: RedisFeed) -> AsyncIterator[Domain]:
+    async with opened_domain(sqlite_url, here) as domain:
+        yield domain
+
+
+@contextlib.contextmanager
+def hearing(feed: RedisFeed, job_id: int | None = None) -> Iterator[list[Event]]:
+    """The events that are heard inside the block."""
+    events: list[Event] = []
+    with feed.listening(events.append, job_id):
+        yield events
+
+
+def changed(id: int = 1, name: str = "run") -> JobChanged:
+    """A job took on a status, as far as those who carry the news look."""
+    return JobChanged(Job(id=id, name=name, model_name="resnet"))
+
+
+def contents(event: Event) -> object:
+    """All that an event says, comparable."""
+    job = {name: getattr(event.job, name) for name in Job._meta.fields_db_projection}
+    if isinstance(event, JobChanged):
+        return job
+    return job, [(*point[:7], repr(dict(point.values)), point.recorded_at) for point in event.metrics]
+
+
+class TestBetweenProcesses:
+    async def test_each_event_is_heard_there_once_as_it_was_told_in_order_and_here_once_at_once(
+        self, domain: Domain, here: RedisFeed, there: RedisFeed
+    ) -> None:
+        with hearing(here) as heard_here, hearing(there) as heard_there:
+            job = await domain.job()
+            await domain.jobs.log(job.id, points(1, 3))
+            await domain.jobs.fail(job.id, "Zu heiß: \N{FIRE}")
+            assert len(heard_here) == 4
+            await eventually(lambda: len(heard_there) >= 4)
+            here.publish(JobChanged(job))  # behind whatever may have come twice
+            await eventually(lambda: len(heard_there) == 5)
+        assert [contents(event) for event in heard_there] == [contents(event) for event in heard_here]
+        assert [type(event) for event in heard_there[:4]] == [JobChanged, JobChanged, MetricsRecorded, JobChanged]
+
+    async def test_values_that_are_not_finite_arrive_as_they_are(self, domain: Domain, there: RedisFeed) -> None:
+        job = await domain.job()
+        values = {"loss": math.nan, "up": math.inf, "down": -math.inf, "zero": -0.0, "third": 1 / 3}
+        with hearing(there, job.id) as heard:
+            await domain.jobs.log(job.id, [Point(1, values)])
+            await eventually(lambda: any(isinstance(event, MetricsRecorded) for event in heard))
+        event = heard[-1]
+        assert isinstance(event, MetricsRecorded)
+        assert repr(dict(event.metrics[0].values)) == repr(values)
+
+    async def test_who_listens_to_one_job_hears_of_no_other(self, domain: Domain, there: RedisFeed) -> None:
+        one, other = await domain.job(), await domain.job()
+        with hearing(there, other.id) as heard:
+            await domain.jobs.log(one.id, points(1, 1))
+            await domain.jobs.log(other.id, points(1, 1))
+            await eventually(lambda: any(isinstance(event, MetricsRecorded) for event in heard))
+        assert {event.job.id for event in heard} == {other.id}
+
+    async def test_who_overhears_is_told_of_what_is_published_here_only(
+        self, domain: Domain, here: RedisFeed, there: RedisFeed
+    ) -> None:
+        overheard_here: list[Event] = []
+        overheard_there: list[Event] = []
+        with (
+            here.overhearing(overheard_here.append),
+            there.overhearing(overheard_there.append),
+            hearing(there) as heard_there,
+        ):
+            await domain.job()
+            await eventually(lambda: len(heard_there) >= 2)
+        assert len(overheard_here) == 2
+        assert overheard_there == []
+
+    async def test_those_who_use_another_store_by_the_same_valkey_are_not_heard(
+        self, valkey: Valkey, here: RedisFeed, there: RedisFeed
+    ) -> None:
+        """Their jobs have the same ids."""
+        async with opened(valkey, "another store") as stranger:
+            with hearing(there) as heard:
+                stranger.publish(changed(1, "theirs"))
+                here.publish(changed(1, "ours"))
+                await eventually(lambda: bool(heard))
+        assert [event.job.name for event in heard] == ["ours"]
+
+    async def test_points_too_many_to_carry_are_left_to_the_store(self, domain: Domain, there: RedisFeed) -> None:
+        job = await domain.job()
+        with hearing(there) as heard:
+            await domain.jobs.log(job.id, points(1, 10_000))
+            await eventually(lambda: any(isinstance(event, MetricsRecorded) for event in heard))
+        event = heard[-1]
+        assert isinstance(event, MetricsRecorded)
+        assert (event.metrics, event.job.metric_count) == ((), 10_000)
+
+    async def test_what_is_no_event_does_no_harm(self, valkey: Valkey, here: RedisFeed, there: RedisFeed) -> None:
+        async with Redis.from_url(valkey.url) as stranger:
+            with hearing(there) as heard:
+                for text in (
+                    b"",
+                    b"x\nnonsense",
+                    b"x\n1 {",
+                    b'x\n1 {"job": 5}',
+                    b'x\n1 {"job": {"id": 1}}',
+                    b"x\n1 []",
+                    b"\xff\n\xff \xff",
+                ):
+                    await stranger.publish(there._channel, text)
+                here.publish(changed())
+                await eventually(lambda: bool(heard))
+        assert [event.job.id for event in heard] == [1]
+
+    async def test_a_listener_that_fails_costs_no_other_event(self, here: RedisFeed, there: RedisFeed) -> None:
+        def fails(_: Event) -> None:
+            raise RuntimeError("a bug")
+
+        with there.listening(fails, 1), hearing(there, 2) as heard:
+            here.publish(changed(1))
+            here.publish(changed(2))
+            await eventually(lambda: bool(heard))
+        assert there.connected
+
+    @pytest.mark.parametrize("fails", ["hearing", "sending"])
+    async def test_what_nobody_foresaw_is_told_and_afterwards_it_hears_and_is_heard(
+        self,
+        valkey: Valkey,
+        here: RedisFeed,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        fails: str,
+    ) -> None:
+        def failing(*_: object) -> None:
+            raise RuntimeError("a bug")
+
+        async with opened(valkey) as feed:
+            if fails == "hearing":
+                monkeypatch.setattr(feed, "_hear", failing)
+                here.publish(changed())
+            else:
+                monkeypatch.setattr(feed._client, "publish", failing)
+                feed.publish(changed())
+            await eventually(lambda: "a bug" in caplog.text)
+            monkeypatch.undo()
+            await eventually(lambda: feed.connected and feed._sent.is_set())
+            with hearing(feed) as heard, hearing(here) as heard_there:
+                here.publish(changed(3))
+                await eventually(lambda: bool(heard))
+                feed.publish(changed(4))
+                await eventually(lambda: [event.job.id for event in heard_there] == [3, 4])
+
+    async def test_an_address_that_asks_for_text_changes_nothing(self, valkey: Valkey, here: RedisFeed) -> None:
+        feed = RedisFeed(valkey.url + "?decode_responses=true", SECONDS)
+        async with feed.open("one store"):
+            with hearing(feed) as heard:
+                here.publish(changed())
+                await eventually(lambda: bool(heard))
+
+
+class TestWithoutValkey:
+    async def test_publishing_takes_no_time_and_listeners_here_are_told(self) -> None:
+        with Valkey() as valkey:
+            async with opened(valkey) as feed:
+                valkey.stop()
+                with hearing(feed) as heard:
+                    began = time.monotonic()
+                    for _ in range(100):
+                        feed.publish(changed())
+                    assert time.monotonic() - began < SECONDS / 2
+                    assert len(heard) == 100
+                await eventually(lambda: not feed.connected)
+                feed.publish(changed())
+                await eventually(lambda: not feed._outgoing)
+
+    async def test_they_hear_each_other_again_once_it_is_back(self) -> None:
+        with Valkey() as valkey:
+            async with opened(valkey) as one, opened(valkey) as other:
+                for _ in range(3):
+                    valkey.stop()
+                    await eventually(lambda: not one.connected and not other.connected)
+                    valkey.start()
+                    await eventually(lambda: one.connected and other.connected)
+                    with hearing(other) as heard:
+                        one.publish(changed())
+                        await eventually(lambda: bool(heard))
+
+    async def test_one_that_says_nothing_more_is_noticed(self) -> None:
+        with Valkey() as valkey:
+            async with opened(valkey) as feed:
+                valkey.freeze()
+                await eventually(lambda: not feed.connected)
+                with pytest.raises(FeedError):
+                    await feed.check()
+                valkey.thaw()
+                await eventually(lambda: feed.connected)
+
+    async def test_what_waits_to_be_sent_is_bounded(self) -> None:
+        event = MetricsRecorded(Job(id=1, name="x" * (EVENT_BYTES // 2)), ())
+        with Valkey() as valkey:
+            async with opened(valkey) as feed:
+                for _ in range(2 * WAITING_BYTES // EVENT_BYTES * 2):
+                    feed.publish(event)
+                assert sum(map(len, feed._outgoing)) <= WAITING_BYTES
+                await eventually(lambda: not feed._outgoing)
+
+    async def test_the_last_news_goes_out_before_it_closes(self, valkey: Valkey, there: RedisFeed) -> None:
+        """As of a command that ends with its work."""
+        with hearing(there) as heard:
+            async with opened(valkey) as feed:
+                for _ in range(500):
+                    feed.publish(changed())
+            await eventually(lambda: len(heard) == 500)
+
+    async def test_news_under_way_when_it_closes_goes_out_too(self, valkey: Valkey, there: RedisFeed) -> None:
+        with hearing(there) as heard:
+            for id in range(1, 21):
+                async with opened(valkey) as feed:
+                    feed.publish(changed(id))
+                    await asyncio.sleep(0)  # it is no longer among what waits
+            await eventually(lambda: [event.job.id for event in heard] == [*range(1, 21)])
+
+    async def test_one_that_answers_but_keeps_its_channels_from_us_is_refused_and_why_is_told_once(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        tries = 0
+
+        class Counted(RedisFeed):
+            async def _hear_all(self, channel: PubSub) -> None:
+                nonlocal tries
+                tries += 1
+                await super()._hear_all(channel)
+
+        with Valkey() as valkey:
+            async with Redis.from_url(valkey.url) as admin:
+                await admin.acl_setuser("deaf", enabled=True, passwords="+secret", reset=True, categories=["+@all"])
+                feed = Counted(valkey.url.replace("//", "//deaf:secret@"), SECONDS)
+                async with feed.open("one store"):
+                    with pytest.raises(FeedError, match="channel"):
+                        await feed.check()
+                    await eventually(lambda: tries >= 3)
+                    assert len(caplog.messages) == 1
+                    assert "channel" in caplog.text
+                    await admin.acl_setuser("deaf", enabled=True, channels=["training-monitor:*"])
+                    await eventually(lambda: feed.connected)
+                    await feed.check()
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "nonsense", "http://host", "redis://host:port", "redis://h/0?nothing=1", "rediss://h?ssl_cert_reqs=bogus",
+            "redis://h?db=x", "redis://h?&",
+        ],
+    )  # fmt: skip
+    def test_an_address_that_is_none_is_refused(self, url: str) -> None:
+        with pytest.raises(FeedError, match="redis://host:6379/0"):
+            RedisFeed(url, SECONDS)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "redis://me:sec/ret@h", "redis://:sec?ret@h", "redis://:1?sec=ret@h", "redis://:sec#ret@h",
+            "redis://h?password=sec@ret", "me:secret@h",
+        ],
+    )  # fmt: skip
+    def test_no_part_of_a_password_is_told_where_it_cannot_be_read(self, url: str) -> None:
+        with pytest.raises(FeedError) as refused:
+            RedisFeed(url, SECONDS)
+        assert "sec" not in str(refused.value)
+        assert "ret" not in str(refused.value)
+
+    async def test_its_password_is_not_told(self) -> None:
+        feed = RedisFeed("redis://me:secret@127.0.0.1:1/0", SECONDS)
+        with pytest.raises(FeedError) as refused:
+            await feed.check()
+        assert "me@127.0.0.1:1" in str(refused.value)
+        assert "secret" not in str(refused.value)
+
+    async def test_two_that_never_reach_it_begin_and_end_all_the_same(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            async with RedisFeed("valkey://127.0.0.1:1", SECONDS).open("store"):
+                pass
+
+
+def recorded(count: int, name: str) -> MetricsRecorded:
+    """That points were stored, each with one value."""
+    metrics = [Recorded(1, n, n, 1, 0.5, None, None, {name: 0.5}, now()) for n in range(1, count + 1)]
+    return MetricsRecorded(Job(id=1, name="run", model_name="resnet", metric_count=count), tuple(metrics))
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 200])
+def test_an_event_carries_all_of_its_points_where_they_fit_and_else_none(name: str) -> None:
+    longest = 0
+    for count in range(1, 1000, 9):
+        line = encode(recorded(count, name))
+        event = decode(line)
+        assert isinstance(event, MetricsRecorded)
+        assert len(event.metrics) in {0, count}
+        longest = max(longest, len(line))
+    assert 0.9 * EVENT_BYTES < longest < 1.1 * EVENT_BYTES
+    too_long = decode(encode(recorded(1, "x" * EVENT_BYTES)))
+    assert isinstance(too_long, MetricsRecorded)
+    assert too_long.metrics == ()
+
+
+def test_of_points_too_many_to_carry_none_is_looked_at() -> None:
+    class Closed(tuple[Recorded, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Iterator[Recorded]:
+            raise AssertionError("they were looked at")
+
+    event = recorded(10_000, "x")
+    assert decode(encode(MetricsRecorded(event.job, Closed(event.metrics)))).job.metric_count == 10_000
+
+
+def test_an_event_is_as_short_as_what_it_carries() -> None:
+    event = changed(7)
+    assert len(encode(event)) < 600
+    assert decode(encode(event)).job.id == 7

@@ -1,0 +1,284 @@
+"""The changes of jobs' statuses as a stream: each once, whatever the feed does, of all jobs or of one."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import timedelta
+
+import pytest
+from tortoise import connections
+
+from graph.live.changes import Changes
+from models.feed.channel import Feed, JobChanged
+from models.job import Job, now
+from models.jobs import Jobs
+from models.lifecycle import JobStatus
+from models.validation import NewJob
+from tests.tools.domain import PATIENCE, Domain, eventually, opened_domain, points, statements
+from tests.tools.watchers import NEVER, OFTEN, Follower, following
+
+QUEUED, RUNNING, COMPLETE, FAILED = JobStatus
+BUFFER = 4
+THEIRS = NewJob("theirs", "resnet", epochs=1, learning_rate=0.1)
+
+
+@pytest.fixture
+async def domain(database_url: str) -> AsyncIterator[Domain]:
+    async with opened_domain(database_url, connections=1) as domain:  # see `all_has_begun`
+        yield domain
+
+
+@pytest.fixture
+async def elsewhere(domain: Domain, database_url: str) -> AsyncIterator[Jobs]:
+    """The verbs on the same store by another Database, whose feed nobody here hears: a second process's writes."""
+    async with opened_domain(database_url, connections=1) as other:
+        yield other.jobs
+
+
+def by_feed(domain: Domain, buffer: int = BUFFER) -> Changes:
+    return Changes(domain.feed, buffer, NEVER)
+
+
+class TestByTheFeed:
+    async def test_each_change_of_every_job_is_told_in_order_and_recording_is_no_change(self, domain: Domain) -> None:
+        async with following(by_feed(domain)) as follower:
+            one = await domain.job()
+            await domain.jobs.log(one.id, points(1, 3))
+            other = await domain.job(FAILED)
+            assert await follower.all(4) == [
+                (one.id, QUEUED),
+                (one.id, RUNNING),
+                (other.id, QUEUED),
+                (other.id, FAILED),
+            ]
+            await domain.jobs.complete(one.id)
+            assert await follower.told() == (one.id, COMPLETE)
+
+    async def test_nor_is_it_one_of_a_job_that_changed_so_long_ago_that_nobody_remembers(self, domain: Domain) -> None:
+        old, other = await domain.job(), await domain.job()
+        await Job.filter(id=old.id).update(status_changed_at=now() - timedelta(days=1))
+        async with following(by_feed(domain)) as follower:
+            await domain.jobs.log(old.id, points(1, 3))
+            await domain.jobs.complete(other.id)
+            await domain.jobs.complete(old.id)
+            assert await follower.all(2) == [(other.id, COMPLETE), (old.id, COMPLETE)]
+
+    async def test_what_changed_before_is_not_told(self, domain: Domain) -> None:
+        before = await domain.job()
+        changes = by_feed(domain)
+        async with following(changes) as first:
+            await domain.jobs.complete(before.id)
+            async with following(changes) as second:
+                new = await domain.job(QUEUED)
+                assert await second.told() == (new.id, QUEUED)
+            assert await first.all(2) == [(before.id, COMPLETE), (new.id, QUEUED)]
+
+    async def test_of_one_job_only_its_changes_are_told_and_its_end_is_the_last(self, domain: Domain) -> None:
+        watched = await domain.job(QUEUED)
+        async with following(by_feed(domain), watched.id) as follower:
+            await domain.job()
+            await domain.jobs.start(watched.id)
+            await domain.jobs.fail(watched.id)
+            assert await follower.all(2) == [(watched.id, RUNNING), (watched.id, FAILED)]
+            assert await follower.ends()
+
+    @pytest.mark.parametrize("status", [COMPLETE, FAILED])
+    async def test_of_a_job_that_has_ended_there_is_nothing_to_tell(self, domain: Domain, status: JobStatus) -> None:
+        ended = await domain.job(status)
+        async with aclosing(by_feed(domain).follow(ended.id)) as stream, asyncio.timeout(PATIENCE):
+            assert [job async for job in stream] == []
+
+    async def test_doubled_and_late_news_is_told_once(self, domain: Domain) -> None:
+        async with following(by_feed(domain)) as follower:
+            with domain.heard() as events:
+                job = await domain.job(COMPLETE)
+            for event in (*events, *reversed(events)):
+                domain.feed.publish(event)
+            marker = await domain.job(QUEUED)
+            expected = [(job.id, QUEUED), (job.id, RUNNING), (job.id, COMPLETE), (marker.id, QUEUED)]
+            assert await follower.all(4) == expected
+
+    async def test_news_that_overtook_what_came_before_it_is_told_and_the_late_is_not(self, domain: Domain) -> None:
+        """A job that is COMPLETE was RUNNING: whoever was not told of that in time learns how it came out."""
+        lossy = Feed()
+        async with following(Changes(lossy, BUFFER, NEVER)) as follower:
+            with domain.heard() as events:
+                job = await domain.job(COMPLETE)
+            queued, running, complete = events
+            for event in (queued, complete, running):
+                lossy.publish(event)
+            marker = await domain.job(QUEUED)
+            lossy.publish(JobChanged(marker))
+            assert await follower.all(3) == [(job.id, QUEUED), (job.id, COMPLETE), (marker.id, QUEUED)]
+
+
+class TestBeginningWithTheJobAsItIs:
+    async def test_it_is_told_first_and_then_what_changes(self, domain: Domain) -> None:
+        job = await domain.job(RUNNING)
+        async with aclosing(by_feed(domain).follow(job.id, current=True)) as stream, asyncio.timeout(PATIENCE):
+            assert (await anext(stream)).status is RUNNING
+            await domain.jobs.fail(job.id)
+            assert [job.status async for job in stream] == [FAILED]
+
+    async def test_a_change_while_it_is_read_is_told_once(self, domain: Domain) -> None:
+        """The feed is heard before the job is read: what comes in between is in one of them, or in both."""
+        job = await domain.job(QUEUED)
+        async with aclosing(by_feed(domain).follow(job.id, current=True)) as stream, asyncio.timeout(PATIENCE):
+            first, started = await asyncio.gather(anext(stream), domain.jobs.start(job.id))
+            told = [first.status]
+            await domain.jobs.complete(started.id)
+            told += [job.status async for job in stream]
+        assert told in ([QUEUED, RUNNING, COMPLETE], [RUNNING, COMPLETE])
+
+    @pytest.mark.parametrize("status", [COMPLETE, FAILED])
+    async def test_one_that_has_ended_is_all_there_is(self, domain: Domain, status: JobStatus) -> None:
+        ended = await domain.job(status)
+        async with aclosing(by_feed(domain).follow(ended.id, current=True)) as stream, asyncio.timeout(PATIENCE):
+            assert [job.status async for job in stream] == [status]
+
+
+class TestFallingBehind:
+    async def test_the_buffer_is_bounded_whoever_is_slow(self, domain: Domain) -> None:
+        changes = by_feed(domain)
+        async with following(changes):
+            for _ in range(3 * BUFFER):
+                await domain.job()
+            assert len(changes._recent) == BUFFER
+
+    async def test_a_slow_follower_is_given_each_job_that_changed_meanwhile_as_it_now_is(self, domain: Domain) -> None:
+        async with following(by_feed(domain)) as follower:
+            first = await domain.job(QUEUED)
+            assert await follower.told() == (first.id, QUEUED)
+            later = [await domain.job(status) for status in (RUNNING, COMPLETE, FAILED, QUEUED)]
+            await domain.jobs.start(first.id)
+            now = {(job.id, job.status) for job in later} | {(first.id, RUNNING)}
+            assert set(await follower.all(5)) == now
+            await domain.jobs.complete(first.id)
+            assert await follower.told() == (first.id, COMPLETE), "and goes on from there"
+
+    async def test_it_is_not_told_again_of_what_it_was_told_nor_of_what_was_before_it_came(
+        self, domain: Domain
+    ) -> None:
+        before = await domain.job()
+        async with following(by_feed(domain)) as follower:
+            known = await domain.job()
+            assert await follower.all(2) == [(known.id, QUEUED), (known.id, RUNNING)]
+            new = [await domain.job(QUEUED) for _ in range(2 * BUFFER)]
+            told = await follower.all(len(new))
+            assert before.id not in dict(told)
+            assert known.id not in dict(told)
+            assert told == [(job.id, QUEUED) for job in new]
+
+    async def test_a_slow_follower_of_one_job_is_told_of_its_end(self, domain: Domain) -> None:
+        watched = await domain.job(QUEUED)
+        async with following(by_feed(domain), watched.id) as follower:
+            await domain.jobs.start(watched.id)
+            assert await follower.told() == (watched.id, RUNNING)
+            await domain.jobs.complete(watched.id)
+            for _ in range(2 * BUFFER):
+                await domain.job(QUEUED)
+            assert await follower.told() == (watched.id, COMPLETE)
+            assert await follower.ends()
+
+    async def test_others_are_not_slowed(self, domain: Domain) -> None:
+        changes = by_feed(domain)
+        async with following(changes) as slow, following(changes) as quick:
+            for _ in range(3 * BUFFER):
+                job = await domain.job(QUEUED)
+                assert await quick.told() == (job.id, QUEUED)
+            assert len(await slow.all(3 * BUFFER)) == 3 * BUFFER
+
+
+class TestByItsLookAtTheStore:
+    async def test_changes_that_another_process_made_are_found(self, domain: Domain, elsewhere: Jobs) -> None:
+        mine = await domain.job()
+        changes = Changes(domain.feed, BUFFER, OFTEN)
+        async with following(changes) as follower, following(changes, mine.id) as of_mine:
+            await elsewhere.fail(mine.id, "by another process")
+            assert await follower.told() == (mine.id, FAILED)
+            assert await of_mine.told() == (mine.id, FAILED)
+            assert await of_mine.ends()
+            theirs = await elsewhere.create(THEIRS)
+            assert await follower.told() == (theirs.id, QUEUED)
+            await elsewhere.start(theirs.id)
+            assert await follower.told() == (theirs.id, RUNNING)
+
+    async def test_of_several_changes_of_one_job_between_two_looks_the_latest_is_found(
+        self, domain: Domain, elsewhere: Jobs
+    ) -> None:
+        job = await domain.job(QUEUED)
+        changes = Changes(domain.feed, BUFFER, 0.3)
+        async with following(changes) as follower, following(changes, job.id) as of_it:
+            await elsewhere.start(job.id)
+            await elsewhere.complete(job.id)
+            for each in (follower, of_it):
+                last = await each.told()
+                if last == (job.id, RUNNING):  # a look fell between the two
+                    last = await each.told()
+                assert last == (job.id, COMPLETE)
+            assert await of_it.ends()
+
+    async def test_what_the_feed_told_already_is_not_told_again(self, domain: Domain) -> None:
+        async with following(Changes(domain.feed, BUFFER, OFTEN)) as follower:
+            job = await domain.job(COMPLETE)
+            assert await follower.all(3) == [(job.id, QUEUED), (job.id, RUNNING), (job.id, COMPLETE)]
+            with statements() as asked:
+                await asked.until(3, "job")
+            marker = await domain.job(QUEUED)
+            assert await follower.told() == (marker.id, QUEUED)
+
+    async def test_there_is_one_look_however_many_follow(self, domain: Domain) -> None:
+        changes = Changes(domain.feed, BUFFER, 0.1)
+        followers = [Follower(changes.follow(None)) for _ in range(50)]
+        for follower in followers:
+            await follower.begin()
+        clock = asyncio.get_running_loop()
+        with statements() as asked:
+            began = clock.time()
+            await asked.until(4, "job")
+            assert clock.time() - began > 3 * 0.1 * 0.9
+        for follower in followers:
+            await follower.leave()
+
+    async def test_it_goes_on_after_the_store_was_out_of_order(
+        self, domain: Domain, elsewhere: Jobs, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store = connections.get("default")
+        async with following(Changes(domain.feed, BUFFER, OFTEN)) as follower:
+            with statements() as asked, caplog.at_level(logging.WARNING):
+                await store.execute_script("ALTER TABLE job RENAME TO gone")
+                await asked.until(2, "job")
+                await store.execute_script("ALTER TABLE gone RENAME TO job")
+            theirs = await elsewhere.create(THEIRS)
+            assert await follower.told() == (theirs.id, QUEUED)
+        assert "could not look for changed jobs in the store" in caplog.text
+
+
+class TestLeaving:
+    async def test_behind_the_last_follower_nothing_is_left(self, domain: Domain) -> None:
+        changes = Changes(domain.feed, BUFFER, OFTEN)
+        tasks = asyncio.all_tasks()
+        async with following(changes), following(changes) as second:
+            assert (changes.followers, domain.feed.listener_count) == (2, 1)
+            job = await domain.job(QUEUED)
+            await second.told()
+        await eventually(lambda: asyncio.all_tasks() == tasks)
+        assert (changes.followers, domain.feed.listener_count) == (0, 0)
+        assert (len(changes._recent), len(changes._known)) == (0, 0)
+        async with following(changes) as again:
+            await domain.jobs.start(job.id)
+            assert await again.told() == (job.id, RUNNING)
+
+    async def test_a_follower_that_is_cut_while_it_begins_leaves_nothing_either(self, domain: Domain) -> None:
+        changes = Changes(domain.feed, BUFFER, OFTEN)
+        tasks = asyncio.all_tasks()
+        for moment in range(30):
+            stream = changes.follow(None)
+            beginning = asyncio.create_task(anext(stream))
+            await asyncio.wait({beginning}, timeout=moment / 10_000)
+            beginning.cancel()
+            await asyncio.gather(beginning, return_exceptions=True)
+            await stream.aclose()
+        await eventually(lambda: asyncio.all_tasks() == tasks)
+        assert (changes.followers, domain.feed.listener_count) == (0, 0)

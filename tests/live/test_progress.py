@@ -1,0 +1,417 @@
+"""The progress of running jobs as a stream: the latest in the end, at its pace, in order with changes of status."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from itertools import pairwise
+
+import pytest
+
+from graph.live.changes import Changes
+from models.feed.channel import Feed, JobChanged, MetricsRecorded
+from models.job import Job
+from models.jobs import Jobs
+from models.lifecycle import JobStatus
+from models.validation import NewJob
+from tests.tools.api import Api
+from tests.tools.domain import PATIENCE, Domain, all_has_begun, eventually, opened_domain, points, statements
+from tests.tools.sockets import Socket
+from tests.tools.watchers import NEVER, OFTEN
+
+QUEUED, RUNNING, COMPLETE, FAILED = JobStatus
+BUFFER = 4
+AT_ONCE = 0.0
+SOON = 0.2
+LONG = 3600.0
+
+State = tuple[int, JobStatus, int]
+"""Of a job: its id, its status, and how many points it has."""
+
+
+def state(job: Job) -> State:
+    return job.id, job.status, job.metric_count
+
+
+class Follower:
+    """Somebody who takes all that a stream tells, as soon as it is told."""
+
+    def __init__(self, stream: AsyncGenerator[Job, None]) -> None:
+        self.jobs: list[Job] = []
+        self.at: list[float] = []
+        self.has_ended = False
+        self._stream = stream
+        self._news = asyncio.Event()
+        self._following = asyncio.create_task(self._follow())
+
+    @property
+    def told(self) -> list[State]:
+        return [state(job) for job in self.jobs]
+
+    async def until(self, *last: State) -> list[State]:
+        """All that was told, once these states were the last. Raises AssertionError."""
+        await self._until(lambda: self.told[-len(last) :] == [*last])
+        return self.told
+
+    async def until_all(self, *states: State) -> list[State]:
+        """All that was told, once all of these states were, in any order. Raises AssertionError."""
+        await self._until(lambda: {*states} <= {*self.told})
+        return self.told
+
+    async def ends(self) -> list[State]:
+        """All that was told, once the stream has ended. Raises AssertionError."""
+        await self._until(lambda: self.has_ended)
+        return self.told
+
+    async def leave(self) -> None:
+        self._following.cancel()
+        await asyncio.gather(self._following, return_exceptions=True)
+        await self._stream.aclose()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not condition():
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise AssertionError(f"what was told is {self.told}") from None
+
+    async def _follow(self) -> None:
+        async for job in self._stream:
+            self.jobs.append(job)
+            self.at.append(asyncio.get_running_loop().time())
+            self._news.set()
+        self.has_ended = True
+        self._news.set()
+
+
+@asynccontextmanager
+async def following(changes: Changes, every: float | None, job_id: int | None = None) -> AsyncIterator[Follower]:
+    """Somebody who follows from now on."""
+    follower = Follower(changes.follow(job_id, every))
+    await all_has_begun()
+    try:
+        yield follower
+    finally:
+        await follower.leave()
+
+
+@pytest.fixture
+async def domain(database_url: str) -> AsyncIterator[Domain]:
+    async with opened_domain(database_url, connections=1) as domain:  # see `all_has_begun`
+        yield domain
+
+
+@pytest.fixture
+async def elsewhere(domain: Domain, database_url: str) -> AsyncIterator[Jobs]:
+    """The verbs on the same store by another Database, whose feed nobody here hears: a second process's writes."""
+    async with opened_domain(database_url, connections=1) as other:
+        yield other.jobs
+
+
+def by_feed(domain: Domain) -> Changes:
+    return Changes(domain.feed, BUFFER, NEVER)
+
+
+class TestPace:
+    async def test_who_asks_for_progress_is_told_of_it_and_who_does_not_is_not(self, domain: Domain) -> None:
+        changes = by_feed(domain)
+        async with following(changes, AT_ONCE) as follower, following(changes, None) as other:
+            job = await domain.job()
+            await domain.jobs.log(job.id, points(1, 3))
+            await follower.until((job.id, RUNNING, 3))
+            await domain.jobs.complete(job.id)
+            assert await follower.until((job.id, COMPLETE, 3)) == [
+                (job.id, QUEUED, 0),
+                (job.id, RUNNING, 0),
+                (job.id, RUNNING, 3),
+                (job.id, COMPLETE, 3),
+            ]
+            assert await other.until((job.id, COMPLETE, 3)) == [
+                (job.id, QUEUED, 0),
+                (job.id, RUNNING, 0),
+                (job.id, COMPLETE, 3),
+            ]
+
+    async def test_of_a_job_that_started_long_ago_the_next_points_are_told_and_those_before_are_not(
+        self, domain: Domain
+    ) -> None:
+        job, other = await domain.job(), await domain.job()
+        await domain.record(job, 1, 5)
+        await domain.record(other, 1, 7)
+        async with following(Changes(domain.feed, BUFFER, OFTEN), AT_ONCE) as follower:
+            with statements() as asked:
+                await asked.until(6, "job")  # some looks at the store, which find nothing new
+            await domain.record(job, 6, 1)
+            assert await follower.until((job.id, RUNNING, 6)) == [(job.id, RUNNING, 6)]
+
+    async def test_each_job_is_told_of_at_most_once_in_the_time_and_of_its_latest_in_the_end(
+        self, domain: Domain
+    ) -> None:
+        one, other = await domain.job(), await domain.job()
+        clock = asyncio.get_running_loop()
+        async with following(by_feed(domain), SOON) as follower:
+            began, step = clock.time(), 0
+            while clock.time() - began < 4.5 * SOON:
+                step += 1
+                await domain.record(one, step, 1)
+                await domain.record(other, step, 1)
+            told = await follower.until_all((one.id, RUNNING, step), (other.id, RUNNING, step))
+            for job in (one, other):
+                at = [at for at, (id, *_) in zip(follower.at, told, strict=True) if id == job.id]
+                assert 3 <= len(at) <= step // 2, "not of each point"
+                assert min(later - earlier for earlier, later in pairwise(at)) > 0.8 * SOON
+                counts = [count for id, _, count in told if id == job.id]
+                assert counts == sorted(set(counts))
+
+    async def test_the_first_progress_is_told_at_once_and_the_next_is_not(self, domain: Domain) -> None:
+        job = await domain.job()
+        async with following(by_feed(domain), LONG) as follower:
+            await domain.record(job, 1, 1)
+            await follower.until((job.id, RUNNING, 1))
+            await domain.record(job, 2, 1)
+            other = await domain.job(QUEUED)
+            assert await follower.until((other.id, QUEUED, 0)) == [(job.id, RUNNING, 1), (other.id, QUEUED, 0)]
+
+    async def test_those_with_the_same_pace_are_given_the_same_and_others_are_given_theirs(
+        self, domain: Domain
+    ) -> None:
+        job, changes = await domain.job(), by_feed(domain)
+        async with (
+            following(changes, SOON) as one,
+            following(changes, SOON) as two,
+            following(changes, LONG) as slow,
+        ):
+            for step in range(1, 40):
+                await domain.record(job, step, 1)
+            await one.until((job.id, RUNNING, 39))
+            await two.until((job.id, RUNNING, 39))
+            assert [id(each) for each in one.jobs] == [id(each) for each in two.jobs], "the very same rows"
+            assert len(slow.told) == 1
+            assert len(changes._progress._paces) == 2
+
+    async def test_a_slow_follower_costs_one_row_a_job_and_is_given_the_latest(self, domain: Domain) -> None:
+        job, changes = await domain.job(), by_feed(domain)
+        stream = changes.follow(None, AT_ONCE)
+        coming = asyncio.ensure_future(anext(stream))
+        await all_has_begun()
+        await domain.record(job, 1, 1)
+        assert state(await coming) == (job.id, RUNNING, 1)
+        (pace,) = changes._progress._paces.values()
+        for step in range(2, 30):
+            await domain.record(job, step, 1)
+            await eventually(lambda: not pace._coming)
+        assert (len(pace._told), len(pace._coming)) == (1, 0)
+        assert state(await anext(stream)) == (job.id, RUNNING, 29)
+        await stream.aclose()
+
+
+class TestInOrderWithStatus:
+    async def test_changes_of_status_wait_for_no_pace(self, domain: Domain) -> None:
+        job = await domain.job(QUEUED)
+        async with following(by_feed(domain), LONG, job.id) as follower:
+            await domain.jobs.start(job.id)
+            await follower.until((job.id, RUNNING, 0))
+            await domain.record(job, 1, 1)
+            await follower.until((job.id, RUNNING, 1))
+            await domain.record(job, 2, 1)
+            await domain.jobs.complete(job.id)
+            assert await follower.ends() == [(job.id, RUNNING, 0), (job.id, RUNNING, 1), (job.id, COMPLETE, 2)]
+
+    @pytest.mark.parametrize("status", [COMPLETE, FAILED])
+    async def test_behind_the_end_of_a_job_there_is_nothing_more_of_it(self, domain: Domain, status: JobStatus) -> None:
+        """Neither what was to be told in the next round, nor what the feed brings late."""
+        job = await domain.job()
+        async with following(by_feed(domain), SOON) as follower:
+            with domain.heard() as events:
+                await domain.record(job, 1, 1)
+                await follower.until((job.id, RUNNING, 1))
+                await domain.record(job, 2, 1)
+            await (domain.jobs.complete if status is COMPLETE else domain.jobs.fail)(job.id)
+            for event in events:
+                domain.feed.publish(event)
+            other = await domain.job()
+            await domain.record(other, 1, 1)  # told in the next round, when the other's would have been
+            told = await follower.until((other.id, RUNNING, 1))
+            assert [each for each in told if each[0] == job.id] == [(job.id, RUNNING, 1), (job.id, status, 2)]
+
+    async def test_a_slow_follower_is_told_of_the_end_and_not_of_what_was_before(
+        self, domain: Domain, elsewhere: Jobs
+    ) -> None:
+        """Also where nobody else has heard of the end: it comes from the store, that it has to read."""
+        job, other, changes = await domain.job(), await domain.job(), by_feed(domain)
+        stream = changes.follow(None, AT_ONCE)
+        coming = asyncio.ensure_future(anext(stream))
+        await all_has_begun()
+        await domain.record(other, 1, 1)
+        assert state(await coming) == (other.id, RUNNING, 1)
+        (pace,) = changes._progress._paces.values()
+        await domain.record(job, 1, 1)
+        await eventually(lambda: pace.round == 2)
+        for _ in range(2 * BUFFER):  # more than are kept
+            await domain.job(QUEUED)
+        await elsewhere.complete(job.id)
+        told = [state(await anext(stream)) for _ in range(2 * BUFFER + 1)]
+        assert told[-1] == (job.id, COMPLETE, 1)
+        await domain.record(other, 2, 1)
+        assert state(await anext(stream)) == (other.id, RUNNING, 2)
+        await stream.aclose()
+
+    async def test_late_and_doubled_news_takes_no_progress_back(self, domain: Domain) -> None:
+        job = await domain.job()
+        async with following(by_feed(domain), AT_ONCE) as follower:
+            with domain.heard() as events:
+                for step in (1, 2, 3):
+                    await domain.record(job, step, 1)
+            await follower.until((job.id, RUNNING, 3))
+            seen = len(follower.told)
+            for event in (*events, *events):
+                domain.feed.publish(event)
+            other = await domain.job()
+            await domain.record(other, 1, 1)
+            told = await follower.until((other.id, RUNNING, 1))
+            assert [each for each in told[seen:] if each[0] == job.id] == []
+
+    async def test_progress_that_overtook_the_start_tells_of_the_start_too(self, domain: Domain) -> None:
+        """What comes late of it is then told no more: a job would seem to fall back."""
+        lossy = Feed()
+        async with following(Changes(lossy, BUFFER, NEVER), AT_ONCE) as follower:
+            with domain.heard() as events:
+                job = await domain.job()
+                await domain.record(job, 1, 3)
+            queued, started, recorded = events
+            assert isinstance(started, JobChanged)
+            assert isinstance(recorded, MetricsRecorded)
+            lossy.publish(queued)
+            lossy.publish(recorded)
+            await follower.until((job.id, RUNNING, 3))
+            lossy.publish(started)
+            marker = await domain.job(QUEUED)
+            lossy.publish(JobChanged(marker))
+            assert await follower.until((marker.id, QUEUED, 0)) == [
+                (job.id, QUEUED, 0),
+                (job.id, RUNNING, 3),
+                (marker.id, QUEUED, 0),
+            ]
+
+    async def test_a_start_that_comes_late_but_knows_of_more_points_tells_of_them(self, domain: Domain) -> None:
+        lossy = Feed()
+        async with following(Changes(lossy, BUFFER, NEVER), AT_ONCE) as follower:
+            with domain.heard() as events:
+                job = await domain.job()
+                await domain.record(job, 1, 3)
+            lossy.publish(events[-1])
+            await follower.until((job.id, RUNNING, 3))
+            await domain.record(job, 4, 1)
+            lossy.publish(JobChanged(await Job.get(id=job.id)))
+            assert await follower.until((job.id, RUNNING, 4)) == [(job.id, RUNNING, 3), (job.id, RUNNING, 4)]
+
+
+class TestByTheStore:
+    async def test_what_another_process_recorded_is_found_and_told_once(self, domain: Domain, elsewhere: Jobs) -> None:
+        job = await domain.job()
+        async with following(Changes(domain.feed, BUFFER, OFTEN), AT_ONCE) as follower:
+            await elsewhere.log(job.id, points(1, 3))
+            await follower.until((job.id, RUNNING, 3))
+            theirs = await elsewhere.create(NewJob("theirs", "resnet", epochs=1, learning_rate=0.1))
+            await elsewhere.start(theirs.id)
+            await elsewhere.log(theirs.id, points(1, 2))
+            await follower.until((theirs.id, RUNNING, 2))
+            await elsewhere.log(job.id, points(4, 1))
+            await elsewhere.complete(job.id)
+            await follower.until((job.id, COMPLETE, 4))
+            await domain.record(theirs, 3, 1)
+            told = await follower.until((theirs.id, RUNNING, 3))
+            assert len(told) == len(set(told))
+            of_theirs = [each for each in told if each[0] == theirs.id]
+            assert of_theirs == sorted(of_theirs, key=lambda each: (each[1] is RUNNING, each[2]))
+
+    async def test_running_jobs_are_looked_at_only_while_somebody_follows_progress(self, domain: Domain) -> None:
+        await domain.job()
+        changes = Changes(domain.feed, BUFFER, OFTEN)
+        with statements() as asked:
+            async with following(changes, None):
+                await asked.until(4, "job")
+                assert not any('"metric_count"' in text and '"status"=' in text for text in asked.all)
+                async with following(changes, LONG), following(changes, SOON):
+                    asked.all.clear()
+                    await asked.until(8, "job")
+                    running = ['"status"=' in text for text in asked.about("job")]
+                    assert 4 <= sum(running) <= 5, "one a look, however many follow"
+
+    @pytest.mark.sqlite_alone("it says which index it would use, however few jobs there are")
+    async def test_they_are_found_by_the_index_on_status(self, domain: Domain, database_url: str) -> None:
+        changes = Changes(domain.feed, BUFFER, NEVER)
+        with statements() as asked:
+            async with following(changes, LONG):
+                (look,) = [text for text in asked.about("job") if '"status"=' in text]
+        with closing(sqlite3.connect(database_url.removeprefix("sqlite://"))) as store:
+            plan = " ".join(row[3] for row in store.execute(f"EXPLAIN QUERY PLAN {look}", ["RUNNING"]))
+        assert "USING INDEX job_newest_first_by_status (status=?)" in plan
+
+
+class TestLeaving:
+    async def test_behind_the_last_follower_nothing_is_left(self, domain: Domain) -> None:
+        job, changes = await domain.job(), by_feed(domain)
+        tasks = asyncio.all_tasks()
+        async with following(changes, LONG) as follower, following(changes, SOON), following(changes, None):
+            await domain.record(job, 1, 1)
+            await follower.until((job.id, RUNNING, 1))
+            await domain.record(job, 2, 1)
+            (pace, _) = changes._progress._paces.values()
+            timer = pace._timer
+            assert timer is not None
+        assert timer.cancelled()
+        assert (changes._progress._paces, changes._progress._counts) == ({}, {})
+        assert (changes.followers, domain.feed.listener_count) == (0, 0)
+        await eventually(lambda: asyncio.all_tasks() == tasks)
+
+    async def test_where_only_status_is_followed_nothing_is_kept_of_progress(self, domain: Domain) -> None:
+        job, changes = await domain.job(), by_feed(domain)
+        async with following(changes, None):
+            await domain.record(job, 1, 10, at_once=1)
+            assert changes._progress._counts == {}
+
+    async def test_of_a_job_that_has_ended_nothing_is_kept(self, domain: Domain) -> None:
+        job, changes = await domain.job(), by_feed(domain)
+        async with following(changes, AT_ONCE) as follower:
+            with domain.heard() as events:
+                await domain.record(job, 1, 1)
+                await follower.until((job.id, RUNNING, 1))
+                await domain.jobs.complete(job.id)
+            await follower.until((job.id, COMPLETE, 1))
+            domain.feed.publish(events[0])  # and late news changes nothing
+            (pace,) = changes._progress._paces.values()
+            assert (changes._progress._counts, pace._told, pace._coming) == ({}, {}, {})
+
+
+class TestTheField:
+    QUERY = "subscription ($id: ID, $everyMs: Int) { jobChanged(id: $id, everyMs: $everyMs) { status metricCount } }"
+
+    async def test_tells_the_progress_of_one_job_up_to_its_end(self, api: Api, socket: Socket) -> None:
+        job = await api.started()
+        subscription = await socket.subscribe(self.QUERY, id=job, everyMs=100)
+        first, logged = asyncio.create_task(socket.next(subscription)), 0
+        while not first.done():
+            logged += 1
+            await api.log(job, [{"step": logged, "loss": 0.5}])
+        assert (await first)["jobChanged"]["status"] == "RUNNING"
+        count = (await first)["jobChanged"]["metricCount"]
+        assert 1 <= count <= logged
+        while count < logged:
+            latest = (await socket.next(subscription))["jobChanged"]
+            assert latest["status"] == "RUNNING"
+            assert latest["metricCount"] > count
+            count = latest["metricCount"]
+        await api.complete(job)
+        assert await socket.next(subscription) == {"jobChanged": {"status": "COMPLETE", "metricCount": logged}}
+        assert (await socket.message(subscription))["type"] == "complete"
+
+    @pytest.mark.parametrize("every", [-1, 0, 99, 60_001])
+    async def test_refuses_a_bad_pace(self, socket: Socket, every: int) -> None:
+        message = await socket.message(await socket.subscribe(self.QUERY, everyMs=every))
+        assert message["type"] == "error"
+        (error,) = message["payload"]
+        assert error["message"] == f"everyMs: must be 100 to 60000, got {every}."
+        assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "everyMs"}

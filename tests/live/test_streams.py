@@ -1,0 +1,192 @@
+"""A job's points as a stream: every one, in order, each once, whatever happens to the feed and to the watcher."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import pairwise
+
+import pytest
+
+from graph.live.stream import BATCH, Streams
+from models.feed.channel import Event, Feed
+from models.lifecycle import JobStatus
+from simulator.runner import make_points
+from tests.tools.domain import Domain, all_has_begun, opened_domain, statements
+from tests.tools.watchers import BUFFER, NEVER, OFTEN, Watcher
+
+
+@pytest.fixture
+async def domain(database_url: str) -> AsyncIterator[Domain]:
+    async with opened_domain(database_url, connections=1) as domain:  # see `all_has_begun`
+        yield domain
+
+
+class DeafFeed(Feed):
+    """Loses everything while it is told to."""
+
+    lost = False
+
+    def publish(self, event: Event) -> None:
+        if not self.lost:
+            super().publish(event)
+
+
+class TestWhereItBegins:
+    async def test_what_is_stored_comes_first_then_what_is_recorded(self, domain: Domain) -> None:
+        job = await domain.job()
+        await domain.record(job, 1, 3)
+        watcher = Watcher(Streams(domain.feed, BUFFER, NEVER), job.id)
+        await watcher.has_seen(3)
+        await domain.record(job, 4, 2)
+        await domain.jobs.complete(job.id)
+        assert await watcher.end() == [1, 2, 3, 4, 5]
+
+    async def test_with_a_cursor_it_begins_behind_it(self, domain: Domain) -> None:
+        job = await domain.job()
+        await domain.record(job, 1, 1_700)
+        watcher = Watcher(Streams(domain.feed, BUFFER, NEVER), job.id, after=600)
+        await watcher.has_seen(1_700)
+        await domain.record(job, 1_701, 1)
+        await domain.jobs.complete(job.id)
+        assert await watcher.end() == [*range(601, 1_702)]
+
+    async def test_without_a_cursor_only_what_is_recorded_from_now_on_comes(self, domain: Domain) -> None:
+        job = await domain.job()
+        await domain.record(job, 1, 3)
+        streams = Streams(domain.feed, BUFFER, NEVER)
+        seen = Watcher(streams, job.id, after=None)
+        await all_has_begun()
+        await domain.record(job, 4, 2)
+        await domain.jobs.complete(job.id)
+        assert await seen.end() == [4, 5]
+
+    async def test_a_cursor_beyond_the_end_waits_until_the_job_has_come_there(self, domain: Domain) -> None:
+        job = await domain.job()
+        await domain.record(job, 1, 3)
+        streams = Streams(domain.feed, BUFFER, NEVER)
+        beyond, far_beyond = Watcher(streams, job.id, after=5), Watcher(streams, job.id, after=2**40)
+        marker = Watcher(streams, job.id, after=None)
+        await all_has_begun()
+        await domain.record(job, 4, 1)
+        await domain.record(job, 5, 3)
+        await marker.has_seen(7)
+        await beyond.has_seen(7)
+        await domain.jobs.complete(job.id)
+        assert await beyond.end() == [6, 7]
+        assert await far_beyond.end() == []
+
+
+class TestTheEnd:
+    @pytest.mark.parametrize("status", [JobStatus.COMPLETE, JobStatus.FAILED])
+    @pytest.mark.parametrize(("after", "seen"), [(0, [1, 2, 3]), (2, [3]), (3, []), (9, []), (None, [])])
+    async def test_of_a_job_that_has_ended_what_is_stored_comes_then_the_stream_completes(
+        self, domain: Domain, status: JobStatus, after: int | None, seen: list[int]
+    ) -> None:
+        job = await domain.job()
+        await domain.record(job, 1, 3)
+        await (domain.jobs.complete(job.id) if status is JobStatus.COMPLETE else domain.jobs.fail(job.id))
+        assert await Watcher(Streams(domain.feed, BUFFER, NEVER), job.id, after).end() == seen
+
+    async def test_a_job_that_fails_while_it_is_watched_gives_its_last_point_then_the_end(self, domain: Domain) -> None:
+        job = await domain.job()
+        watcher = Watcher(Streams(domain.feed, BUFFER, NEVER), job.id)
+        await domain.record(job, 1, 2)
+        await domain.jobs.fail(job.id)
+        assert await watcher.end() == [1, 2]
+
+    async def test_a_queued_job_that_fails_has_no_points_and_ends(self, domain: Domain) -> None:
+        job = await domain.job(JobStatus.QUEUED)
+        watcher = Watcher(Streams(domain.feed, BUFFER, NEVER), job.id)
+        await domain.jobs.fail(job.id)
+        assert await watcher.end() == []
+
+    async def test_an_end_that_is_heard_before_the_last_points_does_not_cut_them_off(self, domain: Domain) -> None:
+        job = await domain.job()
+        late = Feed()
+        watcher = Watcher(Streams(late, BUFFER, NEVER), job.id)
+        with domain.heard(job.id) as events:
+            await domain.record(job, 1, 4, at_once=2)
+            await domain.jobs.complete(job.id)
+        for event in reversed(events):
+            late.publish(event)
+        assert await watcher.end() == [1, 2, 3, 4]
+
+
+class TestALostMessage:
+    async def test_one_that_was_the_last_before_a_quiet_spell_is_found_by_a_look_at_the_store(
+        self, database_url: str
+    ) -> None:
+        async with opened_domain(database_url, feed := DeafFeed()) as domain:
+            job = await domain.job()
+            watcher = Watcher(Streams(domain.feed, BUFFER, OFTEN), job.id)
+            await domain.record(job, 1, 2)
+            feed.lost = True
+            await domain.record(job, 3, 1)
+            await watcher.has_seen(3)
+            await domain.jobs.complete(job.id)
+            assert await watcher.end() == [1, 2, 3], "and so is a lost end"
+
+    async def test_there_is_one_look_however_many_watch(self, database_url: str) -> None:
+        async with opened_domain(database_url, feed := DeafFeed()) as domain:
+            job = await domain.job()
+            await domain.record(job, 1, 2)
+            streams = Streams(domain.feed, BUFFER, 0.1)
+            watchers = [Watcher(streams, job.id) for _ in range(50)]
+            for watcher in watchers:
+                await watcher.has_seen(2)
+            clock = asyncio.get_running_loop()
+            with statements() as asked:
+                began = clock.time()
+                await asked.until(4, "job")
+                assert clock.time() - began > 3 * 0.1 * 0.9, "each look is a tenth of a second after the one before"
+                assert len(asked.all) == 4, "nothing else is asked in a quiet spell"
+            feed.lost = True
+            await domain.jobs.simulate(job.id, make_points)
+            for watcher in watchers:
+                await watcher.has_seen(3)
+                await watcher.leave()
+                assert watcher.seen == [1, 2, 3]
+
+    async def test_a_point_that_is_lost_in_the_middle_is_read_as_soon_as_the_next_is_heard(
+        self, database_url: str
+    ) -> None:
+        async with opened_domain(database_url, feed := DeafFeed()) as domain:
+            job = await domain.job()
+            watcher = Watcher(Streams(domain.feed, BUFFER, NEVER), job.id)
+            await domain.record(job, 1, 2)
+            await watcher.has_seen(2)
+            feed.lost = True
+            await domain.record(job, 3, 2)
+            feed.lost = False
+            await domain.record(job, 5, 1)
+            await watcher.has_seen(5)
+            await domain.jobs.complete(job.id)
+            assert await watcher.end() == [1, 2, 3, 4, 5]
+
+
+class TestBatches:
+    """The same stream in batches: see also the property test of both, test_exactly_once."""
+
+    async def test_a_batch_is_all_that_is_ready_up_to_its_bound(self, domain: Domain) -> None:
+        job = await domain.job()
+        await domain.record(job, 1, 2 * BATCH + 300)
+        await domain.jobs.complete(job.id)
+        streams = Streams(domain.feed, BUFFER, NEVER)
+        sizes = [len(batch) async for batch in streams.batches(job.id, 0, every=0)]
+        assert sizes == [BATCH, BATCH, 300]
+
+    async def test_they_come_no_more_often_than_asked_and_what_is_recorded_meanwhile_comes_at_once(
+        self, domain: Domain
+    ) -> None:
+        job = await domain.job()
+        await domain.record(job, 1, 1)
+        clock = asyncio.get_running_loop()
+        times, batches = [], []
+        async for batch in Streams(domain.feed, BUFFER, NEVER).batches(job.id, 0, every=0.1):
+            times.append(clock.time())
+            batches.append([metric.seq for metric in batch])
+            if len(batches) <= 2:
+                await domain.record(job, batches[-1][-1] + 1, 4, at_once=2)
+            else:
+                await domain.jobs.complete(job.id)
+        assert batches == [[1], [2, 3, 4, 5], [6, 7, 8, 9]]
+        assert [later - earlier >= 0.1 * 0.99 for earlier, later in pairwise(times)] == [True, True]

@@ -1,0 +1,216 @@
+"""What a subscriber is sent, over graphql-transport-ws: see test_transports for what all transports have in common."""
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from graph.app import App
+from graph.settings import Settings
+from tests.tools.api import Api
+from tests.tools.domain import eventually
+from tests.tools.inside import Inside
+from tests.tools.sockets import Socket, opened, websocket_url
+
+METRICS = "subscription ($id: ID!, $after: Int) { metricAdded(jobId: $id, after: $after) { seq } }"
+CHANGES = "subscription ($id: ID) { jobChanged(id: $id) { id status } }"
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    """One connection, so that reads are answered one after another: see `Inside.all_have_begun`."""
+    return Settings(database_url=database_url, live_check_seconds=0.2, database_connections=1)
+
+
+@pytest.fixture
+async def inside(app: App, address: str) -> Inside:
+    return Inside(app)
+
+
+def points(first: int, count: int) -> list[dict[str, Any]]:
+    return [{"step": step, "loss": step / 8} for step in range(first, first + count)]
+
+
+async def test_a_subscriber_gets_what_is_stored_then_what_is_recorded_then_the_end(api: Api, socket: Socket) -> None:
+    id = await api.started(stepsPerEpoch=3)
+    await api.step(id)
+    stream = socket.metrics(id, fields="seq step loss")
+    assert (await anext(stream))["seq"] == 1
+    await api.step(id)
+    assert (await anext(stream))["step"] == 2
+    await api.step(id)
+    await api.step(id)
+    assert [point["seq"] async for point in stream] == [3]
+
+
+async def test_an_unknown_job_ends_that_operation_with_not_found_and_leaves_the_socket(socket: Socket) -> None:
+    id = await socket.subscribe('subscription { metricAdded(jobId: "99") { seq } }')
+    message = await socket.message(id)
+    assert message["type"] == "error"
+    assert message["payload"][0]["extensions"]["code"] == "NOT_FOUND"
+    other = await socket.subscribe("{ jobs { id } }")
+    assert await socket.next(other) == {"jobs": []}
+
+
+async def test_job_changed_tells_of_each_status(app: App, api: Api, socket: Socket) -> None:
+    id = await socket.subscribe("subscription { jobChanged { id status } }")
+    await eventually(app.view._streams.changes._ready.is_set)
+    job = await api.created()
+    await api.start(job)
+    await api.fail(job, "enough")
+    changes = [(await socket.next(id))["jobChanged"] for _ in range(3)]
+    assert changes == [{"id": job, "status": status} for status in ("QUEUED", "RUNNING", "FAILED")]
+
+
+async def test_a_job_that_is_followed_alone_is_told_of_to_its_end_which_completes_the_operation(
+    api: Api, socket: Socket, inside: Inside
+) -> None:
+    job, other = await api.created(), await api.created()
+    id = await socket.subscribe(CHANGES, id=job)
+    await inside.all_have_begun(followers=1)
+    await api.start(other)
+    await api.start(job)
+    await api.complete(job)
+    changes = [(await socket.next(id))["jobChanged"] for _ in range(2)]
+    assert changes == [{"id": job, "status": status} for status in ("RUNNING", "COMPLETE")]
+    assert await socket.message(id) == {"id": id, "type": "complete"}
+
+
+async def test_a_diverged_point_is_sent_as_json_has_it(api: Api, socket: Socket) -> None:
+    job = await api.started()
+    diverged = [{"name": "loss", "nonFinite": "NAN"}, {"name": "norm", "nonFinite": "NEGATIVE_INFINITY"}]
+    await api.log(job, [{"step": 1, "accuracy": 0.5, "values": diverged}])
+    stream = socket.metrics(job, fields="loss accuracy values { name value nonFinite }")
+    assert await anext(stream) == {
+        "loss": None,
+        "accuracy": 0.5,
+        "values": [
+            {"name": "accuracy", "value": 0.5, "nonFinite": None},
+            {"name": "loss", "value": None, "nonFinite": "NAN"},
+            {"name": "norm", "value": None, "nonFinite": "NEGATIVE_INFINITY"},
+        ],
+    }
+
+
+class TestArguments:
+    @pytest.mark.parametrize(
+        ("query", "argument"),
+        [
+            ('subscription { metricAdded(jobId: "1", after: -1) { seq } }', "after"),
+            ('subscription { metricAdded(jobId: "abc") { seq } }', "jobId"),
+            ('subscription { jobChanged(id: "abc") { id } }', "id"),
+            ("subscription { jobChanged(current: true) { id } }", "current"),
+        ],
+    )
+    async def test_one_that_breaks_a_rule_ends_that_operation_with_an_error_that_names_it(
+        self, api: Api, socket: Socket, query: str, argument: str
+    ) -> None:
+        job = await api.started()
+        other = socket.metrics(job)
+        await api.step(job)
+        assert await anext(other) == {"seq": 1}
+        id = await socket.subscribe(query)
+        message = await socket.message(id)
+        assert message["type"] == "error"
+        (error,) = message["payload"]
+        assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
+        await api.step(job)
+        assert await anext(other) == {"seq": 2}, "the socket and its other operations live on"
+
+
+class TestResuming:
+    async def test_after_a_cut_the_last_seq_seen_is_where_it_goes_on(self, api: Api, address: str) -> None:
+        job = await api.started()
+        await api.log(job, points(1, 5))
+        async with opened(websocket_url(address)) as socket:
+            stream = socket.metrics(job)
+            seen = [(await anext(stream))["seq"] for _ in range(3)]
+            socket.connection.transport.abort()
+        await api.log(job, points(6, 4))
+        await api.complete(job)
+        async with opened(websocket_url(address)) as socket:
+            seen += [point["seq"] async for point in socket.metrics(job, after=seen[-1])]
+        assert seen == [*range(1, 10)]
+
+    async def test_twenty_cuts_while_points_are_recorded_lose_nothing_and_repeat_nothing(
+        self, api: Api, address: str
+    ) -> None:
+        random, job, seen = Random(5), await api.started(), [0]
+        for cut in range(21):
+            async with opened(websocket_url(address)) as socket:
+                stream = socket.metrics(job, after=seen[-1])
+                await api.log(job, points(1 + 50 * cut, 25))
+                await api.log(job, points(26 + 50 * cut, 25))
+                if cut < 20:
+                    seen += [(await anext(stream))["seq"] for _ in range(random.randrange(50))]
+                    socket.connection.transport.abort()
+                else:
+                    await api.complete(job)
+                    seen += [point["seq"] async for point in stream]
+        assert seen == [*range(1_051)]
+
+
+class TestSeveralOnOneSocket:
+    async def test_each_operation_gets_its_own_in_order(self, api: Api, socket: Socket, inside: Inside) -> None:
+        one, other = await api.started(), await api.started()
+        await api.log(one, points(1, 2))
+        watching = [
+            await socket.subscribe(METRICS, id=job, after=after) for job, after in ((one, 0), (one, 1), (other, 0))
+        ]
+        following = await socket.subscribe(CHANGES)
+        await inside.all_have_begun(watchers=3, followers=1)
+        await api.log(one, points(3, 1))
+        await api.log(other, points(1, 3))
+        for job in (one, other):
+            complete = "mutation ($id: ID!) { completeJob(id: $id) { __typename } }"
+            id = await socket.subscribe(complete, id=job)
+            assert await socket.next(id) == {"completeJob": {"__typename": "CompleteJobSuccess"}}
+        for id, seqs in zip(watching, ([1, 2, 3], [2, 3], [1, 2, 3]), strict=True):
+            assert [(await socket.next(id))["metricAdded"]["seq"] for _ in seqs] == seqs
+            assert (await socket.message(id))["type"] == "complete"
+        ended = [(await socket.next(following))["jobChanged"] for _ in range(2)]
+        assert ended == [{"id": job, "status": "COMPLETE"} for job in (one, other)]
+
+    async def test_one_that_is_completed_by_its_client_stops_and_is_forgotten_the_others_go_on(
+        self, api: Api, socket: Socket, inside: Inside
+    ) -> None:
+        one, other = await api.started(), await api.started()
+        left = await socket.subscribe(METRICS, id=one, after=0)
+        kept = await socket.subscribe(METRICS, id=other, after=0)
+        followed = await socket.subscribe(CHANGES)
+        for job in (one, other):
+            await api.step(job)
+        for id in (left, kept):
+            assert await socket.next(id) == {"metricAdded": {"seq": 1}}
+        await inside.comes_to(sockets=1, topics=2, watchers=2, followers=1, listeners=3)
+        for id in (left, followed):
+            await socket.send({"id": id, "type": "complete"})
+        await inside.comes_to(sockets=1, topics=1, watchers=1, listeners=1)
+        for job in (one, other):
+            await api.step(job)
+        assert await socket.receive() == {"id": kept, "type": "next", "payload": {"data": {"metricAdded": {"seq": 2}}}}
+
+    async def test_its_id_is_free_again(self, api: Api, socket: Socket, inside: Inside) -> None:
+        job = await api.started()
+        await api.log(job, points(1, 2))
+        for _ in range(3):
+            payload = {"query": METRICS, "variables": {"id": job, "after": 1}}
+            await socket.send({"id": "mine", "type": "subscribe", "payload": payload})
+            assert await socket.next("mine") == {"metricAdded": {"seq": 2}}
+            await socket.send({"id": "mine", "type": "complete"})
+        await inside.comes_to(sockets=1)
+
+    async def test_a_socket_that_closes_takes_all_of_its_operations_with_it(
+        self, api: Api, app: App, address: str
+    ) -> None:
+        inside, job = Inside(app), await api.started()
+        for abrupt in (False, True):
+            async with opened(websocket_url(address)) as socket:
+                for _ in range(5):
+                    await socket.subscribe(METRICS, id=job)
+                await socket.subscribe(CHANGES)
+                await socket.subscribe(CHANGES, id=job)
+                await inside.comes_to(sockets=1, topics=1, watchers=5, followers=2, listeners=2)
+                if abrupt:
+                    socket.connection.transport.abort()
+            await inside.is_as_before()

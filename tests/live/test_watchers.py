@@ -1,0 +1,125 @@
+"""Many who watch one job: each at its own pace and place, sharing what is shared, and leaving nothing behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from graph.live.stream import Streams
+from tests.tools.domain import PATIENCE, Domain, eventually, opened_domain, statements
+from tests.tools.watchers import BUFFER, NEVER, OFTEN, Watcher
+
+
+@pytest.fixture
+async def domain(database_url: str) -> AsyncIterator[Domain]:
+    async with opened_domain(database_url) as domain:
+        yield domain
+
+
+class TestManyWatchers:
+    async def test_one_that_stops_reading_while_five_thousand_points_are_recorded_gets_them_all_and_holds_up_nobody(
+        self, domain: Domain
+    ) -> None:
+        job = await domain.job()
+        streams = Streams(domain.feed, BUFFER, NEVER)
+        quick = Watcher(streams, job.id)
+        async with aclosing(streams.metrics(job.id, 0)) as slow:
+            await domain.record(job, 1, 2)
+            seen = [(await anext(slow)).seq, (await anext(slow)).seq]
+            await domain.record(job, 3, 5_000)
+            await quick.has_seen(5_002)
+            assert len(streams._topics[job.id]._recent) == BUFFER, "all that is kept for the slow"
+            await domain.jobs.complete(job.id)
+            async with asyncio.timeout(PATIENCE):
+                seen += [metric.seq async for metric in slow]
+        assert seen == [*range(1, 5_003)]
+        assert await quick.end() == seen
+
+    async def test_watchers_at_different_places_each_get_what_follows_theirs(self, domain: Domain) -> None:
+        job, other = await domain.job(), await domain.job()
+        await domain.record(job, 1, 120)
+        streams = Streams(domain.feed, BUFFER, NEVER)
+        watchers = [Watcher(streams, job.id, after) for after in range(0, 160, 20)]
+        elsewhere = Watcher(streams, other.id)
+        await domain.record(job, 121, 30, at_once=7)
+        await domain.record(other, 1, 3)
+        for each in (job, other):
+            await domain.jobs.complete(each.id)
+        for watcher, after in zip(watchers, range(0, 160, 20), strict=True):
+            assert await watcher.end() == [*range(after + 1, 151)]
+        assert await elsewhere.end() == [1, 2, 3]
+
+    async def test_those_who_keep_up_are_served_by_the_feed_alone(self, domain: Domain) -> None:
+        job = await domain.job()
+        streams = Streams(domain.feed, BUFFER, NEVER)
+        watchers = [Watcher(streams, job.id) for _ in range(20)]
+        await domain.record(job, 1, 1)
+        for watcher in watchers:
+            await watcher.has_seen(1)
+        with statements() as asked:
+            for step in range(2, 30):
+                await domain.record(job, step, 1)
+                for watcher in watchers:
+                    await watcher.has_seen(step)
+        assert asked.about("metric") == []
+        for watcher in watchers:
+            await watcher.leave()
+
+
+class TestLeaving:
+    async def test_behind_the_last_watcher_nothing_is_left(self, domain: Domain) -> None:
+        jobs = [await domain.job() for _ in range(3)]
+        streams = Streams(domain.feed, BUFFER, OFTEN)
+        tasks = asyncio.all_tasks()
+        watchers = [Watcher(streams, job.id) for job in jobs for _ in range(4)]
+        for job in jobs:
+            await domain.record(job, 1, 3)
+        for watcher in watchers:
+            await watcher.has_seen(3)
+        assert domain.feed.listener_count == len(streams._topics) == 3, "one for each job, however many watch"
+        assert [topic.watchers for topic in streams._topics.values()] == [4, 4, 4]
+        for watcher in watchers[1:]:
+            await watcher.leave()
+        assert domain.feed.listener_count == len(streams._topics) == 1
+        await domain.record(jobs[0], 4, 1)
+        await watchers[0].has_seen(4)
+        await watchers[0].leave()
+        assert (streams._topics, domain.feed.listener_count) == ({}, 0)
+        await eventually(lambda: asyncio.all_tasks() == tasks)
+
+    async def test_one_that_is_cancelled_at_any_moment_leaves_nothing(self, domain: Domain) -> None:
+        job = await domain.job()
+        await domain.record(job, 1, 3_000)
+        streams = Streams(domain.feed, BUFFER, OFTEN)
+        tasks = asyncio.all_tasks()
+        moments = [*range(40), *range(40, 400, 20)]
+        for moment in moments:
+            watcher = Watcher(streams, job.id)
+            await asyncio.wait({watcher._watching}, timeout=moment / 10_000)
+            await watcher.leave()
+            assert watcher.seen == [*range(1, len(watcher.seen) + 1)]
+            assert (streams._topics, domain.feed.listener_count) == ({}, 0)
+        await eventually(lambda: asyncio.all_tasks() == tasks)
+
+    async def test_one_that_reads_no_further_and_closes_leaves_nothing(self, domain: Domain) -> None:
+        job = await domain.job()
+        await domain.record(job, 1, 3)
+        streams = Streams(domain.feed, BUFFER, NEVER)
+        stream = streams.metrics(job.id, 0)
+        assert (await anext(stream)).seq == 1
+        await stream.aclose()
+        assert (streams._topics, domain.feed.listener_count) == ({}, 0)
+
+    async def test_a_job_whose_watchers_came_and_went_is_watched_again_from_the_store(self, domain: Domain) -> None:
+        job = await domain.job()
+        streams = Streams(domain.feed, BUFFER, NEVER)
+        first = Watcher(streams, job.id)
+        await domain.record(job, 1, 2)
+        await first.has_seen(2)
+        await first.leave()
+        await domain.record(job, 3, 2)
+        second = Watcher(streams, job.id, after=2)
+        await second.has_seen(4)
+        await domain.jobs.complete(job.id)
+        assert await second.end() == [3, 4]

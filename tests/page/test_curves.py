@@ -1,0 +1,289 @@
+"""Curves: what is drawn, what is read on them, and how they are looked at, as people see it in a browser."""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from tests.tools.api import Api
+from tests.tools.browser import PHONE, Visits, stat, until
+from tests.tools.charts import chart, drag, drawn, ink, point_at, read_at, zoomed
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+COUNT_STROKES = """
+    window.strokes = {};
+    const stroke = CanvasRenderingContext2D.prototype.stroke;
+    CanvasRenderingContext2D.prototype.stroke = function (...path) {
+        const name = this.canvas.closest?.("[data-curve]")?.dataset.curve;
+        window.strokes[name] = (window.strokes[name] ?? 0) + 1;
+        return stroke.apply(this, path);
+    };
+"""
+"""Counts the strokes of the pen on each chart."""
+
+
+async def a_run(trainer: Api, last: int = 100, **settings: Any) -> str:
+    """A job in training whose loss at each step is the step's number, and its accuracy a thousandth of it."""
+    id = await trainer.started(**{"epochs": 10, **settings})
+    await trainer.log(id, line(1, last))
+    return id
+
+
+def line(first: int, last: int) -> list[dict[str, Any]]:
+    return [{"step": step, "loss": step, "accuracy": step / 1000} for step in range(first, last + 1)]
+
+
+async def opened(page: Page, id: str, query: str = "") -> Locator:
+    """The chart of the loss on the job's page, drawn."""
+    await page.goto(f"/training/jobs/{id}{query}")
+    loss = chart(page, "loss")
+    await drawn(loss, "--curve-1")
+    return loss
+
+
+class TestTheCharts:
+    async def test_are_one_of_each_named_value_with_the_usual_ones_first(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started()
+        values = [{"name": name, "value": 1.0} for name in ("train/grad_norm", "val_loss")]
+        point = {"loss": 1.0, "accuracy": 0.5, "learningRate": 0.1, "values": values}
+        await trainer.log(id, [{"step": step, **point} for step in (1, 2)])
+        await opened(page, id)
+        names = await page.locator("[data-curve]").evaluate_all("(all) => all.map((each) => each.dataset.curve)")
+        assert names == ["loss", "accuracy", "learningRate", "train/grad_norm", "val_loss"]
+
+    async def test_gain_one_when_another_value_is_logged(self, page: Page, trainer: Api) -> None:
+        id = await a_run(trainer)
+        await opened(page, id)
+        await trainer.log(id, [{"step": 101, "values": [{"name": "late", "value": 1.0}]}])
+        await expect(chart(page, "late")).to_be_visible()
+
+    async def test_that_are_out_of_sight_are_not_drawn(self, visits: Visits, trainer: Api) -> None:
+        id = await trainer.started()
+        names = [f"value {number:02}" for number in range(20)]
+
+        async def log(step: int) -> None:
+            values = [{"name": name, "value": float(step)} for name in names]
+            await trainer.log(id, [{"step": step, "loss": float(step), "values": values}])
+
+        await log(1)
+        await log(2)
+        page = await visits.page(viewport=PHONE)
+        await page.add_init_script(COUNT_STROKES)
+        loss = await opened(page, id)
+        assert "value 19" not in await page.evaluate("strokes"), "never in sight"
+        await chart(page, "value 19").scroll_into_view_if_needed()
+        await drawn(chart(page, "value 19"), "--curve-5")
+        # The loss has left: what comes is drawn on charts in sight only.
+        await page.evaluate("window.strokes = {}")
+        await log(3)
+        await until(page, "strokes['value 19'] > 0")
+        assert "loss" not in await page.evaluate("strokes")
+        await loss.scroll_into_view_if_needed()
+        await until(page, "strokes.loss > 0")
+
+
+class TestZoom:
+    async def test_by_dragging_is_the_same_for_all_charts_and_in_the_address(self, page: Page, trainer: Api) -> None:
+        loss = await opened(page, await a_run(trainer))
+        await drag(loss, 0.25, 0.5)
+        await expect(page).to_have_url(re.compile("from="))
+        assert zoomed(page) == pytest.approx((25.75, 50.5), abs=1)
+        for name in ("loss", "accuracy"):
+            assert await read_at(chart(page, name), 0.002) == pytest.approx(26, abs=1)
+            assert await read_at(chart(page, name), 0.998) == pytest.approx(50, abs=1)
+
+    async def test_stays_where_the_person_put_it_while_points_come(self, page: Page, trainer: Api) -> None:
+        id = await a_run(trainer)
+        loss = await opened(page, id)
+        await drag(loss, 0.25, 0.5)
+        await expect(page).to_have_url(re.compile("from="))
+        before = zoomed(page)
+        await trainer.log(id, line(101, 400))
+        await expect(stat(page, "Step")).to_contain_text("400 of")
+        assert zoomed(page) == before
+        assert await read_at(loss, 0.998) == pytest.approx(50, abs=1)
+
+    async def test_is_kept_by_a_link(self, visits: Visits, page: Page, trainer: Api) -> None:
+        id = await a_run(trainer)
+        await drag(await opened(page, id), 0.25, 0.5)
+        await expect(page).to_have_url(re.compile("from="))
+        other = await visits.page()
+        loss = await opened(other, id, "?" + urlsplit(page.url).query)
+        assert await read_at(loss, 0.998) == pytest.approx(50, abs=1)
+
+    @pytest.mark.parametrize("way", ["button", "double click", "Escape"])
+    async def test_ends_with_all_in_sight(self, page: Page, trainer: Api, way: str) -> None:
+        loss = await opened(page, await a_run(trainer))
+        await drag(loss, 0.25, 0.5)
+        await expect(page).to_have_url(re.compile("from="))
+        if way == "button":
+            await page.get_by_role("button", name="Show all").click()
+        elif way == "double click":
+            await loss.locator(".u-over").dblclick()
+        else:
+            await loss.get_by_role("group").press("Escape")
+        await expect(page).not_to_have_url(re.compile("from="))
+        assert await read_at(loss, 0.998) == pytest.approx(100, abs=1)
+
+    async def test_that_follows_keeps_the_newest_in_sight(self, page: Page, trainer: Api) -> None:
+        id = await a_run(trainer)
+        loss = await opened(page, id)
+        await drag(loss, 0.5, 1)
+        await page.get_by_role("button", name="Follow").click()
+        await trainer.log(id, line(101, 400))
+        await expect(stat(page, "Step")).to_contain_text("400 of")
+        assert await read_at(loss, 0.998) == pytest.approx(400, abs=1)
+        assert await read_at(loss, 0.002) == pytest.approx(350, abs=2)
+
+    async def test_is_not_needed_to_see_all_points_as_they_come(self, page: Page, trainer: Api) -> None:
+        id = await a_run(trainer)
+        loss = await opened(page, id)
+        await trainer.log(id, line(101, 400))
+        await expect(stat(page, "Step")).to_contain_text("400 of")
+        assert await read_at(loss, 0.998) == pytest.approx(400, abs=1)
+        assert await read_at(loss, 0.002) == 1
+
+
+class TestReading:
+    async def test_reads_all_curves_at_the_step_that_is_pointed_at(self, page: Page, trainer: Api) -> None:
+        loss = await opened(page, await a_run(trainer))
+        await point_at(loss, 0.5)
+        await expect(loss.locator("output")).to_have_text(re.compile(r"step (\d+)\s*\1$"))
+        step = int(await read_at(loss, 0.5))
+        await expect(chart(page, "accuracy").locator("output")).to_have_text(
+            re.compile(rf"step {step}\s*{re.escape(str(step / 1000))}$")
+        )
+
+    async def test_ends_when_the_pointer_leaves(self, page: Page, trainer: Api) -> None:
+        loss = await opened(page, await a_run(trainer))
+        await point_at(loss, 0.5)
+        await expect(loss.locator("output")).to_be_visible()
+        await page.mouse.move(0, 0)
+        await expect(page.locator("[data-curve] output")).to_have_count(0)
+
+    async def test_goes_along_the_curve_with_the_arrow_keys(self, page: Page, trainer: Api) -> None:
+        loss = await opened(page, await a_run(trainer))
+        plot = loss.get_by_role("group")
+        await plot.press("ArrowRight")
+        await expect(loss.locator("output")).to_contain_text("step 1")
+        for _ in range(5):
+            await plot.press("ArrowRight")
+        right = await page.locator("[data-curve=loss] output b").inner_text()
+        await plot.press("ArrowLeft")
+        left = await page.locator("[data-curve=loss] output b").inner_text()
+        assert 1 <= float(left) < float(right) < 20
+        await expect(chart(page, "accuracy").locator("output")).to_contain_text(f"step {left}")
+
+    async def test_zooms_with_plus_and_minus(self, page: Page, trainer: Api) -> None:
+        loss = await opened(page, await a_run(trainer))
+        await loss.get_by_role("group").press("+")
+        await expect(page).to_have_url(re.compile("from="))
+        near = zoomed(page)
+        await loss.get_by_role("group").press("-")
+        await expect(page).not_to_have_url(re.compile(f"from={near[0] if near else ''}"))
+        far = zoomed(page)
+        assert near is not None
+        assert far is not None
+        assert near[1] - near[0] == pytest.approx((far[1] - far[0]) / 2, rel=0.05)
+
+    @pytest.mark.parametrize(("name", "text"), [("NAN", "NaN"), ("INFINITY", "∞"), ("NEGATIVE_INFINITY", "−∞")])
+    async def test_says_what_was_not_finite_and_the_place_is_marked(
+        self, page: Page, trainer: Api, name: str, text: str
+    ) -> None:
+        id = await trainer.started(epochs=1)
+        await trainer.log(id, [{"step": step, "loss": 1.0} for step in range(1, 100)])
+        loss = await opened(page, id)
+        assert await ink(loss, "--bad") == 0
+        await trainer.log(id, [{"step": 100, "values": [{"name": "loss", "nonFinite": name}]}])
+        await drawn(loss, "--bad")
+        await point_at(loss, 0.999)
+        await expect(loss.locator("output b")).to_have_text(text)
+
+
+class TestTheView:
+    async def test_is_by_step_epoch_or_time(self, page: Page, trainer: Api) -> None:
+        loss = await opened(page, await a_run(trainer, last=400))
+        for axis, last in (("Step", 400), ("Epoch", 4), ("Time", None)):
+            await page.get_by_label("X axis").select_option(axis)
+            word = {"Time": "at"}.get(axis, axis.lower())
+            await point_at(loss, 0.9)
+            await point_at(loss, 0.998)
+            await expect(loss.locator("output")).to_have_text(re.compile(f"^{word} "))
+            if last is not None:
+                assert await read_at(loss, 0.998) == pytest.approx(last, rel=0.01)
+
+    async def test_is_linear_or_logarithmic(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started()
+        await trainer.log(id, [{"step": step, "loss": 10.0**-step} for step in range(9)])
+        loss = await opened(page, id)
+        linear = await loss.locator("canvas").evaluate("(canvas) => canvas.toDataURL()")
+        await page.get_by_label("Y axis").select_option("Logarithmic")
+        await expect(page).to_have_url(re.compile("y=log"))
+        await drawn(loss, "--curve-1")
+        assert await loss.locator("canvas").evaluate("(canvas) => canvas.toDataURL()") != linear
+        # Straight from corner to corner: as much ink on the left as on the right.
+        await expect(loss).to_be_visible()
+        left, right = await halves(loss, "--curve-1")
+        assert left == pytest.approx(right, rel=0.2)
+
+    async def test_smoothed_keeps_the_raw_curve_faint_behind_it(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started(epochs=1)
+        await trainer.log(id, [{"step": step, "loss": float(step % 2)} for step in range(1, 101)])
+        loss = await opened(page, id)
+        raw = await ink(loss, "--curve-1")
+        await page.get_by_label("Smoothing").fill("0.9")
+        await expect(page).to_have_url(re.compile(r"smooth=0\.9"))
+        await drawn(loss, "--curve-1")
+        # A zigzag over all of the chart's height has become one line; what it was is still there, but fainter.
+        smooth = await ink(loss, "--curve-1")
+        assert smooth < raw / 3
+        assert await painted(loss) > 3 * smooth
+
+    async def test_is_in_the_address_and_a_link_keeps_it(self, visits: Visits, trainer: Api) -> None:
+        page = await visits.page()
+        await opened(page, await a_run(trainer), "?x=epoch&y=log&smooth=0.5")
+        await expect(page.get_by_label("X axis")).to_have_value("epoch")
+        await expect(page.get_by_label("Y axis")).to_have_value("log")
+        await expect(page.get_by_label("Smoothing")).to_have_value("0.5")
+
+
+async def halves(chart: Locator, colour: str) -> tuple[int, int]:
+    """The pixels of a colour in the left and the right half of the plot."""
+    counts: list[int] = await chart.locator("canvas").evaluate(
+        """(canvas, colour) => {
+            const paint = new OffscreenCanvas(1, 1).getContext("2d");
+            paint.fillStyle = getComputedStyle(canvas).getPropertyValue(colour);
+            paint.fillRect(0, 0, 1, 1);
+            const wanted = paint.getImageData(0, 0, 1, 1).data;
+            const over = canvas.parentElement.querySelector(".u-over");
+            const middle = (over.offsetLeft + over.offsetWidth / 2) * devicePixelRatio;
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            const counts = [0, 0];
+            for (let at = 0; at < data.length; at += 4) {
+                const near = [0, 1, 2, 3].every((part) => Math.abs(data[at + part] - wanted[part]) <= 60);
+                if (near) counts[(at / 4) % canvas.width < middle ? 0 : 1] += 1;
+            }
+            return counts;
+        }""",
+        colour,
+    )
+    return counts[0], counts[1]
+
+
+async def painted(chart: Locator) -> int:
+    """How many pixels inside the plot have a colour of the hue of curves: neither grey nor clear."""
+    count: int = await chart.locator("canvas").evaluate(
+        """(canvas) => {
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            let count = 0;
+            for (let at = 0; at < data.length; at += 4) {
+                const parts = data.slice(at, at + 3);
+                if (data[at + 3] > 20 && Math.max(...parts) - Math.min(...parts) > 40) count += 1;
+            }
+            return count;
+        }"""
+    )
+    return count

@@ -1,0 +1,296 @@
+"""Training Jobs: the list, as people see it in a browser."""
+
+import asyncio
+import colorsys
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.async_api import Locator, Page, Route, expect
+
+from tests.tools.api import Api
+from tests.tools.browser import Visits, card, toast
+from tests.tools.process import ServerProcess
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def in_status(trainer: Api, status: str, name: str) -> str:
+    """A job that has come to a status."""
+    if status == "QUEUED":
+        return await trainer.created(name=name)
+    id = await trainer.started(name=name)
+    if status == "COMPLETE":
+        await trainer.complete(id)
+    if status == "FAILED":
+        await trainer.fail(id, "enough")
+    return id
+
+
+class Held:
+    """A mutation of the page on its way to the server: it gets there when it is let go."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.arrived = asyncio.Event()
+        self._let_go = asyncio.Event()
+
+    @classmethod
+    async def on(cls, page: Page, mutation: str) -> "Held":
+        held = cls()
+
+        async def hold(route: Route) -> None:
+            if f"mutation {mutation}" in (route.request.post_data or ""):
+                held.requests += 1
+                held.arrived.set()
+                await held._let_go.wait()
+            await route.continue_()
+
+        await page.route("**/graphql", hold)
+        return held
+
+    def let_go(self) -> None:
+        self._let_go.set()
+
+
+class TestTheList:
+    @pytest.mark.parametrize("path", ["/", "/training/jobs"])
+    async def test_is_at_both_addresses_with_its_title_and_subtitle(self, page: Page, path: str) -> None:
+        await page.goto(path)
+        await expect(page).to_have_title("Training Jobs")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Training Jobs")
+        await expect(page.locator("h1 + p")).not_to_be_empty()
+
+    async def test_shows_the_newest_first(self, page: Page, trainer: Api) -> None:
+        for number in range(3):
+            await trainer.created(name=f"in order {number}")
+        await page.goto("/?search=in+order")
+        await expect(page.get_by_role("heading", level=2)).to_have_text(["in order 2", "in order 1", "in order 0"])
+
+    async def test_without_jobs_leads_to_creating_one(self, server: ServerProcess, visits: Visits) -> None:
+        page = await visits.page("/", url=server.url)
+        await page.get_by_role("button", name=re.compile("Create .*job")).last.click()
+        await expect(page.get_by_role("dialog", name="Create job")).to_be_visible()
+
+    async def test_where_nothing_matches_says_so_and_shows_all_again(self, page: Page, trainer: Api) -> None:
+        await trainer.created(name="there")
+        await page.goto("/?search=not+there&status=failed")
+        await page.get_by_role("button", name="Show all jobs").click()
+        await expect(card(page, "there")).to_be_visible()
+        assert "?" not in page.url
+
+
+class TestACard:
+    async def test_shows_everything_of_its_job(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started(name="all of it", modelName="vit-base", epochs=20, learningRate=0.003)
+        await trainer.log(id, [{"step": step, "loss": 1 / step} for step in range(1, 501)])
+        await page.goto("/?search=all+of+it")
+        shown = card(page, "all of it")
+        for text in ("vit-base", "Running", "20", "0.003"):
+            await expect(shown.get_by_text(text, exact=True)).to_be_visible()
+        await expect(shown.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "25")
+        await expect(shown.get_by_role("img", name=re.compile("loss", re.IGNORECASE))).to_be_visible()
+
+    async def test_says_how_long_ago_it_was_created_and_exactly_when_on_hover(self, page: Page, trainer: Api) -> None:
+        await trainer.created(name="some time ago")
+        now = datetime.now(UTC)
+        await page.clock.set_fixed_time(now + timedelta(minutes=3, seconds=5))
+        await page.goto("/?search=some+time+ago")
+        created = card(page, "some time ago").get_by_text("3 minutes ago")
+        await expect(created).to_have_attribute("title", re.compile(rf"{now:%Y-%m-%d} \d\d:\d\d:\d\d"))
+
+    async def test_leads_to_its_jobs_monitor_wherever_it_is_pressed(self, page: Page, trainer: Api) -> None:
+        id = await trainer.created(name="leads on")
+        await page.goto("/?search=leads+on")
+        await card(page, "leads on").click(position={"x": 100, "y": 100})
+        await expect(page).to_have_url(re.compile(f"/training/jobs/{id}$"))
+        await expect(page.get_by_role("heading", level=1)).to_have_text("leads on")
+
+    @pytest.mark.parametrize("status", ["COMPLETE", "FAILED"])
+    async def test_of_an_ended_job_offers_to_view_it_and_nothing_else(
+        self, page: Page, trainer: Api, status: str
+    ) -> None:
+        name = f"ended {status}"
+        id = await in_status(trainer, status, name)
+        await page.goto(f"/?search=ended+{status}")
+        await expect(card(page, name).get_by_role("button")).to_have_count(0)
+        await card(page, name).get_by_role("link", name="View").click()
+        await expect(page).to_have_url(re.compile(f"/training/jobs/{id}$"))
+
+
+class TestTheBadge:
+    async def test_tells_each_status_by_word_colour_and_shape(self, page: Page, trainer: Api) -> None:
+        for status in ("QUEUED", "RUNNING", "COMPLETE", "FAILED"):
+            await in_status(trainer, status, f"badge {status}")
+        await page.goto("/?search=badge")
+        badges = {
+            status: card(page, f"badge {status}").get_by_text(status.capitalize(), exact=True)
+            for status in ("QUEUED", "RUNNING", "COMPLETE", "FAILED")
+        }
+        assert {status: await colour_of(badge) for status, badge in badges.items()} == {
+            "QUEUED": "grey",
+            "RUNNING": "blue",
+            "COMPLETE": "green",
+            "FAILED": "red",
+        }
+        shapes = {await badge.locator("path").get_attribute("d") for badge in badges.values()}
+        assert len(shapes) == len(badges)
+
+    async def test_of_a_running_job_alone_pulses_and_not_where_motion_is_reduced(
+        self, visits: Visits, trainer: Api
+    ) -> None:
+        await in_status(trainer, "QUEUED", "pulse QUEUED")
+        await in_status(trainer, "RUNNING", "pulse RUNNING")
+        for reduced_motion, moving in (("no-preference", 1), ("reduce", 0)):
+            page = await visits.page("/?search=pulse", reduced_motion=reduced_motion)
+            assert await animations(card(page, "pulse RUNNING")) == moving
+            assert await animations(card(page, "pulse QUEUED")) == 0
+
+
+class TestStart:
+    async def test_starts_the_job_and_says_so_in_a_green_toast_at_the_top_right(self, page: Page, trainer: Api) -> None:
+        id = await trainer.created(name="to start")
+        await page.goto("/?search=to+start")
+        await card(page, "to start").get_by_role("button", name="Start").click()
+        said = toast(page, "Training Started")
+        await expect(said).to_contain_text("to start")
+        assert await colour_of(said) == "green"
+        await expect_at_top_right(said)
+        await expect(card(page, "to start").get_by_text("Running", exact=True)).to_be_visible()
+        assert (await trainer.job(id))["status"] == "RUNNING"
+
+    async def test_that_comes_too_late_shows_the_servers_message_in_red(self, page: Page, trainer: Api) -> None:
+        id = await trainer.created(name="too late")
+        await page.goto("/?search=too+late")
+        held = await Held.on(page, "StartJob")
+        await card(page, "too late").get_by_role("button", name="Start").click()
+        await held.arrived.wait()
+        await trainer.fail(id)
+        held.let_go()
+        refused = await trainer.start(id)
+        said = toast(page, refused["message"])
+        await expect(said).to_be_visible()
+        assert await colour_of(said) == "red"
+
+    async def test_shows_that_it_is_working_and_cannot_be_pressed_twice(self, page: Page, trainer: Api) -> None:
+        await trainer.created(name="pressed twice")
+        await page.goto("/?search=pressed+twice")
+        held = await Held.on(page, "StartJob")
+        button = card(page, "pressed twice").get_by_role("button", name="Start")
+        await button.dblclick()
+        await expect(button).to_have_attribute("aria-busy", "true")
+        await button.press("Enter")
+        held.let_go()
+        await expect(card(page, "pressed twice").get_by_text("Running", exact=True)).to_be_visible()
+        assert held.requests == 1
+
+
+class TestStop:
+    async def test_asks_first_and_no_is_no(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started(name="not to stop")
+        await page.goto("/?search=not+to+stop")
+        stop = card(page, "not to stop").get_by_role("button", name="Stop")
+        question = page.get_by_role("dialog", name=re.compile("not to stop"))
+        await stop.click()
+        await question.get_by_role("button", name="Cancel").click()
+        await expect(question).to_be_hidden()
+        await stop.click()
+        await expect(question).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(question).to_be_hidden()
+        await expect(stop).to_have_attribute("aria-busy", "false")
+        assert (await trainer.job(id))["status"] == "RUNNING"
+
+    async def test_that_is_meant_stops_the_job(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started(name="to stop")
+        await page.goto("/?search=to+stop")
+        await card(page, "to stop").get_by_role("button", name="Stop").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Stop").click()
+        await expect(card(page, "to stop").get_by_text("Failed", exact=True)).to_be_visible()
+        assert (await trainer.job(id))["status"] == "FAILED"
+
+
+class TestTheFilter:
+    async def test_by_status_is_in_the_address_and_a_link_keeps_it(self, page: Page, trainer: Api) -> None:
+        await in_status(trainer, "QUEUED", "sieve QUEUED")
+        await in_status(trainer, "RUNNING", "sieve RUNNING")
+        await page.goto("/?search=sieve")
+        await expect(page.get_by_role("heading", level=2)).to_have_count(2)
+        await page.get_by_role("checkbox", name="Running", exact=True).check()
+        await expect(page.get_by_role("heading", level=2)).to_have_text(["sieve RUNNING"])
+        await page.goto(page.url)
+        await expect(page.get_by_role("heading", level=2)).to_have_text(["sieve RUNNING"])
+        await expect(page.get_by_role("checkbox", name="Running", exact=True)).to_be_checked()
+        assert "status=running" in page.url
+
+    async def test_by_name_is_in_the_address_and_a_link_keeps_it(self, page: Page, trainer: Api) -> None:
+        await trainer.created(name="needle in the hay")
+        await trainer.created(name="hay alone")
+        await page.goto("/")
+        await page.get_by_role("searchbox").fill("NEEDLE")
+        await expect(page.get_by_role("heading", level=2)).to_have_text(["needle in the hay"])
+        await expect(page).to_have_url(re.compile("search=NEEDLE"))
+        await page.goto(page.url)
+        await expect(page.get_by_role("heading", level=2)).to_have_text(["needle in the hay"])
+        await expect(page.get_by_role("searchbox")).to_have_value("NEEDLE")
+
+
+class TestWithoutAReload:
+    async def test_a_job_that_is_created_appears_above_the_others(self, page: Page, trainer: Api) -> None:
+        await trainer.created(name="live older")
+        await page.goto("/?search=live+")
+        await expect(page.get_by_role("heading", level=2)).to_have_text(["live older"])
+        await trainer.created(name="live newer")
+        await expect(page.get_by_role("heading", level=2)).to_have_text(["live newer", "live older"])
+
+    async def test_status_progress_and_curve_follow_what_others_do(self, page: Page, trainer: Api) -> None:
+        id = await trainer.created(name="moves", stepsPerEpoch=10)
+        await page.goto("/?search=moves")
+        await expect(card(page, "moves").get_by_text("Queued", exact=True)).to_be_visible()
+        await trainer.start(id)
+        await expect(card(page, "moves").get_by_text("Running", exact=True)).to_be_visible()
+        await trainer.log(id, [{"step": step, "loss": 1 / step} for step in range(1, 6)])
+        await expect(card(page, "moves").get_by_role("progressbar")).to_have_attribute("aria-valuenow", "50")
+        curve = card(page, "moves").get_by_role("img").locator("path")
+        first = await curve.get_attribute("d")
+        assert first
+        await trainer.log(id, [{"step": step, "loss": step} for step in range(6, 11)])
+        await expect(curve).not_to_have_attribute("d", first)
+        await trainer.complete(id)
+        await expect(card(page, "moves").get_by_text("Complete", exact=True)).to_be_visible()
+
+    async def test_a_job_leaves_when_it_no_longer_matches(self, page: Page, trainer: Api) -> None:
+        id = await trainer.created(name="leaves")
+        await page.goto("/?search=leaves&status=queued")
+        await expect(card(page, "leaves")).to_be_visible()
+        await trainer.start(id)
+        await expect(card(page, "leaves")).to_have_count(0)
+
+
+async def colour_of(element: Locator) -> str:
+    """What people call the colour that it is written in."""
+    found = await element.evaluate("(element) => getComputedStyle(element).color")
+    red, green, blue = (float(part) / 255 for part in re.findall(r"[\d.]+", found)[:3])
+    hue, _, saturation = colorsys.rgb_to_hls(red, green, blue)
+    if saturation < 0.2:
+        return "grey"
+    return {0: "red", 1: "yellow", 2: "green", 3: "cyan", 4: "blue", 5: "magenta"}[round(hue * 6) % 6]
+
+
+async def animations(element: Locator) -> int:
+    """How many of the things in it move, without end."""
+    await element.wait_for()
+    count: int = await element.evaluate(
+        """(element) => element.getAnimations({subtree: true})
+            .filter((each) => each.effect.getTiming().iterations === Infinity).length"""
+    )
+    return count
+
+
+async def expect_at_top_right(element: Locator) -> None:
+    """Raises AssertionError where it is not."""
+    box, size = await element.bounding_box(), element.page.viewport_size
+    assert box is not None
+    assert size is not None
+    assert box["x"] > size["width"] / 2
+    assert box["y"] < size["height"] / 3

@@ -1,0 +1,133 @@
+"""Long runs on the page: seen whole, and as closely as one looks, while their points are still on their way."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+import pytest_asyncio
+from playwright.async_api import Locator, Page, Route, WebSocketRoute, expect
+
+from tests.tools.api import Api
+from tests.tools.browser import PATIENCE
+from tests.tools.charts import chart, drag, drawn, read_at, zoomed
+from tests.tools.process import ServerProcess
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+POINTS = 20_000
+PLACES = (0.11, 0.23, 0.37, 0.55, 0.83)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def long_run(site: ServerProcess) -> str:
+    """A job whose loss at each step is the step's number."""
+    async with httpx.AsyncClient(base_url=site.url, timeout=30) as http:
+        trainer = Api(http)
+        id = await trainer.started(name="long", epochs=POINTS // 100)
+        for first in range(1, POINTS, 10_000):
+            await trainer.log(id, [{"step": step, "loss": step} for step in range(first, first + 10_000)])
+    return id
+
+
+async def without_points(page: Page) -> None:
+    """From now on the page is told of jobs, and not of their points."""
+
+    def meet(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        server.on_message(lambda message: None if "metricsAdded" in str(message) else socket.send(message))
+
+    await page.route_web_socket("**/graphql", meet)
+
+
+async def opened(page: Page, path: str) -> Locator:
+    """The chart of the loss on a page, drawn."""
+    await page.goto(path)
+    loss = chart(page, "loss")
+    await drawn(loss, "--curve-1")
+    return loss
+
+
+async def shows_every_step(loss: Locator, scale: float = 1) -> None:
+    """Return once what is read anywhere in sight is just the step there. Raises TimeoutError.
+
+    The whole has a point for each twentieth step or so. `scale`: steps of one on the axis.
+    """
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            first, last = zoomed(loss.page) or (0, 0)
+            read = [scale * await read_at(loss, part) for part in PLACES]
+            if read == pytest.approx([scale * (first + part * (last - first)) for part in PLACES], abs=1):
+                return
+            await loss.page.evaluate("new Promise(requestAnimationFrame)")
+
+
+class Requests:
+    """What the page asks for of some steps, held back until it is let go."""
+
+    def __init__(self) -> None:
+        self.asked: asyncio.Queue[tuple[int, Route]] = asyncio.Queue()
+
+    async def meet(self, page: Page) -> None:
+        async def handle(route: Route) -> None:
+            variables = json.loads(route.request.post_data or "{}").get("variables", {})
+            if variables.get("from") is None:
+                await route.continue_()
+            else:
+                await self.asked.put((variables["from"], route))
+
+        await page.route("**/graphql", handle)
+
+    async def next(self) -> tuple[int, Route]:
+        async with asyncio.timeout(PATIENCE):
+            return await self.asked.get()
+
+
+@pytest.mark.parametrize("path", ["/training/jobs/{id}?", "/training/compare?jobs={id}&"])
+class TestARunWhosePointsAreOnTheirWay:
+    async def test_is_in_sight_from_its_first_to_its_last_step(self, page: Page, long_run: str, path: str) -> None:
+        await without_points(page)
+        loss = await opened(page, path.format(id=long_run))
+        assert await read_at(loss, 0.002) == pytest.approx(1, abs=POINTS / 100)
+        assert await read_at(loss, 0.998) == pytest.approx(POINTS, abs=POINTS / 100)
+
+    @pytest.mark.parametrize(("axis", "scale"), [("step", 1), ("epoch", 100)])
+    async def test_is_asked_for_again_where_one_looks_closer(
+        self, page: Page, long_run: str, path: str, axis: str, scale: int
+    ) -> None:
+        await without_points(page)
+        loss = await opened(page, path.format(id=long_run) + f"x={axis}&from={10_000 / scale}&to={10_100 / scale}")
+        await shows_every_step(loss, scale)
+
+    async def test_keeps_its_picture_until_the_answer_is_here_and_the_last_one_counts(
+        self, page: Page, long_run: str, path: str
+    ) -> None:
+        await without_points(page)
+        requests = Requests()
+        await requests.meet(page)
+        loss = await opened(page, path.format(id=long_run))
+        await drag(loss, 0.25, 0.5)
+        first, early = await requests.next()
+        assert first == pytest.approx(POINTS / 4, rel=0.02)
+        await drawn(loss, "--curve-1")
+        await drag(loss, 0.5, 0.53)
+        second, late = await requests.next()
+        assert second > first
+        await drawn(loss, "--curve-1")
+        await late.continue_()
+        await shows_every_step(loss)
+        await early.continue_()
+        await early.request.response()
+        await shows_every_step(loss)
+        await page.get_by_role("button", name="Show all").click()
+        assert await read_at(loss, 0.998) == pytest.approx(POINTS, abs=POINTS / 100)
+
+
+async def test_a_run_whose_points_are_all_here_is_looked_at_closely_without_asking(page: Page, long_run: str) -> None:
+    requests = Requests()
+    await requests.meet(page)
+    loss = await opened(page, f"/training/jobs/{long_run}")
+    await expect(page.get_by_role("button", name="Copy data")).to_be_enabled()
+    await drag(loss, 0.5, 0.515)
+    await shows_every_step(loss)
+    assert requests.asked.empty()

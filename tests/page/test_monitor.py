@@ -1,0 +1,261 @@
+"""The monitor: one job, how far it is, and what can be done with it, as people see it in a browser."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.tools.api import Api
+from tests.tools.browser import rows_of, stat, toast
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+def descent(first: int, last: int) -> list[dict[str, Any]]:
+    """Points of steps whose loss falls by 1 and whose accuracy rises by 0.01 each step."""
+    return [{"step": step, "loss": 100 - step, "accuracy": step / 100} for step in range(first, last + 1)]
+
+
+async def monitored(page: Page, id: str) -> None:
+    """Return once the page shows the job."""
+    await page.goto(f"/training/jobs/{id}")
+    await page.get_by_role("heading", level=1).wait_for()
+
+
+class TestTheHead:
+    async def test_names_the_job_its_model_and_its_status(self, page: Page, trainer: Api) -> None:
+        await monitored(page, await trainer.created(name="in full", modelName="vit-base"))
+        await expect(page.get_by_role("heading", level=1)).to_have_text("in full")
+        await expect(page.get_by_text("vit-base", exact=True)).to_be_visible()
+        await expect(page.get_by_text("Queued", exact=True)).to_be_visible()
+
+    async def test_says_why_a_job_failed(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started()
+        await trainer.fail(id, "CUDA is out of memory")
+        await monitored(page, id)
+        await expect(page.get_by_text("CUDA is out of memory")).to_be_visible()
+        await expect(page.get_by_text("Failed", exact=True)).to_be_visible()
+
+    async def test_marks_how_the_connection_is(self, page: Page, trainer: Api) -> None:
+        await monitored(page, await trainer.created())
+        await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+
+    @pytest.mark.parametrize(("id", "reason"), [("99999", "99999"), ("none", "none"), ("0", "0")])
+    async def test_of_an_id_that_is_none_or_is_not_there_says_so_and_leads_back(
+        self, page: Page, id: str, reason: str
+    ) -> None:
+        await page.goto(f"/training/jobs/{id}")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Job not found")
+        await expect(page.locator("h1 + p")).to_contain_text(reason)
+        await page.get_by_role("link", name=re.compile("Back")).click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Training Jobs")
+
+    async def test_leads_back_to_the_list(self, page: Page, trainer: Api) -> None:
+        await monitored(page, await trainer.created())
+        await page.get_by_role("link", name="All jobs").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Training Jobs")
+
+
+class TestTheStatistics:
+    async def test_say_where_the_run_is_and_how_it_changed_over_the_last_epoch(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started(epochs=4, stepsPerEpoch=10)
+        await trainer.log(id, descent(1, 25))
+        await monitored(page, id)
+        await expect(stat(page, "Epoch")).to_have_text("3 of 4")
+        await expect(stat(page, "Step")).to_have_text("25 of 40")
+        await expect(stat(page, "Loss")).to_have_text(re.compile("^75.*[−-]10"))
+        await expect(stat(page, "Accuracy")).to_have_text(re.compile(r"^0\.25.*\+0\.1"))
+        await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "62")
+
+    async def test_follow_the_points_as_they_come(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started(epochs=4, stepsPerEpoch=10)
+        await monitored(page, id)
+        for last, epoch in ((1, "1 of 4"), (10, "1 of 4"), (11, "2 of 4"), (40, "4 of 4")):
+            await trainer.log(id, descent(last, last))
+            await expect(stat(page, "Step")).to_have_text(f"{last} of 40")
+            await expect(stat(page, "Epoch")).to_have_text(epoch)
+
+    async def test_count_the_time_and_foretell_the_rest_from_the_recent_rate(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started(epochs=1, stepsPerEpoch=1000)
+        began = datetime.now(UTC)
+        await page.clock.install(time=began)
+        await trainer.log(id, descent(1, 1))
+        await monitored(page, id)
+        await trainer.log(id, descent(2, 2))
+        points = (await trainer.job(id, "metrics { recordedAt }"))["metrics"]
+        # A browser knows milliseconds only.
+        first, last = (int(1000 * datetime.fromisoformat(point["recordedAt"]).timestamp()) for point in points)
+        seconds = 998 * (last - first) // 1000
+        await expect(stat(page, "Remaining")).to_have_text(f"about {seconds // 60}:{seconds % 60:02}")
+        await page.clock.fast_forward(65_000)
+        await expect(stat(page, "Elapsed")).to_have_text(re.compile(r"^1:\d\d$"))
+
+
+class TestTheTab:
+    async def test_shows_progress_and_then_how_it_ended(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started(name="in the tab", epochs=1, stepsPerEpoch=10)
+        await monitored(page, id)
+        await expect(page).to_have_title("0 % · in the tab")
+        icons = [await icon(page)]
+        await trainer.log(id, descent(1, 5))
+        await expect(page).to_have_title("50 % · in the tab")
+        icons.append(await icon(page))
+        await trainer.fail(id)
+        await expect(page).to_have_title("Failed · in the tab")
+        icons.append(await icon(page))
+        assert len(set(icons)) == 3
+        assert all(each.startswith("data:image/svg+xml") for each in icons)
+
+    async def test_is_that_of_the_list_again_after_leaving(self, page: Page, trainer: Api) -> None:
+        await monitored(page, await trainer.created())
+        await page.get_by_role("link", name="All jobs").click()
+        await expect(page).to_have_title("Training Jobs")
+        assert await icon(page) == "/favicon.svg"
+
+
+class TestControls:
+    async def test_start_and_stop_change_the_job(self, page: Page, trainer: Api) -> None:
+        id = await trainer.created(name="by hand")
+        await monitored(page, id)
+        await page.get_by_role("button", name="Start by hand").click()
+        await expect(toast(page, "Training Started")).to_be_visible()
+        await expect(page.get_by_text("Running", exact=True)).to_be_visible()
+        await page.get_by_role("button", name="Stop by hand").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Stop").click()
+        await expect(page.get_by_text("Failed", exact=True)).to_be_visible()
+        assert (await trainer.job(id))["status"] == "FAILED"
+
+    async def test_step_simulates_exactly_one_step(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started()
+        await monitored(page, id)
+        for count in (1, 2):
+            await page.get_by_role("button", name="one step").click()
+            await expect(stat(page, "Step")).to_have_text(f"{count} of 100")
+            assert (await trainer.job(id))["metricCount"] == count
+
+    async def test_run_steps_at_the_chosen_pace_until_it_is_paused(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started(epochs=100)
+        await monitored(page, id)
+        await page.get_by_label("Pace").select_option("20 steps a second")
+        await page.get_by_role("button", name="Run", exact=True).click()
+        await expect(stat(page, "Step")).to_have_text(re.compile(r"^[3-9]\d of"))
+        await page.get_by_role("button", name="Pause").click()
+        await expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
+        times = [each["recordedAt"] for each in (await trainer.job(id, "metrics { recordedAt }"))["metrics"]]
+        took = datetime.fromisoformat(times[-1]) - datetime.fromisoformat(times[0])
+        assert took.total_seconds() > 0.8 * (len(times) - 1) / 20, (
+            "never faster than the pace, but to make up for a wait"
+        )
+        # What was on its way when it was paused is there once its answer is: from then on nothing comes.
+        paused = (await trainer.job(id))["metricCount"]
+        await page.get_by_role("button", name="one step").click()
+        await expect(stat(page, "Step")).to_have_text(re.compile(f"^{paused + 1} of|^{paused + 2} of"))
+
+    async def test_run_ends_with_the_job(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started(epochs=1, stepsPerEpoch=5)
+        await monitored(page, id)
+        await page.get_by_label("Pace").select_option("100 steps a second")
+        await page.get_by_role("button", name="Run", exact=True).click()
+        await expect(toast(page, "Training Complete")).to_be_visible()
+        await expect(page.get_by_role("group", name="Job")).to_have_count(0)
+        assert (await trainer.job(id))["metricCount"] == 5
+
+    async def test_of_a_run_that_reports_from_elsewhere_simulate_nothing(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started()
+        await trainer.log(id, [{"step": 10, "loss": 1.0}])
+        await monitored(page, id)
+        await expect(stat(page, "Step")).to_have_text("10 of 100")
+        await expect(page.get_by_role("button", name="one step")).to_have_count(0)
+        await expect(page.get_by_role("button", name="Run", exact=True)).to_have_count(0)
+
+
+class TestToasts:
+    async def test_tell_that_training_is_complete(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started(name="to its end")
+        await monitored(page, id)
+        await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        await trainer.complete(id)
+        await expect(toast(page, "Training Complete")).to_contain_text("to its end")
+        await expect(toast(page, "Training Complete")).to_have_attribute("data-type", "success")
+
+    async def test_tell_that_training_failed_and_why(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started()
+        await monitored(page, id)
+        await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        await trainer.fail(id, "the disk is full")
+        await expect(toast(page, "Training Failed")).to_contain_text("the disk is full")
+        await expect(toast(page, "Training Failed")).to_have_attribute("data-type", "error")
+
+    async def test_do_not_tell_what_had_ended_before(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started()
+        await trainer.log(id, descent(1, 5))
+        await trainer.complete(id)
+        await monitored(page, id)
+        await expect(stat(page, "Step")).to_contain_text("5 of")
+        await expect(page.locator("[data-sonner-toast]")).to_have_count(0)
+
+
+class TestTheData:
+    POINTS = (
+        {"step": 1, "loss": 2.5, "values": [{"name": "a, b", "value": 0.125}]},
+        {"step": 2, "values": [{"name": "loss", "nonFinite": "NAN"}]},
+        {
+            "step": 3,
+            "values": [
+                {"name": "loss", "nonFinite": "INFINITY"},
+                {"name": "a, b", "nonFinite": "NEGATIVE_INFINITY"},
+            ],
+        },
+    )
+
+    async def test_is_downloaded_as_csv_that_holds_every_point(self, page: Page, trainer: Api, tmp_path: Path) -> None:
+        id = await trainer.started(name="taken away")
+        await trainer.log(id, list(self.POINTS))
+        await monitored(page, id)
+        await expect(stat(page, "Step")).to_contain_text("3 of")
+        async with page.expect_download() as downloading:
+            await page.get_by_role("button", name="CSV").click()
+        download = await downloading.value
+        assert download.suggested_filename == "taken_away.csv"
+        await download.save_as(tmp_path / "points.csv")
+        self.hold(rows_of((tmp_path / "points.csv").read_text()))
+
+    async def test_is_copied_as_the_same_csv(self, page: Page, trainer: Api) -> None:
+        id = await trainer.started()
+        await trainer.log(id, list(self.POINTS))
+        await monitored(page, id)
+        await expect(stat(page, "Step")).to_contain_text("3 of")
+        await page.get_by_role("button", name="Copy data").click()
+        await expect(toast(page, "Copied")).to_be_visible()
+        self.hold(rows_of(await page.evaluate("navigator.clipboard.readText()")))
+
+    async def test_is_downloaded_as_a_picture_of_a_curve(self, page: Page, trainer: Api, tmp_path: Path) -> None:
+        id = await trainer.started()
+        await trainer.log(id, descent(1, 50))
+        await monitored(page, id)
+        await page.locator("[data-curve=loss] canvas").wait_for()
+        async with page.expect_download() as downloading:
+            await page.get_by_role("button", name="Download loss as PNG").click()
+        download = await downloading.value
+        assert download.suggested_filename == "loss.png"
+        await download.save_as(tmp_path / "loss.png")
+        assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+    def hold(self, rows: list[dict[str, str]]) -> None:
+        """Raises AssertionError where the rows are not the points."""
+        kept = [{name: row[name] for name in ("seq", "step", "epoch", "loss", "a, b")} for row in rows]
+        assert kept == [
+            {"seq": "1", "step": "1", "epoch": "1", "loss": "2.5", "a, b": "0.125"},
+            {"seq": "2", "step": "2", "epoch": "1", "loss": "NaN", "a, b": ""},
+            {"seq": "3", "step": "3", "epoch": "1", "loss": "Infinity", "a, b": "-Infinity"},
+        ]
+        assert all(datetime.fromisoformat(row["recordedAt"]) for row in rows)
+
+
+async def icon(page: Page) -> str:
+    """The address of the tab's icon."""
+    return unquote(await page.locator("link[rel=icon]").get_attribute("href") or "")

@@ -1,0 +1,141 @@
+"""A server that goes away, and news that comes while nobody listens: nothing of it is missing on the page."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, WebSocketRoute, expect
+
+from tests.tools.api import Api
+from tests.tools.browser import Visits, card, rows_of, stat
+from tests.tools.process import ServerProcess
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.sqlite_alone("a page sees no more of the store than the API shows"),
+]
+
+AWAY = "The server cannot be reached"
+
+
+@pytest.fixture
+def mortal(database_url: str) -> Iterator[ServerProcess]:
+    """A server that comes back at the port it had."""
+    with ServerProcess(database_url) as process:
+        process.arguments += ["--port", process.url.rpartition(":")[2]]
+        yield process
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def its_trainer(mortal: ServerProcess) -> AsyncIterator[Api]:
+    """A client of that server, with a new connection for each request."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(base_url=mortal.url, timeout=30, limits=limits) as http:
+        yield Api(http)
+
+
+async def log(trainer: Api, id: str, first: int, last: int) -> None:
+    await trainer.log(id, [{"step": step, "loss": 1 / step} for step in range(first, last + 1)])
+
+
+async def test_a_server_killed_under_the_monitor_leaves_no_hole_in_the_curve(
+    visits: Visits, mortal: ServerProcess, its_trainer: Api, tmp_path: Path
+) -> None:
+    visits.expects("net::ERR_")
+    id = await its_trainer.started(name="survives", epochs=100)
+    await log(its_trainer, id, 1, 500)
+    page = await visits.page(f"/training/jobs/{id}", url=mortal.url)
+    await expect(stat(page, "Step")).to_contain_text("500 of")
+    for first in (501, 1001):
+        mortal.kill()
+        await expect(page.get_by_text(AWAY)).to_be_visible()
+        await expect(page.get_by_text("Reconnecting", exact=True)).to_be_visible()
+        mortal.start()
+        await log(its_trainer, id, first, first + 299)
+        await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        await expect(page.get_by_text(AWAY)).to_have_count(0)
+        await log(its_trainer, id, first + 300, first + 499)
+        await expect(stat(page, "Step")).to_contain_text(f"{first + 499:,} of")
+    async with page.expect_download() as downloading:
+        await page.get_by_role("button", name="CSV").click()
+    await (await downloading.value).save_as(tmp_path / "points.csv")
+    rows = rows_of((tmp_path / "points.csv").read_text())
+    stored = await its_trainer.metrics(id)
+    assert [(int(row["seq"]), int(row["step"]), float(row["loss"])) for row in rows] == [
+        (point["seq"], point["step"], point["loss"]) for point in stored
+    ]
+    assert len(rows) == 1500
+
+
+async def test_what_happened_to_a_job_while_the_server_was_away_is_on_its_monitor(
+    visits: Visits, mortal: ServerProcess, its_trainer: Api
+) -> None:
+    visits.expects("net::ERR_")
+    id = await its_trainer.started(name="meanwhile")
+    page = await visits.page(f"/training/jobs/{id}", url=mortal.url)
+    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    await page.context.set_offline(True)
+    mortal.kill()
+    await expect(page.get_by_text(AWAY)).to_be_visible()
+    mortal.start()
+    await its_trainer.fail(id, "nobody saw it")
+    await page.context.set_offline(False)
+    await expect(page.get_by_text("Failed", exact=True)).to_be_visible()
+    await expect(page.get_by_text("nobody saw it").first).to_be_visible()
+
+
+async def test_what_happened_to_jobs_while_the_server_was_away_is_in_the_list(
+    visits: Visits, mortal: ServerProcess, its_trainer: Api
+) -> None:
+    visits.expects("net::ERR_")
+    id = await its_trainer.started(name="old one")
+    page = await visits.page("/", url=mortal.url)
+    await expect(card(page, "old one")).to_be_visible()
+    mortal.kill()
+    await expect(page.get_by_text(AWAY)).to_be_visible()
+    mortal.start()
+    await its_trainer.complete(id)
+    await its_trainer.created(name="new one")
+    await expect(card(page, "old one").get_by_text("Complete", exact=True)).to_be_visible()
+    await expect(card(page, "new one")).to_be_visible()
+    await expect(page.get_by_text(AWAY)).to_have_count(0)
+
+
+async def test_a_verb_while_the_server_is_away_says_that_it_cannot_be_reached(
+    visits: Visits, mortal: ServerProcess, its_trainer: Api
+) -> None:
+    visits.expects("net::ERR_")
+    await its_trainer.created(name="in vain")
+    page = await visits.page("/", url=mortal.url)
+    await card(page, "in vain").wait_for()
+    mortal.kill()
+    await expect(page.get_by_text(AWAY)).to_be_visible()
+    await card(page, "in vain").get_by_role("button", name="Start").click()
+    await expect(page.locator("[data-sonner-toast]")).to_contain_text(AWAY)
+    await expect(card(page, "in vain").get_by_role("button", name="Start")).to_have_attribute("aria-busy", "false")
+
+
+@pytest.mark.parametrize("path", ["/?search=missed", "/training/jobs/{id}"])
+async def test_news_between_the_first_answer_and_the_subscription_is_not_lost(
+    page: Page, trainer: Api, path: str
+) -> None:
+    id = await trainer.started(name="missed")
+
+    async def wait_with_subscriptions(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        async def pass_on(message: str | bytes) -> None:
+            if "jobChanged" in str(message):
+                await page.wait_for_load_state("networkidle")  # what it asked at first is answered
+                await trainer.fail(id, "nobody saw it")
+            server.send(message)
+
+        socket.on_message(pass_on)
+
+    await page.route_web_socket(re.compile("/graphql"), wait_with_subscriptions)
+    await page.goto(path.format(id=id))
+    shown = card(page, "missed").first if "search" in path else page.locator("main")
+    await expect(shown.get_by_text("Failed", exact=True)).to_be_visible()

@@ -1,0 +1,1 @@
+"""Server processes: connections, workers, faults, their end."""

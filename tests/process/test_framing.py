@@ -1,0 +1,298 @@
+"""Where one request ends and the next begins is read in one way only: no body is ever answered as a request.
+
+A proxy that reads it in another way would give one of its clients what another one asked for: RFC 9112, 11.2.
+"""
+
+import asyncio
+
+import httpx
+import pytest
+
+from tests.tools.api import Api
+from tests.tools.hostile import SMUGGLED, SOCKET, STATUS, SWITCHED, Wire, head
+from tests.tools.sockets import PROTOCOL, opened, websocket_url
+
+pytestmark = pytest.mark.sqlite_alone("framing is the same whatever is stored where")
+
+PATIENCE = 10
+HELLO = b'{"query": "{ __typename }"}'
+CHUNKS = b"%x\r\n%s\r\n0\r\n" % (len(HELLO), HELLO)
+KEPT = {"Connection": "keep-alive"}
+JSON = {"Content-Type": "application/json"}
+HEALTHY = head("GET", "/healthz", **KEPT)
+
+
+async def heard(address: str, *pieces: bytes) -> bytes:
+    """All that is answered to pieces of which each is sent once the one before it has been answered."""
+    host, port = address.removeprefix("http://").split(":")
+    async with asyncio.timeout(PATIENCE):
+        wire = Wire(*await asyncio.open_connection(host, int(port)))
+        for piece in pieces[:-1]:
+            await wire.send(piece)
+            await wire.hear(b"\r\n\r\n")
+        await wire.send(pieces[-1])
+        await wire.hear_all()
+        wire.writer.close()
+    return wire.heard
+
+
+async def answers(address: str, *pieces: bytes) -> list[int]:
+    """The statuses of all that is answered to them."""
+    return [int(status) for status in STATUS.findall(await heard(address, *pieces))]
+
+
+def asking(*lines: str, body: bytes = b"", first: str = "POST /graphql HTTP/1.1") -> bytes:
+    """A POST after which the connection is to be kept."""
+    lines = (first, "Host: localhost", "Content-Type: application/json", *lines, "", "")
+    return "\r\n".join(lines).encode("latin-1") + body
+
+
+LENGTH = f"Content-Length: {len(HELLO)}"
+IN_CHUNKS = "Transfer-Encoding: chunked"
+
+
+class TestAnUpgrade:
+    @pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two pieces"])
+    @pytest.mark.parametrize("by", ["a length", "chunks"])
+    @pytest.mark.parametrize("protocol", ["websocket", "websocket, h2c"])
+    @pytest.mark.parametrize("method", ["POST", "GET"])
+    async def test_to_a_socket_of_a_request_with_a_body_is_refused_and_the_body_is_no_request(
+        self, address: str, method: str, protocol: str, by: str, apart: bool
+    ) -> None:
+        said = {"Content-Length": str(len(SMUGGLED))} if by == "a length" else {"Transfer-Encoding": "chunked"}
+        beginning = head(method, **JSON | SOCKET | said | {"Upgrade": protocol})
+        body = SMUGGLED if by == "a length" else b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)
+        pieces = [beginning, body] if apart else [beginning + body]
+        assert await answers(address, *pieces) == [400]
+
+    @pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two pieces"])
+    @pytest.mark.parametrize("said", [{}, {"Content-Length": "0"}], ids=["", "of a body of nothing"])
+    @pytest.mark.parametrize("protocol", ["h2c", "foo", "TLS/1.0"])
+    async def test_to_what_is_not_spoken_here_is_passed_over_and_nothing_is_read_after_it(
+        self, address: str, protocol: str, said: dict[str, str], apart: bool
+    ) -> None:
+        request = head("GET", "/healthz", Connection="Upgrade", Upgrade=protocol, **said)
+        pieces = [request, SMUGGLED] if apart else [request + SMUGGLED]
+        answer = await heard(address, *pieces)
+        assert STATUS.findall(answer) == [b"200"]
+        assert b"\r\nconnection: close\r\n" in answer
+
+    @pytest.mark.parametrize("size", [1, 7, 60, 10_000])
+    @pytest.mark.parametrize("by", ["a length", "chunks"])
+    @pytest.mark.parametrize("protocol", ["h2c", "foo", "TLS/1.0"])
+    async def test_to_what_is_not_spoken_here_takes_no_body_from_its_request(
+        self, address: str, protocol: str, by: str, size: int
+    ) -> None:
+        """Java's HttpClient asks for h2c with whatever it posts, unless it is told not to. Pieces are of any size."""
+        lines = [f"Upgrade: {protocol}", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAEAAEAAAAIAAAAB"]
+        said, body = (LENGTH, HELLO) if by == "a length" else (IN_CHUNKS, CHUNKS + b"\r\n")
+        request = HEALTHY + asking(*lines, said, body=body)
+        pieces = [request[start : start + size] for start in range(0, len(request), size)]
+        pieces[-1] += asking(*lines, said, body=body) + SMUGGLED  # of which nothing is read
+        host, port = address.removeprefix("http://").split(":")
+        async with asyncio.timeout(PATIENCE):
+            wire = Wire(*await asyncio.open_connection(host, int(port)))
+            for piece in pieces:
+                await wire.send(piece)
+                await asyncio.sleep(0)
+            await wire.hear_all()
+            wire.writer.close()
+        _, answer = wire.heard.split(b"HTTP/1.1 200 OK\r\n")[1:]
+        assert b"\r\nconnection: close\r\n" in answer
+        assert answer.endswith(b'\r\n\r\n{"data":{"__typename":"Query"}}')
+
+    @pytest.mark.parametrize("lines", [[LENGTH, IN_CHUNKS], [LENGTH, "Content-Length: 0"], ["Transfer-Encoding: gzip"]])
+    async def test_leaves_the_end_of_its_request_as_clear_as_it_must_be(self, address: str, lines: list[str]) -> None:
+        for body in (HELLO, CHUNKS + b"\r\n"):
+            said = [
+                await heard(address, asking(*asked, *lines, body=body) + SMUGGLED)
+                for asked in (["Upgrade: h2c", "Connection: Upgrade"], [])
+            ]
+            assert STATUS.findall(said[0]) == [b"400"]
+            assert said[0].rpartition(b"\r\n")[2] == said[1].rpartition(b"\r\n")[2], "as without it"
+
+    @pytest.mark.parametrize("target", ["/graphql", "/healthz"])
+    async def test_is_what_connect_is_too(self, address: str, target: str) -> None:
+        length = str(len(SMUGGLED))
+        assert await answers(address, head("CONNECT", target, **KEPT | {"Content-Length": length}), SMUGGLED) == [400]
+        assert await answers(address, head("CONNECT", target, **KEPT) + SMUGGLED) == [405]
+
+    @pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two pieces"])
+    @pytest.mark.parametrize(
+        "change", [{"Origin": "null"}, {"Sec-WebSocket-Version": "12"}, {"Content-Length": str(len(SMUGGLED))}], ids=str
+    )
+    async def test_to_a_socket_that_is_refused_is_the_last_of_its_connection(
+        self, address: str, change: dict[str, str], apart: bool
+    ) -> None:
+        handshake = head("GET", **SOCKET | change)
+        statuses = await answers(address, *([handshake, SMUGGLED] if apart else [handshake + SMUGGLED]))
+        assert statuses in ([400], [403], [426])
+
+    async def test_to_a_socket_is_by_get_and_by_http_1_1(self, address: str) -> None:
+        handshake = head("GET", **SOCKET)
+        assert await answers(address, handshake.replace(b"GET", b"POST") + SMUGGLED) == [415]
+        assert await answers(address, handshake.replace(b"HTTP/1.1", b"HTTP/1.0") + SMUGGLED) == [400]
+
+    async def test_to_a_socket_comes_to_nothing_while_an_earlier_request_is_answered(self, address: str) -> None:
+        """Or else the answers would come in another order, or one within the other."""
+        assert await answers(address, HEALTHY + head("GET", **SOCKET) + SMUGGLED) == [200, 400]
+
+    async def test_to_a_socket_may_follow_requests_that_are_answered(self, address: str) -> None:
+        host, port = address.removeprefix("http://").split(":")
+        async with asyncio.timeout(PATIENCE):
+            wire = Wire(*await asyncio.open_connection(host, int(port)))
+            await wire.send(HEALTHY)
+            await wire.hear(b"}")
+            await wire.send(head("GET", **SOCKET | {"Connection": "keep-alive, Upgrade"}))
+            await wire.hear(SWITCHED)
+            wire.writer.close()
+        async with opened(websocket_url(address)) as socket:
+            assert socket.connection.subprotocol == PROTOCOL
+
+
+class TestABody:
+    async def test_ends_where_its_length_or_its_chunks_do_and_the_next_request_begins(self, address: str) -> None:
+        for request in (
+            asking(LENGTH, body=HELLO),
+            asking(IN_CHUNKS, body=CHUNKS + b"\r\n"),
+            asking(IN_CHUNKS, body=CHUNKS + b"X-A: a trailer\r\n\r\n"),
+            asking("Transfer-Encoding: Chunked", body=b"0" * 20 + CHUNKS + b"\r\n"),
+            asking(LENGTH, body=HELLO, first="GET /healthz HTTP/1.1"),
+            asking(LENGTH, body=HELLO, first="HEAD /healthz HTTP/1.1"),
+            asking(IN_CHUNKS, body=CHUNKS + b"\r\n", first="HEAD /healthz HTTP/1.1"),
+        ):
+            assert await answers(address, request + SMUGGLED) == [200, 200], request
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            [LENGTH, IN_CHUNKS],
+            [IN_CHUNKS, LENGTH],
+            [LENGTH, LENGTH],
+            [LENGTH, "Content-Length: 0"],
+            [f"{LENGTH}, {len(HELLO)}"],
+            ["Content-Length:"],
+            ["Content-Length: 2 7"],
+            [f"Content-Length : {len(HELLO)}"],
+            [f"Content-Length:\r\n {len(HELLO)}"],
+            [f"{LENGTH}\rX-A: a"],
+            [f"{LENGTH}\nX-A: a"],
+            ["Transfer-Encoding:"],
+            ["Transfer-Encoding:\r\n chunked"],
+            ["Transfer-Encoding: identity", LENGTH],
+            ["Transfer-Encoding: xchunked"],
+            ["Transfer-Encoding: chunked, chunked"],
+            ["Transfer-Encoding: chunked, identity"],
+            ["Transfer-Encoding: gzip, chunked"],
+            ["Transfer-Encoding: identity", IN_CHUNKS],
+            [IN_CHUNKS, IN_CHUNKS],
+            [f"{IN_CHUNKS};q=1"],
+            [f"{IN_CHUNKS}\t"],
+            [f"X-A: a\n{IN_CHUNKS}"],
+        ],
+        ids=str,
+    )
+    async def test_whose_end_is_said_in_more_than_one_way_is_refused(self, address: str, lines: list[str]) -> None:
+        for body in (HELLO, CHUNKS + b"\r\n"):
+            assert await answers(address, asking(*lines, body=body + SMUGGLED)) == [400]
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            CHUNKS.replace(b"\r\n", b"\n", 1),
+            CHUNKS.replace(b"}\r\n", b"}\n"),
+            CHUNKS.replace(b"}\r\n", b"}"),
+            CHUNKS.replace(b"}\r\n", b"}XX"),
+            CHUNKS.replace(b"0\r\n", b"0\n"),
+            CHUNKS.replace(b"\r\n", b" \r\n", 1),
+            CHUNKS.replace(b"\r\n", b";a\nb\r\n", 1),
+            CHUNKS.replace(b"\r\n", b";a\rb\r\n", 1),
+            CHUNKS.replace(b"\r\n", b';a="\n"\r\n', 1),
+            b" " + CHUNKS,
+            b"+" + CHUNKS,
+            b"0x" + CHUNKS,
+            b"1" + b"0" * 14 + CHUNKS,
+            b"\r\n" + CHUNKS,
+            CHUNKS + b"Content-Length: 9\r\n",
+            CHUNKS + b"Transfer-Encoding: chunked\r\n",
+            CHUNKS + b"X-A: 1\n",
+            CHUNKS + b"X-A: 1\r\n b\r\n",
+            CHUNKS + b"GET /healthz HTTP/1.1\r\n",
+        ],
+        ids=repr,
+    )
+    async def test_in_chunks_that_are_not_as_they_should_be_is_refused(self, address: str, body: bytes) -> None:
+        assert await answers(address, asking(IN_CHUNKS, body=body + b"\r\n" + SMUGGLED)) == [400]
+
+    async def test_in_chunks_is_none_of_http_1_0(self, address: str) -> None:
+        request = asking(IN_CHUNKS, "Connection: keep-alive", body=CHUNKS + b"\r\n", first="POST /graphql HTTP/1.0")
+        assert await answers(address, request + SMUGGLED) == [400]
+
+    async def test_says_why_it_is_refused(self, address: str) -> None:
+        assert b"leave Upgrade out" in await heard(address, head("POST", **JSON | SOCKET | {"Content-Length": "9"}))
+
+    async def test_that_nobody_waits_for_is_read_all_the_same(self, address: str) -> None:
+        elsewhere = asking(f"Content-Length: {len(SMUGGLED)}").replace(b"localhost", b"evil.example")
+        assert await answers(address, elsewhere, SMUGGLED + SMUGGLED) == [421, 200]
+
+    async def test_that_comes_after_its_answer_leaves_no_connection_open_for_ever(self, address: str) -> None:
+        elsewhere = asking(f"Content-Length: {len(SMUGGLED)}").replace(b"localhost", b"evil.example")
+        assert await answers(address, elsewhere, SMUGGLED) == [421]
+
+
+class TestAnExpectation:
+    """Who waits to be told to go on may send the body after a refusal, or the next request: nobody can know."""
+
+    async def test_that_is_not_met_ends_the_connection(self, address: str) -> None:
+        request = asking("Expect: 100-continue", f"Content-Length: {len(SMUGGLED)}")
+        assert await answers(address, request.replace(b"localhost", b"evil.example"), SMUGGLED * 2) == [421]
+
+    async def test_that_is_met_is_followed_by_the_answer(self, address: str) -> None:
+        assert await answers(address, asking("Expect: 100-continue", LENGTH), HELLO + SMUGGLED) == [100, 200]
+
+    async def test_is_not_understood_by_http_1_0(self, address: str) -> None:
+        request = asking("Expect: 100-continue", LENGTH, body=HELLO, first="POST /graphql HTTP/1.0")
+        assert await answers(address, request) == [200]
+
+
+class TestTheLastRequest:
+    async def test_may_say_so_in_a_trailer(self, address: str) -> None:
+        """The parser takes nothing more then, so the client must not be left to wait."""
+        answer = await heard(address, asking(IN_CHUNKS, body=CHUNKS + b"Connection: close\r\n\r\n") + SMUGGLED)
+        assert STATUS.findall(answer) == [b"200"]
+        assert b"\r\nconnection: close\r\n" in answer
+
+    async def test_is_one_of_http_1_0_and_what_comes_after_it_is_not_done(self, address: str) -> None:
+        first = asking("Connection: keep-alive", first="GET /nothing HTTP/1.0").replace(b"localhost", b"evil.example")
+        mutation = (
+            b'{"query": "mutation { createJob(input: {name: \\"a\\", modelName: \\"b\\", epochs: 1, '
+            b'learningRate: 0.1}) { __typename } }"}'
+        )
+        for size in (0, 30_000):  # of which the longer is read after the answer
+            late = asking(f"X-A: {'a' * size}", f"Content-Length: {len(mutation)}", body=mutation)
+            assert await answers(address, first + late) == [421]
+        async with httpx.AsyncClient(base_url=address) as http:
+            assert await Api(http).data("{ jobs { id } }") == {"jobs": []}
+
+    @pytest.mark.parametrize("version", ["0.9", "2.0"])
+    async def test_is_one_of_a_version_that_is_not_spoken_here(self, address: str, version: str) -> None:
+        request = asking("Connection: keep-alive", first=f"GET /healthz HTTP/{version}")
+        assert await answers(address, request + SMUGGLED) == [400]
+
+
+async def test_what_is_no_request_ends_a_stream_that_it_comes_behind(address: str) -> None:
+    body = b'{"query": "subscription { jobChanged { id } }"}'
+    request = asking("Accept: text/event-stream", f"Content-Length: {len(body)}", body=body)
+    assert await answers(address, request, b"garbage\r\n\r\n") == [200]
+
+
+async def test_a_refusal_of_head_has_no_body(address: str) -> None:
+    """It would be taken for the beginning of the next answer."""
+    for request in (
+        asking("X A: 1", first="HEAD /healthz HTTP/1.1"),
+        asking(f"X-A: {'a' * 40_000}", first="HEAD /healthz HTTP/1.1"),
+        asking("Upgrade: websocket", "Connection: Upgrade", LENGTH, first="HEAD /healthz HTTP/1.1"),
+    ):
+        answer = await heard(address, request)
+        assert int(answer.split()[1]) in {400, 431}
+        assert answer.endswith(b"\r\n\r\n")

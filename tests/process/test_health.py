@@ -1,0 +1,98 @@
+"""/healthz and /readyz, asked over HTTP; what they say while parts are gone is among test_faults."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from graph.app import create_app
+from graph.health import PROBE_SECONDS
+from graph.settings import Settings
+from tests.conftest import running
+from tests.tools.api import Api
+from tests.tools.outside import Outside, path_of
+from tests.tools.postgres import Postgres
+from tests.tools.valkey import Valkey
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("/healthz", {"status": "ok"}), ("/readyz", {"status": "ok", "store": "ok", "feed": "ok"})]
+)
+async def test_one_that_is_well_says_so_and_nobody_may_remember_it(api: Api, path: str, said: object) -> None:
+    answer = await api.http.get(path)
+    assert (answer.status_code, answer.json()) == (200, said)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_store_without_its_tables_is_told_of_and_what_is_wrong_is_not(api: Api, outside: Outside) -> None:
+    outside.execute("ALTER TABLE job RENAME TO taken_away")
+    answer = await api.http.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {"status": "unavailable", "store": "unavailable", "feed": "ok"}
+    assert (await api.http.get("/healthz")).status_code == 200
+    outside.execute("ALTER TABLE taken_away RENAME TO job")
+    assert (await api.http.get("/readyz")).status_code == 200
+
+
+@pytest.mark.sqlite_alone("its file is taken away")
+async def test_a_store_that_is_not_the_one_that_was_opened_is_none(api: Api, database_url: str) -> None:
+    """What is written to a file that is gone is acknowledged, and lost with the process."""
+    file = Path(path_of(database_url))
+    with taken_away(file):
+        assert (await api.http.get("/readyz")).status_code == 503
+        put_another(file)
+        assert (await api.http.get("/readyz")).status_code == 503
+    assert (await api.http.get("/readyz")).status_code == 200
+
+
+@contextlib.contextmanager
+def taken_away(file: Path) -> Iterator[None]:
+    """Inside, the file is elsewhere."""
+    elsewhere = file.rename(file.with_suffix(".taken"))
+    yield
+    elsewhere.rename(file)
+
+
+def put_another(file: Path) -> None:
+    """Put an empty file there."""
+    file.touch()
+
+
+async def test_nobody_waits_long_for_parts_that_say_nothing(sqlite_url: str) -> None:
+    """However many ask at once."""
+    with Valkey() as valkey:
+        app = create_app(Settings(database_url=sqlite_url, feed_url=valkey.url, feed_seconds=30))
+        transport = httpx.ASGITransport(app)
+        async with running(app), httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            assert (await http.get("/readyz")).status_code == 200
+            valkey.freeze()
+            began = time.monotonic()
+            answers = await asyncio.gather(*(http.get("/readyz") for _ in range(50)))
+            assert time.monotonic() - began < 2 * PROBE_SECONDS
+            assert {(answer.status_code, answer.json()["feed"]) for answer in answers} == {(503, "unavailable")}
+            valkey.thaw()
+
+
+async def test_a_pool_that_is_used_up_is_no_store(postgres: Postgres, postgres_url: str) -> None:
+    """All of its connections wait for a lock that somebody else holds."""
+    app = create_app(Settings(database_url=postgres_url, database_connections=2, database_seconds=2))
+    transport = httpx.ASGITransport(app)
+    async with running(app), httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as http:
+        api = Api(http)
+        id = await api.started()
+        with Outside(postgres_url) as outside, outside.writing():
+            waiting = [
+                asyncio.create_task(api.post(f'mutation {{ failJob(id: "{id}") {{ __typename }} }}')) for _ in "ab"
+            ]
+            done, _ = await asyncio.wait(waiting, timeout=0.2)
+            assert not done
+            assert (await http.get("/readyz")).json()["store"] == "unavailable"
+            for answer in await asyncio.gather(*waiting):
+                assert answer["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
+        assert (await http.get("/readyz")).status_code == 200
+        assert (await api.fail(id))["__typename"] == "FailJobSuccess"

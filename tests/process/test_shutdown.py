@@ -1,0 +1,216 @@
+"""SIGTERM and SIGINT: streams end, what is under way is finished, and the process is gone within three seconds."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.tools.api import Api
+from tests.tools.outside import Outside
+from tests.tools.process import ServerProcess
+from tests.tools.sockets import Socket, opened, websocket_url
+
+AT_MOST = 3.0
+"""Seconds from the signal to the end of the process."""
+SERVICE_RESTART = 1012
+
+either_signal = pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT], ids=lambda told: told.name)
+
+
+class Ending:
+    """A server that was told to end, and when."""
+
+    def __init__(self, server: ServerProcess, told: signal.Signals) -> None:
+        self._server = server
+        self._told_at = time.monotonic()
+        server.process.send_signal(told)
+
+    async def is_quick(self) -> None:
+        """Hold it to its exit status and its time, and to saying what it must in words."""
+        status = await asyncio.to_thread(self._server._reap)
+        took = time.monotonic() - self._told_at
+        assert took < AT_MOST, f"it took {took:.1f} s"
+        assert status == 0
+        assert "Traceback" not in self._server.log, self._server.log
+
+    async def is_quick_and_silent(self) -> None:
+        """Hold it, beyond that, to having nothing to say."""
+        await self.is_quick()
+        assert self._server.log == ""
+
+
+async def close_code(socket: Socket) -> int:
+    """Read what still comes until the server closes the socket, and give the code it closes it with."""
+    with pytest.raises(ConnectionClosed) as closed:
+        await everything(socket)
+    assert closed.value.rcvd is not None, "the connection broke off without a close frame"
+    assert closed.value.rcvd_then_sent, "the server is the first to say goodbye"
+    return closed.value.rcvd.code
+
+
+async def to_the_end(stream: AsyncGenerator[Any, None], seen: list[int]) -> None:
+    async for point in stream:
+        seen.append(point["seq"])  # noqa: PERF401  # what came before the end must not be lost with it
+
+
+async def everything(socket: Socket) -> None:
+    while True:
+        await socket.receive()
+
+
+async def begun(socket: Socket, query: str, id: str | None = None) -> None:
+    """Begin a subscription, and return once the server has begun it too."""
+    await socket.subscribe(query, **({"id": id} if id else {}))
+    await socket.next(await socket.subscribe("{ __typename }"))
+
+
+ONE = "subscription ($id: ID!) { metricAdded(jobId: $id, after: 0) { seq } }"
+ALL = "subscription { jobChanged { id status } }"
+
+
+@either_signal
+async def test_sockets_with_quiet_streams_are_closed_with_1012(
+    server: ServerProcess, remote: Api, told: signal.Signals
+) -> None:
+    """Streams of one job and of all, several on one socket, and sockets without any."""
+    id = await remote.started()
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(opened(websocket_url(server.url))) for _ in range(4)]
+        await begun(sockets[0], ONE, id)
+        await begun(sockets[1], ALL)
+        for query in (ONE, ONE, ALL):
+            await begun(sockets[2], query, id if query is ONE else None)
+        ending = Ending(server, told)
+        assert await asyncio.gather(*map(close_code, sockets)) == [SERVICE_RESTART] * 4
+        await ending.is_quick_and_silent()
+
+
+@either_signal
+async def test_sockets_with_busy_streams_are_closed_with_1012_and_what_was_sent_is_stored(
+    server: ServerProcess, remote: Api, database_url: str, told: signal.Signals
+) -> None:
+    """Points are recorded, by several at once, while the signal comes. Some of the callers are turned away."""
+    id = await remote.started(epochs=1000)
+    stepped: list[int] = []
+    seen: list[int] = []
+
+    async def step() -> None:
+        with contextlib.suppress(httpx.TransportError):
+            while True:
+                stepped.append((await remote.step(id))["metric"]["seq"])
+
+    async with opened(websocket_url(server.url)) as socket, asyncio.TaskGroup() as tasks:
+        for _ in range(4):
+            tasks.create_task(step())
+        stream = socket.metrics(id)
+        while len(seen) < 20:
+            seen.append((await anext(stream))["seq"])
+        ending = Ending(server, told)
+        with pytest.raises(ConnectionClosed, match=str(SERVICE_RESTART)):
+            await to_the_end(stream, seen)
+        await ending.is_quick_and_silent()
+    assert seen == list(range(1, len(seen) + 1))
+    await asyncio.to_thread(server.start)
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        stored = {point["seq"] for point in await Api(http).metrics(id)}
+        assert stored >= {*stepped, *seen}
+
+
+async def waiting_step(server: ServerProcess, remote: Api, id: str) -> "asyncio.Task[dict[str, object]]":
+    """A step that the server is at work on; it waits for the store, and another request was answered meanwhile."""
+    step = asyncio.create_task(remote.step(id))
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        for _ in range(3):
+            assert await Api(http).data("{ __typename }") == {"__typename": "Query"}
+    assert not step.done()
+    return step
+
+
+@either_signal
+async def test_a_request_under_way_is_answered(
+    server: ServerProcess, remote: Api, outside: Outside, told: signal.Signals
+) -> None:
+    id = await remote.started()
+    async with opened(websocket_url(server.url)) as socket:
+        await begun(socket, ONE, id)
+        with outside.writing():
+            step = await waiting_step(server, remote, id)
+            ending = Ending(server, told)
+            assert await close_code(socket) == SERVICE_RESTART
+            assert not step.done()
+        answer = await step
+        assert (answer["__typename"], answer["complete"]) == ("SimulateStepSuccess", False)
+        await ending.is_quick_and_silent()
+
+
+async def test_a_store_that_another_process_keeps_locked_does_not_keep_the_server(
+    server: ServerProcess, remote: Api, outside: Outside
+) -> None:
+    """The request is lost, and its caller is not told that it succeeded."""
+    id = await remote.started()
+    with outside.writing():
+        step = await waiting_step(server, remote, id)
+        try:
+            await Ending(server, signal.SIGTERM).is_quick()
+        finally:
+            (outcome,) = await asyncio.gather(step, return_exceptions=True)
+        assert isinstance(outcome, Exception), outcome
+
+
+async def test_a_client_that_does_not_read_does_not_keep_the_server(server: ServerProcess, remote: Api) -> None:
+    """It never sees that it is to close."""
+    id = await remote.started()
+    async with AsyncExitStack() as stack:
+        deaf = await stack.enter_async_context(opened(websocket_url(server.url)))
+        await begun(deaf, ONE, id)
+        deaf.connection.transport.pause_reading()
+        await Ending(server, signal.SIGTERM).is_quick_and_silent()
+        deaf.connection.transport.resume_reading()
+
+
+async def test_a_client_that_never_finishes_its_request_does_not_keep_the_server(
+    server: ServerProcess, remote: Api
+) -> None:
+    address = urlsplit(server.url)
+    _, writer = await asyncio.open_connection(address.hostname, address.port)
+    with contextlib.closing(writer):
+        head = b"POST /graphql HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
+        writer.write(head + b'{"query":')
+        await writer.drain()
+        await remote.data("{ __typename }")
+        await Ending(server, signal.SIGTERM).is_quick()
+
+
+async def test_more_signals_do_no_harm(server: ServerProcess, remote: Api) -> None:
+    """Impatient people press Ctrl-C again and again."""
+    id = await remote.started()
+    async with opened(websocket_url(server.url)) as socket:
+        await begun(socket, ONE, id)
+        ending = Ending(server, signal.SIGINT)
+        await close_code(socket)  # else they may come as one
+        while server.process.poll() is None:
+            server.process.send_signal(signal.SIGINT)
+            await asyncio.sleep(0.001)
+        await ending.is_quick_and_silent()
+
+
+async def test_a_server_that_has_ended_takes_no_more_connections_and_can_be_started_again(
+    server: ServerProcess, remote: Api
+) -> None:
+    id = await remote.created(name="kept")
+    url = server.url
+    assert await asyncio.to_thread(server.stop) == 0
+    with pytest.raises(httpx.ConnectError):
+        await remote.job(id)
+    await asyncio.to_thread(server.start)
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        assert (await Api(http).job(id))["name"] == "kept"
+    assert server.url != url

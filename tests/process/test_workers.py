@@ -1,0 +1,281 @@
+"""Workers: several processes on one port, on PostgreSQL and Valkey, as `--workers 2` starts them."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import statistics
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.tools.api import Api
+from tests.tools.domain import PATIENCE, eventually
+from tests.tools.postgres import Postgres
+from tests.tools.process import ServerProcess, children_of, command, is_running
+from tests.tools.scraped import scrape
+from tests.tools.sockets import opened, websocket_url
+from tests.tools.valkey import Valkey
+
+GONE = 3.0
+"""Seconds that all of them may take to end."""
+ESTABLISHED = "01"
+"""The state of a connection that is open, as Linux lists them."""
+QUICK = 0.02
+"""Seconds of an answer on a connection that is kept; without TCP_NODELAY it would be 0.04 and more."""
+
+
+@pytest.fixture(scope="module")
+def server(postgres: Postgres, valkey: Valkey) -> Iterator[ServerProcess]:
+    """Two workers, for tests that leave them as they are."""
+    with two_workers(url := postgres.new(), valkey) as server:
+        yield server
+    postgres.drop(url)
+
+
+@pytest.fixture
+def mortal(postgres_url: str, valkey: Valkey) -> Iterator[ServerProcess]:
+    """Two workers, for a test that ends them."""
+    with two_workers(postgres_url, valkey) as server:
+        yield server
+
+
+def two_workers(url: str, valkey: Valkey) -> ServerProcess:
+    return ServerProcess(url, "--workers", "2", "--feed-url", valkey.url, "--live-check-seconds", "60")
+
+
+@pytest.fixture
+async def remote(server: ServerProcess) -> AsyncIterator[Api]:
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        yield Api(http)
+
+
+def workers_of(server: ServerProcess) -> list[int]:
+    """The processes that serve."""
+    workers = []
+    for pid in children_of(server.process.pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                workers.append(pid)
+    return workers
+
+
+def connections_of(pid: int, server: ServerProcess) -> int:
+    """How many connections to the server a process has accepted."""
+    port = int(server.url.rpartition(":")[2])
+    sockets = set()
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, *rest = line.split()
+        if state == ESTABLISHED and int(local.rpartition(":")[2], 16) == port:
+            sockets.add(f"socket:[{rest[5]}]")
+    held = 0
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            held += str(file.readlink()) in sockets
+    return held
+
+
+async def test_requests_on_a_connection_that_is_kept_are_answered_quickly(remote: Api) -> None:
+    for _ in range(5):  # the machine is busy with other tests at times; what TCP holds back, it always does
+        seconds = []
+        for _ in range(40):
+            began = time.perf_counter()
+            await remote.data("{ __typename }")
+            seconds.append(time.perf_counter() - began)
+        if statistics.median(seconds) < QUICK:
+            return
+    pytest.fail(f"an answer took {statistics.median(seconds):.3f} s")
+
+
+async def test_connections_are_dealt_out_to_all_and_points_reach_watchers_of_each(
+    server: ServerProcess, remote: Api
+) -> None:
+    id = await remote.started()
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(opened(websocket_url(server.url))) for _ in range(16)]
+        streams = [socket.metrics(id, after=0) for socket in sockets]
+        first = [asyncio.ensure_future(anext(stream)) for stream in streams]
+        for step in range(1, 4):
+            assert (await remote.step(id))["metric"]["seq"] == step
+            if step == 1:
+                assert await asyncio.gather(*first) == [{"seq": 1}] * 16
+            else:
+                assert await asyncio.gather(*map(anext, streams)) == [{"seq": step}] * 16
+        holding = [connections_of(pid, server) for pid in workers_of(server)]
+    assert len(holding) == 2
+    assert min(holding) > 0, "one of them has all the sockets"
+    assert sum(holding) >= 16
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+async def test_told_to_end_all_are_gone_in_time(mortal: ServerProcess, told: signal.Signals) -> None:
+    server = mortal
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        id = await Api(http).started()
+    pids = workers_of(server)
+    async with opened(websocket_url(server.url)) as socket:
+        await socket.subscribe("subscription ($id: ID!) { metricAdded(jobId: $id) { seq } }", id=id)
+        began = time.monotonic()
+        status = await asyncio.to_thread(server.stop, told)
+        await socket.connection.wait_closed()
+        assert socket.connection.close_code == 1012
+    assert (status, time.monotonic() - began < GONE) == (0, True)
+    assert [is_running(pid) for pid in pids] == [False, False]
+    assert server.log == ""
+
+
+async def test_whichever_is_asked_tells_what_all_have_counted(server: ServerProcess) -> None:
+    """Of the others as it was a second ago at most; twenty connections are dealt to both."""
+    asked, told = 0, 0.0
+    async with asyncio.timeout(PATIENCE):
+        seen: dict[tuple[str, ...], float] = {}
+        while len(seen) < 2 or told < asked:
+            async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+                if asked < 20:
+                    await http.post("/graphql", json={"query": "query Counted { __typename }"})
+                    asked += 1
+                found = await scrape(http)
+            told = found.value("requests_total", "Counted", "ok")
+            assert told <= asked
+            seen = {
+                (sample.labels["worker"],): sample.value
+                for sample in found.samples
+                if sample.name == "process_resident_memory_bytes"
+            }
+    assert seen.keys() == {("1",), ("2",)}
+
+
+async def test_one_that_dies_is_replaced_and_its_connections_wait_for_the_next(
+    mortal: ServerProcess,
+) -> None:
+    server = mortal
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        id = await Api(http).created()
+        before = (await scrape(http)).value("database_duration_seconds_count", "write")  # and so it is on the disk
+        assert before >= 1
+    (victim, _) = workers_of(server)
+    os.kill(victim, signal.SIGKILL)
+    for _ in range(10):  # some of these are dealt to the one that is not there yet
+        async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+            assert (await Api(http).job(id))["id"] == id
+    await eventually(lambda: victim not in workers_of(server) and len(workers_of(server)) == 2)
+    assert "is replaced" in server.log
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        after = (await scrape(http)).value("database_duration_seconds_count", "write")
+        assert after >= before, "counters never go back"
+
+
+async def test_while_one_cannot_come_to_serve_the_other_has_all_connections_and_the_log_a_line(valkey: Valkey) -> None:
+    """Its store is gone when it starts anew; whoever is there already answers as well as can be."""
+    with Postgres() as postgres, two_workers(postgres.url(), valkey) as server:
+        postgres.stop()
+        (victim, _) = workers_of(server)
+        os.kill(victim, signal.SIGKILL)
+        await eventually(lambda: "cannot serve" in server.log)
+        for _ in range(20):
+            async with httpx.AsyncClient(base_url=server.url, timeout=2) as http:
+                assert (await http.get("/healthz")).status_code == 200
+        seen: set[int] = set()
+        async with asyncio.timeout(3 * PATIENCE):
+            while len(seen) < 4:  # it is tried again and again
+                seen |= set(workers_of(server))
+                await asyncio.sleep(0.02)
+        told = [line for line in server.log.splitlines() if "[graph.process.workers]" in line]
+        assert ["is replaced" in told[0], "cannot serve" in told[1], len(told)] == [True, True, 2]
+        assert "Traceback" not in server.log
+        postgres.start()
+        async with asyncio.timeout(3 * PATIENCE), AsyncExitStack() as stack:
+            while min(connections_of(pid, server) for pid in workers_of(server)) == 0 or len(workers_of(server)) < 2:
+                await stack.enter_async_context(opened(websocket_url(server.url)))
+                await asyncio.sleep(0.05)
+
+
+async def test_they_end_with_the_process_that_started_them(mortal: ServerProcess) -> None:
+    pids = workers_of(mortal)
+    mortal.kill()
+    await eventually(lambda: not any(map(is_running, pids)))
+
+
+def test_a_port_that_others_share_is_taken(server: ServerProcess, postgres_url: str, valkey: Valkey) -> None:
+    port = server.url.rpartition(":")[2]
+    arguments = ("serve", "--port", port, "--database-url", postgres_url, "--feed-url", valkey.url)
+    for workers in ("1", "2"):
+        ended = command(*arguments, "--workers", workers)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert f"Port {port} of 127.0.0.1 is taken" in ended.stderr
+
+
+REFUSED = [
+    pytest.param(["serve", "--workers", "2"], ["--workers", "--feed-url"], id="no feed"),
+    pytest.param(["demo", "--workers", "2"], ["--workers"], id="a demo"),
+    pytest.param(
+        ["serve", "--feed-url", "redis://me:secret@127.0.0.1:1"], ["me@127.0.0.1:1", "--feed-url"], id="silent"
+    ),
+    pytest.param(["serve", "--feed-url", "nonsense"], ["nonsense", "redis://host"], id="an address that is none"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "told"), REFUSED)
+def test_what_cannot_be_served_is_refused_at_the_start_in_one_line(
+    sqlite_url: str, arguments: list[str], told: list[str]
+) -> None:
+    ended = command(*arguments, "--port", "0", "--database-url", sqlite_url)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert [text for text in told if text not in ended.stderr] == []
+    assert "secret" not in ended.stderr
+
+
+def test_so_is_a_postgresql_that_cannot_be_used() -> None:
+    """Whatever is wrong with it: `tests.store.test_postgres_addresses`."""
+    ended = command("serve", "--port", "0", "--database-url", "postgres://me@127.0.0.1:1/here?password=secret")
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert "postgres://me@127.0.0.1:1/here:" in ended.stderr
+    assert "cret" not in ended.stderr
+
+
+async def test_a_point_stored_at_one_replica_reaches_a_watcher_at_the_other_in_a_tenth_of_a_second(
+    postgres_url: str, valkey: Valkey
+) -> None:
+    flags = ("--feed-url", valkey.url, "--live-check-seconds", "60")
+    with ServerProcess(postgres_url, *flags) as one, ServerProcess(postgres_url, *flags) as other:
+        async with httpx.AsyncClient(base_url=one.url) as http, opened(websocket_url(other.url)) as socket:
+            id = await Api(http).started()
+            stream = socket.metrics(id)
+            seconds = []
+            for step in range(1, 31):
+                coming = asyncio.ensure_future(anext(stream))
+                began = time.perf_counter()
+                await Api(http).step(id)
+                assert await coming == {"seq": step}
+                seconds.append(time.perf_counter() - began)
+    assert statistics.median(seconds) < 0.1
+
+
+async def test_a_command_tells_the_replicas_of_what_it_did(server: ServerProcess, remote: Api, valkey: Valkey) -> None:
+    id = await remote.created()
+    url = server.arguments[server.arguments.index("--database-url") + 1]
+    async with opened(websocket_url(server.url)) as socket:
+        stream = socket.metrics(id, after=0)
+        coming = asyncio.ensure_future(anext(stream))
+        simulated = ("simulate", id, "--steps", "3", "--database-url", url, "--feed-url", valkey.url)
+        ended = await asyncio.to_thread(command, *simulated)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert [await coming, await anext(stream), await anext(stream)] == [{"seq": seq} for seq in (1, 2, 3)]
+
+
+async def test_and_of_a_single_step_of_a_job_that_runs(server: ServerProcess, remote: Api, valkey: Valkey) -> None:
+    """Nothing else goes out before it, and the command ends at once."""
+    id = await remote.started()
+    url = server.arguments[server.arguments.index("--database-url") + 1]
+    async with opened(websocket_url(server.url)) as socket:
+        stream = socket.metrics(id, after=0)
+        for seq in (1, 2, 3):
+            coming = asyncio.ensure_future(anext(stream))
+            simulated = ("simulate", id, "--steps", "1", "--database-url", url, "--feed-url", valkey.url)
+            assert (await asyncio.to_thread(command, *simulated)).returncode == 0
+            async with asyncio.timeout(PATIENCE):  # a look at the store comes every 60 seconds
+                assert await coming == {"seq": seq}

@@ -1,0 +1,1 @@
+"""The GraphQL schema, field by field."""

@@ -1,0 +1,192 @@
+"""What the API does when it is asked for what it can do: a job's life, and the list of jobs."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+
+from simulator.scenarios import Scenario
+from simulator.schedules import Schedule
+from tests.tools.api import Api
+from tests.tools.outside import Outside
+
+SETTINGS = "name modelName epochs stepsPerEpoch totalSteps learningRate batchSize scenario schedule seed"
+TIMES = "createdAt updatedAt startedAt finishedAt"
+STATE = "status progress metricCount failureReason"
+
+
+async def test_a_job_runs_from_its_creation_to_its_end(api: Api) -> None:
+    id = await api.created(name="first", epochs=1, stepsPerEpoch=3)
+    assert (await api.job(id))["status"] == "QUEUED"
+    assert (await api.start(id))["job"]["status"] == "RUNNING"
+    answers = [await api.step(id) for _ in range(5)]
+    assert [answer["__typename"] for answer in answers] == ["SimulateStepSuccess"] * 4 + ["IllegalTransition"]
+    assert [answer["progress"] for answer in answers[:4]] == [1 / 3, 2 / 3, 1, 1]
+    assert [answer["complete"] for answer in answers[:4]] == [False, False, False, True]
+    assert answers[3]["metric"] is None
+    assert [answer["metric"]["seq"] for answer in answers[:3]] == [1, 2, 3]
+    job = await api.job(id)
+    assert (job["status"], job["progress"], job["metricCount"]) == ("COMPLETE", 1, 3)
+
+
+async def test_a_new_job_is_queued_with_what_was_left_out_at_its_default(api: Api) -> None:
+    id = await api.created(name="run", modelName="m", epochs=3, learningRate=0.25)
+    job = await api.job(id, f"{SETTINGS} {STATE}")
+    assert 0 <= job.pop("seed") < 2**31  # drawn
+    assert job == {
+        "name": "run",
+        "modelName": "m",
+        "epochs": 3,
+        "stepsPerEpoch": 100,
+        "totalSteps": 300,
+        "learningRate": 0.25,
+        "batchSize": 32,
+        "scenario": "HEALTHY",
+        "schedule": "CONSTANT",
+        "status": "QUEUED",
+        "progress": 0,
+        "metricCount": 0,
+        "failureReason": None,
+    }
+
+
+async def test_a_new_job_has_the_settings_it_was_given(api: Api) -> None:
+    """At the ends of their ranges."""
+    lowest: dict[str, Any] = {"epochs": 1, "stepsPerEpoch": 1, "learningRate": 5e-324, "batchSize": 1, "seed": 0}
+    highest: dict[str, Any] = {
+        "epochs": 100_000,
+        "stepsPerEpoch": 21_474,
+        "learningRate": 1000,
+        "batchSize": 2**20,
+        "seed": 2**31 - 1,
+    }
+    for numbers in (lowest, highest):
+        given = {"name": "x" * 200, "modelName": "模" * 200, "scenario": "SPIKES", "schedule": "COSINE", **numbers}
+        id = await api.created(**given)
+        assert given.items() <= (await api.job(id, SETTINGS)).items()
+
+
+async def test_names_are_trimmed(api: Api) -> None:
+    id = await api.created(name=" \n my  run\t", modelName="\u3000resnet\u00a0")
+    assert await api.job(id, "name modelName") == {"name": "my  run", "modelName": "resnet"}
+
+
+async def test_every_scenario_with_every_schedule_makes_a_job_that_can_be_stepped(api: Api) -> None:
+    for scenario, schedule in product(Scenario, Schedule):
+        id = await api.started(scenario=scenario.name, schedule=schedule.name)
+        assert await api.job(id, "scenario schedule") == {"scenario": scenario.name, "schedule": schedule.name}
+        assert (await api.step(id))["metric"]["step"] == 1
+
+
+async def test_the_same_seed_and_settings_give_the_same_curve(api: Api) -> None:
+    ids = [await api.started(seed=seed) for seed in (7, 7, 8)]
+    first, again, other = [[(await api.step(id))["metric"] for _ in range(3)] for id in ids]
+    assert first == again
+    assert first != other
+
+
+async def test_a_jobs_times_tell_its_life(api: Api) -> None:
+    """In UTC. What happens later is later, and what has happened stays."""
+    before = datetime.now(UTC)
+    id = await api.created(stepsPerEpoch=2)
+    seen = [await api.job(id, TIMES)]
+    for _ in range(4):
+        await (api.start if len(seen) == 1 else api.step)(id)
+        seen.append(await api.job(id, TIMES))
+    created, started, *_, finished = [{name: parsed(time) for name, time in times.items()} for times in seen]
+    assert before < created["createdAt"] == created["updatedAt"] < datetime.now(UTC)
+    assert (created["startedAt"], created["finishedAt"]) == (None, None)
+    assert (started["startedAt"], started["finishedAt"]) == (started["updatedAt"], None)
+    assert finished["finishedAt"] == finished["updatedAt"]
+    assert {times["createdAt"] for times in seen} == {seen[0]["createdAt"]}
+    assert {times["startedAt"] for times in seen[1:]} == {seen[1]["startedAt"]}
+    assert [times["updatedAt"] for times in seen] == sorted({times["updatedAt"] for times in seen})
+    assert all(time.utcoffset() == timedelta(0) for time in finished.values())
+
+
+async def test_a_job_that_failed_before_it_started_has_ended_without_a_start(api: Api) -> None:
+    id = await api.created()
+    await api.fail(id)
+    job = await api.job(id, f"{TIMES} {STATE}")
+    assert (job["status"], job["progress"], job["startedAt"]) == ("FAILED", 0, None)
+    assert job["finishedAt"] == job["updatedAt"] > job["createdAt"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (None, "Stopped on request."),
+        ("", "Stopped on request."),
+        (" \n", "Stopped on request."),
+        (" the loss went up ", "the loss went up"),
+        ("line\nline — ∞ 🔥 <b>", "line\nline — ∞ 🔥 <b>"),
+        ("a\0b", "ab"),
+        ("x" * 2_000, "x" * 2_000),
+        ("x" * 1_000_000, "x" * 1_999 + "…"),
+    ],
+    ids=["none", "empty", "blank", "given", "any characters", "NUL", "long", "too long"],
+)
+async def test_a_failed_job_says_why(api: Api, given: str | None, kept: str) -> None:
+    id = await api.created()
+    answer = await api.fail(id, given)
+    assert answer["job"]["failureReason"] == kept
+    assert (await api.job(id))["failureReason"] == kept
+
+
+async def test_a_completed_job_is_done_however_little_it_recorded(api: Api) -> None:
+    id = await api.started()
+    await api.log(id, [{"step": 10, "loss": 1}])
+    job = (await api.complete(id))["job"]
+    assert (job["status"], job["progress"], job["metricCount"], job["failureReason"]) == ("COMPLETE", 1, 1, None)
+
+
+async def test_the_next_simulated_step_is_the_number_of_points_and_one(api: Api) -> None:
+    """Logged ones count, wherever they stand; the job's own progress stays with the furthest."""
+    id = await api.started(stepsPerEpoch=10)
+    await api.log(id, [{"step": 5, "loss": 1}, {"step": 6, "loss": 1}])
+    answer = await api.step(id)
+    assert (answer["metric"]["seq"], answer["metric"]["step"]) == (3, 3)
+    assert (answer["progress"], answer["job"]["progress"]) == (0.3, 0.6)
+    await api.log(id, [{"step": step} for step in range(11, 18)])
+    answer = await api.step(id)
+    assert (answer["complete"], answer["metric"], answer["progress"]) == (True, None, 1)
+
+
+async def test_a_crash_fails_the_job_and_is_told_as_data(api: Api) -> None:
+    """Three fifths into the run the simulator raises; the points up to there stay."""
+    id = await api.started(scenario="CRASH", stepsPerEpoch=5)
+    for _ in range(3):
+        assert (await api.step(id))["__typename"] == "SimulateStepSuccess"
+    answer = await api.data(f"""mutation {{ simulateStep(id: {id}) {{
+        __typename ... on SimulationFailed {{ message job {{ {STATE} finishedAt }} }} }} }}""")
+    failed, job = answer["simulateStep"], await api.job(id, f"{STATE} finishedAt")
+    reason = "CUDA out of memory (simulated) at step 4"
+    assert failed == {"__typename": "SimulationFailed", "message": f"The simulation failed: {reason}", "job": job}
+    assert (job["status"], job["failureReason"], job["metricCount"], job["progress"]) == ("FAILED", reason, 3, 0.6)
+    assert job["finishedAt"] is not None
+    assert (await api.step(id))["__typename"] == "IllegalTransition"
+
+
+async def test_every_read_is_fresh(api: Api, outside: Outside) -> None:
+    """Whoever changed the job since."""
+    id = await api.created()
+    query = f'{{ jobs {{ name status }} job(id: "{id}") {{ name status }} }}'
+    for column, value in (("name", "renamed"), ("status", "RUNNING")):
+        outside.execute(f"UPDATE job SET {column} = ?", [value])
+        data: dict[str, Any] = await api.data(query)
+        assert data["job"][column] == data["jobs"][0][column] == value
+
+
+async def test_the_mutations_of_one_request_run_one_after_another(api: Api) -> None:
+    id = await api.created()
+    names = ["a", "b", "c"]
+    steps = " ".join(
+        f"{name}: simulateStep(id: {id}) {{ ... on SimulateStepSuccess {{ metric {{ step }} }} }}" for name in names
+    )
+    data = await api.data(f"mutation {{ startJob(id: {id}) {{ __typename }} {steps} }}")
+    assert [data[name] for name in names] == [{"metric": {"step": step}} for step in (1, 2, 3)]
+
+
+def parsed(time: str | None) -> Any:
+    return time and datetime.fromisoformat(time)

@@ -1,0 +1,137 @@
+"""What createJob answers to settings that no job can have: which one it is, by the name it was given under, and why."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.tools.api import Api
+
+pytestmark = pytest.mark.sqlite_alone("refused before the store is asked")
+
+CREATE = "mutation ($input: CreateJobInput!) { createJob(input: $input) { __typename } }"
+BAD_SETTINGS = [
+    ("name", "", "must not be empty or blank."),
+    ("name", " \t\n", "must not be empty or blank."),
+    ("name", "\u00a0\u3000", "must not be empty or blank."),  # spaces, too
+    ("name", "x" * 201, "must have at most 200 characters, got 201."),
+    ("name", "x" * 500, "must have at most 200 characters, got 500."),
+    ("name", "two\nlines", "must not contain control characters."),
+    ("name", "a\x00b", "must not contain control characters."),
+    ("name", "red \x1b[31m", "must not contain control characters."),
+    ("name", "a\x7fb", "must not contain control characters."),
+    ("name", "a\u0085b", "must not contain control characters."),
+    ("modelName", "", "must not be empty or blank."),
+    ("modelName", "  ", "must not be empty or blank."),
+    ("modelName", "x" * 500, "must have at most 200 characters, got 500."),
+    ("modelName", "res\tnet", "must not contain control characters."),
+    ("epochs", 0, "must be 1 to 100000, got 0."),
+    ("epochs", -1, "must be 1 to 100000, got -1."),
+    ("epochs", 100_001, "must be 1 to 100000, got 100001."),
+    ("epochs", 10**9, "must be 1 to 100000, got 1000000000."),
+    ("stepsPerEpoch", 0, "must be 1 to 1000000, got 0."),
+    ("stepsPerEpoch", -1, "must be 1 to 1000000, got -1."),
+    ("stepsPerEpoch", 1_000_001, "must be 1 to 1000000, got 1000001."),
+    ("stepsPerEpoch", 10**9, "must be 1 to 1000000, got 1000000000."),
+    ("learningRate", 0, "must be above 0 and at most 1000, got 0."),
+    ("learningRate", -0.0, "must be above 0 and at most 1000, got -0."),
+    ("learningRate", -1, "must be above 0 and at most 1000, got -1."),
+    ("learningRate", 1000.1, "must be above 0 and at most 1000, got 1000.1."),
+    ("learningRate", 10**300, "must be above 0 and at most 1000, got 1e+300."),
+    ("batchSize", 0, "must be 1 to 1048576, got 0."),
+    ("batchSize", -2, "must be 1 to 1048576, got -2."),
+    ("batchSize", 3, "must be a power of two, got 3."),
+    ("batchSize", 48, "must be a power of two, got 48."),
+    ("batchSize", 2**21, "must be 1 to 1048576, got 2097152."),
+    ("seed", -1, "must be 0 to 2147483647, got -1."),
+]
+"""Those that GraphQL lets pass: the answer is data."""
+
+WRONG_TYPES = [
+    ("name", None, "not to be None"),
+    ("name", 5, "String cannot represent a non string value: 5"),
+    ("epochs", "3", "Int cannot represent non-integer value: '3'"),
+    ("epochs", 1.5, "Int cannot represent non-integer value: 1.5"),
+    ("epochs", 2**31, "Int cannot represent non 32-bit signed integer value: 2147483648"),
+    ("stepsPerEpoch", None, "not to be None"),
+    ("learningRate", "NaN", "Float cannot represent non numeric value: 'NaN'"),
+    ("learningRate", "Infinity", "Float cannot represent non numeric value: 'Infinity'"),
+    ("learningRate", True, "Float cannot represent non numeric value: True"),
+    ("scenario", "healthy", "does not exist in 'Scenario' enum"),
+    ("schedule", "WARMUP", "does not exist in 'Schedule' enum"),
+    ("seed", 2**31, "Int cannot represent non 32-bit signed integer value: 2147483648"),
+    ("colour", "blue", "not to include unknown field 'colour'"),
+]
+"""Those that GraphQL refuses itself: the answer is its own error."""
+
+
+@pytest.mark.parametrize(("field", "value", "message"), BAD_SETTINGS)
+async def test_a_setting_that_breaks_a_rule_is_named_and_no_job_is_made(
+    api: Api, field: str, value: Any, message: str
+) -> None:
+    answer = await api.create(**{field: value})
+    assert answer == {"__typename": "InvalidInput", "field": field, "message": message}
+    assert await api.data("{ jobs { id } }") == {"jobs": []}
+
+
+@pytest.mark.parametrize(("field", "value", "message"), WRONG_TYPES)
+async def test_a_setting_of_another_type_is_an_error_of_the_request(
+    api: Api, field: str, value: Any, message: str
+) -> None:
+    settings = {"name": "run", "modelName": "m", "epochs": 1, "learningRate": 0.1, field: value}
+    error = await api.error(CREATE, input=settings)
+    assert message in error["message"]
+    assert field in error["message"]
+    assert await api.data("{ jobs { id } }") == {"jobs": []}
+
+
+@pytest.mark.parametrize("field", ["name", "modelName", "epochs", "learningRate"])
+async def test_a_setting_without_a_default_must_be_given(api: Api, field: str) -> None:
+    settings: dict[str, Any] = {"name": "run", "modelName": "m", "epochs": 1, "learningRate": 0.1}
+    del settings[field]
+    error = await api.error(CREATE, input=settings)
+    assert f"'{field}'" in error["message"] or f".{field}" in error["message"]
+
+
+async def test_a_run_has_no_more_steps_than_an_int_can_tell(api: Api) -> None:
+    """Each factor may pass where the product does not: totalSteps is a GraphQL Int, at most 2^31 - 1."""
+    most = {"epochs": 2_147, "stepsPerEpoch": 1_000_000}
+    id = await api.created(**most)
+    assert (await api.job(id, "totalSteps"))["totalSteps"] == 2_147_000_000
+    for epochs in (2_148, 100_000):
+        answer = await api.create(**{**most, "epochs": epochs})
+        assert (answer["__typename"], answer["field"]) == ("InvalidInput", "stepsPerEpoch")
+        assert answer["message"] == f"epochs × steps an epoch must be at most 2147483647, got {epochs}000000."
+
+
+async def test_the_first_setting_that_breaks_a_rule_is_named(api: Api) -> None:
+    answer = await api.create(name="", modelName="", epochs=0, learningRate=-1)
+    assert answer["field"] == "name"
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])
+async def test_a_number_that_json_has_not_is_a_bad_request(api: Api, number: str) -> None:
+    """What Python's json would write for one is no JSON."""
+    query = json.dumps(create_with("learningRate: $rate").replace("mutation", "mutation ($rate: Float!)"))
+    body = f'{{"query": {query}, "variables": {{"rate": %s}}}}'
+    headers = {"Content-Type": "application/json"}
+    assert (await api.http.post("/graphql", content=body % "0.1", headers=headers)).status_code == 200
+    assert (await api.http.post("/graphql", content=body % number, headers=headers)).status_code == 400
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "INFINITY"])
+async def test_a_document_has_no_word_for_what_is_not_finite(api: Api, number: str) -> None:
+    error = await api.error(create_with(f"learningRate: {number}"))
+    assert error["message"] == f"Float cannot represent non numeric value: {number}"
+
+
+@pytest.mark.parametrize(("number", "shown"), [("1e400", "inf"), ("-1e400", "-inf"), ("1" + "0" * 300, "1e+300")])
+async def test_a_number_in_the_document_beyond_the_largest_is_out_of_range(api: Api, number: str, shown: str) -> None:
+    answer = (await api.data(create_with(f"learningRate: {number}")))["createJob"]
+    assert answer["field"] == "learningRate"
+    assert answer["message"] == f"must be above 0 and at most 1000, got {shown}."
+
+
+def create_with(field: str) -> str:
+    return f"""mutation {{ createJob(input: {{name: "run", modelName: "m", epochs: 1, {field}}}) {{
+        __typename ... on InvalidInput {{ field message }} }} }}"""

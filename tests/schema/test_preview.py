@@ -1,0 +1,198 @@
+"""A preview is the run that a job of the same settings would record, at a few of its steps, and nothing is stored."""
+
+import math
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from models.errors import InvalidInput
+from models.validation import MAX_TOTAL_STEPS, NewJob
+from simulator.curves import END_OF_EPOCH, EVERY_STEP, Run, points, values_at
+from simulator.preview import MAX_PREVIEW, Preview, preview
+from simulator.scenarios import Scenario
+from simulator.schedules import Schedule
+from tests.tools.api import Api
+from tests.tools.domain import statements
+
+NAMES = ["loss", "accuracy", "learningRate", "grad_norm", "tokens_per_second", "val_loss", "val_accuracy"]
+JOBS = st.builds(
+    NewJob,
+    name=st.just("run"),
+    model_name=st.just("resnet"),
+    epochs=st.integers(1, 30),
+    steps_per_epoch=st.integers(1, 30),
+    learning_rate=st.floats(1e-6, 10.0),
+    scenario=st.sampled_from(Scenario),
+    schedule=st.sampled_from(Schedule),
+    seed=st.integers(0, 2**31 - 1),
+)
+
+
+def run_of(new: NewJob) -> Run:
+    return Run(
+        cast("int", new.seed), new.epochs, new.steps_per_epoch, new.learning_rate, new.batch_size,
+        Scenario(new.scenario), Schedule(new.schedule),
+    )  # fmt: skip
+
+
+def exact(made: Preview) -> str:
+    return repr({name: (curve.step.tolist(), curve.value.tolist()) for name, curve in made.curves.items()})
+
+
+class TestPreview:
+    @given(JOBS, st.integers(2, 60))
+    def test_shows_points_that_the_job_would_record(self, new: NewJob, count: int) -> None:
+        run = run_of(new)
+        recorded = {point.step: point.values for point in points(run, 1, run.last_step)} if run.last_step else {}
+        made = preview(new, count)
+        assert made.total_steps == run.total_steps
+        assert list(made.curves) == NAMES
+        for name, curve in made.curves.items():
+            shown = [recorded[step][name] for step in curve.step.tolist()]
+            assert repr(curve.value.tolist()) == repr(shown)
+            assert curve.seq.tolist() == curve.step.tolist()
+
+    @given(JOBS, st.integers(2, 60))
+    def test_spreads_its_steps_evenly_from_the_first_to_the_last_that_has_a_point(
+        self, new: NewJob, count: int
+    ) -> None:
+        last = run_of(new).last_step
+        for name in EVERY_STEP:
+            steps = preview(new, count).curves[name].step
+            assert len(steps) == min(count, last)
+            if last:
+                assert (steps[0], steps[-1]) == (1, last)
+            gaps = np.diff(steps)
+            assert not gaps.size or (gaps.min() > 0 and gaps.max() - gaps.min() <= 1)
+
+    @given(JOBS, st.integers(2, 60))
+    def test_shows_validation_at_ends_of_epochs_up_to_the_last(self, new: NewJob, count: int) -> None:
+        ended = run_of(new).last_step // new.steps_per_epoch
+        for name in END_OF_EPOCH:
+            steps = preview(new, count).curves[name].step
+            assert len(steps) <= count
+            assert not (steps % new.steps_per_epoch).any()
+            assert steps.tolist() == sorted(set(steps.tolist()))
+            assert bool(ended) == bool(steps.size)
+            if ended:
+                assert steps[-1] == ended * new.steps_per_epoch
+            if count >= new.epochs * new.steps_per_epoch:
+                assert len(steps) == ended
+
+    def test_ends_before_the_crash_where_there_is_one(self) -> None:
+        crashing = NewJob("run", "resnet", epochs=10, learning_rate=0.1, scenario="crash")
+        assert preview(crashing, 50).curves["loss"].step[-1] == 600
+
+    def test_of_a_run_that_crashes_at_its_first_step_is_empty(self) -> None:
+        crashing = NewJob("run", "resnet", epochs=1, steps_per_epoch=1, learning_rate=0.1, scenario="crash")
+        assert {name: len(curve.step) for name, curve in preview(crashing, 50).curves.items()} == dict.fromkeys(
+            NAMES, 0
+        )
+
+    @pytest.mark.parametrize("scenario", Scenario)
+    def test_makes_no_more_steps_however_long_the_run_is(
+        self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[int] = []
+
+        def counting(run: Run, steps: Any) -> Any:
+            made.append(len(steps))
+            return values_at(run, steps)
+
+        monkeypatch.setattr("simulator.preview.values_at", counting)
+        longest = NewJob("run", "resnet", epochs=2_147, steps_per_epoch=1_000_000, learning_rate=0.1, scenario=scenario)
+        assert longest.epochs * longest.steps_per_epoch > 0.99 * MAX_TOTAL_STEPS
+        curves = preview(longest, MAX_PREVIEW).curves
+        assert {len(curves[name].step) for name in EVERY_STEP} == {MAX_PREVIEW}
+        assert len(made) == 2
+        assert max(made) == MAX_PREVIEW
+
+    def test_without_a_seed_is_the_same_every_time_and_that_of_seed_0(self) -> None:
+        without, zero = (NewJob("run", "resnet", 3, 0.1, scenario="noisy", seed=seed) for seed in (None, 0))
+        assert exact(preview(without, 20)) == exact(preview(without, 20)) == exact(preview(zero, 20))
+        one = NewJob("run", "resnet", 3, 0.1, scenario="noisy", seed=1)
+        assert exact(preview(one, 20)) != exact(preview(zero, 20))
+
+    def test_refuses_what_creating_a_job_refuses(self) -> None:
+        with pytest.raises(InvalidInput, match="must be a power of two"):
+            preview(NewJob("run", "resnet", 3, 0.1, batch_size=33), 20)
+
+
+class TestAnySteps:
+    @given(JOBS, st.lists(st.integers(1, 10**9), min_size=1, max_size=30))
+    def test_a_step_has_the_same_values_whatever_is_asked_for_beside_it(self, new: NewJob, steps: list[int]) -> None:
+        run = run_of(new)
+        assume(run.scenario is not Scenario.CRASH)
+        together = values_at(run, np.array(steps))
+        for place, step in enumerate(steps):
+            (point,) = points(run, step, 1)
+            values = {name: float(together[name][place]) for name in point.values}
+            assert repr(values) == repr(point.values)
+
+
+class TestTheField:
+    QUERY = """query ($input: CreateJobInput!, $points: Int) { previewJob(input: $input, points: $points) {
+        __typename ... on JobPreview { totalSteps curves { name seq step value } }
+        ... on InvalidInput { field message } } }"""
+    INPUT: ClassVar[dict[str, Any]] = {
+        "name": "run",
+        "modelName": "resnet",
+        "epochs": 2,
+        "stepsPerEpoch": 10,
+        "learningRate": 0.1,
+    }
+
+    async def preview(self, api: Api, points: int | None = None, **settings: Any) -> Any:
+        asked = {} if points is None else {"points": points}
+        return (await api.data(self.QUERY, input={**self.INPUT, **settings}, **asked))["previewJob"]
+
+    async def test_shows_what_a_job_then_records_and_stores_nothing(self, api: Api) -> None:
+        with statements() as asked:
+            previewed = await self.preview(api, seed=7, scenario="SPIKES")
+        assert asked.all == []
+        id = await api.started(**{**self.INPUT, "seed": 7, "scenario": "SPIKES"})
+        while not (await api.step(id))["complete"]:
+            pass
+        names = " ".join(
+            f'c{place}: curve(name: "{name}") {{ name seq step value }}' for place, name in enumerate(NAMES)
+        )
+        assert previewed["totalSteps"] == 20
+        assert previewed["curves"] == list((await api.job(id, names)).values())
+
+    async def test_gives_100_points_unless_asked_otherwise(self, api: Api) -> None:
+        for asked, shown in (({}, 100), ({"points": 2}, 2), ({"points": 1_000}, 1_000)):
+            previewed = await self.preview(api, **asked, stepsPerEpoch=1_000)
+            assert {len(curve["step"]) for curve in previewed["curves"][:5]} == {shown}
+
+    async def test_shows_null_where_a_run_diverges(self, api: Api) -> None:
+        loss = (await self.preview(api, scenario="DIVERGENCE"))["curves"][0]["value"]
+        assert loss[-1] is None
+        assert all(math.isfinite(value) for value in loss[:17])
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"name": "  "},
+            {"modelName": "n" * 201},
+            {"epochs": 0},
+            {"stepsPerEpoch": 1_000_001},
+            {"epochs": 100_000, "stepsPerEpoch": 1_000_000},
+            {"learningRate": 0},
+            {"batchSize": 3},
+            {"seed": -1},
+        ],
+        ids=str,
+    )
+    async def test_refuses_settings_exactly_as_creating_a_job_does(self, api: Api, wrong: dict[str, Any]) -> None:
+        refused = await self.preview(api, **wrong)
+        assert refused["__typename"] == "InvalidInput"
+        assert refused == await api.create(**{**self.INPUT, **wrong})
+
+    @pytest.mark.parametrize("points", [-1, 0, 1, 1_001])
+    async def test_refuses_a_bad_number_of_points(self, api: Api, points: int) -> None:
+        error = await api.error(self.QUERY, input=self.INPUT, points=points)
+        assert error["message"] == f"points: must be 2 to 1000, got {points}."
+        assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "points"}

@@ -1,0 +1,235 @@
+"""The runner steps a job with simulated points: at a pace, or as fast as it goes, up to its end."""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import IllegalTransition, JobNotFound, PointsNotMade, SimulationFailed
+from models.job import Job
+from models.jobs import Simulated
+from models.lifecycle import JobStatus
+from models.metric import Metric
+from simulator import curves
+from simulator.runner import BLOCK, CHUNK, make_points, run
+from simulator.scenarios import Scenario
+from simulator.schedules import Schedule
+from tests.tools.domain import Domain, a_point, opened_domain, statements
+
+
+@pytest.fixture
+async def domain(database_url: str) -> AsyncIterator[Domain]:
+    async with opened_domain(database_url) as domain:
+        yield domain
+
+
+async def stored(job: Job) -> list[Metric]:
+    """All points of a job, by seq."""
+    return await Metric.filter(job_id=job.id).order_by("seq")
+
+
+def values_of(metrics: list[Metric]) -> list[tuple[int, int, str]]:
+    """(step, epoch, values) of each, comparable even where a value is NaN."""
+    return [(metric.step, metric.epoch, repr(dict(metric.values))) for metric in metrics]
+
+
+def expected(job: Job, count: int) -> list[tuple[int, int, str]]:
+    """The same of the first steps of the job's curves."""
+    return [(point.step, point.epoch, repr(point.values)) for point in curves.points(settings_of(job), 1, count)]
+
+
+def settings_of(job: Job) -> curves.Run:
+    return curves.Run(
+        job.seed, job.epochs, job.steps_per_epoch, job.learning_rate, job.batch_size,
+        Scenario(job.scenario), Schedule(job.schedule),
+    )  # fmt: skip
+
+
+def pieces(done: list[Simulated]) -> list[int]:
+    """How many steps each write stored."""
+    return [len(each.metrics) for each in done]
+
+
+class TestMakingPoints:
+    @given(
+        scenario=st.sampled_from([scenario for scenario in Scenario if scenario is not Scenario.CRASH]),
+        schedule=st.sampled_from(Schedule),
+        seed=st.integers(0, 2**31 - 1),
+        batch_size=st.sampled_from([1, 32, 4096]),
+        first=st.integers(1, 60),
+        count=st.integers(1, 60),
+    )
+    def test_they_are_those_of_the_curves_with_the_jobs_own_settings(
+        self, scenario: Scenario, schedule: Schedule, seed: int, batch_size: int, first: int, count: int
+    ) -> None:
+        job = Job(
+            epochs=4, steps_per_epoch=15, learning_rate=0.02, seed=seed, batch_size=batch_size,
+            scenario=scenario.value, schedule=schedule.value,
+        )  # fmt: skip
+        made = make_points(job, first, count)
+        curve = curves.points(settings_of(job), first, count)
+        assert repr([(point.step, point.epoch, point.values) for point in made]) == repr(
+            [(point.step, point.epoch, point.values) for point in curve]
+        )
+
+    def test_a_crash_leaves_the_steps_before_it_and_at_the_first_step_asked_for_is_the_reason(self) -> None:
+        job = Job(
+            epochs=1, steps_per_epoch=10, learning_rate=0.1, seed=1, batch_size=32,
+            scenario="crash", schedule="constant",
+        )  # fmt: skip
+        assert [point.step for point in make_points(job, 1, 100)] == [1, 2, 3, 4, 5, 6]
+        for count in (1, 2, 100):
+            assert [point.step for point in make_points(job, 6, count)] == [6]
+        for first in (7, 9):
+            with pytest.raises(PointsNotMade, match="CUDA out of memory"):
+                make_points(job, first, 3)
+
+    @pytest.mark.parametrize("scenario", Scenario)
+    def test_one_by_one_they_are_those_of_the_range(self, scenario: Scenario) -> None:
+        """Who asks for one is given it from a block, of which the last may be cut short by a crash."""
+        job = Job(
+            epochs=3, steps_per_epoch=15, learning_rate=0.02, seed=11, batch_size=32,
+            scenario=scenario.value, schedule="cosine",
+        )  # fmt: skip
+        made = make_points(job, 1, 45)
+        assert len(made) > BLOCK
+        assert repr([make_points(job, step, 1)[0] for step in range(1, len(made) + 1)]) == repr(made)
+        assert all(len(make_points(job, step, 1)) == 1 for step in range(len(made), 0, -1))
+
+
+class TestRunning:
+    async def test_to_the_end_every_step_is_stored_as_the_curves_have_it_and_the_job_completes(
+        self, domain: Domain
+    ) -> None:
+        job = await domain.job(epochs=3, steps_per_epoch=20, scenario="divergence", schedule="cosine")
+        done = [step async for step in run(domain.jobs, job.id)]
+        assert pieces(done) == [60, 0]
+        assert [step.complete for step in done] == [False, True]
+        metrics = await stored(job)
+        assert values_of(metrics) == expected(job, 60)
+        assert any(math.isnan(metric.values["loss"]) for metric in metrics)
+        assert (await Job.get(id=job.id)).status is JobStatus.COMPLETE
+
+    async def test_beyond_a_chunk_it_goes_on_in_the_next(self, domain: Domain) -> None:
+        job = await domain.job(epochs=23, steps_per_epoch=100)
+        with statements() as asked:
+            done = [step async for step in run(domain.jobs, job.id)]
+        assert pieces(done) == [CHUNK, CHUNK, 300, 0]
+        assert len(asked.all) < 200, "a chunk is a handful of statements, however many steps it has"
+        assert values_of(await stored(job)) == expected(job, 2_300)
+
+    @pytest.mark.parametrize(("steps", "written"), [(0, []), (1, [1]), (7, [7]), (CHUNK + 5, [CHUNK, 5])])
+    async def test_so_many_steps_as_asked_for_are_made_and_the_job_runs_on(
+        self, domain: Domain, steps: int, written: list[int]
+    ) -> None:
+        job = await domain.job(epochs=20, steps_per_epoch=100)
+        assert pieces([step async for step in run(domain.jobs, job.id, steps=steps)]) == written
+        job = await Job.get(id=job.id)
+        assert (job.metric_count, job.status) == (steps, JobStatus.RUNNING)
+
+    async def test_more_steps_than_there_are_complete_the_job(self, domain: Domain) -> None:
+        job = await domain.job(epochs=1, steps_per_epoch=5)
+        assert pieces([step async for step in run(domain.jobs, job.id, steps=9)]) == [5, 0]
+        assert (await Job.get(id=job.id)).status is JobStatus.COMPLETE
+
+    async def test_it_goes_on_where_the_job_is(self, domain: Domain) -> None:
+        job = await domain.job(epochs=1, steps_per_epoch=10)
+        for steps in (3, 2):
+            _ = [step async for step in run(domain.jobs, job.id, steps=steps)]
+        await domain.jobs.simulate(job.id, make_points)
+        _ = [step async for step in run(domain.jobs, job.id)]
+        assert values_of(await stored(job)) == expected(job, 10)
+
+    async def test_a_simulated_step_is_stored_even_where_an_equal_point_was_logged(self, domain: Domain) -> None:
+        """Or the step would be made and dropped again for ever, and the job would never complete."""
+        job = await domain.job(epochs=1, steps_per_epoch=4)
+        await domain.jobs.log(job.id, make_points(job, 2, 1))
+        async with asyncio.timeout(5):
+            done = [step async for step in run(domain.jobs, job.id)]
+        assert done[-1].complete
+        assert [metric.step for metric in await stored(job)] == [2, 2, 3, 4]
+
+
+class TestAtAPace:
+    async def test_steps_come_no_faster_than_asked_for_the_first_at_once(self, domain: Domain) -> None:
+        job = await domain.job()
+        clock = asyncio.get_running_loop()
+        began, times = clock.time(), []
+        async for step in run(domain.jobs, job.id, steps=7, per_second=40):
+            times += [clock.time() - began] * len(step.metrics)
+        assert len(times) == 7
+        assert all(time > index / 40 - 0.002 for index, time in enumerate(times))
+
+    async def test_the_end_comes_a_step_after_the_last(self, domain: Domain) -> None:
+        job = await domain.job(epochs=1, steps_per_epoch=3)
+        clock = asyncio.get_running_loop()
+        began = clock.time()
+        done = [step async for step in run(domain.jobs, job.id, per_second=40)]
+        assert sum(pieces(done)) == 3
+        assert done[-1].complete
+        assert clock.time() - began > 3 / 40 - 0.002
+
+    async def test_what_a_slow_reader_or_store_held_up_is_made_up_for_at_once(self, domain: Domain) -> None:
+        job = await domain.job(epochs=100, steps_per_epoch=100)
+        sizes = []
+        async with contextlib.aclosing(run(domain.jobs, job.id, per_second=1_000)) as steps:
+            async for step in steps:
+                sizes.append(len(step.metrics))
+                if len(sizes) == 3:
+                    break
+                await asyncio.sleep(0.05)  # it is held up that long, in which fifty steps become due
+        assert sizes[0] == 1
+        assert all(size >= 50 for size in sizes[1:])
+        assert values_of(await stored(job)) == expected(job, sum(sizes))
+
+
+class TestWhatEndsIt:
+    @pytest.mark.parametrize("steps_per_epoch", [10, 100])
+    async def test_a_crash_stores_exactly_the_points_before_it_then_fails_the_job(
+        self, domain: Domain, steps_per_epoch: int
+    ) -> None:
+        """In a chunk, or, at 1,200 of 2,000 steps, in the second of them."""
+        job = await domain.job(epochs=20, steps_per_epoch=steps_per_epoch, scenario="crash")
+        before = 12 * steps_per_epoch
+        steps = run(domain.jobs, job.id)
+        assert sum([len((await anext(steps)).metrics) for _ in range(math.ceil(before / CHUNK))]) == before
+        with pytest.raises(SimulationFailed, match=f"CUDA out of memory .simulated. at step {before + 1}$"):
+            await anext(steps)
+        assert [metric.step for metric in await stored(job)] == [*range(1, before + 1)]
+        job = await Job.get(id=job.id)
+        assert (job.status, job.metric_count) == (JobStatus.FAILED, before)
+        assert job.failure_reason == f"CUDA out of memory (simulated) at step {before + 1}"
+
+    async def test_a_job_that_is_stopped_meanwhile_is_stepped_no_further(self, domain: Domain) -> None:
+        job = await domain.job()
+        steps = run(domain.jobs, job.id, per_second=1_000)
+        for _ in range(3):
+            await anext(steps)
+        await domain.jobs.fail(job.id, "enough")
+        with pytest.raises(IllegalTransition):
+            await anext(steps)
+        last = await Job.get(id=job.id)
+        assert last.failure_reason == "enough"
+        assert [metric.seq for metric in await stored(job)] == [*range(1, last.metric_count + 1)]
+
+    @pytest.mark.parametrize("status", [JobStatus.QUEUED, JobStatus.COMPLETE, JobStatus.FAILED])
+    async def test_a_job_that_does_not_run_is_not_stepped(self, domain: Domain, status: JobStatus) -> None:
+        job = await domain.job(status)
+        with pytest.raises(IllegalTransition):
+            await anext(run(domain.jobs, job.id))
+        assert await stored(job) == []
+
+    async def test_a_job_that_is_not_there_is_not_found(self, domain: Domain) -> None:
+        with pytest.raises(JobNotFound):
+            await anext(run(domain.jobs, 99))
+
+    async def test_points_of_a_training_loop_count_as_steps(self, domain: Domain) -> None:
+        """The next step is the number of points recorded + 1, whoever recorded them."""
+        job = await domain.job(epochs=1, steps_per_epoch=5)
+        await domain.jobs.log(job.id, [a_point(9), a_point(1)])
+        done = [step async for step in run(domain.jobs, job.id)]
+        assert [[metric.step for metric in step.metrics] for step in done] == [[3, 4, 5], []]

@@ -1,0 +1,401 @@
+"""Verbs of SQLite that wait are committed together, and each is answered as though it had been alone."""
+
+import asyncio
+import resource
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from models.errors import IllegalTransition, JobNotFound, SimulationFailed
+from models.feed.channel import Feed, JobChanged, MetricsRecorded
+from models.job import Job
+from models.jobs import Jobs
+from models.lifecycle import JobStatus
+from models.metric import Metric, Point
+from models.store.database import OUTAGES, Database
+from models.store.group_commit import GROUP, GroupCommit
+from models.store.reader import Query, Row
+from models.store.transaction import NotBegun, Work
+from simulator.runner import make_points
+from tests.tools.domain import PATIENCE, Domain, a_point, opened_domain, points
+from tests.tools.outside import Outside, path_of
+
+pytestmark = pytest.mark.sqlite_alone("on PostgreSQL each verb has a transaction of its own")
+
+
+@pytest.fixture
+async def domain(database_url: str) -> AsyncIterator[Domain]:
+    async with opened_domain(database_url) as domain:
+        yield domain
+
+
+def writer_of(database: Database) -> GroupCommit:
+    assert isinstance(database._writer, GroupCommit)
+    return database._writer
+
+
+@contextmanager
+def commits(domain: Domain) -> Iterator[list[int]]:
+    """How many batches of points each commit inside the block brings, for those that bring any."""
+    sizes, inserts = [], 0
+
+    def trace(statement: str) -> None:
+        nonlocal inserts
+        inserts += statement.startswith("INSERT")
+        if statement == "COMMIT" and inserts:
+            sizes.append(inserts)
+            inserts = 0
+
+    connection = writer_of(domain.database)._connection
+    connection.set_trace_callback(trace)
+    yield sizes
+    connection.set_trace_callback(None)
+
+
+async def stored(job: Job) -> list[tuple[int, int]]:
+    """(seq, step) of all points of a job."""
+    return [(point.seq, point.step) for point in await Metric.filter(job_id=job.id).order_by("seq")]
+
+
+class TestTogether:
+    async def test_verbs_that_wait_share_a_commit(self, domain: Domain) -> None:
+        jobs = [await domain.job() for _ in range(20)]
+        with commits(domain) as sizes:
+            logged = await asyncio.gather(*(domain.jobs.log(job.id, [a_point(1)]) for job in jobs))
+        assert [len(each.metrics) for each in logged] == [1] * 20
+        assert sizes == [20]
+        assert [await stored(job) for job in jobs] == [[(1, 1)]] * 20
+
+    async def test_a_commit_is_shared_by_no_more_than_a_hundred(self, domain: Domain) -> None:
+        job = await domain.job()
+        with commits(domain) as sizes:
+            await asyncio.gather(*(domain.jobs.log(job.id, [a_point(step)]) for step in range(1, 251)))
+        assert sum(sizes) == 250
+        assert max(sizes) <= GROUP == 100
+
+    async def test_verbs_of_one_job_are_done_and_told_of_in_the_order_they_were_called(self, domain: Domain) -> None:
+        job = await domain.job(epochs=100)
+        with domain.heard(job.id) as events:
+            await asyncio.gather(
+                *(
+                    domain.jobs.simulate(job.id, make_points) if step % 2 else domain.jobs.log(job.id, [a_point(step)])
+                    for step in range(1, 51)
+                )
+            )
+        # Each verb has the step of its place in the order.
+        assert await stored(job) == [(seq, seq) for seq in range(1, 51)]
+        told = [point.seq for event in events if isinstance(event, MetricsRecorded) for point in event.metrics]
+        assert told == [*range(1, 51)]
+
+    async def test_a_verb_sees_what_those_before_it_did_in_the_same_commit(self, domain: Domain) -> None:
+        job = await domain.job(JobStatus.QUEUED)
+        verbs = domain.jobs
+        early, _, logged, _, late = await asyncio.gather(
+            verbs.log(job.id, points(1, 2)),
+            verbs.start(job.id),
+            verbs.log(job.id, points(1, 3)),
+            verbs.fail(job.id, "enough"),
+            verbs.log(job.id, points(4, 2)),
+            return_exceptions=True,
+        )
+        assert isinstance(early, IllegalTransition)
+        assert (early.job.status, early.job.metric_count) == (JobStatus.QUEUED, 0)
+        assert not isinstance(logged, BaseException)
+        assert isinstance(late, IllegalTransition)
+        assert (late.job.status, late.job.metric_count) == (JobStatus.FAILED, 3)
+
+    async def test_a_long_write_lets_others_on_the_event_loop_have_their_turn(self, domain: Domain) -> None:
+        job = await domain.job(epochs=1_000)
+        connection = writer_of(domain.database)._connection
+        logging = asyncio.create_task(domain.jobs.log(job.id, points(1, 10_000)))
+        seen = set()
+        while not logging.done():
+            seen.add(connection.total_changes)
+            await asyncio.sleep(0)
+        assert len(seen) > 2, "it was seen before and after, and not in the midst of it"
+
+
+class TestAFailure:
+    async def test_a_verb_that_raises_fails_alone(self, domain: Domain, outside: Outside) -> None:
+        """Before it wrote, after it has taken the job's row, and where a part of its points is written."""
+        good, bad, refused, late = [await domain.job() for _ in range(4)]
+        outside.execute(
+            f"CREATE TRIGGER no BEFORE INSERT ON metric WHEN NEW.job_id = {refused.id} AND NEW.step = 150 "
+            "BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+
+        def maker(job: Job, first: int, count: int) -> Sequence[Point]:
+            raise RuntimeError("a bug")
+
+        with domain.heard() as events:
+            outcomes = await asyncio.gather(
+                domain.jobs.log(good.id, points(1, 3)),
+                domain.jobs.log(99, points(1, 3)),
+                domain.jobs.simulate(bad.id, maker),
+                domain.jobs.log(refused.id, points(1, 200)),
+                domain.jobs.log(late.id, points(1, 3)),
+                return_exceptions=True,
+            )
+        kinds = [type(outcome) for outcome in outcomes[1:4]]
+        assert kinds[:2] == [JobNotFound, SimulationFailed]
+        assert isinstance(outcomes[3], OUTAGES)
+        assert [await stored(job) for job in (bad, refused)] == [[], []]
+        assert [await stored(job) for job in (good, late)] == [[(1, 1), (2, 2), (3, 3)]] * 2
+        assert [(await Job.get(id=job.id)).metric_count for job in (good, bad, refused, late)] == [3, 0, 0, 3]
+        told = [(type(event), event.job.id) for event in events]
+        assert told == [(MetricsRecorded, good.id), (MetricsRecorded, late.id), (JobChanged, bad.id)]
+
+    async def test_a_commit_that_fails_fails_all_who_share_it_and_nothing_is_stored_or_told(
+        self, domain: Domain, database_url: str
+    ) -> None:
+        jobs = [await domain.job() for _ in range(5)]
+        with domain.heard() as events, room_for(0, database_url):
+            outcomes = await asyncio.gather(
+                *(domain.jobs.log(job.id, points(1, 3)) for job in jobs), return_exceptions=True
+            )
+        assert all(isinstance(outcome, OUTAGES) for outcome in outcomes)
+        assert len({id(outcome) for outcome in outcomes}) == 5, "each has an error of its own"
+        assert events == []
+        assert [await stored(job) for job in jobs] == [[]] * 5
+        await domain.jobs.log(jobs[0].id, points(1, 3))
+        assert len(await stored(jobs[0])) == 3
+
+    async def test_a_verb_too_large_for_the_disk_does_not_take_those_along_that_share_its_commit(
+        self, domain: Domain, database_url: str
+    ) -> None:
+        small, large, later = [await domain.job(epochs=100) for _ in range(3)]
+        with domain.heard() as events, room_for(2**18, database_url):
+            outcomes = await asyncio.gather(
+                domain.jobs.simulate(small.id, make_points),
+                domain.jobs.log(large.id, points(1, 10_000)),
+                domain.jobs.simulate(later.id, make_points),
+                return_exceptions=True,
+            )
+        assert isinstance(outcomes[1], OUTAGES)
+        assert [await stored(job) for job in (small, large, later)] == [[(1, 1)], [], [(1, 1)]]
+        assert [event.job.id for event in events] == [small.id, later.id]
+        assert [(await Job.get(id=job.id)).status for job in (small, large, later)] == [JobStatus.RUNNING] * 3
+
+    async def test_a_connection_that_cannot_roll_back_is_opened_anew_and_everybody_is_answered(
+        self, domain: Domain, outside: Outside
+    ) -> None:
+        jobs = [await domain.job() for _ in range(3)]
+        broken = writer_of(domain.database)._connection
+        broken.set_authorizer(refuses_to_end_a_transaction)
+        with domain.heard() as events:
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.gather(*(domain.jobs.log(job.id, points(1, 3)) for job in jobs))
+        assert [event.job.id for event in events] == [job.id for job in jobs]
+        assert [seq for job in jobs for seq, _ in await stored(job)] == [1, 2, 3] * 3
+        assert writer_of(domain.database)._connection is not broken
+        assert writer_of(domain.database)._connection.execute("PRAGMA synchronous").fetchone() == (2,), (
+            "FULL, as it was"
+        )
+        outside.execute("UPDATE job SET name = 'free'")  # nothing keeps the file locked
+
+    async def test_one_alone_whose_transaction_cannot_be_rolled_back_is_told_and_the_next_is_stored(
+        self, domain: Domain
+    ) -> None:
+        job = await domain.job()
+        writer_of(domain.database)._connection.set_authorizer(refuses_to_end_a_transaction)
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+                await domain.jobs.log(job.id, points(1, 3))
+            await domain.jobs.log(job.id, points(1, 2))
+        assert await stored(job) == [(1, 1), (2, 2)]
+
+    async def test_those_who_cannot_begin_are_told_by_an_error_each(self, domain: Domain) -> None:
+        job = await domain.job()
+        connection = writer_of(domain.database)._connection
+        connection.set_authorizer(lambda action, *_: action == sqlite3.SQLITE_TRANSACTION)  # 1, which denies it
+        outcomes = await asyncio.gather(
+            *(domain.jobs.log(job.id, [a_point(step)]) for step in range(3)), return_exceptions=True
+        )
+        assert [type(outcome) for outcome in outcomes] == [sqlite3.DatabaseError] * 3
+        assert {str(outcome) for outcome in outcomes} == {"not authorized"}
+        assert len({id(outcome) for outcome in outcomes}) == 3
+
+    @pytest.mark.parametrize("bug", [RuntimeError("a bug"), StopIteration()], ids=repr)
+    async def test_a_listener_that_raises_takes_nobody_along(self, domain: Domain, bug: Exception) -> None:
+        """That is a bug, and whoever called is told; the job, whose point is stored, goes on."""
+        watched, other = await domain.job(), await domain.job()
+
+        def listener(event: object) -> None:
+            raise bug
+
+        with domain.feed.listening(listener, watched.id):
+            failed, done = await asyncio.gather(
+                *(domain.jobs.simulate(job.id, make_points) for job in (watched, other)), return_exceptions=True
+            )
+        assert isinstance(failed, RuntimeError)
+        assert not isinstance(done, BaseException)
+        assert [await stored(job) for job in (watched, other)] == [[(1, 1)]] * 2
+        assert (await Job.get(id=watched.id)).status is JobStatus.RUNNING
+
+
+class TestACallerWhoGoesAway:
+    async def test_its_verb_is_done_and_told_of_and_those_beside_it_are_answered(self, domain: Domain) -> None:
+        job = await domain.job()
+        with domain.heard(job.id) as events:
+            calls = [asyncio.create_task(domain.jobs.log(job.id, [a_point(step)])) for step in range(1, 11)]
+            await asyncio.sleep(0)
+            for call in calls[::2]:
+                call.cancel()
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert [isinstance(outcome, asyncio.CancelledError) for outcome in outcomes] == [True, False] * 5
+        await domain.jobs.complete(job.id)  # behind all of them
+        assert await stored(job) == [(seq, seq) for seq in range(1, 11)]
+        assert len(events) == 10
+
+    async def test_a_bare_write_is_no_different(self, domain: Domain) -> None:
+        job = await domain.job()
+        told: list[list[Row]] = []
+        calls = [asyncio.create_task(domain.database.write(renaming("other"), told.append)) for _ in range(2)]
+        await asyncio.sleep(0)
+        calls[0].cancel()
+        assert await calls[1] == [(job.id,)]
+        assert told == [[(job.id,)]] * 2
+        with pytest.raises(asyncio.CancelledError):
+            await calls[0]
+
+
+class TestAnotherWriter:
+    """Another process that holds the lock."""
+
+    async def test_verbs_wait_for_it_and_reads_go_on_meanwhile(self, domain: Domain, outside: Outside) -> None:
+        job = await domain.job()
+        with outside.writing():
+            calls = [asyncio.create_task(domain.jobs.log(job.id, [a_point(step)])) for step in (1, 2)]
+            for _ in range(20):
+                assert await stored(job) == []
+            assert not any(call.done() for call in calls)
+        await asyncio.gather(*calls)
+        assert await stored(job) == [(1, 1), (2, 2)]
+
+    async def test_each_verb_waits_as_long_as_it_may_and_is_then_told_that_the_store_is_locked(
+        self, database_url: str, outside: Outside
+    ) -> None:
+        patience = 0.3
+        clock = asyncio.get_running_loop().time
+        async with Database(database_url, seconds=patience) as database:
+            with database.scope():
+                jobs = Jobs(database, Feed())
+                job = await Domain(database, Feed(), jobs).job()
+
+                async def waited(step: int) -> float:
+                    began = clock()
+                    with pytest.raises(OUTAGES, match="locked"):
+                        await jobs.log(job.id, [a_point(step)])
+                    return clock() - began
+
+                with outside.writing():
+                    first = asyncio.create_task(waited(1))
+                    while (
+                        not first.done()
+                    ):  # others come while it waits, and must not wait for what is left of its time
+                        second = asyncio.create_task(waited(2))
+                        await asyncio.wait([first], timeout=patience / 2)
+                    times = [await first, await second]
+                assert all(patience <= time < 1.9 * patience for time in times), times
+                assert await stored(job) == []
+                await jobs.log(job.id, [a_point(3)])
+                assert await stored(job) == [(1, 3)]
+
+    async def test_a_step_that_was_lost_with_its_group_and_then_found_the_store_busy_leaves_the_job_running(
+        self, database_url: str, outside: Outside
+    ) -> None:
+        async with Database(database_url, seconds=0.3) as database:
+            with database.scope():
+                jobs = Jobs(database, Feed())
+                here = Domain(database, Feed(), jobs)
+                stepped, lost = await here.job(), await here.job()
+                outside.execute(
+                    f"CREATE TRIGGER no BEFORE INSERT ON metric WHEN NEW.job_id = {lost.id} "
+                    "BEGIN SELECT RAISE(ROLLBACK, 'no'); END"
+                )
+                begun = 0
+                with ExitStack() as stack:
+
+                    def trace(statement: str) -> None:
+                        nonlocal begun
+                        begun += statement == "BEGIN IMMEDIATE"
+                        if statement == "BEGIN IMMEDIATE" and begun == 2:  # the other process is a little quicker
+                            stack.enter_context(outside.writing())
+
+                    writer_of(database)._connection.set_trace_callback(trace)
+
+                    async def until_both_are_told() -> None:
+                        try:
+                            await jobs.log(lost.id, points(1, 3))
+                        finally:
+                            stack.close()
+
+                    outcomes = await asyncio.gather(
+                        jobs.simulate(stepped.id, make_points), until_both_are_told(), return_exceptions=True
+                    )
+                assert [type(outcome) for outcome in outcomes] == [NotBegun, NotBegun]
+                assert begun > 2
+                assert (await Job.get(id=stepped.id)).status is JobStatus.RUNNING
+                await jobs.simulate(stepped.id, make_points)
+                assert await stored(stepped) == [(1, 1)]
+
+    async def test_two_who_write_to_one_file_take_turns(self, domain: Domain, database_url: str) -> None:
+        job = await domain.job()
+        async with opened_domain(database_url) as other, asyncio.timeout(PATIENCE):
+            writers = (domain, other)
+            calls = [writers[step % 2].jobs.log(job.id, [a_point(step)]) for step in range(1, 201)]
+            await asyncio.gather(*calls)
+        assert [seq for seq, _ in await stored(job)] == [*range(1, 201)]
+
+
+class TestClosing:
+    async def test_it_waits_for_those_who_write_and_leaves_no_thread(self, database_url: str) -> None:
+        async with opened_domain(database_url) as domain:
+            job = await domain.job()
+            calls = [asyncio.create_task(domain.jobs.log(job.id, [a_point(step)])) for step in range(1, 301)]
+            await asyncio.sleep(0)
+        logged = [call.result() for call in calls]
+        assert [point.seq for each in logged for point in each.metrics] == [*range(1, 301)]
+        assert not any(thread.name.startswith("commit") for thread in threading.enumerate())
+        async with opened_domain(database_url):
+            assert len(await stored(job)) == 300
+
+    async def test_it_waits_for_a_bare_write_too(self, database_url: str) -> None:
+        async with opened_domain(database_url) as domain:
+            job = await domain.job()
+            told: list[list[Row]] = []
+            call = asyncio.create_task(domain.database.write(renaming("last"), told.append))
+            await asyncio.sleep(0)
+        assert told == [[(job.id,)]]
+        assert await call == told[0]
+
+
+def refuses_to_end_a_transaction(action: int, what: str | None, *_: object) -> int:
+    """An authorizer for a connection that can begin transactions and neither commit them nor roll them back."""
+    ends = action == sqlite3.SQLITE_TRANSACTION and what != "BEGIN"
+    return sqlite3.SQLITE_DENY if ends else sqlite3.SQLITE_OK
+
+
+def renaming(name: str) -> Callable[[], Work[list[Row]]]:
+    """A work that gives all jobs a name, and then their ids."""
+
+    def begin() -> Work[list[Row]]:
+        return (yield Query('UPDATE "job" SET "name" = ? RETURNING "id"', [name]))
+
+    return begin
+
+
+@contextmanager
+def room_for(size: int, url: str) -> Iterator[None]:
+    """Inside, the store can grow by so many bytes and no more: to SQLite, a disk that is nearly full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    written = Path(f"{path_of(url)}-wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (written + size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

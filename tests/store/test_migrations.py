@@ -1,0 +1,193 @@
+"""The store's schema: the migrations lead to the models, are applied once, by one process, and all of them or none."""
+
+import asyncio
+import contextlib
+import re
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from tortoise import fields
+from tortoise.context import TortoiseContext
+
+from models.feed.channel import Feed
+from models.job import Job
+from models.jobs import Jobs
+from models.store import database as store
+from models.store.database import Database, StoreError
+from models.validation import NewJob
+from tests.tools.outside import Outside
+from tests.tools.process import command
+
+pytestmark = pytest.mark.unmigrated
+
+MIGRATIONS = ["0001_initial", "0002_curve_chunks", "0003_tokens"]
+BOOKS = {"tortoise_migrations"}
+"""Tortoise's table of the migrations that are applied: empty, it may be left behind."""
+
+
+def shape(url: str) -> dict[str, Any]:
+    """What a store knows of the tables that keep jobs, points, chunks and tokens: columns, indexes, references."""
+    with Outside(url) as store:
+        shape_of = {"sqlite": _shape_in_sqlite, "postgres": _shape_in_postgres}[store.system]
+        shapes = {table: shape_of(store, table) for table in ("job", "metric", "curve_chunk", "token")}
+    assert all(shape["columns"] for shape in shapes.values())
+    return shapes
+
+
+def _shape_in_sqlite(store: Outside, table: str) -> dict[str, Any]:
+    indexes = {
+        # The columns in order, whether they are unique; names of constraints are SQLite's own affair.
+        (tuple(name for _, _, name in store.execute(f"PRAGMA index_info({index})")), unique)
+        for _, index, unique, *_ in store.execute(f"PRAGMA index_list({table})")
+    }
+    columns = [row[1:] for row in store.execute(f"PRAGMA table_info({table})")]
+    return {"columns": columns, "references": store.execute(f"PRAGMA foreign_key_list({table})"), "indexes": indexes}
+
+
+def _shape_in_postgres(store: Outside, table: str) -> dict[str, Any]:
+    columns = "SELECT column_name, data_type, is_nullable, column_default, character_maximum_length"
+    references = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = ?::regclass"
+    indexes = store.execute("SELECT indexdef FROM pg_indexes WHERE tablename = ?", [table])
+    return {
+        "columns": sorted(store.execute(f"{columns} FROM information_schema.columns WHERE table_name = ?", [table])),
+        "references": sorted(store.execute(references, [table])),
+        # Without their names, which are as the one who made them likes them.
+        "indexes": {re.sub(r"INDEX \S+", "INDEX", definition) for (definition,) in indexes},
+    }
+
+
+async def test_migrations_and_models_agree(database_url: str) -> None:
+    async with Database(database_url) as database:
+        assert await database.model_changes() == [], "run `make migration`"
+
+
+@pytest.mark.parametrize(
+    ("drift", "found"),
+    [
+        (lambda patch: patch.setattr(Job._meta.fields_map["name"], "max_length", 100), "AlterField"),
+        (lambda patch: patch.setitem(Job._meta.fields_map, "colour", fields.CharField(max_length=9)), "AddField"),
+        (lambda patch: patch.delitem(Job._meta.fields_map, "failure_reason"), "RemoveField"),
+        (lambda patch: patch.setattr(Job._meta, "indexes", ()), "RemoveIndex"),
+    ],
+)
+async def test_a_model_that_changes_without_a_migration_is_noticed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, drift: Any, found: str
+) -> None:
+    async with Database(database_url) as database:
+        drift(monkeypatch)
+        assert found in await database.model_changes()
+
+
+async def test_the_tables_that_migrations_make_are_those_that_the_models_describe(
+    database_url: str, another_url: str
+) -> None:
+    async with Database(database_url):
+        pass
+    async with TortoiseContext() as context:
+        await context.init(db_url=another_url, modules={"models": store.APPS["models"]["models"]})
+        await context.generate_schemas()
+    assert shape(database_url) == shape(another_url)
+
+
+async def usable(database: Database) -> bool:
+    """Whether a job can be created and read back."""
+    with database.scope():
+        created = await Jobs(database, Feed()).create(NewJob("run", "resnet", epochs=1, learning_rate=0.1))
+        return await Job.exists(id=created.id)
+
+
+async def test_a_new_store_is_given_all_tables_and_one_that_is_up_to_date_is_left_as_it_is(
+    database_url: str, outside: Outside
+) -> None:
+    async with Database(database_url) as database:
+        assert database.applied == MIGRATIONS
+        assert await usable(database)
+    async with Database(database_url) as database:
+        assert database.applied == []
+        with database.scope():
+            assert await Job.all().count() == 1
+    assert outside.tables() == {"job", "metric", "curve_chunk", "token"} | BOOKS
+
+
+@pytest.mark.parametrize("attempt", range(5))  # for the moment in which they may meet is short
+async def test_of_many_who_open_a_new_store_at_once_one_migrates_it_and_all_can_use_it(
+    database_url: str, attempt: int
+) -> None:
+    databases = [Database(database_url) for _ in range(6)]
+    async with contextlib.AsyncExitStack() as stack, asyncio.timeout(20):
+        for database in databases:
+            stack.push_async_callback(database.close)
+        await asyncio.gather(*(database.open() for database in databases))
+        assert sorted(database.applied for database in databases) == [[]] * 5 + [MIGRATIONS]
+        assert all([await usable(database) for database in databases])
+
+
+def test_of_processes_that_open_a_new_store_at_once_one_migrates_it(database_url: str) -> None:
+    with ThreadPoolExecutor() as at_once:
+        running = [at_once.submit(command, "migrate", "--database-url", database_url) for _ in range(3)]
+        ended = [process.result() for process in running]
+    assert [(process.returncode, process.stderr) for process in ended] == [(0, "")] * 3
+    said = sorted(process.stdout for process in ended)
+    assert said == ["The database is up to date.\n"] * 2 + ["".join(f"applied {name}\n" for name in MIGRATIONS)]
+
+
+async def test_a_migration_that_fails_half_way_leaves_nothing_behind(database_url: str, outside: Outside) -> None:
+    """Somebody else's view is where the second table is to be made."""
+    outside.execute("CREATE VIEW metric AS SELECT 1 AS note")
+    with pytest.raises(StoreError, match="metric"):
+        await Database(database_url).open()
+    assert outside.tables() - BOOKS == set()
+    outside.execute("DROP VIEW metric")
+    async with Database(database_url) as database:
+        assert database.applied == MIGRATIONS
+        assert await usable(database)
+
+
+COMMITTERS = {
+    "sqlite": ("tortoise.backends.sqlite.client", "SqliteTransactionWrapper"),
+    "postgres": ("models.store.postgres", "_TransactionClient"),
+}
+KILLED = """
+import asyncio, os, signal, sys
+from models.store.database import Database
+from {module} import {owner}
+
+original, calls = {owner}.{method}, 0
+
+async def deadly(*args, **kwargs):
+    global calls
+    calls += 1
+    if calls == {call}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return await original(*args, **kwargs)
+
+{owner}.{method} = deadly
+asyncio.run(Database(sys.argv[1]).open())
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "owner", "method", "call"),
+    [
+        pytest.param("tortoise.migrations.schema_editor.base", "BaseSchemaEditor", "create_model", 2, id="table"),
+        pytest.param("tortoise.migrations.recorder", "MigrationRecorder", "record_applied", 1, id="record"),
+        pytest.param("", "", "commit", 1, id="commit"),
+    ],
+)
+async def test_a_process_killed_in_the_middle_of_a_migration_leaves_nothing_behind(
+    database_url: str, outside: Outside, module: str, owner: str, method: str, call: int
+) -> None:
+    """Killed before the second table is made, before the migration is recorded, before all of it is committed."""
+    if method == "commit":
+        module, owner = COMMITTERS[outside.system]
+    script = KILLED.format(module=module, owner=owner, method=method, call=call)
+    killed = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", script, database_url], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert outside.tables() - BOOKS == set()
+    async with Database(database_url) as database:
+        assert database.applied == MIGRATIONS
+        assert await usable(database)

@@ -1,0 +1,172 @@
+"""Every request has an id, which whoever asked is told: one of their own choice, where it is a fit one."""
+
+import asyncio
+import re
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from graph.admission.gate import Gate
+from graph.admission.refusal import Refusal
+from graph.settings import Settings
+from graph.telemetry.counts import Counts
+from graph.telemetry.watch import Watch
+from tests.telemetry.test_telemetry import UNPLANNED
+from tests.tools.api import Api
+from tests.tools.domain import PATIENCE, eventually
+from tests.tools.hostile import SOCKET, head
+from tests.tools.logged import logged
+from tests.tools.scraped import scrape
+
+pytestmark = pytest.mark.sqlite_alone("no store is asked")
+
+QUERY = {"query": "{ __typename }"}
+MADE = re.compile(r"[0-9a-f]{16}")
+
+
+@pytest.mark.parametrize(
+    ("given", "is_taken"),
+    [
+        ("a", True),
+        ("Run-7_of.today", True),
+        ("x" * 64, True),
+        ("x" * 65, False),
+        ("", False),
+        ("two words", False),
+        ("a,b", False),
+        ("<script>", False),
+        ("a\tb", False),
+        ("naïve", False),
+    ],
+)
+async def test_a_fit_id_is_taken_and_any_other_replaced(api: Api, given: str, is_taken: bool) -> None:
+    headers = [(b"X-Request-Id", given.encode())]
+    told = (await api.http.post("/graphql", json=QUERY, headers=headers)).headers.get_list("x-request-id")
+    assert len(told) == 1
+    assert told == [given] if is_taken else MADE.fullmatch(told[0])
+
+
+async def test_two_ids_are_none(api: Api) -> None:
+    headers = [("X-Request-Id", "one"), ("X-Request-Id", "two")]
+    assert MADE.fullmatch((await api.http.post("/graphql", json=QUERY, headers=headers)).headers["x-request-id"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        pytest.param("POST", "/graphql", {}, 200, id="by a plan"),
+        pytest.param("POST", "/graphql", UNPLANNED, 200, id="by Strawberry"),
+        pytest.param("GET", "/graphql?query={__typename}", {}, 200, id="by GET"),
+        pytest.param("PUT", "/graphql", {}, 405, id="not served"),
+        pytest.param("POST", "/graphql", {"accept": "text/event-stream"}, 200, id="events"),
+        pytest.param("POST", "/graphql", {"accept": "multipart/mixed;subscriptionSpec=1.0"}, 200, id="parts"),
+        pytest.param("GET", "/", {}, 200, id="a page"),
+        pytest.param("GET", "/nowhere", {}, 404, id="no page"),
+        pytest.param("GET", "/healthz", {}, 200, id="health"),
+        pytest.param("GET", "/metrics", {}, 200, id="metrics"),
+    ],
+)
+async def test_every_answer_tells_it(api: Api, method: str, path: str, headers: dict[str, str], status: int) -> None:
+    given = {**headers, "X-Request-Id": "mine"}
+    answer = await api.http.request(method, path, json=QUERY if method == "POST" else None, headers=given)
+    assert (answer.status_code, answer.headers.get_list("x-request-id")) == (status, ["mine"])
+
+
+async def test_a_refusal_at_the_gate_tells_it_and_is_counted() -> None:
+    counts = Counts()
+
+    async def refuse(*_: object) -> None:
+        raise Refusal(429, "TOO_MANY", "Not now.", {"Retry-After": "1"})
+
+    async def serve(*_: object) -> None:
+        raise AssertionError("it is refused")
+
+    transport = httpx.ASGITransport(Gate([refuse], serve, Watch(counts, None)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        answer = await http.get("/graphql", headers={"X-Request-Id": "mine"})
+        await http.get("/")
+    assert (answer.status_code, answer.headers["x-request-id"], answer.headers["retry-after"]) == (429, "mine", "1")
+    assert dict(counts.calls) == {("<unknown>", "refused"): 1, ("<page>", "refused"): 1}
+
+
+class TestBeforeTheApp:
+    """What is refused before there is a request for the app; also that has an id, a line and a count."""
+
+    @pytest.fixture
+    def settings(self, database_url: str) -> Settings:
+        return Settings(
+            database_url=database_url,
+            request_seconds=0.3,
+            max_header_bytes=2_000,
+            allowed_origins="https://dash.example.org",
+        )
+
+    @pytest.mark.parametrize(
+        ("sent", "status"),
+        [
+            pytest.param(b"What is this?\r\n\r\n", 400, id="no request"),
+            pytest.param(b"GET / HTTP/1.1\r\nHost: localhost\r\n", 408, id="half a request"),
+            pytest.param(head("GET", Long="x" * 3_000), 431, id="a long head"),
+            pytest.param(head("GET", **{**SOCKET, "Sec-WebSocket-Version": "12"}), 400, id="another version"),
+            pytest.param(head("GET", **{**SOCKET, "Sec-WebSocket-Key": "short"}), 400, id="a wrong key"),
+            pytest.param(head("GET", Padding="x", **SOCKET, **{f"A{n}": "a" for n in range(150)}), 431, id="headers"),
+        ],
+    )
+    async def test_it_has_an_id_a_line_and_a_count(self, api: Api, address: str, sent: bytes, status: int) -> None:
+        with logged() as lines:
+            heard = await answer_to(address, sent)
+        id = heard.headers["x-request-id"]
+        assert (heard.status, heard.headers["x-content-type-options"]) == (status, "nosniff")
+        assert MADE.fullmatch(id)
+        assert [(line["request_id"], line["status"], line["outcome"]) for line in lines] == [(id, status, "refused")]
+        assert (await scrape(api.http)).values("requests_total") == {("<unknown>", "refused"): 1}
+
+    async def test_where_the_app_has_begun_to_serve_it_it_is_one_call(self, api: Api, address: str) -> None:
+        with logged() as lines:
+            sent = head(X_Request_Id="mine", Content_Type="application/json", Content_Length="10") + b"{"
+            heard = await answer_to(address, sent)
+            await eventually(lambda: bool(lines))
+        assert (heard.status, heard.headers["x-request-id"]) == (408, "mine")
+        (line,) = lines
+        assert (line["request_id"], line["status"], line["outcome"], line["method"]) == ("mine", 408, "refused", "POST")
+        assert (await scrape(api.http)).values("requests_total") == {("<unknown>", "refused"): 1}
+
+    async def test_a_browser_that_asks_beforehand_is_answered_with_one(self, api: Api) -> None:
+        headers = {"Origin": "https://dash.example.org", "Access-Control-Request-Method": "POST"}
+        with logged() as lines:
+            answer = await api.http.options("/graphql", headers={**headers, "X-Request-Id": "mine"})
+        assert (answer.status_code, answer.headers["x-request-id"]) == (204, "mine")
+        assert [(line["request_id"], line["method"], line["outcome"]) for line in lines] == [("mine", "OPTIONS", "ok")]
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/nowhere"])
+async def test_a_handshake_that_is_refused_tells_it_with_the_headers_of_every_answer(address: str, path: str) -> None:
+    origin = {"Origin": "https://elsewhere.example.org"} if path == "/graphql" else {}
+    with logged() as lines:
+        heard = await answer_to(address, head("GET", path, X_Request_Id="mine", **SOCKET, **origin))
+        await eventually(lambda: bool(lines))
+    assert (heard.status, heard.headers["x-request-id"]) == (403, "mine")
+    assert heard.headers["x-content-type-options"] == "nosniff"
+    assert heard.headers["cross-origin-resource-policy"] == "same-origin"
+    assert len(heard.headers.get_list("date")) == 1
+    assert [(line["request_id"], line["status"], line["outcome"]) for line in lines] == [("mine", 403, "refused")]
+
+
+class Answer(NamedTuple):
+    """The head of an answer."""
+
+    status: int
+    headers: httpx.Headers
+
+
+async def answer_to(address: str, sent: bytes) -> Answer:
+    """What is answered to some bytes."""
+    host, port = address.removeprefix("http://").split(":")
+    async with asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(sent)
+        line, *headers = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[:-2]
+        writer.close()
+    pairs = [header.split(b": ", 1) for header in headers]
+    return Answer(int(line.split()[1]), httpx.Headers([(name, value) for name, value in pairs]))

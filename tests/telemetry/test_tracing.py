@@ -1,0 +1,164 @@
+"""Traces: operations as spans, sent to a collector by OTLP; and nothing of it where it is not asked for."""
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from graph.telemetry.call import Call, Outcome
+from graph.telemetry.tracing import Tracing
+from tests.tools.domain import eventually
+from tests.tools.process import ServerProcess
+from tests.tools.sockets import opened, websocket_url
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = "b7ad6b7169203331"
+
+
+class Collector:
+    """A receiver of OTLP over HTTP."""
+
+    def __init__(self) -> None:
+        self.spans: dict[str, Span] = {}
+        self.service = ""
+        self.url = ""
+
+    def take(self, body: bytes) -> None:
+        request = ExportTraceServiceRequest.FromString(body)
+        for of_resource in request.resource_spans:
+            (self.service,) = (
+                each.value.string_value for each in of_resource.resource.attributes if each.key == "service.name"
+            )
+            self.spans |= {span.name: span for of_scope in of_resource.scope_spans for span in of_scope.spans}
+
+
+@contextmanager
+def collecting() -> Iterator[Collector]:
+    collector = Collector()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            collector.take(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as receiver:
+        thread = threading.Thread(target=receiver.serve_forever)
+        thread.start()
+        collector.url = "http://{}:{}".format(*receiver.server_address)
+        yield collector
+        receiver.shutdown()
+        thread.join()
+
+
+async def test_an_operation_is_a_span_of_the_trace_that_it_came_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+        with ServerProcess(f"sqlite://{tmp_path}/test.sqlite3", "--tracing") as server:
+            async with httpx.AsyncClient(base_url=server.url) as http:
+                headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "X-Request-Id": "mine"}
+                await http.post("/graphql", json={"query": "query Mine { jobs { id } }"}, headers=headers)
+                await http.post("/graphql", json={"query": "query Wrong { nobody }"})
+                await http.get("/healthz")
+            await eventually(lambda: {"query Mine", "request"} <= collector.spans.keys())
+            async with opened(websocket_url(server.url)) as connection:
+                await connection.next(await connection.subscribe("query OnSocket { jobs { id } }"))
+            assert server.stop() == 0, "and what is not sent yet is"
+            assert server.log == ""
+    assert collector.spans.keys() == {"query Mine", "request", "query OnSocket"}
+    assert collector.service == "training-monitor"
+    span = collector.spans["query Mine"]
+    assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, PARENT)
+    assert {each.key: each.value.string_value for each in span.attributes} == {
+        "graphql.operation.type": "query",
+        "graphql.operation.name": "Mine",
+        "training_monitor.outcome": "ok",
+        "training_monitor.request_id": "mine",
+    }
+    assert 0 < span.end_time_unix_nano - span.start_time_unix_nano < 10**10
+    assert span.status.code == Status.STATUS_CODE_UNSET
+    assert not collector.spans["query OnSocket"].parent_span_id
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        ("ok", Status.STATUS_CODE_UNSET),
+        ("error", Status.STATUS_CODE_UNSET),
+        ("refused", Status.STATUS_CODE_UNSET),
+        ("failed", Status.STATUS_CODE_ERROR),
+        ("timeout", Status.STATUS_CODE_ERROR),
+    ],
+)
+def test_a_span_is_an_error_where_the_server_is_at_fault(
+    monkeypatch: pytest.MonkeyPatch, outcome: Outcome, status: int
+) -> None:
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        tracing = Tracing()
+        call = Call(None, tracing.tell)
+        call.know("Mine", "query")
+        call.outcome = outcome
+        call.end()
+        tracing.close()
+    assert collector.spans["query Mine"].status.code == status
+
+
+def test_a_collector_that_does_not_answer_is_not_waited_for_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        tracing = Tracing()
+        Call(None, tracing.tell).end()
+        began = time.monotonic()
+        tracing.close()
+        assert time.monotonic() - began < 6, "by itself the exporter waits for ten seconds"
+
+
+def test_a_variable_that_is_wrong_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1")
+    command = [sys.executable, "-m", "graph", "serve", "--tracing", "--port", "0"]
+    command += ["--database-url", f"sqlite://{tmp_path}/test.sqlite3"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
+    assert "--tracing: an OTEL_ variable is wrong: max_export_batch_size" in ended.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_without_its_libraries_a_server_says_what_to_install(workers: str, tmp_path: Path) -> None:
+    program = "import sys; sys.modules['opentelemetry.sdk'] = None; from graph.commands import main; main()"
+    flags = ["--port", "0", "--database-url", f"sqlite://{tmp_path}/test.sqlite3", "--workers", workers]
+    flags += ["--feed-url", "redis://127.0.0.1:1"] if workers != "1" else []
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "serve", "--tracing", *flags],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "training-monitor[tracing]" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_where_nobody_asks_for_traces_and_colours_their_libraries_are_not_loaded() -> None:
+    names = "opentelemetry.sdk", "opentelemetry.exporter", "rich"
+    program = f"import sys, graph.__main__; print([name for name in {names} if name in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert ended.stdout == "[]\n"

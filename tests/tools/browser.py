@@ -1,0 +1,168 @@
+"""A real browser, and pages in it that are watched: what goes wrong on a page fails the test that opened it."""
+
+import asyncio
+import csv
+import io
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    Request,
+    ViewportSize,
+    WebSocket,
+    async_playwright,
+    expect,
+)
+
+from tests.tools.nodejs import unpacked_chromium
+
+__all__ = [
+    "DESKTOP",
+    "PHONE",
+    "Visits",
+    "card",
+    "launched_browser",
+    "mean_frame",
+    "rows_of",
+    "stat",
+    "toast",
+    "until",
+]
+
+DESKTOP: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+
+PATIENCE = 15
+"""Seconds after which something that should have happened has not."""
+
+expect.set_options(timeout=PATIENCE * 1000)
+
+
+@asynccontextmanager
+async def launched_browser() -> AsyncIterator[Browser]:
+    """A Chromium without a window, which needs nothing of the machine but its C library."""
+    where = unpacked_chromium()
+    environment = {**os.environ, "LD_LIBRARY_PATH": where["libraries"], "FONTCONFIG_FILE": where["fonts"]}
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=where["executable"], env=dict(environment))
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+class Visits:
+    """The pages that one test opens, each as a new visitor, and what went wrong on any of them."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self.url = url
+        self.faults: list[str] = []
+        self._expected: list[str] = []
+        self._browser = browser
+        self._contexts: list[BrowserContext] = []
+
+    async def page(
+        self, path: str | None = None, *, url: str = "", viewport: ViewportSize = DESKTOP, **options: Any
+    ) -> Page:
+        """A page, at `path` where one is named; `options` are those of a browser context."""
+        origin = url or self.url
+        context = await self._browser.new_context(
+            base_url=origin,
+            viewport=viewport,
+            locale="en-US",
+            permissions=["clipboard-read", "clipboard-write"],
+            **options,
+        )
+        self._contexts.append(context)
+        context.set_default_timeout(PATIENCE * 1000)
+        page = await context.new_page()
+        self._watch(page, origin)
+        if path is not None:
+            await page.goto(path)
+        return page
+
+    def expects(self, fault: str) -> None:
+        """Let faults pass that contain a text: the test is about them."""
+        self._expected.append(fault)
+
+    async def end(self) -> None:
+        """Close the pages. Raises AssertionError where anything went wrong on them."""
+        for context in self._contexts:
+            await context.close()
+        unexpected = [fault for fault in self.faults if not any(text in fault for text in self._expected)]
+        assert not unexpected, "\n".join(unexpected)
+
+    def _watch(self, page: Page, origin: str) -> None:
+        own = (f"{origin}/", "data:", f"blob:{origin}/")
+
+        def requested(request: Request) -> None:
+            if not request.url.startswith(own):
+                self.faults.append(f"a request leaves the origin: {request.url}")
+
+        def socket_opened(socket: WebSocket) -> None:
+            if not socket.url.startswith(origin.replace("http", "ws", 1) + "/"):
+                self.faults.append(f"a socket leaves the origin: {socket.url}")
+
+        page.context.on("request", requested)
+        page.on("websocket", socket_opened)
+        page.context.on("response", lambda response: self._answered(response.status, response.url))
+        page.on("pageerror", lambda error: self.faults.append(f"uncaught: {error.stack or error}"))
+        page.on("console", lambda message: self._logged(message.type, message.text))
+
+    def _answered(self, status: int, url: str) -> None:
+        if status >= 500:
+            self.faults.append(f"{status}: {url}")
+
+    def _logged(self, kind: str, text: str) -> None:
+        if kind == "error":
+            self.faults.append(f"console: {text}")
+
+
+def card(page: Page, name: str) -> Locator:
+    """The card of a job in the list."""
+    return page.get_by_role("listitem").filter(has=page.get_by_role("link", name=name, exact=True))
+
+
+def toast(page: Page, text: str) -> Locator:
+    """A toast with a text."""
+    return page.locator("[data-sonner-toast]").filter(has_text=text)
+
+
+def stat(page: Page, name: str) -> Locator:
+    """The value of one of the monitor's statistics."""
+    return page.locator(f"[data-stat='{name}'] dd")
+
+
+async def until(page: Page, condition: str) -> None:
+    """Return once a JavaScript expression holds, looked at with each frame. Raises TimeoutError."""
+    # Playwright's own wait_for_function evaluates text inside the page, which the page's policy forbids.
+    async with asyncio.timeout(PATIENCE):
+        await page.evaluate(f"async () => {{ while (!({condition})) await new Promise(requestAnimationFrame); }}")
+
+
+def rows_of(csv_text: str) -> list[dict[str, str]]:
+    """The rows of the CSV that the page gives, by the names of their columns."""
+    return list(csv.DictReader(io.StringIO(csv_text, newline="")))
+
+
+async def mean_frame(page: Page, seconds: float) -> float:
+    """Milliseconds from one frame to the next, on average over some seconds."""
+    frames, took = await page.evaluate(
+        """(milliseconds) => new Promise((done) => {
+            let frames = 0, first;
+            const frame = (now) => {
+                first ??= now;
+                if (now - first >= milliseconds) done([frames, now - first]);
+                else { frames += 1; requestAnimationFrame(frame); }
+            };
+            requestAnimationFrame(frame);
+        })""",
+        seconds * 1000,
+    )
+    return float(took / frames)

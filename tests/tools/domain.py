@@ -1,0 +1,143 @@
+"""The domain without a server: a store, its verbs, and whom they tell."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from models.feed.channel import Event, Feed
+from models.job import Job
+from models.jobs import Jobs
+from models.lifecycle import JobStatus
+from models.metric import Point
+from models.store.database import Database
+from models.validation import NewJob
+
+__all__ = [
+    "PATIENCE",
+    "Domain",
+    "Statements",
+    "a_point",
+    "all_has_begun",
+    "eventually",
+    "opened_domain",
+    "points",
+    "statements",
+]
+
+PATIENCE = 10
+"""Seconds after which something that should have happened has not."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """An open store with its verbs and its feed."""
+
+    database: Database
+    feed: Feed
+    jobs: Jobs
+
+    async def job(self, status: JobStatus = JobStatus.RUNNING, **settings: Any) -> Job:
+        """A new job that has come to `status`."""
+        job = await self.jobs.create(NewJob(**{**A_JOB, **settings}))
+        if status is JobStatus.FAILED:
+            return await self.jobs.fail(job.id, "enough")
+        if status is not JobStatus.QUEUED:
+            job = await self.jobs.start(job.id)
+        return await self.jobs.complete(job.id) if status is JobStatus.COMPLETE else job
+
+    async def record(self, job: Job, first: int, count: int, at_once: int = 500) -> None:
+        """Log the points of `count` steps from `first` on."""
+        for start in range(first, first + count, at_once):
+            await self.jobs.log(job.id, points(start, min(at_once, first + count - start)))
+
+    @contextlib.contextmanager
+    def heard(self, job_id: int | None = None) -> Iterator[list[Event]]:
+        """The events of one job, or of all, that are published inside the block."""
+        events: list[Event] = []
+        with self.feed.listening(events.append, job_id):
+            yield events
+
+
+A_JOB = {"name": "run", "model_name": "resnet", "epochs": 10, "learning_rate": 0.1, "seed": 7}
+
+
+@contextlib.asynccontextmanager
+async def opened_domain(url: str, feed: Feed | None = None, connections: int = 10) -> AsyncIterator[Domain]:
+    """A store, asked by whoever queries inside the block."""
+    feed = feed or Feed()
+    async with Database(url, connections=connections) as database:
+        with database.scope():
+            yield Domain(database, feed, Jobs(database, feed))
+
+
+def a_point(step: int, /, epoch: int | None = None, **values: float) -> Point:
+    """A point with its values by name; a loss where none is named."""
+    return Point(step, values or {"loss": step / 8}, epoch)
+
+
+def points(first: int, count: int) -> Sequence[Point]:
+    """Points of `count` steps from `first` on."""
+    return [a_point(step) for step in range(first, first + count)]
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Return once `condition` holds, for what ends in the background and tells nobody. Raises TimeoutError."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110  # there is no event for it
+            await asyncio.sleep(0.005)
+
+
+async def all_has_begun() -> None:
+    """Return once the tasks that were begun have read what they read first.
+
+    To be asked where the store has one connection, on which reads are answered one after another.
+    """
+    for _ in range(4):
+        await asyncio.sleep(0)
+        await Job.exists(id=0)
+
+
+class Statements(logging.Handler):
+    """What stores were asked, in order."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.all: list[str] = []
+        self._more = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take note of a statement."""
+        text = str(record.args[0]) if isinstance(record.args, tuple) and record.args else record.getMessage()
+        if 'FROM "token"' not in text:  # a server looks for new ones whenever it is time
+            self.all.append(text)
+            self._more.set()
+
+    def about(self, table: str) -> list[str]:
+        """Those that read a table."""
+        return [text for text in self.all if text.startswith("SELECT") and f'FROM "{table}"' in text]
+
+    async def until(self, count: int, table: str) -> None:
+        """Return once the table was read that often. Raises TimeoutError."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.about(table)) < count:
+                self._more.clear()
+                await self._more.wait()
+
+
+@contextlib.contextmanager
+def statements() -> Iterator[Statements]:
+    """The statements that are sent to stores inside the block."""
+    logger, handler = logging.getLogger("tortoise.db_client"), Statements()
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False  # they would fill the report of a failed test
+    try:
+        yield handler
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate

@@ -1,0 +1,120 @@
+"""Those who watch a job's points, and those who follow the changes of jobs, as tests need them: cut at will."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+from graph.live.changes import Changes
+from graph.live.stream import Streams
+from models.job import Job
+from models.lifecycle import JobStatus
+from tests.tools.domain import PATIENCE, all_has_begun, eventually
+
+__all__ = ["BUFFER", "NEVER", "OFTEN", "Change", "Follower", "Watcher", "following"]
+
+BUFFER = 50
+"""Points or changes kept: few, so that it matters."""
+OFTEN = 0.05
+"""Seconds between two looks at the store, where one is waited for."""
+NEVER = 3600.0
+"""The same, where everything is to come by the feed."""
+
+Change = tuple[int, JobStatus]
+
+
+class Watcher:
+    """Somebody who watches a job, may be cut at any moment, and comes back with the last seq that was seen."""
+
+    def __init__(self, streams: Streams, job_id: int, after: int | None = 0, *, batched: bool = False) -> None:
+        self.seen: list[int] = []
+        self.cuts = 0
+        self._streams = streams
+        self._job_id = job_id
+        self._after = after
+        self._watch = self._by_batches if batched else self._by_points
+        self._watching = asyncio.create_task(self._watch(after))
+
+    async def _by_points(self, after: int | None) -> None:
+        async with aclosing(self._streams.metrics(self._job_id, after)) as stream:
+            async for metric in stream:
+                self.seen.append(metric.seq)
+                if metric.seq % 7 == 0:
+                    await asyncio.sleep(0)  # as a socket does: others come in between
+
+    async def _by_batches(self, after: int | None) -> None:
+        async with aclosing(self._streams.batches(self._job_id, after, 0)) as stream:
+            async for metrics in stream:
+                self.seen += [metric.seq for metric in metrics]
+
+    async def cut(self) -> None:
+        """Break off, wherever it is, and watch on from there."""
+        await self.leave()
+        self.cuts += 1
+        self._watching = asyncio.create_task(self._watch(self.seen[-1] if self.seen else self._after))
+
+    async def leave(self) -> None:
+        """Break off, and stay away."""
+        self._watching.cancel()
+        await asyncio.wait({self._watching})
+        if not self._watching.cancelled():
+            self._watching.result()  # it had ended already; or it failed, and that is to be seen
+
+    async def end(self) -> list[int]:
+        """What was seen, once the stream has ended. Raises TimeoutError."""
+        async with asyncio.timeout(PATIENCE):
+            await self._watching
+        return self.seen
+
+    async def has_seen(self, seq: int) -> None:
+        """Return once that point was seen. Raises TimeoutError."""
+        await eventually(lambda: bool(self.seen) and self.seen[-1] >= seq)
+
+
+class Follower:
+    """Somebody who follows, and has been told nothing yet."""
+
+    def __init__(self, stream: AsyncGenerator[Job, None]) -> None:
+        self._stream = stream
+        self._next: asyncio.Task[Job] | None = None
+
+    async def begin(self) -> None:
+        """Return once what happens from now on will be told."""
+        self._next = asyncio.create_task(anext(self._stream))
+        await all_has_begun()
+
+    async def told(self) -> Change:
+        """The next change. Raises StopAsyncIteration at the end, TimeoutError."""
+        coming, self._next = self._next, None
+        async with asyncio.timeout(PATIENCE):
+            job = await (coming or anext(self._stream))
+        return job.id, job.status
+
+    async def all(self, count: int) -> list[Change]:
+        """The next so many changes."""
+        return [await self.told() for _ in range(count)]
+
+    async def ends(self) -> bool:
+        """Whether it is told nothing more because the stream has ended."""
+        try:
+            await self.told()
+        except StopAsyncIteration:
+            return True
+        return False
+
+    async def leave(self) -> None:
+        """Cut, wherever it is."""
+        if self._next:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
+        await self._stream.aclose()
+
+
+@asynccontextmanager
+async def following(changes: Changes, job_id: int | None = None) -> AsyncIterator[Follower]:
+    """Somebody who follows from now on."""
+    follower = Follower(changes.follow(job_id))
+    await follower.begin()
+    try:
+        yield follower
+    finally:
+        await follower.leave()

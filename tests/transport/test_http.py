@@ -1,0 +1,349 @@
+"""GraphQL over HTTP: what is a request, what it is answered with, and that nothing a client sends is answered with 500.
+
+https://graphql.github.io/graphql-over-http/draft/ — the specification's own audits are run by test_audits.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.tools.api import Api
+
+pytestmark = pytest.mark.sqlite_alone("HTTP is the same whatever is stored where")
+
+JSON = "application/json"
+RESPONSE_JSON = "application/graphql-response+json"
+SSE = "text/event-stream"
+MULTIPART = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0"
+HELLO = b'{"query": "{ __typename }"}'
+HELLO_BACK = {"data": {"__typename": "Query"}}
+
+
+parameters = st.builds(
+    "{}{}{}".format,
+    st.sampled_from([";q", ";charset", ";boundary", "; Q", ";"]),
+    st.sampled_from(["", "*", "*0", "*0*"]),
+    st.sampled_from(["", "=", "=1", "=0", "=0.5", "=utf-8", '="utf-8"', "=utf-8''1", "=''", "=é", '="', "=nan"]),
+)
+media_ranges = st.builds(
+    "{}{}".format,
+    st.sampled_from([JSON, RESPONSE_JSON, "*/*", "APPLICATION/json", "text/plain", "é", "", " ", "/", "a b"]),
+    st.lists(parameters, max_size=2).map("".join),
+)
+"""What may stand in Accept or Content-Type, whether it should or not."""
+
+
+@pytest.fixture
+def http(api: Api) -> httpx.AsyncClient:
+    return api.http
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever a client sends, it is no error of the server's."""
+    yield
+    records = caplog.get_records("call")
+    assert [record.getMessage()[:200] for record in records if record.levelno >= logging.WARNING] == []
+
+
+async def post(http: httpx.AsyncClient, body: bytes = HELLO, type: str = JSON, accept: str = JSON) -> httpx.Response:
+    headers = [(b"content-type", type.encode("latin-1")), (b"accept", accept.encode("latin-1"))]
+    return await http.post("/graphql", content=body, headers=headers)
+
+
+def refused(response: httpx.Response, status: int) -> str:
+    """The message of a refusal, which must be JSON with errors, and not blame the server."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] in {JSON, RESPONSE_JSON}
+    answer = response.json()
+    assert "data" not in answer
+    assert "INTERNAL_SERVER_ERROR" not in response.text
+    message = answer["errors"][0]["message"]
+    assert isinstance(message, str)
+    assert message
+    return message
+
+
+class TestAccept:
+    @pytest.mark.parametrize(
+        ("accept", "answered"),
+        [
+            ("", JSON),
+            ("*/*", JSON),
+            ("application/*", JSON),
+            (JSON, JSON),
+            ("Application/JSON", JSON),
+            (f"{JSON};charset=utf-8", JSON),
+            (RESPONSE_JSON, RESPONSE_JSON),
+            (f"{RESPONSE_JSON}, {JSON};q=0.9", RESPONSE_JSON),
+            (f"{RESPONSE_JSON};q=0.5, {JSON};q=0.9", JSON),
+            (f"{JSON};q=0, {RESPONSE_JSON}", RESPONSE_JSON),
+            (f"{JSON};q=0, */*", RESPONSE_JSON),
+            (f"{RESPONSE_JSON};q=0, */*", JSON),
+            (f"text/html, {RESPONSE_JSON};q=0.2", RESPONSE_JSON),
+            (f"{SSE};q=0, {JSON}", JSON),
+            (f",{JSON},", JSON),
+            (f"{JSON}; q*=utf-8''1, {JSON}", JSON),
+        ],
+    )
+    async def test_the_answer_is_in_the_media_type_that_the_client_likes_best(
+        self, http: httpx.AsyncClient, accept: str, answered: str
+    ) -> None:
+        response = await post(http, accept=accept)
+        assert (response.status_code, response.headers["content-type"]) == (200, answered)
+        assert response.json() == HELLO_BACK
+
+    @pytest.mark.parametrize("accept", ["text/plain", "image/*", "*/*;q=0", f"{JSON};q=0", f"{JSON};q=x", "é"])
+    async def test_a_client_that_takes_neither_is_answered_with_406(self, http: httpx.AsyncClient, accept: str) -> None:
+        refused(await post(http, accept=accept), 406)
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+    @given(
+        accept=st.lists(media_ranges, max_size=3).map(",".join),
+        type=st.lists(media_ranges, max_size=2).map(",".join),
+    )
+    async def test_no_header_is_answered_with_500(self, http: httpx.AsyncClient, accept: str, type: str) -> None:
+        response = await post(http, accept=accept, type=type)
+        assert response.status_code in {200, 406, 415}
+
+
+class TestContentType:
+    @pytest.mark.parametrize(
+        "type", [JSON, "Application/JSON", f"{JSON}; charset=utf-8", f'{JSON};charset="UTF-8"', f"{JSON};"]
+    )
+    async def test_json_in_utf_8_is_taken(self, http: httpx.AsyncClient, type: str) -> None:
+        response = await post(http, type=type)
+        assert response.json() == HELLO_BACK
+
+    @pytest.mark.parametrize(
+        "type",
+        [
+            "",
+            "text/plain",
+            "application/graphql",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            f"{JSON}; charset=utf-16",
+            f"{JSON}; charset*=utf-16''x",
+            f"text/plain, {JSON}",
+            "é",
+        ],
+    )
+    async def test_anything_else_is_answered_with_415(self, http: httpx.AsyncClient, type: str) -> None:
+        refused(await post(http, type=type), 415)
+
+
+class TestMethods:
+    @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+    async def test_other_methods_are_answered_with_405_and_told_which_are_allowed(
+        self, http: httpx.AsyncClient, method: str
+    ) -> None:
+        response = await http.request(method, "/graphql", content=HELLO, headers={"content-type": JSON})
+        refused(response, 405)
+        assert response.headers["allow"] == "GET, POST"
+
+    @pytest.mark.parametrize("accept", [JSON, RESPONSE_JSON, SSE, MULTIPART, f"{JSON}, {SSE}"])
+    async def test_a_mutation_by_get_is_answered_with_405_and_not_done(self, api: Api, accept: str) -> None:
+        id = await api.created()
+        query = f"mutation {{ startJob(id: {id}) {{ __typename }} }}"
+        response = await api.http.get("/graphql", params={"query": query}, headers={"accept": accept})
+        refused(response, 405)
+        assert response.headers["allow"] == "POST"
+        assert (await api.job(id))["status"] == "QUEUED"
+
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    async def test_a_subscription_that_asks_for_no_stream_is_refused(
+        self, http: httpx.AsyncClient, method: str
+    ) -> None:
+        request = {"query": "subscription { jobChanged { id } }"}
+        response = (
+            await http.get("/graphql", params=request, headers={"accept": JSON})
+            if method == "GET"
+            else await http.post("/graphql", json=request, headers={"accept": JSON})
+        )
+        assert "subscription" in refused(response, 405 if method == "GET" and "allow" in response.headers else 400)
+
+
+class TestGet:
+    @pytest.mark.parametrize("nothing", [None, "null"])
+    async def test_it_takes_variables_and_the_operations_name(self, api: Api, nothing: str | None) -> None:
+        id = await api.created(name="a run")
+        params = {
+            "query": "query Q($id: ID!) { job(id: $id) { name } } query Other { __typename }",
+            "variables": json.dumps({"id": id}),
+            "operationName": "Q",
+        }
+        if nothing:
+            params["extensions"] = nothing
+        response = await api.http.get("/graphql", params=params, headers={"accept": JSON})
+        assert response.json() == {"data": {"job": {"name": "a run"}}}
+
+    @pytest.mark.parametrize(
+        "params",
+        [
+            {},
+            {"query": ""},
+            {"query": "{ __typename }", "variables": "5"},
+            {"query": "{ __typename }", "variables": "[]"},
+            {"query": "{ __typename }", "variables": "{"},
+            {"query": "{ __typename }", "extensions": "x"},
+            {"query": "{ __typename }", "operationName": "Nobody"},
+            {"variables": "{}"},
+        ],
+        ids=str,
+    )
+    async def test_what_is_no_request_is_answered_with_400(
+        self, http: httpx.AsyncClient, params: dict[str, str]
+    ) -> None:
+        refused(await http.get("/graphql", params=params, headers={"accept": JSON}), 400)
+
+    async def test_an_address_that_is_not_utf_8_is_refused(self, http: httpx.AsyncClient) -> None:
+        response = await http.get("/graphql?query=%7B__typename%7D&variables=%ff", headers={"accept": JSON})
+        refused(response, 400)
+
+
+class TestBodies:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"{",
+            b"null",
+            b'"x"',
+            b"5",
+            b"true",
+            b"NaN",
+            b"[]",
+            b'[{"query": "{ __typename }"}]',
+            b"{}",
+            b'{"query": null}',
+            b'{"query": ""}',
+            b'{"query": 5}',
+            b'{"query": ["{ __typename }"]}',
+            b'{"query": "{ __typename }", "variables": "x"}',
+            b'{"query": "{ __typename }", "variables": []}',
+            b'{"query": "{ __typename }", "extensions": []}',
+            b'{"query": "{ __typename }", "operationName": 5}',
+            b'{"query": "{ __typename }", "operationName": {}}',
+            b'{"query": "{ __typename }", "operationName": "Nobody"}',
+            b'{"query": "{ __typename }", "variables": {"a": 1e400}}',
+            b'{"query": "{ __typename \xff }"}',
+            b"\xff\xfe{\x00}\x00",
+            b'{"query": "\\ud800"}',
+            b"[" * 100_000,
+            b'{"a":' * 100_000,
+        ],
+        ids=lambda body: repr(body[:70]),
+    )
+    @pytest.mark.parametrize("accept", [JSON, RESPONSE_JSON])
+    async def test_what_is_no_request_is_answered_with_400(
+        self, http: httpx.AsyncClient, body: bytes, accept: str
+    ) -> None:
+        refused(await post(http, body, accept=accept), 400)
+
+    @pytest.mark.parametrize("accept", [JSON, RESPONSE_JSON])
+    @pytest.mark.parametrize(
+        ("query", "variables"),
+        [
+            ("{", {}),
+            ("{ nobody }", {}),
+            ('{ job(id: "\\ud800") { id } }', {}),
+            ("{ jobs" + "{ a" * 3_000 + " }", {}),
+            ("{ jobs(limit: 1" + "0" * 5_000 + ") { id } }", {}),
+            ("query ($a: Int = 1" + "0" * 5_000 + ") { jobs(limit: $a) { id } }", {}),
+            ("query ($a: Int!) { jobs(limit: $a) { id } }", {}),
+            ("query ($a: Int!) { jobs(limit: $a) { id } }", {"a": "1"}),
+            ("query ($a: Int!) { jobs(limit: $a) { id } }", {"a": 10**30}),
+            ("query A { __typename } query B { __typename }", {}),
+            ("fragment F on Job { id }", {}),
+        ],
+        ids=lambda value: str(value)[:50],
+    )
+    async def test_a_request_that_cannot_be_executed_is_refused_as_its_media_type_has_it(
+        self, http: httpx.AsyncClient, query: str, variables: dict[str, Any], accept: str
+    ) -> None:
+        """With 400 and application/graphql-response+json; with application/json 200 is as good, and 400 too."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        response = await post(http, body, accept=accept)
+        refused(response, 400 if accept == RESPONSE_JSON else response.status_code)
+        assert response.status_code in {200, 400}
+
+    async def test_an_error_of_a_field_stands_beside_the_data(self, http: httpx.AsyncClient) -> None:
+        for accept in (JSON, RESPONSE_JSON):
+            response = await post(http, b'{"query": "{ __typename job(id: 1e30) { id } }"}', accept=accept)
+            assert response.status_code in {200, 400}
+            response = await post(
+                http, b'{"query": "{ __typename job(id: 99999999999999999999) { id } }"}', accept=accept
+            )
+            assert response.status_code == 200
+            assert response.json()["data"] == {"__typename": "Query", "job": None}
+
+
+class TestClientsThatTakeAnswersAndStreams:
+    """urql and others name all that they understand, for every operation."""
+
+    ACCEPT = f"{RESPONSE_JSON}, application/graphql+json, {JSON}, {SSE}, multipart/mixed"
+
+    @pytest.mark.parametrize("query", ["{ __typename }", "mutation { startJob(id: 1) { __typename } }"])
+    async def test_what_has_one_answer_is_answered_in_json(self, http: httpx.AsyncClient, query: str) -> None:
+        response = await post(http, json.dumps({"query": query}).encode(), accept=self.ACCEPT)
+        assert response.headers["content-type"] == "application/graphql-response+json"
+        assert response.json()["data"]
+
+    async def test_a_mutation_by_get_is_refused_however_many_types_are_taken(self, http: httpx.AsyncClient) -> None:
+        query = "mutation { startJob(id: 1) { __typename } }"
+        response = await http.get("/graphql", params={"query": query}, headers={"accept": self.ACCEPT})
+        refused(response, 405)
+
+    async def test_what_streams_is_streamed(self, http: httpx.AsyncClient) -> None:
+        query = 'subscription { metricAdded(jobId: "nobody") { seq } }'
+        response = await post(http, json.dumps({"query": query}).encode(), accept=self.ACCEPT)
+        assert response.headers["content-type"].startswith("text/event-stream")
+
+    async def test_an_event_ends_with_a_bare_empty_line_and_one_without_data_with_a_bare_colon(
+        self, http: httpx.AsyncClient
+    ) -> None:
+        """urql splits a stream there, and reads anything behind a colon as JSON."""
+        response = await post(http, b'{"query": "{ __typename }"}', accept=SSE)
+        assert response.text == 'event: next\ndata: {"data":{"__typename":"Query"}}\n\nevent: complete\ndata:\n\n'
+
+
+class TestStreamsThatAreRefused:
+    """Over SSE and multipart what is wrong with an operation is told in the stream, and is the client's as well."""
+
+    @pytest.mark.parametrize(
+        "params",
+        [
+            {},
+            {"query": ""},
+            {"query": "mutation { startJob(id: 1) { __typename } }"},
+            {"query": "{ __typename }", "operationName": "Nobody"},
+            {"query": "query A { __typename } query B { __typename }"},
+            {"query": "{ jobs(limit: 1" + "0" * 5_000 + ") { id } }"},
+        ],
+        ids=lambda params: str(params)[:60],
+    )
+    async def test_by_sse(self, http: httpx.AsyncClient, params: dict[str, str]) -> None:
+        response = await http.get("/graphql", params=params, headers={"accept": SSE})
+        if response.status_code != 200:
+            refused(response, response.status_code)
+            return
+        answer = json.loads(response.text.partition("data: ")[2].partition("\n")[0])
+        assert answer["errors"][0]["message"]
+        assert "data" not in answer
+        assert "INTERNAL_SERVER_ERROR" not in response.text
+
+    @pytest.mark.parametrize("query", ["{ __typename }", "mutation { startJob(id: 1) { __typename } }", ""])
+    async def test_by_multipart_which_is_for_subscriptions_only(self, http: httpx.AsyncClient, query: str) -> None:
+        response = await post(http, json.dumps({"query": query}).encode(), accept=MULTIPART)
+        if response.status_code != 200:
+            refused(response, response.status_code)
+            return
+        assert '"errors"' in response.text
+        assert "INTERNAL_SERVER_ERROR" not in response.text

@@ -1,0 +1,154 @@
+"""What an HTTP connection may hold, and for how long; how many streams there may be; how much a socket may say."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+
+import httpx
+import pytest
+
+from graph.app import App
+from graph.settings import Settings
+from tests.tools.hostile import head, post
+from tests.tools.inside import Inside
+from tests.tools.sockets import Socket, opened, websocket_url
+
+pytestmark = pytest.mark.sqlite_alone("limits of connections, not of the store")
+
+SECONDS = 0.5
+HEADER_BYTES = 2_000
+PATIENCE = 10
+HELLO = b'{"query": "{ __typename }"}'
+SUBSCRIBE = {"query": "subscription { jobChanged { id } }"}
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return Settings(
+        database_url=database_url,
+        request_seconds=SECONDS,
+        max_header_bytes=HEADER_BYTES,
+        max_sockets=3,
+        max_messages_a_second=10,
+    )
+
+
+async def answer_to(address: str, *pieces: bytes, pause: float = 0) -> bytes:
+    """All that is answered to some bytes, until the server parts."""
+    host, port = address.removeprefix("http://").split(":")
+    async with asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(pause)
+        answer = await reader.read()
+        writer.close()
+    return answer
+
+
+def status_of(answer: bytes) -> int:
+    return int(answer.split()[1])
+
+
+class TestTime:
+    @pytest.mark.parametrize(
+        "beginning",
+        [
+            b"GET / HT",
+            head("GET")[:-2],
+            post(HELLO)[:-1],
+            head(Content_Type="application/json", Transfer_Encoding="chunked") + b"5\r\nab",
+        ],
+        ids=["a line", "a head", "a body", "a chunk"],
+    )
+    async def test_a_request_that_does_not_end_is_refused_with_408(self, address: str, beginning: bytes) -> None:
+        assert status_of(await answer_to(address, beginning)) == 408
+
+    async def test_one_that_ends_just_in_time_is_served(self, address: str) -> None:
+        whole = post(HELLO)
+        assert status_of(await answer_to(address, whole[:40], whole[40:], pause=SECONDS / 4)) == 200
+
+    async def test_a_connection_on_which_nothing_is_asked_is_closed_without_a_word(self, address: str) -> None:
+        assert await answer_to(address) == b""
+
+    async def test_a_stream_may_last_longer_than_its_request(self, address: str) -> None:
+        async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as http:
+            headers = {"Accept": "text/event-stream"}
+            async with http.stream("POST", "/graphql", headers=headers, json=SUBSCRIBE) as stream:
+                reading = asyncio.ensure_future(anext(stream.aiter_bytes()))
+                done, _ = await asyncio.wait({reading}, timeout=3 * SECONDS)
+                assert not done
+                reading.cancel()
+
+
+class TestLength:
+    @staticmethod
+    def with_head_of(size: int) -> bytes:
+        """A request whose headers and address are so many bytes long."""
+        request = post(HELLO, X_A="")
+        lines = request.partition(b"\r\n\r\n")[0].partition(b"\r\n")[2]
+        have = len("/graphql") + len(lines) + len("\r\n")
+        return request.replace(b"X-A: ", b"X-A: " + b"a" * (size - have))
+
+    @pytest.mark.parametrize("pieces", [1, 3])
+    async def test_a_head_just_short_enough_is_taken_and_a_longer_one_refused_with_431(
+        self, address: str, pieces: int
+    ) -> None:
+        for size, status in ((HEADER_BYTES, 200), (HEADER_BYTES + 1, 431)):
+            request = self.with_head_of(size)
+            step = len(request) // pieces + 1
+            parts = [request[at : at + step] for at in range(0, len(request), step)]
+            assert status_of(await answer_to(address, *parts, pause=0.01)) == status
+
+    async def test_trailers_are_no_headers(self, address: str) -> None:
+        chunk = b"%x\r\n%s\r\n0\r\nOrigin: http://evil.example\r\n\r\n" % (len(HELLO), HELLO)
+        request = head(Content_Type="application/json", Transfer_Encoding="chunked") + chunk
+        assert status_of(await answer_to(address, request)) == 200
+
+
+class TestStreams:
+    async def test_they_count_among_the_sockets_and_one_too_many_is_refused_with_503(
+        self, app: App, address: str
+    ) -> None:
+        inside = Inside(app)
+        async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as http:
+            for accept in ("text/event-stream", "multipart/mixed;subscriptionSpec=1.0"):
+                asking = http.build_request("POST", "/graphql", json=SUBSCRIBE, headers={"Accept": accept})
+                async with AsyncExitStack() as stack:
+                    await stack.enter_async_context(opened(websocket_url(address)))
+                    for _ in range(2):
+                        response = await http.send(asking, stream=True)
+                        stack.push_async_callback(response.aclose)
+                        assert response.status_code == 200
+                    refused = await http.send(asking)
+                    assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+                    assert (
+                        await http.post("/graphql", content=HELLO, headers={"Content-Type": "application/json"})
+                    ).status_code == 200
+                await inside.comes_to(sockets=0)
+
+
+class TestMessages:
+    async def test_three_seconds_worth_may_come_at_once(self, socket: Socket) -> None:
+        for _ in range(28):  # and one began the socket
+            await socket.send({"type": "ping"})
+        for _ in range(28):
+            assert (await socket.receive())["type"] == "pong"
+
+    @pytest.mark.parametrize("kind", ["messages", "pings", "empty pieces"])
+    async def test_more_close_the_socket_with_4429(self, socket: Socket, kind: str) -> None:
+        async def flood() -> None:
+            for _ in range(40):
+                if kind == "messages":
+                    await socket.send({"type": "pong"})
+                elif kind == "pings":
+                    await socket.connection.ping()
+
+        if kind == "empty pieces":
+            await asyncio.wait({asyncio.ensure_future(socket.connection.send([""] * 60))}, timeout=PATIENCE)
+        else:
+            await asyncio.gather(flood(), return_exceptions=True)
+        async with asyncio.timeout(PATIENCE):
+            await socket.connection.wait_closed()
+        assert socket.connection.close_code == 4429
+        assert json.dumps(socket.connection.close_reason) == '"Too many messages"'

@@ -1,0 +1,122 @@
+"""Who leaves is forgotten at once, however they leave; and quiet streams show that they live. Over every transport."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from graph.app import App
+from graph.settings import Settings
+from tests.tools.api import Api
+from tests.tools.inside import Inside
+from tests.tools.streaming import METRICS, TRANSPORTS, Begin, Stream, by_websocket
+
+pytestmark = pytest.mark.sqlite_alone("what is kept of those who leave is kept in the process")
+
+JOBS = "subscription { jobChanged { id } }"
+BATCHES = "subscription ($id: ID!) { metricsAdded(jobId: $id, after: 0, everyMs: 10000) { seq } }"
+WIDE = """subscription ($id: ID!) { metricAdded(jobId: $id, after: 0) {
+    seq step epoch loss accuracy learningRate recordedAt values { name value nonFinite } } }"""
+
+
+@pytest.fixture(params=TRANSPORTS)
+def begin(request: pytest.FixtureRequest) -> Begin:
+    return TRANSPORTS[request.param]
+
+
+@pytest.fixture
+async def inside(app: App, address: str) -> Inside:
+    return Inside(app)
+
+
+Leave = Callable[[Stream], Awaitable[None]]
+
+
+async def close(stream: Stream) -> None:
+    await stream.close()
+
+
+async def hang_up(stream: Stream) -> None:
+    stream.hang_up()
+
+
+WAYS: tuple[Leave, ...] = (close, hang_up)
+
+
+class TestLeaving:
+    @pytest.mark.parametrize("query", [METRICS, BATCHES, JOBS], ids=["metricAdded", "metricsAdded", "jobChanged"])
+    async def test_one_who_leaves_a_quiet_stream_is_forgotten(
+        self, api: Api, address: str, inside: Inside, begin: Begin, query: str
+    ) -> None:
+        id = await api.started()
+        for leave in WAYS:
+            async with begin(address, query, id=id) as stream:
+                await inside.has_a_listener()
+                await leave(stream)
+                await inside.is_as_before()
+
+    async def test_one_who_leaves_in_the_middle_of_a_replay_is_forgotten(
+        self, api: Api, address: str, inside: Inside, begin: Begin
+    ) -> None:
+        id = await api.started(epochs=1_000)
+        await api.log(id, [{"step": step, "loss": 0.5} for step in range(5_000)])
+        for leave in WAYS:
+            async with begin(address, WIDE, id=id) as stream:
+                assert (await stream.data())["metricAdded"]["seq"] == 1
+                await leave(stream)
+                await inside.is_as_before()
+
+    async def test_one_who_leaves_takes_nothing_from_the_others(
+        self, api: Api, address: str, inside: Inside, begin: Begin
+    ) -> None:
+        id = await api.started()
+        async with begin(address, METRICS, id=id, after=0) as stays:
+            for leave in WAYS:
+                async with begin(address, METRICS, id=id, after=0) as leaves:
+                    await inside.watchers_are(2)
+                    await leave(leaves)
+                    await inside.watchers_are(1)
+            await api.step(id)
+            assert await stays.data() == {"metricAdded": {"seq": 1}}
+
+    async def test_a_stream_that_ended_by_itself_is_forgotten(
+        self, api: Api, address: str, inside: Inside, begin: Begin
+    ) -> None:
+        id = await api.started()
+        await api.step(id)
+        await api.complete(id)
+        async with begin(address, METRICS, id=id, after=0) as stream:
+            assert [data async for data in stream.rest()] == [{"metricAdded": {"seq": 1}}]
+        await inside.is_as_before()
+
+    async def test_an_operation_that_a_socket_completes_is_forgotten_and_the_socket_stays(
+        self, api: Api, address: str, inside: Inside
+    ) -> None:
+        id = await api.started()
+        async with by_websocket(address, METRICS, id=id, after=0) as stream:
+            await inside.watchers_are(1)
+            await stream.complete()
+            await inside.comes_to(sockets=1)
+            await api.step(id)
+            assert await stream.socket.next(await stream.socket.subscribe("{ __typename }")) == {"__typename": "Query"}
+        await inside.is_as_before()
+
+
+class TestSignsOfLife:
+    @pytest.fixture
+    def settings(self, database_url: str) -> Settings:
+        return Settings(database_url=database_url, ping_seconds=0.1, live_check_seconds=0.2)
+
+    async def test_a_quiet_stream_shows_that_it_lives_again_and_again(
+        self, api: Api, address: str, begin: Begin
+    ) -> None:
+        id = await api.started()
+        clock = asyncio.get_running_loop()
+        began = clock.time()
+        async with begin(address, METRICS, id=id) as stream:
+            assert [await stream.message() for _ in range(3)] == [("alive", None)] * 3
+            assert clock.time() - began > 3 * 0.1 * 0.9, "not more often than asked"
+            await api.step(id)
+            assert await stream.data() == {"metricAdded": {"seq": 1}}
+            await api.complete(id)
+            assert [data async for data in stream.rest()] == []

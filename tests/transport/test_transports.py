@@ -1,0 +1,201 @@
+"""Three transports, one behaviour: each of these rules holds over graphql-transport-ws, SSE and multipart alike."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from graph.app import App
+from tests.tools.api import Api
+from tests.tools.domain import eventually
+from tests.tools.inside import Inside
+from tests.tools.streaming import METRICS, TRANSPORTS, Begin
+
+BATCHES = """subscription ($id: ID!, $after: Int, $everyMs: Int! = 100) {
+    metricsAdded(jobId: $id, after: $after, everyMs: $everyMs) { seq } }"""
+CHANGES = "subscription ($id: ID) { jobChanged(id: $id) { id status failureReason } }"
+A_SECOND = 1.0
+"""Within which a stream ends with its job."""
+
+
+@pytest.fixture(params=TRANSPORTS)
+def begin(request: pytest.FixtureRequest) -> Begin:
+    return TRANSPORTS[request.param]
+
+
+@pytest.fixture
+async def inside(app: App, address: str) -> Inside:
+    return Inside(app)
+
+
+def points(count: int, first: int = 1) -> list[dict[str, Any]]:
+    return [{"step": step, "loss": step / 8} for step in range(first, first + count)]
+
+
+def seqs(messages: list[Any]) -> list[list[int]]:
+    return [[point["seq"] for point in message["metricsAdded"]] for message in messages]
+
+
+class TestPoints:
+    async def test_what_is_stored_comes_first_then_what_is_recorded_then_the_end(
+        self, api: Api, address: str, begin: Begin
+    ) -> None:
+        id = await api.started()
+        await api.log(id, points(2))
+        async with begin(address, METRICS, id=id, after=0) as stream:
+            assert [await stream.data() for _ in range(2)] == [{"metricAdded": {"seq": seq}} for seq in (1, 2)]
+            await api.log(id, points(2, first=3))
+            assert (await stream.data())["metricAdded"] == {"seq": 3}
+            await api.complete(id)
+            assert [data async for data in stream.rest()] == [{"metricAdded": {"seq": 4}}]
+
+    async def test_with_a_cursor_they_begin_behind_it(self, api: Api, address: str, begin: Begin) -> None:
+        id = await api.started()
+        await api.log(id, points(1_200))
+        await api.complete(id)
+        async with begin(address, METRICS, id=id, after=600) as stream:
+            seen = [data["metricAdded"]["seq"] async for data in stream.rest()]
+        assert seen == [*range(601, 1_201)]
+
+    async def test_the_last_point_then_the_end_come_within_a_second_of_the_jobs_end(
+        self, api: Api, address: str, begin: Begin
+    ) -> None:
+        id = await api.started()
+        async with begin(address, METRICS, id=id, after=0) as stream:
+            await api.log(id, points(1))
+            await api.fail(id, "enough")
+            async with asyncio.timeout(A_SECOND):
+                assert [data async for data in stream.rest()] == [{"metricAdded": {"seq": 1}}]
+
+    async def test_every_character_of_a_name_arrives(self, api: Api, address: str, begin: Begin) -> None:
+        name = "--graphql \u2028 \u2029 \\u0000 é 🚂 data: x"
+        id = await api.started()
+        await api.log(id, [{"step": 1, "values": [{"name": name, "value": 1}]}])
+        await api.complete(id)
+        query = "subscription ($id: ID!) { metricAdded(jobId: $id, after: 0) { values { name } } }"
+        async with begin(address, query, id=id) as stream:
+            assert await stream.data() == {"metricAdded": {"values": [{"name": name}]}}
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("field", ["metricAdded(jobId: $id) { seq }", "metricsAdded(jobId: $id) { seq }"])
+    async def test_an_unknown_job_ends_the_operation_with_not_found(
+        self, address: str, begin: Begin, field: str
+    ) -> None:
+        async with begin(address, f"subscription ($id: ID!) {{ {field} }}", id="99") as stream:
+            (error,) = await stream.refusal()
+        assert error["extensions"]["code"] == "NOT_FOUND"
+
+    async def test_so_does_an_unknown_job_whose_changes_are_asked_for(self, address: str, begin: Begin) -> None:
+        async with begin(address, CHANGES, id="99") as stream:
+            (error,) = await stream.refusal()
+        assert error["extensions"]["code"] == "NOT_FOUND"
+
+    @pytest.mark.parametrize(
+        ("query", "variables"),
+        [
+            (METRICS, {"after": -1}),
+            (METRICS, {"id": "abc"}),
+            (BATCHES, {"after": -1}),
+            (BATCHES, {"everyMs": -1}),
+            (BATCHES, {"everyMs": 10_001}),
+        ],
+    )
+    async def test_an_argument_that_breaks_a_rule_ends_the_operation_with_bad_user_input(
+        self, api: Api, address: str, begin: Begin, query: str, variables: dict[str, Any]
+    ) -> None:
+        id = await api.started()
+        async with begin(address, query, **{"id": id, **variables}) as stream:
+            (error,) = await stream.refusal()
+        assert error["extensions"]["code"] == "BAD_USER_INPUT"
+
+    @pytest.mark.parametrize(
+        ("query", "said"),
+        [
+            ("subscription {", "Syntax Error"),
+            ("subscription { jobChanged { nme } }", "Cannot query field 'nme'"),
+            ("subscription ($id: ID!) { metricAdded(jobId: $id) { seq } }", "$id"),
+            ("subscription { metricAdded(jobId: 1, after: 99999999999) { seq } }", "Int cannot represent"),
+        ],
+        ids=["syntax", "validation", "a variable that is missing", "a number that is no Int"],
+    )
+    async def test_a_document_that_is_wrong_is_refused_with_what_is_wrong(
+        self, address: str, begin: Begin, query: str, said: str
+    ) -> None:
+        async with begin(address, query) as stream:
+            errors = await stream.refusal()
+        assert said in errors[0]["message"]
+
+    async def test_a_document_nested_without_end_is_refused(
+        self, address: str, begin: Begin, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with begin(address, "subscription { jobChanged " + "{ a " * 2_000) as stream:
+            errors = await stream.refusal()
+        assert errors[0]["message"]
+        assert "Traceback" not in caplog.text
+
+
+class TestBatches:
+    async def test_a_message_has_all_that_is_ready_up_to_a_thousand_points(
+        self, api: Api, address: str, begin: Begin
+    ) -> None:
+        id = await api.started()
+        await api.log(id, points(2_300))
+        async with begin(address, BATCHES, id=id, after=0, everyMs=0) as stream:
+            stored = seqs([await stream.data() for _ in range(3)])
+            assert stored == [[*range(1, 1_001)], [*range(1_001, 2_001)], [*range(2_001, 2_301)]]
+            await api.log(id, points(3, first=2_301))
+            assert seqs([await stream.data()]) == [[2_301, 2_302, 2_303]]
+            await api.complete(id)
+            assert [data async for data in stream.rest()] == []
+
+    async def test_there_is_at_most_one_each_interval_and_nothing_is_left_out(
+        self, api: Api, address: str, begin: Begin
+    ) -> None:
+        id = await api.started()
+        await api.log(id, points(1))
+        clock = asyncio.get_running_loop()
+        began = clock.time()
+        times, seen = [], []
+        async with begin(address, BATCHES, id=id, after=0, everyMs=100) as stream:
+            async for message in stream.rest():
+                times.append(clock.time() - began)
+                seen += [point["seq"] for point in message["metricsAdded"]]
+                if len(times) < 4:
+                    for step in range(5):
+                        await api.log(id, points(1, first=len(times) * 5 - 3 + step))
+                else:
+                    await api.complete(id)
+        assert seen == [*range(1, 17)]
+        # Measured from before the first: one that waited on its way here makes only the gap behind it look shorter.
+        assert all(time > count * 0.099 for count, time in enumerate(times)), times
+
+    @pytest.mark.parametrize("ended_before", [True, False], ids=["ended before", "ended while watched"])
+    async def test_the_end_does_not_wait_for_the_interval(
+        self, api: Api, address: str, begin: Begin, ended_before: bool
+    ) -> None:
+        id = await api.started()
+        await api.log(id, points(5))
+        if ended_before:
+            await api.complete(id)
+        async with begin(address, BATCHES, id=id, after=0, everyMs=3_000) as stream:
+            assert seqs([await stream.data()]) == [[1, 2, 3, 4, 5]]
+            if not ended_before:
+                await api.complete(id)
+            async with asyncio.timeout(A_SECOND):
+                assert [data async for data in stream.rest()] == []
+
+
+class TestChanges:
+    async def test_one_job_is_told_of_until_it_has_ended(
+        self, api: Api, address: str, begin: Begin, inside: Inside
+    ) -> None:
+        id, other = await api.created(), await api.created()
+        async with begin(address, CHANGES, id=id) as stream:
+            await eventually(lambda: inside.kept.followers == 1 and inside.view._streams.changes._ready.is_set())
+            await api.start(other)
+            await api.start(id)
+            assert await stream.data() == {"jobChanged": {"id": id, "status": "RUNNING", "failureReason": None}}
+            await api.fail(id, "enough")
+            rest = [data async for data in stream.rest()]
+        assert rest == [{"jobChanged": {"id": id, "status": "FAILED", "failureReason": "enough"}}]
