@@ -10,7 +10,6 @@ from graphql import parse, validate
 
 from graph.commands import cli
 from graph.schema import schema
-from graph.settings import Settings, environment_name, flag_name
 from models.lifecycle import TRANSITIONS
 from tests.tools.api import Api
 from tests.tools.sockets import Socket
@@ -39,15 +38,6 @@ def test_the_chart_is_the_table_of_transitions() -> None:
     end = [f"{status} --> [*]" for status, targets in TRANSITIONS.items() if not targets]
     (chart,) = blocks("mermaid")
     assert [line.strip() for line in chart.splitlines()] == ["stateDiagram-v2", *begin, *moves, *end]
-
-
-def test_the_table_of_settings_is_the_settings() -> None:
-    rows = []
-    for name, field in Settings.model_fields.items():
-        default = "none" if field.default == "" else f"`{str(field.default).lower()}`"
-        rows.append(f"| `{flag_name(name)}` | `{environment_name(name)}` | {default} | {field.description} |")
-    header = "| flag | environment | default | what it does |\n|---|---|---|---|\n"
-    assert header + "\n".join(rows) + "\n\n" in README
 
 
 @pytest.mark.parametrize(
