@@ -6,7 +6,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11
 	--no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help install page web demo serve replicas test fuzz lint format schema migration lock audit screenshots peers bench clean
+.PHONY: help install page web demo serve replicas test lowest fuzz lint format schema migration lock audit screenshots peers bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,9 +16,11 @@ install: $(INSTALLED) ## Make the environment only
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "training-monitor needs Python 3.11 or newer; name one with make PYTHON=python3.12 ..." >&2; exit 2; }
-	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "Setting up the environment in .venv: about a minute, the first time ..." >&2
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@echo "Installing training-monitor and building its page ..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # Quick where the page is as new as its sources.
@@ -38,9 +40,12 @@ replicas: page ## Serve with two replicas, on a PostgreSQL and a Valkey from whe
 	@exec $(BIN)/python -m tests.tools.replicas $(ARGS)
 
 # Tests start some hundred processes: where Python writes no bytecode by itself, each would compile all of this anew.
-test: page ## Run all tests
+test: page ## Run all tests; a part of them with ARGS="tests/live -k order"
 	@$(BIN)/python -m compileall -q graph models simulator tests
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+
+lowest: page ## Install the lowest versions that pyproject.toml allows, and run the README's examples on them
+	$(BIN)/python -m tests.tools.lowest
 
 fuzz: page ## Let tools look for what breaks for many minutes
 	FUZZ_TIMES=$${FUZZ_TIMES:-100} $(BIN)/python -m pytest tests/process/test_fuzz_schema.py tests/process/test_fuzz_sockets.py -s $(ARGS)
@@ -80,7 +85,7 @@ peers: $(INSTALLED) ## Install the servers that the benchmarks measure against
 	benchmarks/peers/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 		--requirement benchmarks/peers/requirements.lock
 
-bench: peers ## Measure, side by side, and write the tables into the README
+bench: peers ## Measure, side by side, and write the tables into docs/
 	$(BIN)/python -m benchmarks.requests --write
 	$(BIN)/python -m benchmarks.points --write
 	$(BIN)/python -m benchmarks.fanout --write

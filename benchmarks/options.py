@@ -22,7 +22,7 @@ class Options:
     """Only to see that it works."""
     only: frozenset[str]
     write: bool
-    """The table into the README too."""
+    """The table into its page of docs/ too."""
 
     def chosen(self, names: Sequence[str]) -> list[str]:
         """Those of some names that were asked for: all of them where none of them was."""
@@ -32,7 +32,9 @@ class Options:
 def read_options(describes: str | None, *names: str) -> Options:
     """What the command line says; `names`: of the servers and cases that --only may choose from."""
     parser = argparse.ArgumentParser(description=describes, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write the table into the README, between its marks")
+    parser.add_argument(
+        "--write", action="store_true", help="write the table into its page of docs/"
+    )
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
     if names:
         shown = ", ".join(names)

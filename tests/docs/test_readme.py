@@ -1,17 +1,19 @@
 """The README says what is so: its examples are run, its chart and its table are made from the code."""
 
+import asyncio
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from graphql import parse, validate
 
-from graph.commands import cli
 from graph.schema import schema
 from models.lifecycle import TRANSITIONS
 from tests.tools.api import Api
+from tests.tools.process import ServerProcess
 from tests.tools.sockets import Socket
 
 ROOT = Path(__file__).parents[2]
@@ -40,18 +42,30 @@ def test_the_chart_is_the_table_of_transitions() -> None:
     assert [line.strip() for line in chart.splitlines()] == ["stateDiagram-v2", *begin, *moves, *end]
 
 
-@pytest.mark.parametrize(
-    "command", [each.callback.__name__.replace("_", "-") for each in cli.registered_commands if each.callback]
-)
-def test_every_command_is_in_the_readme(command: str) -> None:
-    assert f"`training-monitor {command}" in README
+async def test_the_training_script_runs_as_it_stands(server: ServerProcess, remote: Api) -> None:
+    (script,) = blocks("python")
+    at_home = "http://127.0.0.1:8000"
+    assert at_home in script
+    ran = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", script.replace(at_home, server.url)], capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    (job,) = (await remote.data("{ jobs { name status metricCount } }"))["jobs"]
+    assert job == {"name": "my run", "status": "COMPLETE", "metricCount": 100}
 
 
-def test_every_make_target_that_the_readme_names_is_there() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    named = set(re.findall(r"make ([a-z]+)", README)) - {"demo"}
-    assert named <= targets
-    assert {"demo", "test"} <= targets
+async def test_the_training_script_fails_its_job_where_the_loop_raises(server: ServerProcess, remote: Api) -> None:
+    (script,) = blocks("python")
+    broken = script.replace("http://127.0.0.1:8000", server.url).replace("math.exp(-step / 30)", "1 / (step - 3)")
+    ran = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", broken], capture_output=True, text=True)
+    assert ran.returncode == 1
+    (job,) = (await remote.data("{ jobs { status metricCount failureReason } }"))["jobs"]
+    assert (job["status"], job["metricCount"]) == ("FAILED", 3)
+    assert "ZeroDivisionError" in job["failureReason"]
+
+
+def test_the_readme_is_short() -> None:
+    assert README.count("\n") <= 200
 
 
 def blocks(language: str) -> list[str]:
