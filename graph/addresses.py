@@ -19,6 +19,7 @@ __all__ = [
     "networks_in",
     "networks_listed",
     "origins_listed",
+    "prefix",
     "within",
 ]
 
@@ -26,6 +27,9 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+OWN = re.compile(r"/(assets|graphql|healthz|metrics|playground|readyz|session|sign-in|sign-out|training)(/.*)?")
+"""Paths that the server has itself, so that they say nothing of a prefix."""
 HOP = re.compile(r"\[([0-9a-f:.]+)\](?::\d+)?|(\d+(?:\.\d+){3})(?::\d+)?|([0-9a-f:.]+)", re.IGNORECASE)
 """A client's address as proxies write it, some with its port."""
 
@@ -58,6 +62,14 @@ def networks_listed(text: str) -> str:
     except ValueError as error:
         raise PydanticCustomError("network", "addresses or networks, as 10.0.0.5 or 10.0.0.0/8, with commas") from error
     return text
+
+
+def prefix(text: str) -> str:
+    """The path of a prefix, without the slash at its end. Raises PydanticCustomError."""
+    path = text.rstrip("/")
+    if not PREFIX.fullmatch(path) or OWN.fullmatch(path):
+        raise PydanticCustomError("prefix", "a path that is none of the server's own, as /monitor")
+    return path
 
 
 def networks_in(text: str) -> list[Network]:

@@ -24,7 +24,7 @@ from graph.live.stream import Streams
 from graph.media import GRAPHQL
 from graph.metrics.exposition import Metrics
 from graph.metrics.shared import Worker
-from graph.pages import page_routes
+from graph.pages import Pages
 from graph.settings import Settings, read_settings
 from graph.stores import database_of, feed_of
 from graph.telemetry.counts import Counts
@@ -60,7 +60,8 @@ def create_app(
     keyring = Keyring(Tokens(database))
     access = Access(settings, keyring)
     places, http_streams = Places(settings.max_sockets), HTTPStreams()
-    view = GraphQLView(settings, database, jobs, streams, Curves(chunks), access, places, http_streams)
+    pages = Pages(settings.root_path)
+    view = GraphQLView(settings, database, jobs, streams, Curves(chunks), access, places, http_streams, pages)
     health = Health(database, feed)
     metrics = Metrics(counts, database, feed, streams, places, worker or Worker())
 
@@ -83,6 +84,7 @@ def create_app(
         checks,
         Watch(counts, tracer, networks_in(settings.trusted_proxies)),
         cors,
+        settings.root_path,
         title="training-monitor",
         lifespan=lifespan,
         openapi_url=None,
@@ -91,8 +93,8 @@ def create_app(
         [
             *health.routes,
             *metrics.routes,
-            *SignIn(access, keyring).routes,
-            *page_routes(),
+            *SignIn(access, keyring, pages).routes,
+            *pages.routes,
         ]
     )
     return app
@@ -108,6 +110,7 @@ class App(FastAPI):
         checks: Sequence[Check],
         watch: Watch,
         cors: Cors | None,
+        root_path: str,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -116,6 +119,7 @@ class App(FastAPI):
         self.add_exception_handler(Exception, _failed)
         self.add_exception_handler(Refusal, _refused)
         self.watch = watch
+        self._root_path = root_path
         gate = Gate(checks, self._serve, watch)
         self._gate: ASGIApp = cors.around(gate) if cors else gate
 
@@ -124,7 +128,15 @@ class App(FastAPI):
         if scope["type"] == "lifespan":
             await super().__call__(scope, receive, send)
         else:
-            await self._gate(scope, receive, send)
+            await self._gate(self._without_prefix(scope), receive, send)
+
+    def _without_prefix(self, scope: Scope) -> Scope:
+        """The scope with the path that routes know, whether a proxy has removed the prefix or not."""
+        prefix, path = self._root_path, scope["path"]
+        if not prefix or not (path == prefix or path.startswith(f"{prefix}/")):
+            return scope
+        raw_path = scope["raw_path"].removeprefix(prefix.encode())
+        return {**scope, "path": path.removeprefix(prefix) or "/", "raw_path": raw_path or b"/", "root_path": ""}
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == GRAPHQL:

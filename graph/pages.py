@@ -1,5 +1,7 @@
 """The web pages: files that the build of the package left in graph/static, served with caching."""
 
+import gzip
+import hashlib
 from pathlib import Path
 
 from starlette.datastructures import Headers
@@ -12,7 +14,7 @@ from starlette.types import Scope
 
 from graph.media import media_ranges
 
-__all__ = ["page_routes", "playground"]
+__all__ = ["Pages"]
 
 STATIC = Path(__file__).parent / "static"
 
@@ -33,7 +35,7 @@ HEADERS = {
             "manifest-src 'none'",
             "media-src 'none'",
             "worker-src 'self' blob:",
-            "base-uri 'none'",
+            "base-uri 'self'",
             "form-action 'none'",
             "frame-ancestors 'none'",
             "object-src 'none'",
@@ -46,45 +48,72 @@ HEADERS = {
 }
 
 
-def page_routes() -> list[BaseRoute]:
-    """The routes of the pages, and of the files they load. Raises RuntimeError where the pages were not built."""
-    if not (STATIC / "index.html").is_file():
-        raise RuntimeError("The pages are not built: run python web/build.py.")
-    return [
-        *(Route(path, _index) for path in PATHS),
-        Route("/playground", playground),
-        Route("/favicon.svg", _favicon),
-        Mount("/assets", _Assets(directory=STATIC / "assets")),
-        Route("/{path:path}", _nothing),
-    ]
+class Pages:
+    """The pages of one server, which know the prefix that it is reached below."""
+
+    def __init__(self, root_path: str) -> None:
+        """Raises RuntimeError where the pages were not built."""
+        if not (STATIC / "index.html").is_file():
+            raise RuntimeError("The pages are not built: run python web/build.py.")
+        self._index = _Document("index.html", root_path)
+        self._playground = _Document("playground.html", root_path)
+        self.sign_in = _html("sign-in.html", root_path)
+        """The HTML of the page to sign in."""
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The routes of the pages, and of the files they load."""
+        return [
+            *(Route(path, self._show) for path in PATHS),
+            Route("/playground", self.playground),
+            Route("/favicon.svg", _favicon),
+            Mount("/assets", _Assets(directory=STATIC / "assets")),
+            Route("/{path:path}", self._not_found),
+        ]
+
+    async def playground(self, request: Request) -> Response:
+        """GraphiQL. At the API's own address it is what browsers get, and others do not."""
+        response = self._playground.response(request.headers)
+        response.headers.add_vary_header("Accept")
+        return response
+
+    async def _show(self, request: Request) -> Response:
+        return self._index.response(request.headers)
+
+    async def _not_found(self, request: Request) -> Response:
+        """For a person the page, which says that there is none at this address."""
+        if "text/html" not in request.headers.get("accept", ""):
+            raise HTTPException(404)
+        response = self._index.response(request.headers)
+        response.status_code = 404
+        return response
 
 
-async def playground(request: Request) -> Response:
-    """GraphiQL. At the API's own address it is what browsers get, and others do not."""
-    response = _file("playground.html", request)
-    response.headers.add_vary_header("Accept")
-    return response
+class _Document:
+    """An HTML document of the build, made and compressed once."""
+
+    def __init__(self, name: str, root_path: str) -> None:
+        self._plain = _html(name, root_path).encode()
+        self._compressed = gzip.compress(self._plain, mtime=0)
+        self._etag = hashlib.sha256(self._plain).hexdigest()[:32]
+
+    def response(self, request_headers: Headers) -> Response:
+        """The document, or that it is what the client has already."""
+        is_compressed = _accepts_gzip(request_headers)
+        headers = {**HEADERS, "Vary": "Accept-Encoding", "ETag": f'"{self._etag}{"-gzip" if is_compressed else ""}"'}
+        if is_compressed:
+            headers["Content-Encoding"] = "gzip"
+        response = Response(self._compressed if is_compressed else self._plain, headers=headers, media_type="text/html")
+        return _unless_known(response, request_headers)
 
 
-async def _index(request: Request) -> Response:
-    return _file("index.html", request)
-
-
-async def _nothing(request: Request) -> Response:
-    """For a person the page, which says that there is none at this address."""
-    if "text/html" not in request.headers.get("accept", ""):
-        raise HTTPException(404)
-    response = _file("index.html", request)
-    response.status_code = 404
-    return response
+def _html(name: str, root_path: str) -> str:
+    """A document of the build, whose addresses are relative to the server's prefix."""
+    return (STATIC / name).read_text().replace('<base href="/">', f'<base href="{root_path}/">', 1)
 
 
 async def _favicon(request: Request) -> Response:
-    return _file("favicon.svg", request)
-
-
-def _file(name: str, request: Request) -> Response:
-    response = _compressed_where_wanted(STATIC / name, request.headers)
+    response = _compressed_where_wanted(STATIC / "favicon.svg", request.headers)
     response.headers.update(HEADERS)
     return _unless_known(response, request.headers)
 
@@ -105,7 +134,7 @@ def _compressed_where_wanted(path: Path, request_headers: Headers) -> FileRespon
     compressed = path.with_name(path.name + ".gz")
     if not compressed.is_file():
         return FileResponse(path, stat_result=path.stat())
-    accepted = media_ranges(request_headers.get("accept-encoding", "")).get("gzip", 0.0) > 0
+    accepted = _accepts_gzip(request_headers)
     sent = compressed if accepted else path
     plain_type = FileResponse(path).media_type
     response = FileResponse(sent, stat_result=sent.stat(), media_type=plain_type)
@@ -115,7 +144,11 @@ def _compressed_where_wanted(path: Path, request_headers: Headers) -> FileRespon
     return response
 
 
-def _unless_known(response: FileResponse, request_headers: Headers) -> Response:
+def _accepts_gzip(request_headers: Headers) -> bool:
+    return media_ranges(request_headers.get("accept-encoding", "")).get("gzip", 0.0) > 0
+
+
+def _unless_known(response: Response, request_headers: Headers) -> Response:
     """The response, or that it is what the client has already."""
     known = [tag.strip().removeprefix("W/") for tag in request_headers.get("if-none-match", "").split(",")]
     return NotModifiedResponse(response.headers) if response.headers["etag"] in known else response

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from graph.addresses import hosts_listed, networks_listed, origins_listed
+from graph.addresses import hosts_listed, networks_listed, origins_listed, prefix
 
 __all__ = ["ENV_PREFIX", "Settings", "SettingsError", "environment_name", "flag_name", "read_settings"]
 
@@ -22,6 +22,9 @@ class Settings(BaseSettings):
     )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=8000, description="The port to listen on; 0 takes a free one"
+    )
+    root_path: Annotated[str, AfterValidator(prefix)] = Field(
+        default="", description="Prefix below which a proxy serves this, as /monitor"
     )
     database_url: str = Field(
         default="sqlite://training-monitor.sqlite3",

@@ -16,7 +16,7 @@ WEB = ROOT / "web"
 STATIC = ROOT / "graph" / "static"
 BUILT = STATIC / "index.html"
 INSTALLED = WEB / "node_modules" / ".package-lock.json"
-COMPRESSED = {".css", ".html", ".js", ".svg"}
+COMPRESSED = {".css", ".js", ".svg"}
 
 
 class PageBuildHook(BuildHookInterface[Any]):

@@ -5,6 +5,8 @@ const server = process.env.TRAINING_MONITOR_URL ?? "http://127.0.0.1:8000";
 
 export default defineConfig({
   plugins: [react()],
+  // Relative addresses, so that one build serves at the root and below a prefix.
+  base: "./",
   // Its imports of workers are Vite's own, which the bundler of dependencies does not know.
   optimizeDeps: { exclude: ["graphiql/setup-workers/vite", "@graphiql/react/setup-workers/vite"] },
   build: {

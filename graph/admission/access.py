@@ -33,6 +33,7 @@ class Access:
 
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         self._keyring = keyring
+        self.root_path = settings.root_path
         is_meant_for_all = settings.insecure or is_for_this_machine_alone(settings)
         self._is_open_at_first = is_meant_for_all and not settings.open_reads
         self._reader = Caller(may_write=False) if settings.open_reads else None
@@ -88,7 +89,7 @@ class Access:
             caller = await self.signed_in(head) or self._reader
         if caller is None and scope["type"] == "http":
             if _is_for_a_person(scope, head):
-                raise _SignInFirst(scope, head)
+                raise _SignInFirst(scope, head, self.root_path)
             raise unknown() if secret else Refusal(401, "UNAUTHENTICATED", f"This takes a token. {HOW}", BEARER)
         return caller
 
@@ -99,28 +100,29 @@ class _SignInFirst(Refusal):
     Who follows a link of another site may have one: a browser sends no cookie then, but it does from a page of ours.
     """
 
-    def __init__(self, scope: Scope, head: Head) -> None:
+    def __init__(self, scope: Scope, head: Head, root_path: str) -> None:
         super().__init__(303, "UNAUTHENTICATED", "Sign in first.")
         self._by_a_link = head.get(b"sec-fetch-site") in {b"cross-site", b"same-site"}
         asked = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
-        self._next = own_path(asked.decode("latin-1"))
+        self._root_path = root_path
+        self._next = own_path(root_path + asked.decode("latin-1"), root_path)
 
     def response(self) -> Response:
         """The way there, and back."""
         if self._by_a_link:
             once_more = f'<!doctype html><meta http-equiv="refresh" content="0; url={escape(self._next)}">'
             return HTMLResponse(once_more, headers=HEADERS)
-        where = f"{SIGN_IN}?next={quote(self._next, safe='/')}"
+        where = f"{self._root_path}{SIGN_IN}?next={quote(self._next, safe='/')}"
         return RedirectResponse(where, self.status, HEADERS)
 
 
-def own_path(text: str) -> str:
-    """The text where it is a path of this site, else the first page: nobody is led elsewhere from here.
+def own_path(text: str, root_path: str) -> str:
+    """The text where it is a path of this server, else that of the first page: nobody is led elsewhere from here.
 
     Browsers take a backslash for a slash and pass over control characters, and two slashes begin another site.
     """
-    is_own = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
-    return text if is_own else "/"
+    is_own = text.startswith(f"{root_path}/") and not text.startswith("//") and "\\" not in text and text.isprintable()
+    return text if is_own else f"{root_path}/"
 
 
 def _is_for_a_person(scope: Scope, head: Head) -> bool:

@@ -16,7 +16,7 @@ from graph.admission.gate import head_of
 from graph.admission.tokens import Keyring
 from graph.execution.body import Body
 from graph.media import JSON
-from graph.pages import STATIC
+from graph.pages import Pages
 
 __all__ = ["SignIn"]
 
@@ -26,7 +26,7 @@ MAX_FORM_BYTES = 16 * 2**10
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
+    "base-uri 'self'; frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",  # not none: a form's Origin would then be null, and it could not be told whose
     "X-Frame-Options": "DENY",
 }
@@ -35,10 +35,10 @@ HEADERS = {
 class SignIn:
     """The page to sign in, and what its forms are sent to."""
 
-    def __init__(self, access: Access, keyring: Keyring) -> None:
+    def __init__(self, access: Access, keyring: Keyring, pages: Pages) -> None:
         self._access = access
         self._keyring = keyring
-        self._page = (STATIC / "sign-in.html").read_text()
+        self._page = pages.sign_in
 
     @property
     def routes(self) -> list[Route]:
@@ -53,7 +53,7 @@ class SignIn:
         return await (self._sign_in(request) if request.method == "POST" else self._show(request))
 
     async def _show(self, request: Request) -> Response:
-        after = own_path(request.query_params.get("next", "/"))
+        after = self._path_of(request.query_params.get("next", ""))
         if self._access.is_open:
             return _on_to(after)  # nobody needs to
         return self._shown(200, after)
@@ -62,21 +62,24 @@ class SignIn:
         try:
             body = await Body(request.receive, MAX_FORM_BYTES).read()
         except HTTPException as refusal:
-            return self._shown(refusal.status_code, "/", refusal.reason)
+            return self._shown(refusal.status_code, self._path_of(""), refusal.reason)
         except ClientDisconnect:
             return Response(status_code=400)
         form = parse_qs(body.decode(errors="replace"))
-        secret, after = form.get("token", [""])[0].strip(), own_path(form.get("next", ["/"])[0])
+        secret, after = form.get("token", [""])[0].strip(), self._path_of(form.get("next", [""])[0])
         if await self._keyring.caller(secret) is None:
             return self._shown(401, after, "This token is not known here, or was revoked.", BEARER)
         response = _on_to(after)
         secure = _came_by_https(request)
-        response.set_cookie(COOKIE, secret, COOKIE_SECONDS, secure=secure, httponly=True, samesite="strict")
+        response.set_cookie(
+            COOKIE, secret, COOKIE_SECONDS, path=self._cookie_path, secure=secure, httponly=True, samesite="strict"
+        )
         return response
 
     async def _sign_out(self, request: Request) -> Response:
-        response = _on_to(SIGN_IN)
-        response.delete_cookie(COOKIE, secure=_came_by_https(request), httponly=True, samesite="strict")
+        response = _on_to(self._access.root_path + SIGN_IN)
+        secure = _came_by_https(request)
+        response.delete_cookie(COOKIE, path=self._cookie_path, secure=secure, httponly=True, samesite="strict")
         return response
 
     async def _session(self, request: Request) -> Response:
@@ -88,6 +91,13 @@ class SignIn:
             state = "SIGNED_IN" if await self._access.signed_in(head_of(request.scope)) else "SIGNED_OUT"
         said = orjson.dumps({"session": state, "mayWrite": caller.may_write})
         return Response(said, headers={"Cache-Control": "no-store"}, media_type=JSON)
+
+    def _path_of(self, text: str) -> str:
+        return own_path(text, self._access.root_path)
+
+    @property
+    def _cookie_path(self) -> str:
+        return self._access.root_path or "/"
 
     def _shown(self, status: int, after: str, message: str = "", headers: dict[str, str] | None = None) -> Response:
         page = self._page.replace("{{next}}", html.escape(after)).replace("{{message}}", html.escape(message))

@@ -57,11 +57,12 @@ def _serve(settings: Settings, companion: "Companion | None" = None) -> None:
         sockets = [stack.enter_context(listening) for listening in bind_each(settings)]
         place = asyncio.run(_prepare(settings))  # here, so that what is wrong with store or feed is said in one line
         gc.disable()  # see `graph.__main__`
-        from graph.process import server, workers  # see `graph.commands`
         from graph.app import create_app
+        from graph.process import server, workers  # see `graph.commands`
 
         gc.enable()
-        said = f"training-monitor is at {address_of(sockets[0])}/, its jobs in {place} (Ctrl-C ends it)"
+        address = f"{address_of(sockets[0])}{settings.root_path}/"
+        said = f"training-monitor is at {address}, its jobs in {place} (Ctrl-C ends it)"
         if settings.workers == 1:
             server.serve(create_app(settings, companion), settings, sockets[0], lambda: typer.echo(said))
         else:

@@ -36,7 +36,7 @@ from graph.execution.limits import Limits
 from graph.execution.running import Operations
 from graph.live.stream import Streams
 from graph.media import JSON, accepted_media_type, answers_by_name
-from graph.pages import playground
+from graph.pages import Pages
 from graph.plans.answers import Answers
 from graph.plans.mutation import DoneJobs
 from graph.plans.subscription import Parts
@@ -79,6 +79,7 @@ class GraphQLView(GraphQL[Context, None]):
         access: Access,
         places: Places,
         http_streams: HTTPStreams,
+        pages: Pages,
     ) -> None:
         super().__init__(
             schema,
@@ -102,6 +103,7 @@ class GraphQLView(GraphQL[Context, None]):
         self._access = access
         self._places = places
         self._http_streams = http_streams
+        self._pages = pages
         self._parts = Parts()
         self._limits = Limits.of(settings)
         self._operations = Operations(self._limits)
@@ -162,7 +164,7 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def render_graphql_ide(self, request: Request) -> Response:
         """The playground, for a browser that opens the API's own address."""
-        return await playground(request)
+        return await self._pages.playground(request)
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002  # Strawberry's signature
         """What resolvers are given."""

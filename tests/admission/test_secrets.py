@@ -141,7 +141,9 @@ async def test_nor_by_an_event_of_a_stream_that_was_well_when_it_began(
     assert ids == {line["request_id"] for line in lines if line["level"] == "error"}
 
 
-@pytest.mark.parametrize(("path", "status"), [("/readyz", 503), ("/metrics", 200), ("/", 500), ("/graphql", 500)])
+@pytest.mark.parametrize(
+    ("path", "status"), [("/readyz", 503), ("/metrics", 200), ("/favicon.svg", 500), ("/graphql", 500)]
+)
 async def test_nor_beside_graphql(
     api: Api,
     app: App,
@@ -151,7 +153,7 @@ async def test_nor_beside_graphql(
     path: str,
     status: int,
 ) -> None:
-    """The page and the API's own view are made to raise themselves: the way of uvicorn's Internal Server Error."""
+    """A file of the page and the API's own view are made to raise themselves: the way of uvicorn's Internal Server Error."""
     break_reads(database_of(app), monkeypatch)
     monkeypatch.setattr(pages, "_compressed_where_wanted", bug)
     monkeypatch.setattr(app.view, "run", bug)

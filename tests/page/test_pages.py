@@ -32,7 +32,7 @@ async def http(app: App) -> AsyncIterator[httpx.AsyncClient]:
 
 async def assets(http: httpx.AsyncClient, path: str = "/") -> list[str]:
     """The files that a page names."""
-    return re.findall(r'(?:src|href)="(/assets/[^"]+)"', (await http.get(path)).text)
+    return re.findall(r'(?:src|href)="\.(/assets/[^"]+)"', (await http.get(path)).text)
 
 
 class TestAPage:
@@ -68,7 +68,7 @@ class TestAPage:
 
     async def test_names_no_other_origin(self, http: httpx.AsyncClient) -> None:
         for path in (*PAGE, *PLAYGROUND):
-            assert re.findall(r'(?:src|href)="(?!/)[^"]*"', (await http.get(path)).text) == []
+            assert re.findall(r'(?:src|href)="(?!/"|\./)[^"]*"', (await http.get(path)).text) == []
 
     async def test_of_no_such_address_is_not_found(self, http: httpx.AsyncClient) -> None:
         assert (await http.get("/training/nothing")).status_code == 404

@@ -65,6 +65,7 @@ class Visits:
         self.faults: list[str] = []
         self._expected: list[str] = []
         self._browser = browser
+        self._below = ""
         self._contexts: list[BrowserContext] = []
 
     async def page(
@@ -91,6 +92,10 @@ class Visits:
         """Let faults pass that contain a text: the test is about them."""
         self._expected.append(fault)
 
+    def only_below(self, address: str) -> None:
+        """Take requests that are not below an address for faults, on pages that are opened from now on."""
+        self._below = address
+
     async def end(self) -> None:
         """Close the pages. Raises AssertionError where anything went wrong on them."""
         for context in self._contexts:
@@ -99,15 +104,16 @@ class Visits:
         assert not unexpected, "\n".join(unexpected)
 
     def _watch(self, page: Page, origin: str) -> None:
-        own = (f"{origin}/", "data:", f"blob:{origin}/")
+        below = f"{self._below or origin}/"
+        own = (below, "data:", f"blob:{origin}/")
 
         def requested(request: Request) -> None:
             if not request.url.startswith(own):
-                self.faults.append(f"a request leaves the origin: {request.url}")
+                self.faults.append(f"a request leaves {below}: {request.url}")
 
         def socket_opened(socket: WebSocket) -> None:
-            if not socket.url.startswith(origin.replace("http", "ws", 1) + "/"):
-                self.faults.append(f"a socket leaves the origin: {socket.url}")
+            if not socket.url.startswith(below.replace("http", "ws", 1)):
+                self.faults.append(f"a socket leaves {below}: {socket.url}")
 
         page.context.on("request", requested)
         page.on("websocket", socket_opened)

@@ -1,6 +1,7 @@
-import { lazy, Suspense } from "react";
+import { lazy, type MouseEvent, Suspense } from "react";
 import { Toaster } from "sonner";
 import { Link, Route, Switch, useLocation } from "wouter";
+import { addressOf } from "./api/base";
 import { SessionContext, useSession } from "./api/session";
 import { JobsPage } from "./jobs/jobs-page";
 import { Boundary } from "./parts/boundary";
@@ -13,25 +14,31 @@ import { ThemeSwitch, useTheme } from "./parts/theme";
 const MonitorPage = lazy(() => import("./monitor/monitor-page"));
 const ComparePage = lazy(() => import("./compare/compare-page"));
 
+function skip(event: MouseEvent): void {
+  event.preventDefault();
+  document.getElementById("page")?.focus();
+}
+
 export function App() {
   const [theme, setTheme] = useTheme();
   const [place] = useLocation();
   const session = useSession();
   return (
     <SessionContext value={session}>
-      <a className="skip" href="#page">
+      {/* biome-ignore lint/a11y/useValidAnchor: a link that the page follows itself, for "#page" alone is below <base> */}
+      <a className="skip" href="#page" onClick={skip}>
         Skip to content
       </a>
       <header className="top">
         <nav aria-label="Pages">
           <Link className="brand" href="/">
-            <img src="/favicon.svg" alt="" width="24" height="24" />
+            <img src={addressOf("favicon.svg")} alt="" width="24" height="24" />
             training-monitor
           </Link>
           <Link href="/training/jobs" aria-current={place === "/" || place === "/training/jobs" ? "page" : undefined}>
             Jobs
           </Link>
-          <a href="/playground">Playground</a>
+          <a href={addressOf("playground")}>Playground</a>
         </nav>
         <div className="own">
           <ThemeSwitch theme={theme} onChange={setTheme} />

@@ -1,6 +1,8 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Provider } from "urql";
+import { Router } from "wouter";
+import { BASE_PATH } from "./api/base";
 import { client } from "./api/client";
 import { App } from "./app";
 import "./styles.css";
@@ -8,7 +10,9 @@ import "./styles.css";
 createRoot(document.getElementById("root") as HTMLElement).render(
   <StrictMode>
     <Provider value={client}>
-      <App />
+      <Router base={BASE_PATH}>
+        <App />
+      </Router>
     </Provider>
   </StrictMode>,
 );

@@ -1,10 +1,11 @@
 import { Client, fetchExchange, mapExchange, subscriptionExchange } from "urql";
+import { addressOf } from "./base";
 import { sockets } from "./connection";
 import { goToSignIn } from "./session";
 
 /** Queries and mutations over HTTP, subscriptions over the socket. Without a cache: every read is fresh. */
 export const client = new Client({
-  url: "/graphql",
+  url: addressOf("graphql"),
   preferGetMethod: false,
   exchanges: [
     mapExchange({

@@ -1,5 +1,6 @@
 import { createClient } from "graphql-ws";
 import { useSyncExternalStore } from "react";
+import { socketAddressOf } from "./base";
 import { goToSignIn, NOT_LET_IN } from "./session";
 
 /** What is known of the line to the server. */
@@ -39,7 +40,7 @@ let unanswered: ReturnType<typeof setTimeout> | undefined;
 
 /** The one WebSocket of the page. It is open all the time, and made anew for ever: what was asked on it is asked again. */
 export const sockets = createClient({
-  url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`,
+  url: socketAddressOf("graphql"),
   lazy: false,
   keepAlive: PING_MS,
   retryAttempts: Number.POSITIVE_INFINITY,

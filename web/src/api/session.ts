@@ -1,4 +1,5 @@
 import { createContext, useContext, useEffect, useState } from "react";
+import { addressOf } from "./base";
 
 export interface Session {
   /** Whether someone is signed in; OPEN where nobody has to. */
@@ -15,14 +16,18 @@ export const NOT_LET_IN = 4403;
 /** Go to where a token can be given, and come back afterwards. */
 export function goToSignIn(): void {
   const here = location.pathname + location.search + location.hash;
-  location.assign(`/sign-in?next=${encodeURIComponent(here)}`);
+  location.assign(addressOf(`sign-in?next=${encodeURIComponent(here)}`));
 }
 
 /** Have the browser forget the token. */
 export async function signOut(): Promise<void> {
   // The type says that it is no form of another site.
-  await fetch("/sign-out", { method: "POST", headers: { "Content-Type": "application/json" }, redirect: "manual" });
-  location.assign("/");
+  await fetch(addressOf("sign-out"), {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    redirect: "manual",
+  });
+  location.assign(addressOf(""));
 }
 
 /** Whether jobs may be created, started, stopped and stepped; taken for granted until the server has said. */
@@ -35,7 +40,7 @@ export function useSession(): Session | undefined {
   const [session, setSession] = useState<Session>();
   useEffect(() => {
     const leaving = new AbortController();
-    fetch("/session", { signal: leaving.signal })
+    fetch(addressOf("session"), { signal: leaving.signal })
       .then((response) => (response.ok ? response.json() : undefined))
       .then((said?: Session) => setSession(said))
       .catch(() => {}); // what else is asked finds out that the server is gone

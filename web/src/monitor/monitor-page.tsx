@@ -1,6 +1,7 @@
 import { useEffect, useMemo, useRef } from "react";
 import { toast } from "sonner";
 import { Link } from "wouter";
+import { addressOf } from "../api/base";
 import type { WholeJobFragment } from "../api/generated";
 import { Chart } from "../curves/chart";
 import { ViewControls } from "../curves/controls";
@@ -135,7 +136,7 @@ function useTab(job: WholeJobFragment, progress: number): void {
   useEffect(
     () => () => {
       const icon = document.querySelector<HTMLLinkElement>("link[rel=icon]");
-      if (icon) icon.href = "/favicon.svg";
+      if (icon) icon.href = addressOf("favicon.svg");
     },
     [],
   );

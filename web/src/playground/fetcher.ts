@@ -1,6 +1,7 @@
 import type { GraphiQLProps } from "graphiql";
 import { type ExecutionResult, GraphQLError, getOperationAST, type OperationDefinitionNode, parse } from "graphql";
 import { type Client, createClient, type SubscribePayload } from "graphql-ws";
+import { addressOf, socketAddressOf } from "../api/base";
 import { goToSignIn, NOT_LET_IN } from "../api/session";
 
 type Fetcher = GraphiQLProps["fetcher"];
@@ -8,14 +9,10 @@ type Params = Parameters<Fetcher>[0];
 type Observable = Extract<Awaited<ReturnType<Fetcher>>, { subscribe: unknown }>;
 type Sink = Parameters<Client["subscribe"]>[1];
 
-const address = new URL("/graphql", window.location.href);
-const socketAddress = new URL(address);
-socketAddress.protocol = address.protocol === "https:" ? "wss:" : "ws:";
-
 // Open for as long as a subscription runs. A server that is being restarted refuses connections for a while, which
 // alone would end the subscription.
 const socket = createClient({
-  url: socketAddress.href,
+  url: socketAddressOf("graphql"),
   shouldRetry: () => true,
   on: {
     closed: (event) => {
@@ -46,7 +43,7 @@ function operationToRun({ query, operationName }: Params): OperationDefinitionNo
 }
 
 async function post(request: object, headers: HeadersInit = {}): Promise<ExecutionResult> {
-  const response = await fetch(address, {
+  const response = await fetch(addressOf("graphql"), {
     method: "POST",
     body: JSON.stringify(request),
     headers: {

@@ -1,5 +1,6 @@
 import { explorerPlugin } from "@graphiql/plugin-explorer";
 import { GraphiQL, HISTORY_PLUGIN } from "graphiql";
+import { addressOf } from "../api/base";
 import { examples } from "./examples";
 import { fetcher } from "./fetcher";
 import { SystemTheme } from "./system-theme";
@@ -12,7 +13,7 @@ export function Playground() {
   return (
     <GraphiQL fetcher={fetcher} plugins={plugins} defaultTabs={examples}>
       <GraphiQL.Logo>
-        <a href="/">Training Jobs</a>
+        <a href={addressOf("")}>Training Jobs</a>
       </GraphiQL.Logo>
       <SystemTheme />
     </GraphiQL>
