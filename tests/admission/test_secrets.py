@@ -153,7 +153,7 @@ async def test_nor_beside_graphql(
     path: str,
     status: int,
 ) -> None:
-    """A file of the page and the API's own view are made to raise themselves: the way of uvicorn's Internal Server Error."""
+    """The page's file and the API's view are made to raise: the way of uvicorn's Internal Server Error."""
     break_reads(database_of(app), monkeypatch)
     monkeypatch.setattr(pages, "_compressed_where_wanted", bug)
     monkeypatch.setattr(app.view, "run", bug)
