@@ -34,7 +34,7 @@ from graph.schema import schema
 from graph.settings import Settings, flag_name
 from tests.conftest import running
 from tests.tools.api import Api
-from tests.tools.hostile import documents
+from tests.tools.hostile.documents import documents
 from tests.tools.outside import Outside
 from tests.tools.process import ServerProcess
 from tests.tools.scraped import scrape

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tests.tools.api import Api
-from tests.tools.hostile import SMUGGLED, SOCKET, STATUS, SWITCHED, Wire, head
 from tests.tools.sockets import PROTOCOL, opened, websocket_url
+from tests.tools.wire import SMUGGLED, SOCKET, STATUS, SWITCHED, Wire, head
 
 pytestmark = pytest.mark.sqlite_alone("framing is the same whatever is stored where")
 

@@ -15,9 +15,9 @@ from graph.telemetry.watch import Watch
 from tests.telemetry.test_telemetry import UNPLANNED
 from tests.tools.api import Api
 from tests.tools.domain import PATIENCE, eventually
-from tests.tools.hostile import SOCKET, head
 from tests.tools.logged import logged
 from tests.tools.scraped import scrape
+from tests.tools.wire import SOCKET, head
 
 pytestmark = pytest.mark.sqlite_alone("no store is asked")
 

@@ -9,9 +9,9 @@ import pytest
 
 from graph.app import App
 from graph.settings import Settings
-from tests.tools.hostile import head, post
 from tests.tools.inside import Inside
 from tests.tools.sockets import Socket, opened, websocket_url
+from tests.tools.wire import head, post
 
 pytestmark = pytest.mark.sqlite_alone("limits of connections, not of the store")
 
