@@ -32,9 +32,7 @@ class Options:
 def read_options(describes: str | None, *names: str) -> Options:
     """What the command line says; `names`: of the servers and cases that --only may choose from."""
     parser = argparse.ArgumentParser(description=describes, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--write", action="store_true", help="write the table into its page of docs/"
-    )
+    parser.add_argument("--write", action="store_true", help="write the table into its page of docs/")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
     if names:
         shown = ", ".join(names)

@@ -43,7 +43,7 @@ def hosts_listed(text: str) -> str:
     """The text, which lists names of hosts. Raises PydanticCustomError."""
     for host in listed(text):
         if not HOST.fullmatch(host):
-            raise PydanticCustomError("host", "names without scheme and port, as runs.example.org, with commas")
+            raise PydanticCustomError("host", "must be names, comma-separated, as runs.example.org")
     return text
 
 
@@ -51,7 +51,9 @@ def origins_listed(text: str) -> str:
     """The text, which lists origins. Raises PydanticCustomError."""
     for origin in listed(text):
         if not ORIGIN.fullmatch(origin):
-            raise PydanticCustomError("origin", "origins with their scheme, as https://dash.example.org, with commas")
+            raise PydanticCustomError(
+                "origin", "must be origins with their scheme, comma-separated, as https://dash.example.org"
+            )
     return text
 
 
@@ -60,7 +62,7 @@ def networks_listed(text: str) -> str:
     try:
         networks_in(text)
     except ValueError as error:
-        raise PydanticCustomError("network", "addresses or networks, as 10.0.0.5 or 10.0.0.0/8, with commas") from error
+        raise PydanticCustomError("network", "must be addresses or networks, as 10.0.0.5,10.1.0.0/16") from error
     return text
 
 
@@ -68,7 +70,7 @@ def prefix(text: str) -> str:
     """The path of a prefix, without the slash at its end. Raises PydanticCustomError."""
     path = text.rstrip("/")
     if not PREFIX.fullmatch(path) or OWN.fullmatch(path):
-        raise PydanticCustomError("prefix", "a path that is none of the server's own, as /monitor")
+        raise PydanticCustomError("prefix", "must be a path that is none of the server's own, as /monitor")
     return path
 
 

@@ -6,7 +6,7 @@ help is there in half the time.
 
 from graph.commands.backup import backup, restore
 from graph.commands.curves import rebuild_curves
-from graph.commands.line import cli, main
+from graph.commands.line import GroupedOptions, cli, main
 from graph.commands.schema import schema
 from graph.commands.serving import demo, serve
 from graph.commands.simulating import simulate
@@ -16,5 +16,5 @@ from graph.commands.token import tokens
 __all__ = ["cli", "main"]
 
 for command in (serve, demo, simulate, schema, migrate, rebuild_curves, backup, restore):
-    cli.command()(command)
+    cli.command(cls=GroupedOptions)(command)
 cli.add_typer(tokens, name="token")

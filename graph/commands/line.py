@@ -1,6 +1,7 @@
-"""The command line itself: how commands are found, their flags, and how what went wrong is told."""
+"""The command line itself: how commands are found, their flags, and how errors are reported."""
 
 import gc
+import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -8,15 +9,16 @@ from inspect import Parameter, Signature, signature
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from graph.process.listening import BindError
-from graph.settings import Settings, SettingsError, environment_name, flag_name
+from graph.settings import Settings, SettingsError, environment_name, flag_name, grouped, misspelt_variables
 from models.errors import JobError
 from models.feed.channel import FeedError
 from models.store.database import OUTAGES, StoreError
 from models.tokens import TokenError
 
-__all__ = ["cli", "main", "with_flags"]
+__all__ = ["GroupedOptions", "cli", "main", "with_flags"]
 
 NAME = "training-monitor"
 MISTAKE = 2
@@ -44,6 +46,21 @@ def _common(
     ] = False,
 ) -> None:
     """What comes before a command."""
+
+
+class GroupedOptions(TyperCommand):
+    """A command whose help lists the flags of settings under the headings of their groups."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # of typer's own click, which has no public types
+        """Write a list for each group, and one for the other options."""
+        records = {param.name: record for param in self.get_params(ctx) if (record := param.get_help_record(ctx))}
+        groups = {heading: [name for name in names if name in records] for heading, names in grouped().items()}
+        settings = {name for names in groups.values() for name in names}
+        groups["Options"] = [name for name in records if name not in settings]
+        for heading, names in groups.items():
+            if names:
+                with formatter.section(heading):
+                    formatter.write_dl([records[name] for name in names])
 
 
 def _option(setting: str) -> Any:
@@ -80,6 +97,9 @@ def with_flags(*settings: str) -> Callable[[Callable[..., None]], Callable[..., 
 def main() -> None:
     """Run the command line. Whatever is wrong with what was asked is one line on stderr, and exit status 2."""
     gc.enable()
+    for name, meant in misspelt_variables(os.environ).items():
+        hint = f"; did you mean {meant}?" if meant else ""
+        typer.echo(f"training-monitor: warning: the environment variable {name} is no setting{hint}", err=True)
     try:
         status = cli(sys.argv[1:] or ["--help"], prog_name=NAME, standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):

@@ -32,7 +32,8 @@ def serve(**flags: str | None) -> None:
 def demo(**flags: str | None) -> None:
     """Serve with simulated jobs of every scenario.
 
-    Some of them train as you watch. Without --database-url they live in a temporary database that goes with the server.
+    Some of them train as you watch. They live in a temporary database that is deleted when the server ends, unless
+    --database-url or its environment variable names one to keep.
     """
     settings = read_settings(**flags)
     if settings.workers > 1:

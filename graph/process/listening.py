@@ -35,7 +35,8 @@ def bind(settings: Settings, *, shared: bool = False, listening_now: bool = True
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRINUSE:
-            message = f"Port {port} of {host} is taken. Stop what listens there, or choose another with --port."
+            other = 'choose another with --port (with make: ARGS="--port 9000")'
+            message = f"Port {port} of {host} is taken. Stop what listens there, a demo perhaps, or {other}."
         elif error.errno == errno.EACCES:
             message = f"Port {port} of {host} is not allowed to you. Choose one above 1023 with --port."
         else:
