@@ -1,29 +1,29 @@
 """`backup` and `restore`."""
 
+import contextlib
 import signal
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Self
+from typing import Annotated
 
 import typer
 
 from graph.commands.line import with_flags
 from graph.commands.progress import progress_shown
 from graph.settings import read_settings
-from models.backup import backup as copies
+from models.backup import backup as backups
+from models.backup import restore as restores
+from models.backup.file import Step
 from models.store.backend import StoreError
 from models.store.database import sqlite_file
 from models.store.urls import without_password
 
 __all__ = ["backup", "restore"]
 
-TERMINATED = 128 + signal.SIGTERM
-"""The exit status of what SIGTERM ended."""
-
 
 @with_flags("database_url")
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; it must not be there yet.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not exist.")],
     **flags: str | None,
 ) -> None:
     """Copy the database while servers use it.
@@ -31,8 +31,8 @@ def backup(
     The copy is the database as it is at one moment.
     """
     store = _store(read_settings(**flags).database_url)
-    with _Copying() as copying:
-        jobs = copies.backup(store, file, copying.progress)
+    with _steps() as step:
+        jobs = backups.backup(store, file, step)
     typer.echo(f"backed up {_jobs(jobs)} to {file}")
 
 
@@ -40,7 +40,7 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `backup` wrote.")],
     replace: Annotated[
-        bool, typer.Option("--replace", help="Although the database has jobs or tokens, which are lost, or is damaged.")
+        bool, typer.Option("--replace", help="Also where the database has jobs or tokens, which are lost.")
     ] = False,
     **flags: str | None,
 ) -> None:
@@ -49,17 +49,15 @@ def restore(
     Tokens that were revoked in it stay so, and those that the backup has not are revoked.
     """
     store = _store(read_settings(**flags).database_url)
-    with _Copying() as copying:
-        restored = copies.restore(file, store, copying.progress, replace=replace)
+    with _steps() as step:
+        restored = restores.restore(file, store, step, replace=replace)
     typer.echo(f"restored {_jobs(restored.jobs)} from {file}; {_let_in(restored)}")
-    if restored.was_damaged:
-        typer.echo("The damaged database could not tell which tokens were revoked in it: see token list.")
 
 
 def _store(url: str) -> Path:
     path = sqlite_file(url)
     if path is None:
-        raise StoreError(f"{without_password(url)} is a PostgreSQL: use its own pg_dump and pg_restore.")
+        raise StoreError(f"{without_password(url)} is PostgreSQL: use its own pg_dump and pg_restore.")
     return path
 
 
@@ -67,7 +65,7 @@ def _jobs(count: int) -> str:
     return f"{count} {'job' if count == 1 else 'jobs'}"
 
 
-def _let_in(restored: copies.Restored) -> str:
+def _let_in(restored: restores.Restored) -> str:
     if not restored.tokens:
         return "there never was a token, so everyone is let in"
     if not restored.valid:
@@ -75,31 +73,13 @@ def _let_in(restored: copies.Restored) -> str:
     return f"{restored.valid} of its tokens {'lets' if restored.valid == 1 else 'let'} someone in"
 
 
-class _Copying:
-    """Bars of what is being done. Inside, SIGTERM ends what is under way as cleanly as Ctrl-C does."""
-
-    def __init__(self) -> None:
-        self._shown = progress_shown()
-
-    def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGTERM, _terminate)
-        self._shown.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._shown.stop()
-        signal.signal(signal.SIGTERM, self._before)
-
-    def progress(self, doing: str, done: int, pages: int | None) -> None:
-        """So many pages of so many."""
-        tasks = self._shown.tasks
-        if not tasks or tasks[-1].description != doing:
-            for ended in tasks:
-                self._shown.remove_task(ended.id)
-            self._shown.add_task(doing, total=None)
-        self._shown.update(self._shown.task_ids[-1], completed=done, total=pages)
-
-
-def _terminate(_: int, __: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough, and the next would break off the cleaning up
-    raise SystemExit(TERMINATED)
+@contextlib.contextmanager
+def _steps() -> Iterator[Step]:
+    """Shows the step under way. Inside, SIGTERM does what Ctrl-C does, so that temporary files are removed."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with progress_shown() as progress:
+            task = progress.add_task("", total=None)
+            yield lambda name: progress.update(task, description=name, refresh=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,1 +1,1 @@
-"""Copies of a SQLite store, and stores from copies."""
+"""Backups of a store in SQLite, and restores from them."""
