@@ -14,12 +14,12 @@ from simulator import curves
 from simulator.scenarios import Scenario, SimulatedCrash
 from simulator.schedules import Schedule
 
-__all__ = ["make_points", "run", "run_of"]
+__all__ = ["Pace", "make_points", "run", "run_of"]
 
 CHUNK = 1_000
 """Steps made and stored at once when nothing sets the pace."""
 BLOCK = 16
-"""Steps made at once for who asks for one: they cost hardly more than one, and the next are likely to be asked for."""
+"""Steps made at once where one is requested: they cost hardly more, and the next are likely to be requested."""
 BLOCKS = 256
 """Blocks that are kept, some 2 MB."""
 
@@ -38,7 +38,7 @@ def make_points(job: Job, first: int, count: int) -> Sequence[Point]:
     return _points(settings, first, count)
 
 
-# Points never change, so it is no matter who else in the process asks.
+# A memo of a pure function: points never change.
 @lru_cache(BLOCKS)
 def _block(settings: curves.Run, number: int) -> list[Point]:
     return _points(settings, number * BLOCK + 1, BLOCK)
@@ -75,15 +75,31 @@ async def run(
     Gives what each write did. Raises what `Jobs.simulate` raises.
     """
     loop = asyncio.get_running_loop()
+    pace = Pace(per_second)
     began, done = loop.time(), 0
     while steps is None or done < steps:
-        # At a pace: what is due by now, so that a slow store slows nothing for long.
-        due = CHUNK if per_second is None else max(1, math.floor((loop.time() - began) * per_second) + 1 - done)
-        count = min(due, CHUNK, CHUNK if steps is None else steps - done)
-        step = await jobs.simulate(job_id, make_points, count)
+        due = pace.due(loop.time() - began, done)
+        step = await jobs.simulate(job_id, make_points, due if steps is None else min(due, steps - done))
         done += len(step.metrics)
         yield step
         if step.complete:
             return
-        if per_second is not None:
-            await asyncio.sleep(max(0.0, began + done / per_second - loop.time()))
+        await asyncio.sleep(pace.pause(loop.time() - began, done))
+
+
+class Pace:
+    """When steps are due: the first at once, each other one at its place on the clock, however late those before it."""
+
+    def __init__(self, per_second: float | None) -> None:
+        """`per_second`: None for as fast as it goes."""
+        self._per_second = per_second
+
+    def due(self, elapsed: float, done: int) -> int:
+        """How many steps are due `elapsed` seconds after the beginning: at least one, at most CHUNK."""
+        if self._per_second is None:
+            return CHUNK
+        return min(CHUNK, max(1, math.floor(elapsed * self._per_second) + 1 - done))
+
+    def pause(self, elapsed: float, done: int) -> float:
+        """Seconds until the step behind `done` others is due: 0 where it is already."""
+        return 0.0 if self._per_second is None else max(0.0, done / self._per_second - elapsed)

@@ -19,10 +19,9 @@ import pytest
 from graph.commands import main
 from tests.tools.outside import Outside
 from tests.tools.process import command
+from tests.tools.waiting import PATIENCE
 
 COMMANDS = {"serve", "demo", "simulate", "schema", "migrate", "rebuild-curves", "backup", "restore", "token"}
-PATIENCE = 20
-"""Seconds after which a command that should have ended has not."""
 SCRIPT = Path(sys.executable).with_name("training-monitor")
 
 Ended = subprocess.CompletedProcess[str]

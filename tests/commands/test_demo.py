@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,14 @@ from graph.demo import TRAINING
 from tests.tools.api import Api
 from tests.tools.process import ServerProcess
 from tests.tools.sockets import opened, websocket_url
+from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.sqlite_alone("the demo has a file of its own")
 
-SOON = 10.0
-"""Seconds from the start of the server in which everything must be seen."""
-AT_ONCE = 3.0
-"""Seconds from Ctrl-C to the end of the process."""
 JOBS = "{ jobs { id name status progress metricCount scenario } }"
 STATUSES = {"QUEUED", "RUNNING", "COMPLETE", "FAILED"}
 
-either_signal = pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM], ids=lambda told: told.name)
+either_signal = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 
 Jobs = dict[str, dict[str, Any]]
 """By id."""
@@ -55,15 +51,12 @@ def demo(temporary: Path) -> Iterator[Demo]:
         yield process
 
 
-async def seen(server: ServerProcess, wanted: Callable[[Jobs], bool], within: float = SOON) -> Jobs:
-    """The jobs, as soon as they are as wanted: asked for again and again."""
+async def seen(server: ServerProcess, wanted: Callable[[Jobs], bool]) -> Jobs:
+    """The jobs, as soon as they are as wanted. Raises TimeoutError."""
     jobs: Jobs = {}
-    try:
-        async with httpx.AsyncClient(base_url=server.url, timeout=within) as http, asyncio.timeout(within):
-            while not (jobs and wanted(jobs)):
-                jobs = {job["id"]: job for job in (await Api(http).data(JOBS))["jobs"]}
-    except TimeoutError:
-        pytest.fail(f"not within {within} s; the jobs are {jobs}")
+    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http, asyncio.timeout(PATIENCE):
+        while not (jobs and wanted(jobs)):
+            jobs = {job["id"]: job for job in (await Api(http).data(JOBS))["jobs"]}
     return jobs
 
 
@@ -83,11 +76,9 @@ def moved_on_from(earlier: Jobs) -> Callable[[Jobs], bool]:
     return lambda jobs: any(jobs[id]["progress"] > progress for id, progress in running.items())
 
 
-async def test_within_ten_seconds_of_its_start_every_status_is_seen_and_progress_that_moves(demo: Demo) -> None:
-    began = time.monotonic()
+async def test_every_status_and_every_scenario_is_seen_and_progress_that_moves(demo: Demo) -> None:
     jobs = await seen(demo, lambda jobs: statuses(jobs) == STATUSES)
     later = await seen(demo, moved_on_from(jobs))
-    assert time.monotonic() - began < SOON
     assert {job["scenario"] for job in later.values()} >= {
         "HEALTHY", "OVERFITTING", "PLATEAU", "NOISY", "SPIKES", "DIVERGENCE", "CRASH",
     }  # fmt: skip
@@ -98,7 +89,7 @@ async def test_within_ten_seconds_of_its_start_every_status_is_seen_and_progress
 async def test_a_job_in_training_can_be_watched_point_by_point(demo: Demo) -> None:
     jobs = await seen(demo, lambda jobs: "RUNNING" in statuses(jobs))
     id = next(id for id, job in jobs.items() if job["status"] == "RUNNING")
-    async with opened(websocket_url(demo.url)) as socket, asyncio.timeout(SOON):
+    async with opened(websocket_url(demo.url)) as socket, asyncio.timeout(PATIENCE):
         stream = socket.metrics(id, fields="seq loss")
         points = [await anext(stream) for _ in range(jobs[id]["metricCount"] + 3)]
     assert [point["seq"] for point in points] == list(range(1, len(points) + 1))
@@ -108,19 +99,16 @@ async def test_a_job_in_training_can_be_watched_point_by_point(demo: Demo) -> No
 async def test_a_job_that_is_stopped_by_hand_is_followed_by_another(demo: Demo) -> None:
     jobs = await seen(demo, lambda jobs: "RUNNING" in statuses(jobs))
     stopped = next(id for id, job in jobs.items() if job["status"] == "RUNNING")
-    async with httpx.AsyncClient(base_url=demo.url, timeout=SOON) as http:
+    async with httpx.AsyncClient(base_url=demo.url, timeout=PATIENCE) as http:
         assert (await Api(http).fail(stopped))["__typename"] == "FailJobSuccess"
     later = await seen(demo, lambda later: any(later[id]["status"] == "RUNNING" for id in later.keys() - jobs.keys()))
     assert later[stopped]["status"] == "FAILED"
 
 
-async def ended(server: ServerProcess, told: signal.Signals = signal.SIGINT) -> None:
-    """Tell it to end, and hold it to its exit status, its time, and its silence."""
-    began = time.monotonic()
-    status = await asyncio.to_thread(server.stop, told)
-    took = time.monotonic() - began
+async def ended(server: ServerProcess, number: signal.Signals = signal.SIGINT) -> None:
+    """Send the signal; it must end with status 0, and without a line in its log."""
+    status = await asyncio.to_thread(server.stop, number)
     assert (status, server.log) == (0, "")
-    assert took < AT_ONCE, f"it took {took:.1f} s"
 
 
 def left_in(folder: Path) -> list[Path]:
@@ -128,16 +116,16 @@ def left_in(folder: Path) -> list[Path]:
 
 
 @either_signal
-async def test_ctrl_c_ends_it_at_once_and_its_temporary_database_is_gone(
-    demo: Demo, temporary: Path, told: signal.Signals
+async def test_ctrl_c_ends_it_and_its_temporary_database_is_gone(
+    demo: Demo, temporary: Path, number: signal.Signals
 ) -> None:
     await seen(demo, lambda jobs: "RUNNING" in statuses(jobs))
     assert len(left_in(temporary)) == 1
-    await ended(demo, told)
+    await ended(demo, number)
     assert left_in(temporary) == []
 
 
-async def test_ctrl_c_ends_it_at_once_while_it_is_watched(demo: Demo) -> None:
+async def test_ctrl_c_ends_it_while_it_is_watched(demo: Demo) -> None:
     jobs = await seen(demo, lambda jobs: "RUNNING" in statuses(jobs))
     id = next(id for id, job in jobs.items() if job["status"] == "RUNNING")
     async with opened(websocket_url(demo.url)) as socket:
@@ -151,9 +139,9 @@ async def test_ctrl_c_ends_it_at_once_while_it_is_watched(demo: Demo) -> None:
 
 @either_signal
 async def test_a_signal_right_behind_its_first_line_ends_it_as_cleanly(
-    demo: Demo, temporary: Path, told: signal.Signals
+    demo: Demo, temporary: Path, number: signal.Signals
 ) -> None:
-    await ended(demo, told)
+    await ended(demo, number)
     assert left_in(temporary) == []
 
 

@@ -4,16 +4,15 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import datetime
-from itertools import pairwise
 
 import httpx
 import pytest
 
 from tests.commands.test_commands import Ended, Run, complaint
 from tests.tools.api import Api
-from tests.tools.process import PATIENCE, ServerProcess, command
+from tests.tools.process import ServerProcess, command
 from tests.tools.sockets import opened, websocket_url
+from tests.tools.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 async def api(served: ServerProcess) -> AsyncIterator[Api]:
-    async with httpx.AsyncClient(base_url=served.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=served.url, timeout=PATIENCE) as http:
         yield Api(http)
 
 
@@ -73,18 +72,7 @@ async def test_more_steps_than_are_left_complete_the_job(api: Api, simulate: Run
     assert (job["status"], job["metricCount"]) == ("COMPLETE", 5)
 
 
-async def test_keeps_the_pace_it_is_told(api: Api, simulate: Run) -> None:
-    """By the clock of the points themselves. Slower is what a busy machine does; faster, only who does not wait."""
-    id = await api.created()
-    assert (await asyncio.to_thread(simulate, id, "--steps", "5", "--per-second", "10")).returncode == 0
-    points = (await api.job(id, "metrics { recordedAt }"))["metrics"]
-    times = [datetime.fromisoformat(point["recordedAt"]) for point in points]
-    assert len(times) == 5
-    assert (times[-1] - times[0]).total_seconds() > 0.3
-    assert any((later - earlier).total_seconds() > 0.05 for earlier, later in pairwise(times))
-
-
-async def test_points_reach_who_watches_the_server(api: Api, served: ServerProcess, simulate: Run) -> None:
+async def test_points_reach_watchers_of_the_server(api: Api, served: ServerProcess, simulate: Run) -> None:
     id = await api.started(stepsPerEpoch=30)
     async with opened(websocket_url(served.url)) as socket:
         simulating = asyncio.create_task(asyncio.to_thread(simulate, id, "--to-end"))
@@ -109,7 +97,9 @@ async def test_refuses_a_job_that_has_ended(api: Api, simulate: Run) -> None:
     assert ended.stderr == f"training-monitor: Job {id} is COMPLETE: only a RUNNING job can be stepped.\n"
 
 
-async def test_refuses_a_feed_that_does_not_answer_for_nobody_would_hear_of_its_steps(api: Api, simulate: Run) -> None:
+async def test_refuses_a_feed_that_does_not_answer_since_no_watcher_would_see_its_steps(
+    api: Api, simulate: Run
+) -> None:
     id = await api.created()
     said = complaint(await asyncio.to_thread(simulate, id, "--feed-url", "redis://me:secret@127.0.0.1:1"))
     assert "me@127.0.0.1:1" in said
@@ -130,20 +120,22 @@ async def test_shows_a_name_as_it_is_whatever_is_in_it(api: Api, simulate: Run) 
     assert name in ended.stdout.splitlines()[-1]
 
 
-async def test_ctrl_c_ends_it_without_a_word_and_keeps_what_was_stored(api: Api, served: ServerProcess) -> None:
+async def test_keeps_the_pace_it_is_told_until_ctrl_c_ends_it_and_what_was_stored_stays(
+    api: Api, served: ServerProcess
+) -> None:
+    """The first step is stored at once, and at this pace the second a quarter of an hour later."""
     id = await api.created()
-    flags = ["--to-end", "--per-second", "20", "--database-url", served.arguments[-3]]
+    flags = ["--to-end", "--per-second", "0.001", "--database-url", served.arguments[-3]]
     assert flags[-1].startswith("sqlite://")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "graph", "simulate", id, *flags,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     async with asyncio.timeout(PATIENCE):
-        while (before := (await api.job(id))["metricCount"]) < 2:
+        while (await api.job(id))["metricCount"] < 1:
             assert process.returncode is None
         process.send_signal(signal.SIGINT)
         _, errors = await process.communicate()
     assert (process.returncode, errors) == (130, b"")
     job = await api.job(id)
-    assert job["status"] == "RUNNING"
-    assert before <= job["metricCount"] < 100
+    assert (job["status"], job["metricCount"]) == ("RUNNING", 1)

@@ -16,8 +16,7 @@ import pytest
 from tests.tools.api import Api
 from tests.tools.process import children_of, is_running
 from tests.tools.sockets import opened, websocket_url
-
-PATIENCE = 30
+from tests.tools.waiting import PATIENCE
 
 
 def is_replica(pid: int) -> bool:

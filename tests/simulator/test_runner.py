@@ -15,10 +15,11 @@ from models.jobs import Simulated
 from models.lifecycle import JobStatus
 from models.metric import Metric
 from simulator import curves
-from simulator.runner import BLOCK, CHUNK, make_points, run
+from simulator.runner import BLOCK, CHUNK, Pace, make_points, run
 from simulator.scenarios import Scenario
 from simulator.schedules import Schedule
 from tests.tools.domain import Domain, a_point, opened_domain, statements
+from tests.tools.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ class TestMakingPoints:
             [(point.step, point.epoch, point.values) for point in curve]
         )
 
-    def test_a_crash_leaves_the_steps_before_it_and_at_the_first_step_asked_for_is_the_reason(self) -> None:
+    def test_a_crash_leaves_the_steps_before_it_and_at_the_first_step_requested_is_the_reason(self) -> None:
         job = Job(
             epochs=1, steps_per_epoch=10, learning_rate=0.1, seed=1, batch_size=32,
             scenario="crash", schedule="constant",
@@ -90,7 +91,7 @@ class TestMakingPoints:
 
     @pytest.mark.parametrize("scenario", Scenario)
     def test_one_by_one_they_are_those_of_the_range(self, scenario: Scenario) -> None:
-        """Who asks for one is given it from a block, of which the last may be cut short by a crash."""
+        """A single step comes from a block, of which the last may be cut short by a crash."""
         job = Job(
             epochs=3, steps_per_epoch=15, learning_rate=0.02, seed=11, batch_size=32,
             scenario=scenario.value, schedule="cosine",
@@ -123,7 +124,7 @@ class TestRunning:
         assert values_of(await stored(job)) == expected(job, 2_300)
 
     @pytest.mark.parametrize(("steps", "written"), [(0, []), (1, [1]), (7, [7]), (CHUNK + 5, [CHUNK, 5])])
-    async def test_so_many_steps_as_asked_for_are_made_and_the_job_runs_on(
+    async def test_so_many_steps_as_requested_are_made_and_the_job_runs_on(
         self, domain: Domain, steps: int, written: list[int]
     ) -> None:
         job = await domain.job(epochs=20, steps_per_epoch=100)
@@ -148,43 +149,45 @@ class TestRunning:
         """Or the step would be made and dropped again for ever, and the job would never complete."""
         job = await domain.job(epochs=1, steps_per_epoch=4)
         await domain.jobs.log(job.id, make_points(job, 2, 1))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             done = [step async for step in run(domain.jobs, job.id)]
         assert done[-1].complete
         assert [metric.step for metric in await stored(job)] == [2, 2, 3, 4]
 
 
 class TestAtAPace:
-    async def test_steps_come_no_faster_than_asked_for_the_first_at_once(self, domain: Domain) -> None:
-        job = await domain.job()
-        clock = asyncio.get_running_loop()
-        began, times = clock.time(), []
-        async for step in run(domain.jobs, job.id, steps=7, per_second=40):
-            times += [clock.time() - began] * len(step.metrics)
-        assert len(times) == 7
-        assert all(time > index / 40 - 0.002 for index, time in enumerate(times))
+    def test_the_first_step_is_due_at_once_and_no_other_before_its_time(self) -> None:
+        pace = Pace(4)
+        assert (pace.due(0, 0), pace.pause(0, 0)) == (1, 0)
+        assert [pace.pause(0.125, done) for done in (1, 2, 7)] == [0.125, 0.375, 1.625]
+        assert [pace.due(elapsed, 3) for elapsed in (0.75, 0.9, 1.0, 1.5)] == [1, 1, 2, 4]
 
-    async def test_the_end_comes_a_step_after_the_last(self, domain: Domain) -> None:
-        job = await domain.job(epochs=1, steps_per_epoch=3)
-        clock = asyncio.get_running_loop()
-        began = clock.time()
-        done = [step async for step in run(domain.jobs, job.id, per_second=40)]
-        assert sum(pieces(done)) == 3
-        assert done[-1].complete
-        assert clock.time() - began > 3 / 40 - 0.002
+    def test_what_a_slow_store_held_up_is_due_at_once_up_to_a_chunk(self) -> None:
+        pace = Pace(1_000)
+        assert (pace.due(0.5, 1), pace.pause(0.5, 1)) == (500, 0)
+        assert (pace.due(60, 1), pace.pause(60, 1)) == (CHUNK, 0)
 
-    async def test_what_a_slow_reader_or_store_held_up_is_made_up_for_at_once(self, domain: Domain) -> None:
-        job = await domain.job(epochs=100, steps_per_epoch=100)
-        sizes = []
-        async with contextlib.aclosing(run(domain.jobs, job.id, per_second=1_000)) as steps:
-            async for step in steps:
-                sizes.append(len(step.metrics))
-                if len(sizes) == 3:
-                    break
-                await asyncio.sleep(0.05)  # it is held up that long, in which fifty steps become due
-        assert sizes[0] == 1
-        assert all(size >= 50 for size in sizes[1:])
-        assert values_of(await stored(job)) == expected(job, sum(sizes))
+    def test_without_one_a_chunk_is_always_due(self) -> None:
+        assert (Pace(None).due(0, 5_000), Pace(None).pause(0, 5_000)) == (CHUNK, 0)
+
+    @pytest.mark.parametrize("steps_per_epoch", [1, 2])
+    async def test_neither_the_next_step_nor_the_end_comes_before_its_time(
+        self, domain: Domain, steps_per_epoch: int
+    ) -> None:
+        job, other = await domain.job(epochs=1, steps_per_epoch=steps_per_epoch), await domain.job()
+        async with contextlib.aclosing(run(domain.jobs, job.id, per_second=0.001)) as steps:
+            assert len((await anext(steps)).metrics) == 1
+            waiting = asyncio.create_task(anext(steps))
+            assert pieces([step async for step in run(domain.jobs, other.id)]) == [CHUNK, 0]
+            assert not waiting.done()
+            waiting.cancel()
+            await asyncio.wait({waiting})
+
+    async def test_its_steps_are_those_of_the_curves(self, domain: Domain) -> None:
+        job = await domain.job(epochs=1, steps_per_epoch=40)
+        done = [step async for step in run(domain.jobs, job.id, per_second=1_000)]
+        assert (sum(pieces(done)), done[0].complete, done[-1].complete) == (40, False, True)
+        assert values_of(await stored(job)) == expected(job, 40)
 
 
 class TestWhatEndsIt:

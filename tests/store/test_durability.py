@@ -16,10 +16,9 @@ from tests.tools.api import METRIC, Api
 from tests.tools.outside import Outside
 from tests.tools.process import ServerProcess
 from tests.tools.sockets import opened, websocket_url
+from tests.tools.waiting import PATIENCE
 
 KILLS = 20
-PATIENCE = 30
-"""Seconds after which a server that should have answered has not."""
 POINT = f"{METRIC} recordedAt"
 
 

@@ -17,8 +17,8 @@ from tests.commands.test_commands import complaint
 from tests.tools.api import Api
 from tests.tools.process import ServerProcess, command
 from tests.tools.sockets import opened, websocket_url
+from tests.tools.waiting import PATIENCE
 
-PATIENCE = 30
 MIB = 2**20
 ROOM = 6 * MIB
 BATCH = 500

@@ -21,9 +21,11 @@ from playwright.async_api import (
 )
 
 from tests.tools.nodejs import unpacked_chromium
+from tests.tools.waiting import PATIENCE
 
 __all__ = [
     "DESKTOP",
+    "PATIENCE",
     "PHONE",
     "Visits",
     "card",
@@ -38,8 +40,6 @@ __all__ = [
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
-PATIENCE = 15
-"""Seconds after which something that should have happened has not."""
 
 expect.set_options(timeout=PATIENCE * 1000)
 

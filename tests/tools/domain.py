@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from models.lifecycle import JobStatus
 from models.metric import Point
 from models.store.database import Database
 from models.validation import NewJob
+from tests.tools.waiting import PATIENCE, eventually
 
 __all__ = [
     "PATIENCE",
@@ -26,9 +27,6 @@ __all__ = [
     "points",
     "statements",
 ]
-
-PATIENCE = 10
-"""Seconds after which something that should have happened has not."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +79,6 @@ def a_point(step: int, /, epoch: int | None = None, **values: float) -> Point:
 def points(first: int, count: int) -> Sequence[Point]:
     """Points of `count` steps from `first` on."""
     return [a_point(step) for step in range(first, first + count)]
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    """Return once `condition` holds, for what ends in the background and tells nobody. Raises TimeoutError."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110  # there is no event for it
-            await asyncio.sleep(0.005)
 
 
 async def all_has_begun() -> None:

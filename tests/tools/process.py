@@ -13,11 +13,9 @@ from typing import IO, Self
 
 from graph.commands import main
 from tests.tools.forked import Forked
+from tests.tools.waiting import PATIENCE
 
 __all__ = ["ServerProcess", "children_of", "command", "files_of", "here", "is_running", "memory_of"]
-
-PATIENCE = 30
-"""Seconds after which something that should have happened has not."""
 
 
 def command(*arguments: str, timeout: float = PATIENCE, **environment: str) -> subprocess.CompletedProcess[str]:

