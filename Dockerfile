@@ -1,10 +1,11 @@
+# What is installed is locked with hashes: requirements.lock to build with, requirements-server.lock to serve with.
 FROM python:3.13-slim AS build
+COPY requirements.lock requirements-server.lock /locks/
+RUN python -m venv /build && /build/bin/pip install --no-cache-dir --require-hashes --requirement /locks/requirements.lock \
+    && python -m venv /app && /app/bin/pip install --no-cache-dir --require-hashes --requirement /locks/requirements-server.lock
 COPY . /source
-# The versions that were tested, each with what it is for: some packages have one for each Python. Without their hashes,
-# which a constraint may not have.
-RUN sed -n 's/^\([a-z0-9][^ ]*==[^\\]*[^\\ ]\) *\\*$/\1/p' /source/requirements.lock > /versions \
-    && python -m venv /app \
-    && /app/bin/pip install --no-cache-dir --constraint /versions /source
+RUN /build/bin/pip wheel --no-build-isolation --no-deps --wheel-dir /wheels /source \
+    && /app/bin/pip install --no-cache-dir --no-index --no-deps /wheels/*.whl
 
 FROM python:3.13-slim
 # A folder of the user's, for a store without an address is a file in it.

@@ -70,6 +70,7 @@ migration: $(INSTALLED) ## Write the migration for what changed in the models
 
 lock: $(INSTALLED) ## Take the newest versions that pyproject.toml allows into the locks
 	$(LOCK) --group dev --extra tracing pyproject.toml --output-file requirements.lock
+	$(LOCK) --extra tracing --constraint requirements.lock pyproject.toml --output-file requirements-server.lock
 	$(LOCK) benchmarks/peers/requirements.in --output-file benchmarks/peers/requirements.lock
 
 audit: $(INSTALLED) ## Ask for the known faults of what is locked
