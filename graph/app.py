@@ -22,12 +22,11 @@ from graph.admission.tokens import Keyring
 from graph.health import Health
 from graph.live.stream import Streams
 from graph.media import GRAPHQL
-from graph.metrics.exposition import Metrics
-from graph.metrics.shared import Worker
+from graph.metrics import Metrics
 from graph.pages import Pages
 from graph.settings import Settings, read_settings
 from graph.stores import database_of, feed_of
-from graph.telemetry.counts import Counts
+from graph.telemetry.prometheus import AppMetrics
 from graph.telemetry.watch import Watch, tracer_of
 from graph.transport.http_stream import HTTPStreams
 from graph.transport.view import GraphQLView
@@ -43,16 +42,16 @@ Companion = Callable[[Jobs], AbstractAsyncContextManager[None]]
 """Something that runs beside the server, from its start to its end, and acts on its jobs."""
 
 
-def create_app(
-    settings: Settings | None = None, companion: Companion | None = None, worker: Worker | None = None
-) -> "App":
+def create_app(settings: Settings | None = None, companion: Companion | None = None) -> "App":
     """The API and the pages over one store; several apps may live in one process.
 
-    Settings left out are read from the environment; `worker`: which of several this is.
+    Settings left out are read from the environment.
     """
     settings = settings or read_settings()
-    counts, tracer = Counts(), tracer_of(settings)
-    database, feed = database_of(settings, counts=counts), feed_of(settings)
+    app_metrics, tracer = AppMetrics(), tracer_of(settings)
+    reads, writes = app_metrics.reads, app_metrics.writes
+    database = database_of(settings, timed_read=reads.observe, timed_write=writes.observe)
+    feed = feed_of(settings)
     jobs = Jobs(database, feed, settings.max_batch)
     streams = Streams(feed, settings.live_buffer, settings.live_check_seconds)
     chunks = Chunks(database)
@@ -63,7 +62,7 @@ def create_app(
     pages = Pages(settings.root_path)
     view = GraphQLView(settings, database, jobs, streams, Curves(chunks), access, places, http_streams, pages)
     health = Health(database, feed)
-    metrics = Metrics(counts, database, feed, streams, places, worker or Worker())
+    metrics = Metrics(app_metrics, database, feed, streams, places)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -82,7 +81,7 @@ def create_app(
         view,
         http_streams,
         checks,
-        Watch(counts, tracer, networks_in(settings.trusted_proxies)),
+        Watch(app_metrics, tracer, networks_in(settings.trusted_proxies)),
         cors,
         settings.root_path,
         title="training-monitor",

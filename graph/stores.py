@@ -1,23 +1,24 @@
 """The store and the feed that the settings name."""
 
 from graph.settings import Settings
-from graph.telemetry.counts import Counts
 from models.feed.channel import Feed
 from models.store.database import Database
+from models.store.reader import Timed
 
 __all__ = ["database_of", "feed_of"]
 
 
-def database_of(settings: Settings, *, create: bool = True, counts: Counts | None = None) -> Database:
-    """The store that the settings name, its time counted. Raises StoreError where they name none."""
-    counts = counts or Counts()
+def database_of(
+    settings: Settings, *, create: bool = True, timed_read: Timed | None = None, timed_write: Timed | None = None
+) -> Database:
+    """The store that the settings name; `timed_*` as in `Database`. Raises StoreError where they name none."""
     return Database(
         settings.database_url,
         create=create,
         connections=settings.database_connections,
         seconds=settings.database_seconds,
-        timed_read=counts.reads.observe,
-        timed_write=counts.writes.observe,
+        timed_read=timed_read or _ignore,
+        timed_write=timed_write or _ignore,
     )
 
 
@@ -28,3 +29,6 @@ def feed_of(settings: Settings) -> Feed:
     from models.feed.redis import RedisFeed  # its library takes 5 MiB of who needs none
 
     return RedisFeed(settings.feed_url, settings.feed_seconds)
+
+
+def _ignore(_: float) -> None: ...

@@ -17,8 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
+from prometheus_client.multiprocess import mark_process_dead
+
 from graph.app import create_app
-from graph.metrics.shared import Worker
 from graph.process import listening as binding
 from graph.process import server
 from graph.settings import Settings
@@ -34,6 +35,8 @@ RETRY_SECONDS = 0.5
 """Between two tries at a worker that does not come to serve."""
 GIVE_UP_SECONDS = server.GIVE_UP_SECONDS + 0.2
 """How long workers have to end: each sees to it itself, a little earlier."""
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable that names the folder of the workers' metrics; prometheus_client reads it at its import."""
 
 spawning = multiprocessing.get_context("spawn")  # a fork would take the threads of numpy and of our own with it
 
@@ -41,8 +44,8 @@ spawning = multiprocessing.get_context("spawn")  # a fork would take the threads
 def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[[], object]) -> None:
     """Serve until SIGINT or SIGTERM, then end cleanly; `ready` is called when all workers can serve."""
     with TemporaryDirectory(prefix="training-monitor-metrics-") as folder:
-        places = [Worker(number, Path(folder)) for number in range(1, len(sockets) + 1)]
-        _keep([_Worker(settings, *each) for each in zip(places, sockets, strict=True)], ready)
+        os.environ[METRICS_FOLDER] = folder
+        _keep([_Worker(settings, number, listening) for number, listening in enumerate(sockets, 1)], ready)
 
 
 def _keep(workers: Sequence["_Worker"], ready: Callable[[], object]) -> None:
@@ -91,9 +94,8 @@ class _StopWord:
 class _Worker:
     """One worker, by whatever process it is at the moment."""
 
-    def __init__(self, settings: Settings, place: Worker, listening: socket.socket) -> None:
-        self.number = place.number
-        self._place = place
+    def __init__(self, settings: Settings, number: int, listening: socket.socket) -> None:
+        self.number = number
         self.serves = False
         self.is_due = False
         """Whether it died before it came to serve: to be started again, but not at once."""
@@ -105,9 +107,10 @@ class _Worker:
     def start(self) -> None:
         """Start a process for it."""
         self.serves = self.is_due = False
+        Path(os.environ[METRICS_FOLDER]).mkdir(mode=0o700, exist_ok=True)  # systems remove old temporary files
         self._told, tell = spawning.Pipe(duplex=False)
         self.process = spawning.Process(
-            target=_work, args=(self._settings, self._place, self._listening, tell), daemon=True
+            target=_work, args=(self._settings, self.number, self._listening, tell), daemon=True
         )
         self.process.start()
         tell.close()
@@ -133,6 +136,8 @@ class _Worker:
                 self._reason = ""
         if self.serves and not self.process.is_alive():
             log.warning("worker %d ended with status %s: it is replaced", self.number, self.process.exitcode)
+            assert self.process.pid is not None
+            mark_process_dead(self.process.pid)  # type: ignore[no-untyped-call]  # it has no hints
             self.start()
 
     def _wait(self, reason: str) -> None:
@@ -155,9 +160,9 @@ class _Worker:
         self._listening.close()
 
 
-def _work(settings: Settings, place: Worker, listening: socket.socket, tell: "Connection[object, object]") -> None:
+def _work(settings: Settings, number: int, listening: socket.socket, tell: "Connection[object, object]") -> None:
     """What a worker does, in its own process. It tells an empty text once it serves, or why it cannot."""
-    logs.set_up(settings, place.number)
+    logs.set_up(settings, number)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # until it serves: the parent hears of it too, and ends us
     try:
@@ -165,9 +170,9 @@ def _work(settings: Settings, place: Worker, listening: socket.socket, tell: "Co
     except StoreError as error:
         tell.send(str(error))
         sys.exit(1)
-    server.serve(create_app(settings, worker=place), settings, listening, lambda: tell.send(""))
-    if not _parent().is_alive() and place.folder:  # who was to remove it was killed
-        shutil.rmtree(place.folder, ignore_errors=True)
+    server.serve(create_app(settings), settings, listening, lambda: tell.send(""))
+    if not _parent().is_alive():  # killed, so it left its folder behind
+        shutil.rmtree(os.environ[METRICS_FOLDER], ignore_errors=True)
 
 
 async def _open_once(settings: Settings) -> None:

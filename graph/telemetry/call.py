@@ -1,7 +1,7 @@
-"""One call of the server, an HTTP request or an operation on a socket, as those who run it see it.
+"""One call of the server, an HTTP request or an operation on a socket, as logs, metrics and traces record it.
 
-Whatever happens on behalf of a call finds it by `current_call()`: the log, which tells its id in each line, and the
-masking of errors, which tells it to the client.
+What runs for a call finds it by `current_call()`: the log puts its id into each line, masked errors name it to the
+client.
 """
 
 import re
@@ -18,85 +18,84 @@ __all__ = ["ANONYMOUS", "IN_SCOPE", "Call", "Outcome", "call_in", "current_call"
 IN_SCOPE = "call"
 
 _GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-"""An id that a client may choose: it stands in logs and headers."""
+"""A request id that a client may choose: it appears in logs and headers."""
 ANONYMOUS = "<anonymous>"
-"""What stands for the name of an operation that has none; no document can name one so."""
+"""Stands for the name of an operation without one; no document can name one so."""
 MAX_NAME = 100
-"""Characters of an operation's name that are told: clients choose it, and a document is as long as it may be."""
+"""Characters of an operation's name that are recorded: clients choose it, as long as a document may be."""
 
 Outcome = Literal["ok", "error", "refused", "failed", "timeout", "cut"]
-"""What came of a call. `error`: it was answered with errors, or with a member of a union that is one, about which a
-client can do something; `refused`: nothing was executed, for it was not allowed, not valid, or not the time, or a
-socket was closed for what came over it; `failed`: something happened that nobody expected, or the store was out of
-reach, and the log has it; `timeout`: it took longer than an operation may; `cut`: who asked was gone before there was
-an answer."""
+"""How a call ended. `error`: the answer has errors, or an error as data, that the client can mend; `refused`: nothing
+was executed, because it was not allowed, invalid or too early, or the server closed the socket for what it received;
+`failed`: an unexpected exception, or the store was unavailable, and the log has the reason; `timeout`: it took longer
+than an operation may; `cut`: the client disconnected before it had the answer."""
 
-UNREADABLE = {1002, 1003, 1007, 1009}
-"""With these a socket is closed on which something came that is no message, or too long a one."""
-UNABLE = {1011, 1013}
-"""And with these where the server could not do its part."""
+PROTOCOL_ERRORS = {1002, 1003, 1007, 1009}
+"""Codes that close a socket which received a malformed or too long message."""
+SERVER_ERRORS = {1011, 1013}
+"""Codes that close a socket which the server could not serve."""
 
 
 class Call:
     """What is known of one call so far."""
 
-    # Defaults that are the class's cost a call nothing.
+    # Defaults of the class cost a call nothing.
     is_known = False
-    """Whether its document is known, and valid."""
+    """Whether its document is known and valid."""
     operation = ""
-    """The name of the operation, where it has one, or the beginning of a long one."""
+    """The first MAX_NAME characters of the operation's name; empty where it has none."""
     kind = ""
     """query, mutation or subscription."""
     outcome: Outcome = "ok"
     status = 0
-    """Of the answer over HTTP; 0 as long as there is none."""
+    """The HTTP status of the answer; 0 before there is one."""
     sent = 0
-    """Bytes of its body."""
+    """Bytes of the answer's body so far."""
     is_answered = False
-    """Whether all of it is sent."""
+    """Whether all of the answer is sent."""
     resolved = 0.0
-    """Seconds that its resolvers took, and what stands in their place."""
+    """Seconds that resolvers, or a compiled plan, took."""
     is_left = False
-    """Whether who asked has hung up before all of the answer was sent."""
+    """Whether the client disconnected before all of the answer was sent."""
     is_socket = False
     """Whether it is a socket that was opened."""
     close_code = 0
-    """With which that was closed; 0 as long as it is not."""
+    """The code that closed the socket; 0 while it is open."""
     is_page = False
-    """Whether it asks for a page, or for what stands beside the API."""
+    """Whether it requests anything but the API: a page, health, metrics."""
     client = ""
-    """The address of who asks."""
+    """The address of the client."""
     token_id: int | None = None
-    """Of the token that lets it in."""
+    """The id of its token."""
     parent: bytes | None = None
-    """The trace that it is part of, as its traceparent says."""
+    """The traceparent header, which names the trace that it belongs to."""
 
     def __init__(self, given_id: bytes | None, ended: "Callable[[Call], None]", send: Send | None = None) -> None:
-        """`ended` is told of its end; `send` is the way of its answer."""
+        """`ended` is called at its end; `send` sends its answer."""
         self.id = given_id.decode() if given_id and _GIVEN.fullmatch(given_id) else f"{getrandbits(64):016x}"
         self.began = perf_counter()
         self._ended = ended
         self._send = send
 
     def begin(self) -> None:
-        """Make it the current one. Each has a task of its own, so nothing needs to be put back behind it."""
+        """Make it the current call of this task. Each call has a task of its own, so nothing restores the last one."""
         _current.set(self)
 
     def operation_within(self) -> "Call":
-        """An operation on the socket that this call opened, with an id of its own; it is the current call now."""
+        """Begin an operation, with an id of its own, on the socket that this call opened."""
         call = Call(None, self._ended)
         call.parent, call.client, call.token_id = self.parent, self.client, self.token_id
         call.begin()
         return call
 
     def know(self, operation: str | None, kind: str) -> None:
-        """Take note of the operation that a valid document asks for."""
+        """Record the operation that a valid document selects."""
         self.is_known = True
         self.operation = (operation or "")[:MAX_NAME]
         self.kind = kind
 
     def send(self, message: Message) -> Awaitable[None]:
-        """Send on a part of the answer, which tells the id."""
+        """Send a message of the answer, with the id in its head."""
         assert self._send is not None
         kind = message["type"]
         if kind == "http.response.body":
@@ -106,10 +105,10 @@ class Call:
             if self.is_socket:
                 self.closed(message.get("code", 1000), by_us=True)
             else:
-                self.status = 403  # so uvicorn has it
+                self.status = 403  # what uvicorn answers
         elif kind != "websocket.send":
             if "status" in message:
-                self.status = int(message["status"])  # some give an enum's member
+                self.status = int(message["status"])  # it may be an HTTPStatus
             if kind == "websocket.accept":
                 self.is_socket = True
             if kind.endswith((".start", ".accept")):
@@ -117,32 +116,32 @@ class Call:
         return self._send(message)
 
     def met_errors(self, *, unexpected: bool) -> None:
-        """Take note of errors that it is answered with."""
+        """Record that the answer has errors."""
         if unexpected:
             self.outcome = "failed"
         elif self.outcome == "ok":
             self.outcome = "error" if self.is_known else "refused"
 
     def timed_out(self) -> None:
-        """Take note that it took too long."""
+        """Record that it took too long."""
         self.outcome = "timeout"
 
     def refused(self, status: int) -> None:
-        """Take note that it is answered with a refusal, by who stands before the app."""
+        """Record that the protocol refused it with this status."""
         self.outcome, self.status = "refused", status
 
     def closed(self, code: int, *, by_us: bool) -> None:
-        """Take note of the end of a socket. What came of it only a code of ours tells: clients may choose any."""
+        """Record the end of a socket. Only a code of ours decides the outcome: a client may choose any."""
         if self.close_code:
             return
         self.close_code = code
-        if by_us and (4400 <= code < 4500 or code in UNREADABLE):
+        if by_us and (4400 <= code < 4500 or code in PROTOCOL_ERRORS):
             self.outcome = "refused"
-        elif by_us and code in UNABLE:
+        elif by_us and code in SERVER_ERRORS:
             self.outcome = "failed"
 
     def end(self) -> None:
-        """It is over."""
+        """Record the end."""
         self._ended(self)
 
     @property
@@ -155,17 +154,17 @@ _current: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
 def current_call() -> Call | None:
-    """The call on whose behalf this runs."""
+    """The call that this task runs for."""
     return _current.get()
 
 
 def call_in(scope: Mapping[str, object]) -> Call | None:
-    """The call of a request or a socket that the app is serving, for who stands before the app."""
+    """The call of a request or a socket that the app is serving, for its protocol."""
     call = scope.get(IN_SCOPE)
     return call if isinstance(call, Call) else None
 
 
 def request_id() -> str | None:
-    """The id of that call."""
+    """The id of the current call."""
     call = _current.get()
     return call.id if call else None

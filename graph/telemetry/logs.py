@@ -1,86 +1,84 @@
-"""The log of a server process: every line by the standard library's loggers, and written by structlog.
+"""The log of a server process, by the standard library: a line an entry, for people or as JSON.
 
-Set up once, by the process that serves. Lines tell whose request they belong to, and which worker
-wrote them. What a client sent, its tokens, its documents and their variables, is in none of them at any level.
+Set up once, by the process that serves. Lines bear the id of the request that they belong to, and the worker's number.
+Nothing that a client sent, its tokens, documents and variables, is logged at any level.
 """
 
-import io
+import json
 import logging
 import sys
-from types import ModuleType
-from typing import TextIO
+from datetime import UTC, datetime
 
 from graph.settings import Settings
 from graph.telemetry.call import request_id
 
-_rich: ModuleType | None = sys.modules.get("rich")
-sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it: 4 MB, for tracebacks in frames and colours
-import structlog  # noqa: E402  # as above
-from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger  # noqa: E402  # as above
-
-if _rich:
-    sys.modules["rich"] = _rich
-else:
-    del sys.modules["rich"]
-
 __all__ = ["formatter", "set_up"]
 
-TOLD_OF_VALUES = ("tortoise", "tortoise.db_client", "uvicorn", "websockets", "aiosqlite", "asyncio", "redis")
-"""Loggers that tell of statements with their parameters, or of messages as they come, at the level of debug."""
+LOGGERS_OF_VALUES = ("tortoise", "tortoise.db_client", "uvicorn", "websockets", "aiosqlite", "asyncio", "redis")
+"""Loggers that log statements with their parameters, or messages of clients, at the level of debug."""
+STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"asctime", "color_message", "message"}
+"""Attributes of a record that are no extra fields; color_message is uvicorn's."""
 
 
 def set_up(settings: Settings, worker: int | None = None) -> None:
-    """Have this process log as the settings say, to stderr; with its number, where it is one of several workers."""
+    """Log to stderr as the settings say; `worker`: the number of this process among several."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(settings, worker))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
-    for name in TOLD_OF_VALUES:
+    for name in LOGGERS_OF_VALUES:
         logging.getLogger(name).setLevel(max(root.level, logging.INFO))
 
 
 def formatter(settings: Settings, worker: int | None = None) -> logging.Formatter:
-    """What makes a line of an entry, in the form that the settings name."""
+    """The formatter that the settings name."""
+    return (_JSON if settings.log_format == "json" else _Console)(worker)
 
-    def with_place(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+
+class _Formatter(logging.Formatter):
+    def __init__(self, worker: int | None) -> None:
+        super().__init__()
+        self._worker = worker
+
+    def _fields(self, record: logging.LogRecord) -> dict[str, object]:
+        """The fields beside time, level, logger and event."""
+        fields = {name: value for name, value in record.__dict__.items() if name not in STANDARD}
         if (id := request_id()) is not None:
-            event["request_id"] = id
-        if worker is not None:
-            event["worker"] = worker
-        return event
-
-    shared: list[Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        with_place,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    renderers: list[Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-        if settings.log_format == "json"
-        else [
-            _printable,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_traceback, pad_event_to=0),
-        ]
-    )
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
-    )
+            fields["request_id"] = id
+        if self._worker is not None:
+            fields["worker"] = self._worker
+        return fields
 
 
-def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Nothing in an entry begins a line or tells a terminal what to do: paths and messages are what others chose."""
-    return {key: _escaped(value) if isinstance(value, str) else value for key, value in event.items()}
+class _JSON(_Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """One object."""
+        line = {
+            "timestamp": _timestamp(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **self._fields(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=repr)
 
 
-def _traceback(to: TextIO, raised: ExcInfo) -> None:
-    """Write how it came to an exception, whose message may be anybody's too."""
-    plain = io.StringIO()
-    structlog.dev.plain_traceback(plain, raised)
-    to.write("\n".join(map(_escaped, plain.getvalue().split("\n"))))
+class _Console(_Formatter):
+    """Escapes what would begin a line or control a terminal: paths and messages may be a client's."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and the traceback below it."""
+        fields = "".join(f" {name}={value}" for name, value in self._fields(record).items())
+        line = f"{record.levelname.lower():<8} {record.getMessage()} [{record.name}]{fields}"
+        traceback = self.formatException(record.exc_info).split("\n") if record.exc_info else []
+        return "\n".join(map(_escaped, [f"{_timestamp(record)} {line}", *traceback]))
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _escaped(text: str) -> str:

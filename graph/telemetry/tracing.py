@@ -1,4 +1,4 @@
-"""Operations as spans of OpenTelemetry, sent as the OTEL_ variables say. Imported only where it is asked for."""
+"""Exports operations as OpenTelemetry spans, as the OTEL_ variables say. Imported only with --tracing."""
 
 import threading
 import time
@@ -16,11 +16,11 @@ from graph.telemetry.call import Call
 __all__ = ["Tracing"]
 
 CLOSE_SECONDS = 1.0
-"""How long a server that stops waits for a collector; one that is away it would be tried again for many more."""
+"""How long a server that stops waits for the collector; the exporter by itself retries for longer."""
 
 
 class Tracing:
-    """Tells of each operation as a span, once it has ended. Raises ValueError for variables that cannot be so."""
+    """Exports each operation that ended as a span. Raises ValueError for an OTEL_ variable with a wrong value."""
 
     def __init__(self) -> None:
         named = Resource.create({"service.name": "training-monitor"}).merge(OTELResourceDetector().detect())
@@ -29,8 +29,8 @@ class Tracing:
         self._tracer = self._provider.get_tracer("training-monitor")
         self._propagator = TraceContextTextMapPropagator()
 
-    def tell(self, call: Call) -> None:
-        """Tell of one that has just ended: within the trace that its traceparent names, where it has one."""
+    def export(self, call: Call) -> None:
+        """Export a call that has just ended, within the trace that its traceparent names."""
         ended = time.time_ns()
         carrier: Mapping[str, str] = {"traceparent": call.parent.decode("latin-1")} if call.parent else {}
         attributes = {
@@ -51,7 +51,7 @@ class Tracing:
         span.end(ended)
 
     def close(self) -> None:
-        """Send what is not sent yet, where the collector takes it soon."""
+        """Send the spans that are left, for CLOSE_SECONDS at most."""
         sending = threading.Thread(target=self._provider.shutdown, daemon=True)
         sending.start()
         sending.join(CLOSE_SECONDS)

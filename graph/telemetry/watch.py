@@ -1,4 +1,4 @@
-"""Sees calls come and go, and tells of each: a count, a line in the log, a span."""
+"""Records each call at its end: in the metrics, as a line in the log, as a span."""
 
 import contextvars
 import logging
@@ -11,32 +11,32 @@ from graph.addresses import Network, client_of
 from graph.media import GRAPHQL
 from graph.settings import Settings, SettingsError
 from graph.telemetry.call import ANONYMOUS, IN_SCOPE, Call, Outcome
-from graph.telemetry.counts import Counts
+from graph.telemetry.prometheus import AppMetrics
 
 __all__ = ["Tracer", "Watch", "tracer_of"]
 
 log = logging.getLogger("graph.calls")
 
 SOCKET = "WEBSOCKET"
-"""What stands for the method of a socket's handshake."""
+"""Logged as the method of a socket's handshake."""
 
 
 class Tracer(Protocol):
-    """Who tells of calls as spans."""
+    """Exports calls as spans."""
 
-    def tell(self, call: Call) -> None:
-        """Tell of one that has just ended."""
+    def export(self, call: Call) -> None:
+        """Export a call that has just ended."""
 
     def close(self) -> None:
-        """Send what is not sent yet."""
+        """Send the spans that are left."""
 
 
 def tracer_of(settings: Settings) -> Tracer | None:
-    """Who tells of operations as spans, where the settings want it. Raises SettingsError."""
+    """The tracer, with --tracing. Raises SettingsError."""
     if not settings.tracing:
         return None
     try:
-        from graph.telemetry.tracing import Tracing  # its libraries take 20 MB of who needs none
+        from graph.telemetry.tracing import Tracing  # its libraries take 20 MB
     except ImportError as error:
         raise SettingsError("--tracing: its libraries are missing; install training-monitor[tracing].") from error
     try:
@@ -48,14 +48,14 @@ def tracer_of(settings: Settings) -> Tracer | None:
 class Watch:
     """Watches the calls of one app."""
 
-    def __init__(self, counts: Counts, tracer: Tracer | None, proxies: Sequence[Network] = ()) -> None:
-        """`proxies`: who is believed when they say whose request it is."""
-        self._counts = counts
+    def __init__(self, metrics: AppMetrics, tracer: Tracer | None, proxies: Sequence[Network] = ()) -> None:
+        """`proxies`: peers whose X-Forwarded-For names the client."""
+        self._metrics = metrics
         self._tracer = tracer
         self._proxies = proxies
 
     def begun(self, scope: Scope, head: Mapping[bytes, bytes], send: Send) -> Call:
-        """The call of a request, or of a socket's handshake, that begins here; `head` has its headers."""
+        """Begin the call of a request, or of a socket's handshake; `head` has its headers."""
         call = Call(head.get(b"x-request-id"), self._operation_ended, send)
         call.is_page = scope["path"] != GRAPHQL
         if self._tracer:
@@ -67,12 +67,12 @@ class Watch:
         return call
 
     def ended(self, call: Call, scope: Scope) -> None:
-        """Take note of the end of a request, or of a socket, whose operations have ended for themselves."""
-        del scope[IN_SCOPE]  # it leads back to the scope: a ring, which only a search would find
+        """Record the end of a request, or of a socket, whose operations are calls of their own."""
+        del scope[IN_SCOPE]  # a reference cycle, as `send` refers to the scope
         if call.outcome == "ok" and not call.is_socket:
-            # Who follows something ends it by leaving.
+            # A client ends a subscription by disconnecting.
             call.outcome = "cut" if call.is_left and call.kind != "subscription" else _outcome_of(call.status)
-        self._tell(call)
+        self._record(call)
         if not log.isEnabledFor(logging.INFO):
             return
         if call.is_socket:
@@ -82,28 +82,28 @@ class Watch:
             self._log("request", call, method=method, path=scope["path"], status=call.status, bytes=call.sent)
 
     def refused(self, status: int) -> str:
-        """Take note of what was refused before there was a request, for it is none, or not all of it. Gives its id."""
+        """Record bytes that were refused before they made a request. Returns the id of the answer."""
         call = Call(None, self._operation_ended)
         call.refused(status)
-        contextvars.copy_context().run(self._tell_of_refused, call)
+        contextvars.copy_context().run(self._record_refused, call)
         return call.id
 
-    def _tell_of_refused(self, call: Call) -> None:
+    def _record_refused(self, call: Call) -> None:
         call.begin()
-        self._tell(call)
+        self._record(call)
         if log.isEnabledFor(logging.INFO):
             self._log("request", call, status=call.status)
 
     def _operation_ended(self, call: Call) -> None:
-        self._tell(call)
+        self._record(call)
         if log.isEnabledFor(logging.INFO):
             self._log("operation", call)
 
-    def _tell(self, call: Call) -> None:
-        if call.kind or call.outcome != "ok":  # else it is a page, or what stands beside the API
-            self._counts.call(call)
+    def _record(self, call: Call) -> None:
+        if call.kind or call.outcome != "ok":  # else a page, health or metrics
+            self._metrics.count(call)
             if self._tracer and not call.is_page:
-                self._tracer.tell(call)
+                self._tracer.export(call)
 
     def _log(self, event: str, call: Call, **more: object) -> None:
         if call.kind:
@@ -117,7 +117,7 @@ class Watch:
 
 
 def _outcome_of(status: int) -> Outcome:
-    """What came of a request that was answered so, where nothing else is known."""
+    """The outcome by the status alone."""
     if not status:
         return "cut"
     return "failed" if status >= 500 else "refused" if status >= 400 else "ok"

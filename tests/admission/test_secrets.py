@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from graph import pages
 from graph.app import App
 from models.store.database import Database
-from tests.telemetry.test_telemetry import UNPLANNED
+from tests.telemetry.test_outcomes import UNPLANNED
 from tests.tools.api import Api
 from tests.tools.domain import eventually
 from tests.tools.logged import logged

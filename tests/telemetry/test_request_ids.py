@@ -10,9 +10,9 @@ import pytest
 from graph.admission.gate import Gate
 from graph.admission.refusal import Refusal
 from graph.settings import Settings
-from graph.telemetry.counts import Counts
+from graph.telemetry.prometheus import AppMetrics
 from graph.telemetry.watch import Watch
-from tests.telemetry.test_telemetry import UNPLANNED
+from tests.telemetry.test_outcomes import UNPLANNED
 from tests.tools.api import Api
 from tests.tools.domain import PATIENCE, eventually
 from tests.tools.logged import logged
@@ -74,7 +74,7 @@ async def test_every_answer_tells_it(api: Api, method: str, path: str, headers: 
 
 
 async def test_a_refusal_at_the_gate_tells_it_and_is_counted() -> None:
-    counts = Counts()
+    metrics = AppMetrics()
 
     async def refuse(*_: object) -> None:
         raise Refusal(429, "TOO_MANY", "Not now.", {"Retry-After": "1"})
@@ -82,12 +82,14 @@ async def test_a_refusal_at_the_gate_tells_it_and_is_counted() -> None:
     async def serve(*_: object) -> None:
         raise AssertionError("it is refused")
 
-    transport = httpx.ASGITransport(Gate([refuse], serve, Watch(counts, None)))
+    transport = httpx.ASGITransport(Gate([refuse], serve, Watch(metrics, None)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         answer = await http.get("/graphql", headers={"X-Request-Id": "mine"})
         await http.get("/")
     assert (answer.status_code, answer.headers["x-request-id"], answer.headers["retry-after"]) == (429, "mine", "1")
-    assert dict(counts.calls) == {("<unknown>", "refused"): 1, ("<page>", "refused"): 1}
+    for operation in ("<unknown>", "<page>"):
+        labels = {"operation": operation, "outcome": "refused"}
+        assert metrics.registry.get_sample_value("training_monitor_requests_total", labels) == 1
 
 
 class TestBeforeTheApp:

@@ -113,7 +113,7 @@ def test_a_span_is_an_error_where_the_server_is_at_fault(
     with collecting() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         tracing = Tracing()
-        call = Call(None, tracing.tell)
+        call = Call(None, tracing.export)
         call.know("Mine", "query")
         call.outcome = outcome
         call.end()
@@ -125,7 +125,7 @@ def test_a_collector_that_does_not_answer_is_not_waited_for_at_the_end(monkeypat
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         tracing = Tracing()
-        Call(None, tracing.tell).end()
+        Call(None, tracing.export).end()
         began = time.monotonic()
         tracing.close()
         assert time.monotonic() - began < 6, "by itself the exporter waits for ten seconds"

@@ -1,12 +1,15 @@
-"""What a server tells at /metrics, read as Prometheus reads it."""
+"""What a server exposes at /metrics, read as Prometheus reads it."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-__all__ = ["Scrape", "scrape"]
+from tests.tools.waiting import PATIENCE
+
+__all__ = ["Scrape", "scrape", "scraped_once"]
 
 
 class Scrape:
@@ -33,7 +36,15 @@ class Scrape:
 
 
 async def scrape(http: httpx.AsyncClient) -> Scrape:
-    """Ask a server how it is."""
+    """Scrape a server."""
     answer = await http.get("/metrics")
     assert answer.status_code == 200, answer.text
     return Scrape(answer.text)
+
+
+async def scraped_once(http: httpx.AsyncClient, holds: Callable[[Scrape], bool]) -> Scrape:
+    """The first scrape of which that holds. Raises TimeoutError."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds(found := await scrape(http)):  # noqa: ASYNC110  # a scrape has no event to wait for
+            await asyncio.sleep(0.02)
+    return found

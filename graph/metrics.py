@@ -1,0 +1,165 @@
+"""/metrics, for Prometheus."""
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import logging
+import os
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from graph.admission.connection_slots import Places
+from graph.live.stream import Streams
+from graph.telemetry.prometheus import PREFIX, AppMetrics
+from models.feed.channel import Event, Feed, MetricsRecorded
+from models.lifecycle import JobStatus
+from models.listing import count_by_status
+from models.store.database import OUTAGES, Database
+
+__all__ = ["Metrics"]
+
+log = logging.getLogger(__name__)
+
+SAMPLE_SECONDS = 0.5
+"""Between two samples of the event loop's lag and of the gauges."""
+JOBS_SECONDS = 5.0
+"""For how long the counts of jobs are reused: not every scrape reads the store."""
+STORE_SECONDS = 1.0
+"""How long a scrape waits for the store."""
+
+
+class Metrics:
+    """The metrics of one app, sampled and exposed; of all its workers, whichever of them is scraped."""
+
+    def __init__(self, metrics: AppMetrics, database: Database, feed: Feed, streams: Streams, places: Places) -> None:
+        self._metrics = metrics
+        self._database = database
+        self._feed = feed
+        self._streams = streams
+        self._places = places
+        self._jobs: Mapping[JobStatus, int] | None = None
+        """None while the store does not answer."""
+        self._jobs_until = 0.0
+        self._counting: asyncio.Task[None] | None = None
+
+    @property
+    def routes(self) -> list[Route]:
+        """The address."""
+        return [Route("/metrics", self._expose)]
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Inside, points are counted as the feed brings them, and gauges are sampled."""
+        with self._feed.overhearing(self._count_points):
+            sampling = asyncio.create_task(self._sample_often())
+            try:
+                yield
+            finally:
+                sampling.cancel()
+                await asyncio.wait({sampling})
+
+    def _count_points(self, event: Event) -> None:
+        if isinstance(event, MetricsRecorded):
+            points = self._metrics.points_simulated if event.simulated else self._metrics.points_logged
+            points.inc(len(event.metrics))
+
+    async def _sample_often(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + SAMPLE_SECONDS
+            await asyncio.sleep(SAMPLE_SECONDS)
+            self._metrics.loop_lag.observe(max(0.0, loop.time() - due))
+            self._sample()
+
+    def _sample(self) -> None:
+        self._metrics.sockets.set(self._places.sockets)
+        self._metrics.streams.set(self._places.streams)
+        self._metrics.watchers.set(self._streams.watchers)
+        self._metrics.count_live(self._streams.counts)
+
+    async def _expose(self, _: Request) -> Response:
+        await self._refresh_jobs()
+        self._sample()
+        exposition = _Exposition(self._metrics.registry, self._state())
+        body = await asyncio.to_thread(generate_latest, exposition)  # some 20 ms where there are many operations
+        return Response(body, headers={"Cache-Control": "no-store"}, media_type=CONTENT_TYPE_LATEST)
+
+    async def _refresh_jobs(self) -> None:
+        """Count the jobs, JOBS_SECONDS ago at most; one count at a time, however many scrapes wait for it."""
+        if asyncio.get_running_loop().time() >= self._jobs_until:
+            if self._counting is None or self._counting.done():
+                # It serves other scrapes too, so its log lines must not bear the id of this one.
+                self._counting = asyncio.create_task(self._count_jobs(), context=contextvars.Context())
+            done, _ = await asyncio.wait({self._counting}, timeout=STORE_SECONDS)
+            if not done:
+                self._jobs = None
+
+    async def _count_jobs(self) -> None:
+        try:
+            with self._database.scope():
+                self._jobs = await count_by_status()
+        except OUTAGES as outage:
+            self._jobs = None
+            log.warning("could not count the jobs for /metrics: %s", outage)
+        except Exception:  # store_up is 0 whatever the reason
+            self._jobs = None
+            log.exception("could not count the jobs for /metrics")
+        self._jobs_until = asyncio.get_running_loop().time() + JOBS_SECONDS
+
+    def _state(self) -> list[Metric]:
+        """What is the same for all workers."""
+        build = InfoMetricFamily(f"{PREFIX}_build", "The version that serves", {"version": version("training-monitor")})
+        up = GaugeMetricFamily(f"{PREFIX}_store_up", "Whether the store answers: 1, or 0", self._jobs is not None)
+        jobs = GaugeMetricFamily(f"{PREFIX}_jobs", "Jobs in the store", labels=("status",))
+        for status, count in (self._jobs or {}).items():
+            jobs.add_metric((status.value,), count)
+        return [build, up, jobs]
+
+
+class _Exposition(Collector):
+    """All that one scrape exposes."""
+
+    def __init__(self, registry: CollectorRegistry, state: Iterable[Metric]) -> None:
+        self._registry = registry
+        self._state = state
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics of all workers, of their processes, and the state that they share."""
+        pids = []
+        for family in self._counted():
+            # When a counter began is a series more for each, and Prometheus finds resets without it.
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            if family.name == f"{PREFIX}_worker_up":
+                pids = [sample.labels.get("pid", str(os.getpid())) for sample in family.samples]
+            yield family
+        yield from _of_processes(pids)
+        yield from self._state
+
+    def _counted(self) -> Iterable[Metric]:
+        folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        if folder and Path(folder).is_dir():
+            of_all: Collector = MultiProcessCollector(None, folder)  # type: ignore[no-untyped-call]  # it has no hints
+            return of_all.collect()
+        return self._registry.collect()
+
+
+def _of_processes(pids: Iterable[str]) -> Iterable[Metric]:
+    """Memory, CPU time and open files of processes, by their ids."""
+    families: dict[str, Metric] = {}
+    for pid in pids:
+        for one in ProcessCollector(pid=functools.partial(str, pid), registry=None).collect():
+            family = families.setdefault(one.name, Metric(one.name, one.documentation, one.type))
+            family.samples += [sample._replace(labels={"pid": pid}) for sample in one.samples]
+    return families.values()

@@ -1,1 +1,0 @@
-"""What Prometheus reads at /metrics."""
