@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import cast
 
 import httpx
-import hypothesis
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
@@ -18,7 +17,7 @@ from graph.app import App, create_app
 from graph.settings import Settings
 from tests.tools.api import Api
 from tests.tools.browser import Visits, launched_browser
-from tests.tools.fuzzing import SEED, TIMES
+from tests.tools.fuzzing import SEED, TIMES, hypothesis_profile
 from tests.tools.outside import Outside
 from tests.tools.postgres import Postgres, migrate
 from tests.tools.process import ServerProcess
@@ -41,9 +40,7 @@ def valkey() -> Iterator[Valkey]:
         yield server
 
 
-# How long an example takes says how busy the machine is, not whether a rule holds.
-hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.load_profile("patient")
+hypothesis_profile()
 
 
 @pytest.fixture(scope="session")
@@ -82,8 +79,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell how to have the tools that invent requests invent the same ones again."""
-    terminalreporter.write_line(f"what the fuzz tests tried is tried again with FUZZ_SEED={SEED} FUZZ_TIMES={TIMES}")
+    """Say how to repeat the requests that were invented, where they are others in each run."""
+    if TIMES > 1:
+        terminalreporter.write_line(f"to try the same again: FUZZ_SEED={SEED} FUZZ_TIMES={TIMES}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

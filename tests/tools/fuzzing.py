@@ -1,35 +1,36 @@
-"""How long and from which seed tools look for what breaks: a moment in `make test`, many minutes in `make fuzz`."""
+"""How many examples, and from which seed, tools look for what breaks: the same few in each `make test`, others and many
+more in `make fuzz`.
+"""
 
 import os
 import secrets
-import time
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-__all__ = ["SECONDS", "SEED", "TIMES", "fuzzed"]
+__all__ = ["SEED", "TIMES", "fuzzed", "hypothesis_profile"]
 
-SEED = int(os.environ.get("FUZZ_SEED") or secrets.randbits(32))
-"""Printed at the end of each run."""
-os.environ["FUZZ_SEED"] = str(SEED)  # one for all processes that run tests: who starts the others has chosen it
 TIMES = int(os.environ.get("FUZZ_TIMES") or 1)
-"""Times as many examples as in `make test`, and times as many seconds."""
-SECONDS = 12.0
-"""After which a test tries no more examples, on a machine that is too slow for all of them."""
+"""Times as many examples as in `make test`."""
+SEED = int(os.environ.get("FUZZ_SEED") or (0 if TIMES == 1 else secrets.randbits(32)))
+"""Printed at the end of each run."""
+os.environ["FUZZ_SEED"] = str(SEED)  # one for all processes that run tests: the one that starts the others chooses it
 
 
-def fuzzed(
-    examples: int, strategy: SearchStrategy[Any], share: float = 1
-) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
-    """Tries a function with so many examples, times FUZZ_TIMES; with the same again where the FUZZ_SEED is the same.
+def hypothesis_profile() -> None:
+    """Set what holds for all properties: each run of `make test` tries the same examples, however long one takes."""
+    hypothesis.settings.register_profile("gate", deadline=None, derandomize=TIMES == 1)
+    hypothesis.settings.load_profile("gate")
 
-    `share`: of the test's time, that may pass meanwhile. One example at least is tried.
-    """
+
+def fuzzed(examples: int, strategy: SearchStrategy[Any]) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
+    """Tries a function with so many examples, times FUZZ_TIMES; with the same again where the FUZZ_SEED is the same."""
     look = settings(
         max_examples=examples * TIMES,
-        deadline=None,
+        derandomize=False,
         database=None,
         print_blob=True,
         phases=[Phase.explicit, Phase.generate, Phase.shrink],
@@ -37,20 +38,7 @@ def fuzzed(
     )
 
     def decorate(test: Callable[[Any], None]) -> Callable[[], None]:
-        until, has_failed = 0.0, False
-
-        def limited(example: Any) -> None:
-            nonlocal until, has_failed
-            until = until or time.monotonic() + SECONDS * share * TIMES
-            if time.monotonic() > until and not has_failed:  # of one that failed, a smaller one is looked for
-                return
-            try:
-                test(example)
-            except BaseException:
-                has_failed = True
-                raise
-
-        tried: Callable[[], None] = seed(SEED)(look(given(strategy)(limited)))
+        tried: Callable[[], None] = seed(SEED)(look(given(strategy)(test)))
         return tried
 
     return decorate

@@ -14,8 +14,6 @@ from tests.tools.streaming import METRICS, TRANSPORTS, Begin
 BATCHES = """subscription ($id: ID!, $after: Int, $everyMs: Int! = 100) {
     metricsAdded(jobId: $id, after: $after, everyMs: $everyMs) { seq } }"""
 CHANGES = "subscription ($id: ID) { jobChanged(id: $id) { id status failureReason } }"
-A_SECOND = 1.0
-"""Within which a stream ends with its job."""
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -57,15 +55,12 @@ class TestPoints:
             seen = [data["metricAdded"]["seq"] async for data in stream.rest()]
         assert seen == [*range(601, 1_201)]
 
-    async def test_the_last_point_then_the_end_come_within_a_second_of_the_jobs_end(
-        self, api: Api, address: str, begin: Begin
-    ) -> None:
+    async def test_the_last_point_then_the_end_come_at_the_jobs_end(self, api: Api, address: str, begin: Begin) -> None:
         id = await api.started()
         async with begin(address, METRICS, id=id, after=0) as stream:
             await api.log(id, points(1))
             await api.fail(id, "enough")
-            async with asyncio.timeout(A_SECOND):
-                assert [data async for data in stream.rest()] == [{"metricAdded": {"seq": 1}}]
+            assert [data async for data in stream.rest()] == [{"metricAdded": {"seq": 1}}]
 
     async def test_every_character_of_a_name_arrives(self, api: Api, address: str, begin: Begin) -> None:
         name = "--graphql \u2028 \u2029 \\u0000 é 🚂 data: x"
@@ -149,41 +144,21 @@ class TestBatches:
             await api.complete(id)
             assert [data async for data in stream.rest()] == []
 
-    async def test_there_is_at_most_one_each_interval_and_nothing_is_left_out(
+    async def test_at_an_interval_nothing_is_left_out_and_nothing_comes_twice(
         self, api: Api, address: str, begin: Begin
     ) -> None:
+        """That there is at most one each interval, and that the end does not wait for it, is held in tests/live."""
         id = await api.started()
         await api.log(id, points(1))
-        clock = asyncio.get_running_loop()
-        began = clock.time()
-        times, seen = [], []
+        seen = []
         async with begin(address, BATCHES, id=id, after=0, everyMs=100) as stream:
             async for message in stream.rest():
-                times.append(clock.time() - began)
                 seen += [point["seq"] for point in message["metricsAdded"]]
-                if len(times) < 4:
-                    for step in range(5):
-                        await api.log(id, points(1, first=len(times) * 5 - 3 + step))
-                else:
+                if seen[-1] == 16:
                     await api.complete(id)
+                elif seen[-1] % 5 == 1:
+                    await asyncio.gather(*(api.log(id, points(1, first=seen[-1] + more)) for more in range(1, 6)))
         assert seen == [*range(1, 17)]
-        # Measured from before the first: one that waited on its way here makes only the gap behind it look shorter.
-        assert all(time > count * 0.099 for count, time in enumerate(times)), times
-
-    @pytest.mark.parametrize("ended_before", [True, False], ids=["ended before", "ended while watched"])
-    async def test_the_end_does_not_wait_for_the_interval(
-        self, api: Api, address: str, begin: Begin, ended_before: bool
-    ) -> None:
-        id = await api.started()
-        await api.log(id, points(5))
-        if ended_before:
-            await api.complete(id)
-        async with begin(address, BATCHES, id=id, after=0, everyMs=3_000) as stream:
-            assert seqs([await stream.data()]) == [[1, 2, 3, 4, 5]]
-            if not ended_before:
-                await api.complete(id)
-            async with asyncio.timeout(A_SECOND):
-                assert [data async for data in stream.rest()] == []
 
 
 class TestChanges:
