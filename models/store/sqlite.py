@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import sqlite3
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +25,9 @@ __all__ = ["SQLite", "SQLiteReader", "read_tuples"]
 USUAL_CACHE = 256
 """KiB of the file that Tortoise's connection keeps in memory: most is read and written over two others, with SQLite's
 own two MiB each."""
+
+SMALLEST = 512
+"""Bytes of the smallest page of a database."""
 
 
 class SQLite:
@@ -92,8 +97,15 @@ class SQLite:
         return f"Cannot open the database {self.shown}: {reason}. {what_to_do}, or change --database-url."
 
     def _check_file(self) -> None:
-        if not self._create and not Path(self._path).exists():
-            raise StoreError(f"There is no database {self.shown}. Name the one you mean with --database-url.")
+        if not self.path.exists():
+            if not self._create:
+                raise StoreError(f"There is no database {self.shown}. Name the one you mean with --database-url.")
+            _make(Path(os.path.realpath(self.path)))
+        elif self.path.is_file() and self.path.stat().st_size < SMALLEST:  # SQLite would take it for a new one
+            raise StoreError(
+                f"The database {self.shown} is an empty file. Restore a backup of it, or remove the file to begin with "
+                "a new one."
+            )
         with contextlib.closing(sqlite3.connect(self._path, self._seconds, isolation_level=None)) as connection:
             deadline = time.monotonic() + self._seconds
             while True:
@@ -113,6 +125,23 @@ class SQLite:
                     f"The database {self.shown} is of another program, or damaged. Restore a backup of it, or change "
                     "--database-url."
                 )
+
+
+def _make(file: Path) -> None:
+    """A new database, for its owner alone. It appears with its first page: an empty file is never a store."""
+    descriptor, name = tempfile.mkstemp(".new", "training-monitor-", file.absolute().parent)
+    os.close(descriptor)
+    made = Path(name)
+    try:
+        with contextlib.closing(sqlite3.connect(made, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        file.hardlink_to(made)
+    except FileExistsError:
+        pass  # another process was first
+    except OSError:  # mostly a file system without hard links
+        file.touch(0o600)
+    finally:
+        made.unlink()
 
 
 class SQLiteReader:

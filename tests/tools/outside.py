@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -33,11 +34,14 @@ class Outside:
 
     def __init__(self, url: str) -> None:
         self.system = url.partition("://")[0]
+        is_new = self.system == "sqlite" and not Path(path_of(url)).exists()
         self._connection: Any = (
             sqlite3.connect(path_of(url), isolation_level=None)
             if self.system == "sqlite"
             else psycopg.connect(url, autocommit=True)
         )
+        if is_new:
+            self.execute("PRAGMA user_version = 0")  # a database without tables, not an empty file
 
     def __enter__(self) -> "Outside":
         return self
