@@ -9,9 +9,9 @@ import pytest_asyncio
 from playwright.async_api import Locator, Page, Route, WebSocketRoute, expect
 
 from tests.tools.api import Api
-from tests.tools.browser import PATIENCE
 from tests.tools.charts import chart, drag, drawn, read_at, zoomed
 from tests.tools.process import ServerProcess
+from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -104,6 +104,31 @@ class TestAnOperation:
         (job, *_) = (await trainer.data('{ jobs(search: "My first run") { status scenario } }'))["jobs"]
         assert job == {"status": "QUEUED", "scenario": "SPIKES"}
 
+    async def test_of_an_example_changes_no_job_but_the_one_that_the_reader_names(
+        self, server: ServerProcess, visits: Visits
+    ) -> None:
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            trainer = Api(http)
+            others = [await trainer.created(name="another's"), await trainer.started(name="another's")]
+            before = [await trainer.job(id) for id in others]
+            page = await visits.page(url=server.url)
+            await opened(page)
+            for name in ("TryStartJob", "TrySimulateStep", "TryLogMetrics", "TryCompleteJob", "TryFailJob"):
+                await run(page, name)
+                await shows(page, "the id of your job")
+            assert [await trainer.job(id) for id in others] == before
+            mine = await trainer.created(name="mine")
+            await page.get_by_role("button", name="TryStartJob", exact=True).click()
+            await expect(editor(page)).to_contain_text("TryStartJob")
+            await page.get_by_role("region", name="Variables").click()
+            await page.keyboard.press("ControlOrMeta+A")
+            # Typed, the editor would close the quotes by itself.
+            await page.evaluate("(text) => navigator.clipboard.writeText(text)", f'{{"id": "{mine}"}}')
+            await page.keyboard.press("ControlOrMeta+V")
+            await run(page)
+            await shows(page, '"__typename": "StartJobSuccess"')
+            assert (await trainer.job(mine))["status"] == "RUNNING"
+
     async def test_is_executed_by_keyboard(self, page: Page) -> None:
         await opened(page)
         await write(page, "query", "ByKeyboard", "{ jobs(limit: 1) { __typename } }")

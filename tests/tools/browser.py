@@ -25,7 +25,6 @@ from tests.tools.waiting import PATIENCE
 
 __all__ = [
     "DESKTOP",
-    "PATIENCE",
     "PHONE",
     "Visits",
     "card",
@@ -39,7 +38,6 @@ __all__ = [
 
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
-
 
 expect.set_options(timeout=PATIENCE * 1000)
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.async_api import Locator, Page
 
-from tests.tools.browser import PATIENCE
+from tests.tools.waiting import PATIENCE
 
 __all__ = ["chart", "drag", "drawn", "ink", "point_at", "read_at", "readings", "zoomed"]
 

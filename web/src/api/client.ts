@@ -1,6 +1,6 @@
 import { Client, fetchExchange, mapExchange, subscriptionExchange } from "urql";
 import { addressOf } from "./base";
-import { sockets } from "./connection";
+import { subscribe } from "./connection";
 import { goToSignIn } from "./session";
 
 /** Queries and mutations over HTTP, subscriptions over the socket. Without a cache: every read is fresh. */
@@ -17,7 +17,7 @@ export const client = new Client({
     subscriptionExchange({
       forwardSubscription: (request) => ({
         subscribe: (sink) => ({
-          unsubscribe: sockets.subscribe({ ...request, query: request.query ?? "" }, sink),
+          unsubscribe: subscribe({ ...request, query: request.query ?? "" }, sink),
         }),
       }),
     }),

@@ -1,4 +1,5 @@
-import { createClient } from "graphql-ws";
+import type { FormattedExecutionResult } from "graphql";
+import { createClient, type Sink, type SubscribePayload } from "graphql-ws";
 import { useSyncExternalStore } from "react";
 import { socketAddressOf } from "./base";
 import { goToSignIn, NOT_LET_IN } from "./session";
@@ -18,6 +19,10 @@ function become(next: Connection): void {
   if (next === "live") made += 1;
   if (next === state && next !== "live") return;
   state = next;
+  notify();
+}
+
+function notify(): void {
   for (const listener of listeners) listener();
 }
 
@@ -31,9 +36,50 @@ export function useConnection(): Connection {
   return useSyncExternalStore(listen, () => state);
 }
 
-/** How often a connection was made: what was read before the latest may have missed news. */
+/** How often a connection, or an operation on it, was begun anew: what was read before may be out of date. */
 export function useConnectionCount(): number {
   return useSyncExternalStore(listen, () => made);
+}
+
+const RETRY_MS = 1_000;
+
+/** Whether errors say that the server, or what it stands on, is away at the moment. */
+export function isUnavailable(errors: unknown): boolean {
+  return Array.isArray(errors) && errors.some((error) => error?.extensions?.code === "SERVICE_UNAVAILABLE");
+}
+
+type Result<Data> = FormattedExecutionResult<Data, Record<string, unknown>>;
+
+/** Begin an operation on the socket, and anew where the server was unable to serve it. Gives what ends it. */
+export function subscribe<Data>(payload: SubscribePayload, sink: Sink<Result<Data>>): () => void {
+  let end = () => {};
+  let retry: ReturnType<typeof setTimeout> | undefined;
+  const begin = () => {
+    let isBroken = false;
+    const beginAnew = () => {
+      retry = setTimeout(
+        () => {
+          begin();
+          made += 1; // as with a new connection: events may have been missed
+          notify();
+        },
+        RETRY_MS * (0.5 + Math.random() / 2),
+      );
+    };
+    end = sockets.subscribe<Data, Record<string, unknown>>(payload, {
+      next: (result) => {
+        isBroken = isUnavailable(result.errors);
+        if (!isBroken) sink.next(result);
+      },
+      error: (error) => (isUnavailable(error) ? beginAnew() : sink.error(error)),
+      complete: () => (isBroken ? beginAnew() : sink.complete()),
+    });
+  };
+  begin();
+  return () => {
+    clearTimeout(retry);
+    end();
+  };
 }
 
 let unanswered: ReturnType<typeof setTimeout> | undefined;

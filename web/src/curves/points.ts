@@ -36,12 +36,6 @@ class Numbers {
     this.length += 1;
   }
 
-  insert(place: number, value: number): void {
-    this.push(value);
-    this.data.copyWithin(place + 1, place, this.length - 1);
-    this.data[place] = value;
-  }
-
   at(index: number): number {
     return this.data[index] as number;
   }
@@ -51,20 +45,20 @@ class Numbers {
 class Column {
   readonly point = new Numbers();
   readonly value = new Numbers();
-  /** Places of the values by step; of one step's only the last that came. */
-  readonly order = new Numbers();
+  /** Places of the values by step, of one step's only the last that came: all of them but `late`. */
+  private order = new Numbers();
+  /** Places of the values that came behind one of a later step, as of a run that was resumed from a checkpoint. */
+  private late: number[] = [];
   /** The lowest and the highest finite value. */
   low = Number.POSITIVE_INFINITY;
   high = Number.NEGATIVE_INFINITY;
 
   push(point: number, value: number, steps: Numbers): void {
-    const stepAt = (place: number) => steps.at(this.point.at(this.order.at(place)));
-    const step = steps.at(point);
-    // Most come in order; what comes late has not far to go.
-    let place = this.order.length;
-    while (place > 0 && stepAt(place - 1) > step) place -= 1;
-    if (place > 0 && stepAt(place - 1) === step) this.order.data[place - 1] = this.value.length;
-    else this.order.insert(place, this.value.length);
+    const place = this.value.length;
+    const last = this.order.length - 1;
+    const furthest = last < 0 ? Number.NEGATIVE_INFINITY : steps.at(this.point.at(this.order.at(last)));
+    if (steps.at(point) > furthest) this.order.push(place);
+    else this.late.push(place);
     this.point.push(point);
     this.value.push(value);
     if (Number.isFinite(value)) {
@@ -72,6 +66,37 @@ class Column {
       this.high = Math.max(this.high, value);
     }
   }
+
+  /** Places of the values by step; of one step's only the last that came. */
+  ordered(steps: Numbers): Numbers {
+    if (this.late.length > 0) {
+      // All that came since the last time at once: a place of its own for each would move the others each time.
+      const stepOf = (place: number) => steps.at(this.point.at(place));
+      this.late.sort((one, other) => stepOf(one) - stepOf(other) || one - other);
+      this.order = merged(this.order, this.late, stepOf);
+      this.late = [];
+    }
+    return this.order;
+  }
+}
+
+/** Two lists of places, each by step, as one; of one step's places only the last of `late`, else that of `order`. */
+function merged(order: Numbers, late: readonly number[], stepOf: (place: number) => number): Numbers {
+  const all = new Numbers();
+  const put = (place: number) => {
+    if (all.length > 0 && stepOf(all.at(all.length - 1)) === stepOf(place)) all.data[all.length - 1] = place;
+    else all.push(place);
+  };
+  let next = 0;
+  for (const place of late) {
+    while (next < order.length && stepOf(order.at(next)) <= stepOf(place)) {
+      put(order.at(next));
+      next += 1;
+    }
+    put(place);
+  }
+  for (; next < order.length; next += 1) put(order.at(next));
+  return all;
 }
 
 /** All points of one job that have arrived, by the column: their seqs have no gap, so a point's place is its seq - 1. */
@@ -115,11 +140,12 @@ export class Points {
     const column = this.columns.get(name);
     if (column === undefined) return { x: new Float64Array(), y: new Float64Array(), length: 0 };
     if (axis === "time") return this.lineByTime(column, startedAt);
-    const { length } = column.order;
+    const order = column.ordered(this.steps);
+    const { length } = order;
     const [x, y] = [new Float64Array(length), new Float64Array(length)];
     let last = Number.NEGATIVE_INFINITY;
     for (let index = 0; index < length; index += 1) {
-      const place = column.order.at(index);
+      const place = order.at(index);
       const point = column.point.at(place);
       const step = this.steps.at(point);
       last = Math.max(last, axis === "step" ? step : epochOf(step, this.epochs.at(point), stepsPerEpoch));
@@ -157,11 +183,12 @@ export class Points {
   latest(name: string, steps: number): { value: number | undefined; before: number | undefined } {
     const column = this.columns.get(name);
     if (column === undefined) return { value: undefined, before: undefined };
-    const stepAt = (index: number) => this.steps.at(column.point.at(column.order.at(index)));
-    const last = column.order.length - 1;
+    const order = column.ordered(this.steps);
+    const stepAt = (index: number) => this.steps.at(column.point.at(order.at(index)));
+    const last = order.length - 1;
     let index = last;
     while (index >= 0 && stepAt(index) > stepAt(last) - steps) index -= 1;
-    const valueAt = (place: number) => column.value.at(column.order.at(place));
+    const valueAt = (place: number) => column.value.at(order.at(place));
     return { value: valueAt(last), before: index < 0 ? undefined : valueAt(index) };
   }
 

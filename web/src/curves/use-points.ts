@@ -1,6 +1,6 @@
 import { stringifyDocument } from "@urql/core";
 import { useEffect, useReducer, useState } from "react";
-import { sockets } from "../api/connection";
+import { subscribe } from "../api/connection";
 import { PointsDocument, type PointsSubscription } from "../api/generated";
 import { Points } from "./points";
 
@@ -44,7 +44,7 @@ export function usePoints(id: string): LivePoints {
         told + REST_MS - performance.now(),
       );
     };
-    const unsubscribe = sockets.subscribe<PointsSubscription>(
+    const unsubscribe = subscribe<PointsSubscription>(
       {
         query: QUERY,
         variables: {

@@ -2,6 +2,7 @@ import { useCallback } from "react";
 import { useSearchParams } from "wouter";
 import type { JobCardFragment, JobStatus } from "../api/generated";
 import { STATUSES } from "../parts/status";
+import { folded } from "./folded";
 
 /** Which jobs a list shows; none of a kind means all. */
 export interface Filter {
@@ -32,9 +33,9 @@ function written({ statuses, search }: Filter): URLSearchParams {
 
 /** Whether a list with the filter shows the job, as the server decides it. */
 export function matches(filter: Filter, job: JobCardFragment): boolean {
-  const wanted = filter.search.toLowerCase();
+  const wanted = folded(filter.search);
   return (
     (filter.statuses.length === 0 || filter.statuses.includes(job.status)) &&
-    (wanted === "" || `${job.name}\n${job.modelName}`.toLowerCase().includes(wanted))
+    (wanted === "" || folded(`${job.name}\n${job.modelName}`).includes(wanted))
   );
 }

@@ -11,7 +11,7 @@ const plugins = [HISTORY_PLUGIN, explorerPlugin({ showAttribution: false })];
 /** GraphiQL with the tabs of the last visit; on the first one, with the examples. */
 export function Playground() {
   return (
-    <GraphiQL fetcher={fetcher} plugins={plugins} defaultTabs={examples}>
+    <GraphiQL fetcher={fetcher} plugins={plugins} defaultTabs={examples} defaultEditorToolsVisibility="variables">
       <GraphiQL.Logo>
         <a href={addressOf("")}>Training Jobs</a>
       </GraphiQL.Logo>

@@ -1,0 +1,136 @@
+"""The points that the page keeps of a job, and what it makes of them, whatever order they come in."""
+
+import asyncio
+import csv
+import io
+import unicodedata
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.tools.page_modules import evaluated
+
+LINES = """
+import { Points } from "./curves/points.ts";
+const lines = given.map((steps) => {
+    const points = new Points();
+    const batches = [];
+    steps.forEach((step, place) => {
+        const values = [{ name: "loss", value: place, nonFinite: null }];
+        const point = { seq: place + 1, step, epoch: 1, recordedAt: "2026-01-01T00:00:00Z", values };
+        if (place % 5 === 0) batches.push([]);
+        batches.at(-1).push(point);
+    });
+    for (const batch of batches) {
+        points.add(batch);
+        points.line("loss", "step", 1, 0);  // as a page that draws while they come
+    }
+    const { x, y, length } = points.line("loss", "step", 1, 0);
+    return { x: [...x.slice(0, length)], y: [...y.slice(0, length)], latest: points.latest("loss", 1).value };
+});
+console.log(JSON.stringify(lines));
+"""
+RESUMED = """
+import { Points } from "./curves/points.ts";
+let moved = 0;
+for (const name of ["copyWithin", "set"]) {
+    const own = Float64Array.prototype[name];
+    Float64Array.prototype[name] = function (...args) {
+        moved += name === "set" ? args[0].length : this.length - args[0];
+        return own.apply(this, args);
+    };
+}
+const points = new Points();
+let seq = 0;
+const log = (first, last) => {
+    for (let begin = first; begin <= last; begin += 1000) {
+        const batch = [];
+        for (let step = begin; step < begin + 1000; step += 1) {
+            seq += 1;
+            const values = [{ name: "loss", value: seq, nonFinite: null }];
+            batch.push({ seq, step, epoch: 1, recordedAt: "2026-01-01T00:00:00Z", values });
+        }
+        points.add(batch);
+    }
+    points.line("loss", "step", 1, 0);
+};
+log(1, 100_000);
+log(50_001, 100_000);
+const { x, y, length } = points.line("loss", "step", 1, 0);
+console.log(JSON.stringify({ length, moved, last: [x[length - 1], y[length - 1]] }));
+"""
+CSV = """
+import { csvOf } from "./curves/csv.ts";
+import { Points } from "./curves/points.ts";
+const points = new Points();
+const values = given.map((name, place) => ({ name, value: -place, nonFinite: null }));
+points.add([{ seq: 1, step: 1, epoch: 1, recordedAt: "2026-01-01T00:00:00Z", values }]);
+console.log(JSON.stringify(csvOf(points)));
+"""
+FOLDED = """
+import { folded } from "./jobs/folded.ts";
+console.log(JSON.stringify(given.map(folded)));
+"""
+
+
+def line_of(steps: list[int]) -> dict[str, Any]:
+    """What is right: of each step the value that came last, by step."""
+    values = dict(zip(steps, count(), strict=False))
+    x = sorted(values)
+    return {"x": x, "y": [values[step] for step in x], "latest": values[x[-1]]}
+
+
+class TestALine:
+    @settings(max_examples=5)
+    @given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=60), min_size=20, max_size=40))
+    def test_is_the_same_whatever_order_its_points_come_in(self, logged: list[list[int]]) -> None:
+        assert asyncio.run(evaluated(LINES, logged)) == [line_of(steps) for steps in logged]
+
+    async def test_of_a_run_resumed_from_its_middle_moves_each_value_a_few_times_only(self) -> None:
+        drawn = await evaluated(RESUMED)
+        assert (drawn["length"], drawn["last"]) == (100_000, [100_000, 150_000])
+        assert drawn["moved"] < 20 * 150_000
+
+
+class TestTheCSV:
+    @pytest.mark.parametrize(
+        "name",
+        [
+            '=HYPERLINK("http://x.y")',
+            "=cmd|' /C calc'!A0",
+            "@SUM(1+1)",
+            "+1+1",
+            "-1+1",
+            "\t=1",
+            "\r=1",
+            "＝1",
+        ],
+    )
+    async def test_has_no_name_that_a_spreadsheet_takes_for_a_formula(self, name: str) -> None:
+        header, *_ = csv.reader(io.StringIO(await evaluated(CSV, [name]), newline=""))
+        assert header == ["seq", "step", "epoch", "recordedAt", f"'{name}"]
+
+    @pytest.mark.parametrize("name", ["loss", "val/loss", "a,b", 'a "b"', "a=b", "a-b", "'quoted", "ß", "1+1"])
+    async def test_has_every_other_name_as_it_is_and_every_value(self, name: str) -> None:
+        header, row = csv.reader(io.StringIO(await evaluated(CSV, [name, "other"]), newline=""))
+        assert header[4:] == [name, "other"]
+        assert row[4:] == ["0", "-1"]
+
+
+async def test_what_is_searched_is_folded_as_the_server_folds_it() -> None:
+    characters = [character for point in range(0x20, 0x30000) if is_assigned(character := chr(point))]
+    theirs = dict(zip(characters, await evaluated(FOLDED, characters), strict=True))
+    by_ours: dict[str, set[str]] = {}
+    by_theirs: dict[str, set[str]] = {}
+    for character, their in theirs.items():
+        by_ours.setdefault(character.casefold(), set()).add(their)
+        by_theirs.setdefault(their, set()).add(character.casefold())
+    assert [(ours, said) for ours, said in by_ours.items() if len(said) > 1] == []
+    assert [(said, ours) for said, ours in by_theirs.items() if len(ours) > 1] == []
+
+
+def is_assigned(character: str) -> bool:
+    return unicodedata.category(character) not in {"Cn", "Cs"}
