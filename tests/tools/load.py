@@ -26,7 +26,7 @@ STREAM = "subscription ($id: ID!, $after: Int!) { metricAdded(jobId: $id, after:
 
 
 def unavailable(errors: Sequence[dict[str, Any]]) -> bool:
-    """Whether these are the errors that tell a client to try again, and nothing else."""
+    """Whether these are the errors that ask a client to try again, and nothing else."""
     return [error["extensions"]["code"] for error in errors] == ["SERVICE_UNAVAILABLE"]
 
 
@@ -74,7 +74,7 @@ class Load:
                 self._happened.clear()
                 await self._happened.wait()
 
-    async def goes_on(self, count: int = 20) -> None:
+    async def goes_on(self, count: int = 10) -> None:
         """Return once so many more writes of each kind were acknowledged, and each watcher has seen as many points."""
         logged, stepped = len(self.logged) + count, len(self.stepped) + count
         seen = [len(those) + count for those in self.seen]
