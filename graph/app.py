@@ -19,11 +19,17 @@ from graph.admission.rates import Rates
 from graph.admission.refusal import Refusal
 from graph.admission.sign_in import SignIn
 from graph.admission.tokens import Keyring
+from graph.context import Services
+from graph.execution.limits import Limits
+from graph.execution.running import Operations
 from graph.health import Health
 from graph.live.stream import Streams
 from graph.media import GRAPHQL
 from graph.metrics import Metrics
 from graph.pages import Pages
+from graph.plans.answers import Answers
+from graph.plans.plans import Plans
+from graph.schema import schema
 from graph.settings import Settings, read_settings
 from graph.stores import database_of, feed_of
 from graph.telemetry.prometheus import AppMetrics
@@ -42,10 +48,11 @@ Companion = Callable[[Jobs], AbstractAsyncContextManager[None]]
 """Something that runs beside the server, from its start to its end, and acts on its jobs."""
 
 
-def create_app(settings: Settings | None = None, companion: Companion | None = None) -> "App":
+def create_app(settings: Settings | None = None, companion: Companion | None = None, *, plans: bool = True) -> "App":
     """The API and the pages over one store; several apps may live in one process.
 
-    Settings left out are read from the environment.
+    Settings left out are read from the environment; `plans`: False has Strawberry answer every operation, as compiled
+    plans must.
     """
     settings = settings or read_settings()
     app_metrics, tracer = AppMetrics(), tracer_of(settings)
@@ -58,9 +65,13 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     growth = Growth(chunks, feed)
     keyring = Keyring(Tokens(database))
     access = Access(settings, keyring)
-    places, http_streams = Places(settings.max_sockets), HTTPStreams()
+    places, http_streams = Places(settings.max_sockets), HTTPStreams(settings.ping_seconds)
     pages = Pages(settings.root_path)
-    view = GraphQLView(settings, database, jobs, streams, Curves(chunks), access, places, http_streams, pages)
+    limits = Limits.of(settings)
+    operations = Operations(limits)
+    answers = Answers(Plans(schema.graphql, limits), operations, database, jobs) if plans else None
+    services = Services(limits, operations, database, jobs, streams, Curves(chunks), answers)
+    view = GraphQLView(settings, services, access, places, http_streams, pages)
     health = Health(database, feed)
     metrics = Metrics(app_metrics, database, feed, streams, places)
 
@@ -79,6 +90,7 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     checks: list[Check] = [Rates(settings).check, *asked_beforehand, Doors(settings).check, access.check]
     app = App(
         view,
+        services,
         http_streams,
         checks,
         Watch(app_metrics, tracer, networks_in(settings.trusted_proxies)),
@@ -105,6 +117,7 @@ class App(FastAPI):
     def __init__(
         self,
         view: GraphQLView,
+        services: Services,
         http_streams: HTTPStreams,
         checks: Sequence[Check],
         watch: Watch,
@@ -114,6 +127,7 @@ class App(FastAPI):
     ) -> None:
         super().__init__(**options)
         self.view = view
+        self.services = services
         self.http_streams = http_streams
         self.add_exception_handler(Exception, _failed)
         self.add_exception_handler(Refusal, _refused)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info
@@ -12,19 +12,33 @@ from graph.admission.connection_slots import Place
 from graph.execution.limits import Limits
 from graph.execution.running import Operations
 from graph.live.stream import Streams
-from graph.plans.subscription import Parts
+from graph.plans.answers import Answers
 from models.curves.curve import Curve, Wanted
 from models.curves.reading import Curves
 from models.job import Job
 from models.jobs import Jobs
 from models.metric import Recorded
 from models.points import read_after, read_latest
+from models.store.database import Database
 
-__all__ = ["Context", "GraphInfo"]
+__all__ = ["Context", "GraphInfo", "Services"]
+
+
+class Services(NamedTuple):
+    """What an app has one of, for all operations."""
+
+    limits: Limits
+    operations: Operations
+    database: Database
+    jobs: Jobs
+    streams: Streams
+    curves: Curves
+    answers: Answers | None
+    """None where no compiled plan is to be used, and Strawberry answers everything."""
 
 
 class Context:
-    """The limits and what keeps operations to them, the verbs, the streams and their shared parts, and loaders.
+    """The services of the app, the caller, and loaders.
 
     Loaders read many jobs in one query, and the points of many.
     A WebSocket keeps one context for as long as it is open, so the loaders batch but remember nothing.
@@ -35,43 +49,35 @@ class Context:
         "_curve",
         "_job",
         "_latest",
+        "answers",
         "caller",
         "connection_params",
         "curves",
+        "database",
         "jobs",
         "limits",
         "operations",
-        "parts",
         "place",
         "streams",
     )
 
-    def __init__(
-        self,
-        caller: Caller | None,
-        limits: Limits,
-        operations: Operations,
-        jobs: Jobs,
-        streams: Streams,
-        parts: Parts,
-        curves: Curves,
-    ) -> None:
-        """`caller`: None while a socket has not said who it is."""
+    def __init__(self, services: Services, caller: Caller | None) -> None:
+        """`caller`: None while a socket is unauthenticated."""
+        self.limits, self.operations, self.database, self.jobs, self.streams, self.curves, self.answers = services
         self.caller = caller
         self.connection_params: dict[str, Any] | None = None
         """What a socket's first message carries, until it was looked at: it may have a token."""
         self.place: Place | None = None
         """A socket's: one to wait on until that message was looked at."""
-        self.limits = limits
-        self.operations = operations
-        self.jobs = jobs
-        self.streams = streams
-        self.parts = parts
-        self.curves = curves
         self._job: DataLoader[int, Job | None] | None = None
         self._after: DataLoader[tuple[Job, int, int], list[Recorded]] | None = None
         self._latest: DataLoader[tuple[Job, int], list[Recorded]] | None = None
         self._curve: DataLoader[Wanted, Curve] | None = None
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the caller may run mutations."""
+        return self.caller is not None and self.caller.may_write
 
     async def job(self, id: int) -> Job | None:
         """The job with that id, or None."""

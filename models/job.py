@@ -71,6 +71,11 @@ class Job(Model):
         return "\n".join(names).casefold()
 
     @property
+    def identity(self) -> tuple[str, int, JobStatus, datetime]:
+        """What tells it, in this state, from other jobs and other states."""
+        return "job", self.id, self.status, self.updated_at
+
+    @property
     def total_steps(self) -> int:
         """Steps of the whole run: epochs × steps an epoch."""
         return self.epochs * self.steps_per_epoch

@@ -1,5 +1,6 @@
 """The variables of a request, coerced: long ones aside."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from graph.execution.limits import Limits, beyond
 from graph.execution.worker_thread import aside, is_long
 from models.validation import MAX_BATCH, MAX_VALUES
 
-__all__ = ["Coerced", "coerced_if_long", "without_variables"]
+__all__ = ["Coerced", "coerced_if_long", "declared", "without_variables"]
 
 MAX_ERRORS = 50
 """That are told of them, as graphql-core has it."""
@@ -56,6 +57,12 @@ async def coerced_if_long(
     cut = {name: _cut(value) if name in batches else value for name, value in variables.items()}
     coerced.found = await aside.run(limits, SIZE, _values, schema, operation, cut, limits)
     return coerced
+
+
+def declared(operation: OperationDefinitionNode, variables: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Those that the operation declares: a stream would keep the others too for as long as it is open."""
+    names = {each.variable.name.value for each in operation.variable_definitions or ()}
+    return {name: value for name, value in (variables or {}).items() if name in names}
 
 
 def _cut(batch: object) -> object:

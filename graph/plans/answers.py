@@ -1,27 +1,30 @@
 """Answers by compiled plans, for operations that have one, and remembered for as long as the store stays as it is.
 
-What is answered here is the same, byte for byte, as what Strawberry answers; whatever is unusual about a request, its
-document, its arguments or the store is left to Strawberry.
+What is answered here is the same, byte for byte, as what Strawberry answers; whatever is unusual about an operation,
+its arguments or the store is left to Strawberry.
 """
 
 import asyncio
-import functools
 import logging
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple
 
 import orjson
-from graphql import FragmentDefinitionNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, OperationType
+from cachetools import LRUCache
+from graphql import GraphQLError
+from strawberry.types import ExecutionResult
 
-from graph.execution.body import Body
-from graph.execution.documents import MAX_REMEMBERED, REMEMBERED, Known, get_to_know, known
-from graph.execution.limits import Limits
 from graph.execution.results import TimedOut, payload_of
 from graph.execution.running import Operations
-from graph.plans.mutation import Done, Mutation, MutationPlan, plan_mutation
-from graph.plans.query import Query, QueryPlan, plan_query
+from graph.execution.variables import declared
+from graph.execution.worker_thread import is_long
+from graph.plans.delivery import deliver
+from graph.plans.mutation import BoundMutation, MutationPlan
+from graph.plans.parts import Parts
+from graph.plans.plans import Planned, Plans
+from graph.plans.query import BoundQuery, QueryPlan
+from graph.plans.subscription import SubscriptionPlan
 from graph.telemetry.call import current_call
 from models.jobs import Jobs
 from models.store.database import OUTAGES, Database
@@ -30,196 +33,152 @@ __all__ = ["Answers"]
 
 log = logging.getLogger(__name__)
 
-KEPT_BYTES = 6 * 2**20
+REMEMBERED_BYTES = 6 * 2**20
 """Answers that are remembered, in bytes."""
-KEPT_SHARE = 4
+REMEMBERED_SHARE = 4
 """No answer takes more than this part of them."""
 ENTRY_BYTES = 500
 """What remembering one costs beside its texts."""
 OUTAGE_SECONDS = 5.0
-"""How long after an outage the usual way is gone at once: it would be waited out twice."""
-MEMBERS = frozenset({"query", "variables", "operationName", "extensions"})
+"""How long after an outage Strawberry answers at once: it would be waited out twice."""
+
+Variables = Mapping[str, Any] | None
+AnswerKey = tuple[str, str | None, bytes]
+"""A document, the name of the operation, and its variables as JSON."""
 
 
 class Remembered(NamedTuple):
-    """The answer to a request that was met before."""
+    """The answer to an operation."""
 
     version: int
     """Of the store, when it was read."""
     answer: bytes
-    operation: str
-    """What it calls itself; empty where it has no name."""
+    size: int
 
 
 class Answers:
-    """Answers requests as far as they have plans."""
+    """Answers operations as far as they have plans."""
 
-    def __init__(
-        self,
-        schema: GraphQLSchema,
-        limits: Limits,
-        operations: Operations,
-        database: Database,
-        jobs: Jobs,
-    ) -> None:
-        self._schema = schema
-        self._limits = limits
+    def __init__(self, plans: Plans, operations: Operations, database: Database, jobs: Jobs) -> None:
+        self.plans = plans
+        self.parts = Parts()
         self._operations = operations
         self._database = database
         self._jobs = jobs
-        self._remembered: OrderedDict[bytes, Remembered] = OrderedDict()
-        self._kept_bytes = 0
+        self._remembered: LRUCache[AnswerKey, Remembered] = LRUCache(
+            REMEMBERED_BYTES, getsizeof=lambda remembered: remembered.size
+        )
         self._outage_until = 0.0
         self._long = asyncio.Lock()
         """Long answers are made one after another: together they would take as long, and all of their memory."""
+        self.count = 0
+        """How many operations were answered by a plan, those of streams included."""
 
-    async def answer(self, body: Body, *, may_write: bool = True) -> bytes | Done | None:
-        """The answer to a request whose body this is; None where it has no plan, or would write and may not.
+    @property
+    def remembered_bytes(self) -> int:
+        """What the remembered answers take in memory."""
+        return int(self._remembered.currsize)
 
-        Done where it is a verb's, which has been done and must not be done again, and which the usual way is to answer.
-        """
+    async def answer(self, query: str, variables: Variables, name: str | None, *, may_write: bool) -> bytes | None:
+        """The answer to a query or a mutation, as JSON; None where it has no plan, or would write and may not."""
         try:
-            return self._recalled(await body.read()) or await self._made_in_time(body, may_write=may_write)
-        except OUTAGES:  # the usual way meets it too, and tells it
+            planned = await self.plans.find(query, name)
+            answer = None if planned is None else await self._answer(planned, query, variables, name, may_write)
+        except OUTAGES:  # Strawberry meets it too, and reports it
             self._outage_until = monotonic() + OUTAGE_SECONDS
+            return None
         except Exception:
-            log.warning("a plan failed, and the usual way is gone", exc_info=True)
+            log.warning("compiled plan failed; falling back to Strawberry", exc_info=True)
+            return None
+        self.count += answer is not None
+        return answer
+
+    async def stream(
+        self, query: str, variables: Variables, name: str | None, context: object
+    ) -> AsyncGenerator[ExecutionResult, None] | None:
+        """The results of a subscription; None where it has no plan."""
+        # Long variables are coerced in the worker thread.
+        planned = None if is_long(variables) else await self.plans.find(query, name)
+        if planned is None or not isinstance(planned.plan, SubscriptionPlan):
+            return None
+        document = planned.document
+        if document.valid is None or document.too_costly(name, variables):
+            return None
+        self.count += 1
+        if call := current_call():
+            call.know(planned.name, "subscription")
+        given = declared(planned.operation, variables)
+        return deliver(self.plans.schema, document.valid, name, given, context, planned.plan, self.parts)
+
+    async def _answer(
+        self, planned: Planned, query: str, variables: Variables, name: str | None, may_write: bool
+    ) -> bytes | None:
+        plan, call = planned.plan, current_call()
+        if isinstance(plan, QueryPlan):
+            if is_long(variables):
+                return None
+            key = query, name, orjson.dumps(variables) if variables else b""
+            answer = self._recalled(key)
+            if call and answer:
+                call.know(planned.name, "query")
+            return answer or await self._run(planned, variables, name, key)
+        if isinstance(plan, MutationPlan) and may_write:
+            return await self._run(planned, variables, name, None)
         return None
 
-    async def _made_in_time(self, body: Body, *, may_write: bool) -> bytes | Done | None:
-        answer = await self._operations.run(self._made(body, may_write=may_write))
+    async def _run(
+        self, planned: Planned, variables: Variables, name: str | None, key: AnswerKey | None
+    ) -> bytes | None:
+        plan = planned.plan
+        assert not isinstance(plan, SubscriptionPlan)
+        if planned.document.too_costly(name, variables):
+            return None
+        if call := current_call():
+            call.know(planned.name, planned.operation.operation.value)
+        try:
+            bound = plan.bind(variables or {})
+        except GraphQLError:  # an argument that only its value shows to be wrong
+            return None
+        answer: bytes | TimedOut | None = None
+        if isinstance(bound, BoundMutation):
+            answer = await self._operations.run(self._done(bound))
+        elif bound is not None and key is not None and monotonic() >= self._outage_until:
+            answer = await self._operations.run(self._read(bound, key))
         return orjson.dumps(payload_of(answer)) if isinstance(answer, TimedOut) else answer
 
-    async def _made(self, body: Body, *, may_write: bool) -> bytes | Done | None:
-        request = await _request_of(body)
-        if request is None:
-            return None
-        await get_to_know(self._schema, self._limits, request.query)
-        operation = _bound(self._schema, self._limits, request)
-        if isinstance(operation, Mutation):
-            return await self._done(operation) if may_write else None
-        if operation is None or monotonic() < self._outage_until:
-            return None
-        raw = await body.read()
-        if not operation.is_long:
-            return await self._read(raw, operation)
-        async with self._long:
-            return self._recalled(raw) or await self._read(raw, operation)
+    async def _done(self, mutation: BoundMutation) -> bytes:
+        began = perf_counter()
+        try:
+            return await mutation.run(self._jobs)
+        finally:
+            if call := current_call():
+                call.resolved = perf_counter() - began
 
-    async def _read(self, body: bytes, query: Query) -> bytes | None:
-        reader, call, began = self._database.reader, current_call(), perf_counter()
+    async def _read(self, query: BoundQuery, key: AnswerKey) -> bytes | None:
+        if not query.is_long:
+            return await self._read_now(query, key)
+        async with self._long:
+            return self._recalled(key) or await self._read_now(query, key)
+
+    async def _read_now(self, query: BoundQuery, key: AnswerKey) -> bytes | None:
+        reader, began = self._database.reader, perf_counter()
         # Before it is read: what is committed meanwhile may be in it, and is looked for again the next time.
         version = reader.version()
         try:
             data = await query.read(reader)
             if data is None:
                 return None
-            answer = _encoded(data)
+            answer = orjson.dumps({"data": data})
         finally:
-            if call:
+            if call := current_call():
                 call.resolved = perf_counter() - began
-        if version is not None:
-            self._remember(body, Remembered(version, answer, call.operation if call else ""))
+        size = len(answer) + sum(map(len, filter(None, key))) + ENTRY_BYTES
+        if version is not None and size <= REMEMBERED_BYTES // REMEMBERED_SHARE:
+            self._remembered[key] = Remembered(version, answer, size)
         return answer
 
-    async def _done(self, mutation: Mutation) -> bytes | Done:
-        call, began = current_call(), perf_counter()
-        try:
-            done = await mutation.run(self._jobs)
-        finally:
-            if call:
-                call.resolved = perf_counter() - began
-        if done.error:
-            return done
-        try:
-            return _encoded(mutation.data(done))
-        except Exception:
-            log.exception("a plan failed, and the usual way answers what was done")
-            return done
-
-    def _recalled(self, body: bytes) -> bytes | None:
-        remembered = self._remembered.get(body)
+    def _recalled(self, key: AnswerKey) -> bytes | None:
+        remembered = self._remembered.get(key)
         if remembered is None or remembered.version != self._database.reader.version():
             return None
-        self._remembered.move_to_end(body)
-        if call := current_call():
-            call.know(remembered.operation, "query")
         return remembered.answer
-
-    def _remember(self, body: bytes, remembered: Remembered) -> None:
-        self._forget(body)
-        if _size(body, remembered) > KEPT_BYTES // KEPT_SHARE:
-            return
-        self._remembered[body] = remembered
-        self._kept_bytes += _size(body, remembered)
-        while self._kept_bytes > KEPT_BYTES:
-            self._forget(next(iter(self._remembered)))
-
-    def _forget(self, body: bytes) -> None:
-        remembered = self._remembered.pop(body, None)
-        if remembered is not None:
-            self._kept_bytes -= _size(body, remembered)
-
-
-def _size(body: bytes, remembered: Remembered) -> int:
-    return len(body) + len(remembered.answer) + ENTRY_BYTES
-
-
-def _encoded(data: Mapping[str, Any]) -> bytes:
-    return orjson.dumps({"data": data})
-
-
-class _Request(NamedTuple):
-    query: str
-    name: str | None
-    variables: Mapping[str, Any] | None
-
-
-async def _request_of(body: Body) -> _Request | None:
-    """What is asked for; None where it is more than a document that may have a plan, its variables and a name."""
-    try:
-        request = await body.said()
-    except orjson.JSONDecodeError:
-        return None
-    if type(request) is not dict or not request.keys() <= MEMBERS or request.get("extensions") not in (None, {}):
-        return None
-    query, name, variables = request.get("query"), request.get("operationName"), request.get("variables")
-    if type(query) is not str or len(query) > MAX_REMEMBERED or not isinstance(variables, dict | None):
-        return None
-    return _Request(query, name, variables)
-
-
-def _bound(schema: GraphQLSchema, limits: Limits, request: _Request) -> Query | Mutation | None:
-    """The operation that is asked for, where it has a plan."""
-    query, name, variables = request
-    planned = _plan(schema, limits, query)
-    if planned is None:
-        return None
-    document, plan = planned
-    if name not in (None, plan.operation.name and plan.operation.name.value) or document.too_costly(name, variables):
-        return None
-    if call := current_call():
-        call.know(plan.operation.name.value if plan.operation.name else None, plan.operation.operation.value)
-    try:
-        return plan.bind(variables or {})
-    except GraphQLError:  # an argument that only its value shows to be wrong
-        return None
-
-
-@functools.lru_cache(REMEMBERED)  # a pure function of its arguments, none of which is long
-def _plan(schema: GraphQLSchema, limits: Limits, query: str) -> tuple[Known, QueryPlan | MutationPlan] | None:
-    found = known(schema, limits, query)
-    if found.valid is None:
-        return None
-    definitions = found.valid.definitions
-    fragments = {node.name.value: node for node in definitions if isinstance(node, FragmentDefinitionNode)}
-    operations = [node for node in definitions if isinstance(node, OperationDefinitionNode)]
-    if len(operations) != 1:
-        return None
-    (operation,) = operations
-    plan: QueryPlan | MutationPlan | None = None
-    if operation.operation is OperationType.QUERY:
-        plan = plan_query(schema, operation, fragments)
-    elif operation.operation is OperationType.MUTATION:
-        plan = plan_mutation(schema, operation, fragments)
-    return None if plan is None else (found, plan)

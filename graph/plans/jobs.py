@@ -7,62 +7,33 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import orjson
-from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, VariableValues, get_argument_values
+from graphql import (
+    FieldNode,
+    GraphQLObjectType,
+    SelectionSetNode,
+    VariableValues,
+    get_argument_values,
+    get_named_type,
+)
 
-from graph.plans.points import PointPlan, moment, plan_points
-from graph.plans.rows import Maker, maker, names_in
+from graph.plans.fields import Expression, leaf
+from graph.plans.points import PointPlan, plan_points
+from graph.plans.rows import Maker, Shape
 from graph.plans.selection import Fragments, flat
-from models.job import Job
-from models.lifecycle import JobStatus, progress_of
 from models.points import MAX_READ, after_query, latest_query
 from models.store.reader import Reader, Row
-from simulator.scenarios import Scenario
-from simulator.schedules import Schedule
 
-__all__ = ["SLICE", "JobPlan", "JobReading", "plan_jobs"]
+__all__ = ["SLICE", "BoundJob", "JobPlan", "plan_jobs"]
 
 MAX_ROWS = 20_000
-"""Points that one answer has at most. More goes the usual way."""
+"""The most points in one answer of a plan; Strawberry answers longer ones."""
 SLICE = 500
-"""Points that are made into JSON at once: then others have a turn, for each may have a thousand values."""
+"""Points that are made into JSON in one turn of the loop: each may have a thousand values."""
 MAX_PAGES = 8
-"""Selections of points within one of jobs: a short document could ask for thousands, and each is compiled."""
-
-JOB = {
-    "__typename": "'Job'",
-    "id": "str(id)",
-    "name": "name",
-    "modelName": "model_name",
-    "status": "STATUS[status]",
-    "epochs": "epochs",
-    "stepsPerEpoch": "steps_per_epoch",
-    "totalSteps": "epochs * steps_per_epoch",
-    "learningRate": "learning_rate",
-    "batchSize": "batch_size",
-    "scenario": "SCENARIO[scenario]",
-    "schedule": "SCHEDULE[schedule]",
-    "seed": "seed",
-    "metricCount": "metric_count",
-    "progress": "progress_of(status, furthest_step, epochs * steps_per_epoch)",
-    "createdAt": "moment(created_at)",
-    "updatedAt": "moment(updated_at)",
-    "startedAt": "moment(started_at)",
-    "finishedAt": "moment(finished_at)",
-    "failureReason": "failure_reason",
-}
-"""Field of a job -> its value from the columns, as the schema's resolver gives it and its scalar serialises it."""
-FUNCTIONS: Mapping[str, Any] = {
-    "STATUS": {member.value: member.name for member in JobStatus},
-    "SCENARIO": {member.value: member.name for member in Scenario},
-    "SCHEDULE": {member.value: member.name for member in Schedule},
-    "moment": moment,
-    "progress_of": progress_of,
-}
-COLUMNS = tuple(Job._meta.fields_db_projection)  # noqa: SLF001  # no public way
-"""Of the table, in the order in which they are read."""
+"""Selections of points within one of jobs: a short document could have thousands, and each is compiled."""
 
 
-class Points(NamedTuple):
+class PageOfPoints(NamedTuple):
     """A selection of points within one of jobs."""
 
     node: FieldNode
@@ -77,22 +48,22 @@ class JobPlan(NamedTuple):
     """What to read of each job."""
     make: Maker
     """Rows of these columns, and for each selection of points job id -> points; gives the objects."""
-    points: tuple[Points, ...]
+    pages: tuple[PageOfPoints, ...]
 
-    def bind(self, variables: VariableValues) -> "JobReading | None":
+    def bind(self, variables: VariableValues) -> "BoundJob | None":
         """The plan with its arguments; None where they break a rule."""
-        pages: list[PageReading] = []
-        for node, plan in self.points:
+        pages: list[BoundPage] = []
+        for node, plan in self.pages:
             arguments = get_argument_values(self.type.fields[node.name.value], node, variables)
-            page = PageReading(plan, arguments.get("count"), arguments.get("limit", 0), arguments.get("after", 0))
+            page = BoundPage(plan, arguments.get("count"), arguments.get("limit", 0), arguments.get("after", 0))
             if not 1 <= page.most <= MAX_READ or page.after < 0:
                 return None
             pages.append(page)
-        return JobReading(self, pages)
+        return BoundJob(self, pages)
 
 
-class PageReading(NamedTuple):
-    """The points of each job that are asked for: the `last` ones, or the first `limit` beyond `after`."""
+class BoundPage(NamedTuple):
+    """The points to read of each job: the `last` ones, or the first `limit` beyond `after`."""
 
     plan: PointPlan
     last: int | None
@@ -121,11 +92,11 @@ class PageReading(NamedTuple):
         return found
 
 
-class JobReading(NamedTuple):
+class BoundJob(NamedTuple):
     """A plan with its arguments."""
 
     plan: JobPlan
-    pages: Sequence[PageReading]
+    pages: Sequence[BoundPage]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -153,30 +124,28 @@ def plan_jobs(type: GraphQLObjectType, selection: SelectionSetNode, fragments: F
     selected = flat(selection, fragments, type.name)
     if selected is None:
         return None
-    fields: dict[str, str] = {}
-    points: list[Points] = []
+    shape, pages = Shape(), list[PageOfPoints]()
     for name, node in selected.items():
-        if node.name.value in JOB:
-            fields[name] = JOB[node.name.value]
-            continue
-        if (
-            node.name.value not in {"metrics", "latestMetrics"}
-            or node.selection_set is None
-            or len(points) >= MAX_PAGES
-        ):
-            return None
-        plan = plan_points(node.selection_set, fragments)
-        if plan is None:
-            return None
-        fields[name] = f"points[{len(points)}][id]"
-        points.append(Points(node, plan))
-    needed = {
-        "id",
-        *(("metric_count",) if points else ()),
-        *(each for code in fields.values() for each in names_in(code)),
-    }
-    columns = tuple(column for column in COLUMNS if column in needed)
-    return JobPlan(type, columns, maker(fields, columns, FUNCTIONS, also=["points"]), tuple(points))
+        expression = leaf(type, node.name.value)
+        if expression is None:
+            page = _page(type, node, fragments)
+            if page is None or len(pages) == MAX_PAGES:
+                return None
+            expression = Expression(f"points[{len(pages)}][id]", {"points": None})  # an argument of the maker
+            pages.append(page)
+        shape.add(name, expression)
+    columns = tuple(sorted(shape.columns | {"id"} | ({"metric_count"} if pages else set())))
+    return JobPlan(type, columns, shape.maker(columns, also=["points"]), tuple(pages))
+
+
+def _page(type: GraphQLObjectType, node: FieldNode, fragments: Fragments) -> PageOfPoints | None:
+    of_points = get_named_type(type.fields[node.name.value].type)
+    if node.name.value not in {"metrics", "latestMetrics"}:
+        return None
+    assert isinstance(of_points, GraphQLObjectType)
+    assert node.selection_set is not None
+    plan = plan_points(of_points, node.selection_set, fragments)
+    return None if plan is None else PageOfPoints(node, plan)
 
 
 async def _encoded(make: Maker, rows: Sequence[Row]) -> orjson.Fragment:

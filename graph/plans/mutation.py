@@ -1,108 +1,68 @@
 """The two verbs that are called for every point, answered by a plan compiled from the document.
 
-Only what they answer when they succeed has a plan. When they raise, the usual way is gone with what came of them in the
-place of the verbs, so that every failure is told as it always is, and nothing is done twice.
+All that may come of a verb is compiled before it is done: its success, and each of its failures.
 """
 
 from collections.abc import Callable, Mapping
-from operator import attrgetter
 from typing import Any, NamedTuple
 
+import orjson
 from graphql import (
     FieldNode,
     GraphQLObjectType,
     GraphQLSchema,
+    GraphQLUnionType,
     IntValueNode,
     OperationDefinitionNode,
-    SelectionSetNode,
     StringValueNode,
     ValueNode,
     VariableNode,
+    get_named_type,
     get_variable_values,
+    located_error,
     print_ast,
 )
+from strawberry.types import ExecutionResult
 
+from graph.execution.errors import log_unexpected, masked
+from graph.execution.results import payload_of
+from graph.plans.failures import failure_of
+from graph.plans.fields import Expression, leaf, made_from
 from graph.plans.jobs import plan_jobs
-from graph.plans.metric_input import points_from_json
-from graph.plans.points import make_points_of
-from graph.plans.rows import Maker, maker
+from graph.plans.metric_input import NotCoercibleError, points_of
+from graph.plans.points import maker_of_points
+from graph.plans.rows import Shape
 from graph.plans.selection import Fragments, flat
-from models.errors import JobNotFound
+from models.errors import InvalidInput, JobError
 from models.jobs import Jobs
 from models.metric import Point
 from models.validation import job_id_of
 from simulator.runner import make_points
 
-__all__ = ["Done", "DoneJobs", "Mutation", "MutationPlan", "plan_mutation"]
+__all__ = ["BoundMutation", "MutationPlan", "plan_mutation"]
 
-RESULTS: Mapping[str, Mapping[str, str]] = {
-    "simulateStep": {
-        "__typename": "'SimulateStepSuccess'",
-        "complete": "result.complete",
-        "progress": "result.progress",
-    },
-    "logMetrics": {"__typename": "'LogMetricsSuccess'", "recorded": "len(result.metrics)"},
-}
-"""Verb -> field of its success -> its value from what the verb of the domain gives."""
+VERBS = {"simulateStep", "logMetrics"}
 
-
-class Done(NamedTuple):
-    """What came of a verb: what it gave, or what it raised."""
-
-    result: Any
-    error: Exception | None = None
-
-
-class DoneJobs:
-    """The verbs, of which one has been done already: it gives, or raises, what it did."""
-
-    def __init__(self, done: Done) -> None:
-        self._done = done
-
-    async def simulate(self, *_: object) -> Any:
-        """What came of it."""
-        if self._done.error:
-            raise self._done.error
-        return self._done.result
-
-    log = simulate
-
-
-class Mutation(NamedTuple):
-    """A plan with its arguments."""
-
-    plan: "MutationPlan"
-    id: int
-    points: list[Point] | None
-    """To log; None where a step is to be simulated."""
-
-    async def run(self, jobs: Jobs) -> Done:
-        """Do it."""
-        try:
-            if self.points is None:
-                return Done(await jobs.simulate(self.id, make_points))
-            return Done(await jobs.log(self.id, self.points))
-        except Exception as error:  # noqa: BLE001  # told by the usual way
-            return Done(None, error)
-
-    def data(self, done: Done) -> dict[str, Any]:
-        """The data of the answer to what was done."""
-        return {self.plan.name: self.plan.make([(done.result,)])[0]}
+ObjectMaker = Callable[[Any], dict[str, Any] | None]
+"""A member of a result union, as the domain has it -> the object that is selected of it."""
 
 
 class MutationPlan(NamedTuple):
-    """How to do and answer an operation."""
+    """How to do and answer a mutation."""
 
     schema: GraphQLSchema
     operation: OperationDefinitionNode
     name: str
-    """What the response calls the field."""
+    """The name of the field in the response."""
+    node: FieldNode
     id: ValueNode
     metrics: str | None
     """The variable with the points."""
-    make: Maker
+    success: ObjectMaker
+    failures: Mapping[str, ObjectMaker]
+    """By the names of their types."""
 
-    def bind(self, variables: Mapping[str, Any]) -> Mutation | None:
+    def bind(self, variables: Mapping[str, Any]) -> "BoundMutation | None":
         """The plan with its arguments; None where they are wrong, or others than it is made for."""
         definitions = [
             each for each in self.operation.variable_definitions or () if each.variable.name.value != self.metrics
@@ -111,13 +71,39 @@ class MutationPlan(NamedTuple):
         if isinstance(values, list):
             return None
         id = values.coerced.get(self.id.name.value) if isinstance(self.id, VariableNode) else _literal(self.id)
-        points = None if self.metrics is None else points_from_json(variables.get(self.metrics))
-        if not isinstance(id, str) or (points is None) != (self.metrics is None):
+        if not isinstance(id, str):
             return None
         try:
-            return Mutation(self, job_id_of(id), points)
-        except JobNotFound:
+            return BoundMutation(self, id, None if self.metrics is None else points_of(variables.get(self.metrics)))
+        except (NotCoercibleError, InvalidInput):  # of several, GraphQL chooses which it reports
             return None
+
+
+class BoundMutation(NamedTuple):
+    """A plan with its arguments."""
+
+    plan: MutationPlan
+    id: str
+    points: list[Point] | None
+    """To log; None where a step is to be simulated."""
+
+    async def run(self, jobs: Jobs) -> bytes:
+        """Do it, and answer what came of it, whatever that is: it must not be done twice."""
+        try:
+            return orjson.dumps({"data": {self.plan.name: await self._done(jobs)}})
+        except Exception as error:  # noqa: BLE001  # logged, and the client gets a code
+            errors = [located_error(error, [self.plan.node], [self.plan.name])]
+            log_unexpected(errors)
+            return orjson.dumps(payload_of(ExecutionResult(None, masked(errors))))
+
+    async def _done(self, jobs: Jobs) -> dict[str, Any] | None:
+        try:
+            id = job_id_of(self.id)
+            done = await (jobs.simulate(id, make_points) if self.points is None else jobs.log(id, self.points))
+        except JobError as error:
+            failure = failure_of(error)
+            return self.plan.failures[failure.type](failure)
+        return self.plan.success(done)
 
 
 def plan_mutation(
@@ -129,7 +115,7 @@ def plan_mutation(
     if selected is None or len(selected) != 1 or operation.directives:
         return None
     ((name, node),) = selected.items()
-    if node.name.value not in RESULTS or node.selection_set is None:
+    if node.name.value not in VERBS:
         return None
     arguments = {argument.name.value: argument.value for argument in node.arguments or ()}
     metrics = arguments.get("metrics")
@@ -138,46 +124,54 @@ def plan_mutation(
         definition = declared[metrics.name.value] if isinstance(metrics, VariableNode) else None
         if definition is None or definition.default_value or print_ast(definition.type) != "[MetricInput!]!":
             return None
-    make = _result(schema, node.name.value, node.selection_set, fragments)
-    if make is None:
-        return None
+    result = get_named_type(schema.mutation_type.fields[node.name.value].type)
+    assert isinstance(result, GraphQLUnionType)
+    members: dict[str, ObjectMaker] = {}
+    for member in result.types:
+        make = _member(member, node, fragments, also={result.name, *(each.name for each in member.interfaces)})
+        if make is None:
+            return None
+        members[member.name] = make
+    success = members.pop(result.types[0].name)
     variable = metrics.name.value if isinstance(metrics, VariableNode) else None
-    return MutationPlan(schema, operation, name, arguments["id"], variable, make)
+    return MutationPlan(schema, operation, name, node, arguments["id"], variable, success, members)
 
 
-def _result(schema: GraphQLSchema, verb: str, selection: SelectionSetNode, fragments: Fragments) -> Maker | None:
-    plain = RESULTS[verb]
-    union = f"{verb[0].upper()}{verb[1:]}Result"
-    selected = flat(selection, fragments, plain["__typename"].strip("'"), {union})
+def _member(type: GraphQLObjectType, node: FieldNode, fragments: Fragments, also: set[str]) -> ObjectMaker | None:
+    """The maker of an object from what has its fields as attributes."""
+    assert node.selection_set is not None
+    selected = flat(node.selection_set, fragments, type.name, also)
     if selected is None:
         return None
-    fields: dict[str, str] = {}
-    parts: dict[str, Any] = {}
-    for name, node in selected.items():
-        if node.name.value in plain:
-            fields[name] = plain[node.name.value]
-            continue
-        part = _part(schema, node, fragments)
-        if part is None:
+    shape = Shape()
+    for name, each in selected.items():
+        expression = leaf(type, each.name.value) or _object(type, each, name, fragments)
+        if expression is None:
             return None
-        parts[f"part{len(parts)}"] = part
-        fields[name] = f"part{len(parts) - 1}(result)"
-    return maker(fields, ["result"], parts)
+        shape.add(name, expression)
+    columns = sorted(shape.columns)
+    make = shape.maker(columns)
+    return lambda given: make([[getattr(given, column) for column in columns]])[0]
 
 
-def _part(schema: GraphQLSchema, node: FieldNode, fragments: Fragments) -> Callable[[Any], Any] | None:
-    """The way from what the verb gives to an object within its success; None where it has no plan."""
+def _object(type: GraphQLObjectType, node: FieldNode, name: str, fragments: Fragments) -> Expression | None:
+    """What makes a job or a point within a member of a result union; `name`: the field's in the response."""
+    given, of = made_from(type, node.name.value), get_named_type(type.fields[node.name.value].type)
+    assert given is not None
+    assert isinstance(of, GraphQLObjectType)
     assert node.selection_set is not None
-    if node.name.value == "metric":
-        make = make_points_of(node.selection_set, fragments)
-        return None if make is None else lambda result: next(iter(make(result.metrics[:1])), None)
-    job_type = schema.get_type("Job")
-    assert isinstance(job_type, GraphQLObjectType)
-    plan = plan_jobs(job_type, node.selection_set, fragments)
-    if plan is None or plan.points:
-        return None
-    row_of = attrgetter(*plan.columns, "id")  # two at least, so that it gives a tuple
-    return lambda result: plan.make([row_of(result.job)[:-1]], ())[0]
+    make: ObjectMaker
+    if of.name == "Metric":
+        make_points = maker_of_points(of, node.selection_set, fragments)
+        if make_points is None:
+            return None
+        make = lambda point: None if point is None else make_points([point])[0]  # noqa: E731  # one of two
+    else:
+        plan = plan_jobs(of, node.selection_set, fragments)
+        if plan is None or plan.pages:
+            return None
+        make = lambda job: plan.make([[getattr(job, column) for column in plan.columns]], ())[0]  # noqa: E731  # as above
+    return Expression(f"make_{name}({given.code})", {**given.functions, f"make_{name}": make})
 
 
 def _literal(node: ValueNode) -> str | None:

@@ -6,48 +6,22 @@ selection of plain fields is known beforehand: which columns it needs, and what 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
-from math import isfinite
 from typing import Any, NamedTuple
 
 import orjson
-from graphql import FieldNode, SelectionSetNode
+from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, get_named_type
 
-from graph.plans.rows import Maker, field_list, maker, names_in
-from graph.plans.selection import Fragments, Selection, flat
-from models.metric import NonFinite, Recorded, decode_values
+from graph.plans.fields import Expression, leaf
+from graph.plans.rows import Maker, Shape
+from graph.plans.selection import Fragments, flat
+from models.metric import Recorded, decode_values
 
-__all__ = ["PointEncoder", "PointPlan", "compile_points", "make_points_of", "moment", "plan_points"]
+__all__ = ["PointEncoder", "PointPlan", "encoder_of_points", "maker_of_points", "plan_points"]
 
 PointEncoder = Callable[[Sequence[Recorded]], str]
 """Stored points -> the JSON list of what is selected of them."""
-
-POINT = {
-    "__typename": "'Metric'",
-    "seq": "seq",
-    "step": "step",
-    "epoch": "epoch",
-    "loss": "loss",
-    "accuracy": "accuracy",
-    "learningRate": "learning_rate",
-    "recordedAt": "moment(recorded_at)",
-}
-"""Field of a point -> its value from the columns, as the schema's resolver gives it and its scalar serialises it."""
-VALUE = {
-    "__typename": "'MetricValue'",
-    "name": "name",
-    "value": "value if isfinite(value) else None",
-    "nonFinite": "None if isfinite(value) else NonFinite.of(value).name",
-}
-"""The same of one of its values."""
-
-
-def moment(at: datetime | str | None) -> datetime | None:
-    """A moment of the database, as its text or as its driver has made it, for orjson: it writes what the scalar would.
-
-    In a tenth of the time that `isoformat` takes.
-    """
-    return datetime.fromisoformat(at) if isinstance(at, str) else at
+Named = Callable[[Any], Iterable[tuple[str, float]]]
+"""What a row has for the values of a point -> their names and numbers."""
 
 
 class PointPlan(NamedTuple):
@@ -61,47 +35,53 @@ class PointPlan(NamedTuple):
     """The same, of rows that begin with the job's id."""
 
 
-def compile_points(selection: SelectionSetNode, fragments: Fragments) -> PointEncoder | None:
-    """The plan for points in memory, for a valid selection; None where it has none."""
-    make = make_points_of(selection, fragments)
+def encoder_of_points(
+    type: GraphQLObjectType, selection: SelectionSetNode, fragments: Fragments
+) -> PointEncoder | None:
+    """The encoder of points in memory, for a valid selection of `type`; None where it has no plan."""
+    make = maker_of_points(type, selection, fragments)
     return None if make is None else lambda points: orjson.dumps(make(points)).decode()
 
 
-def make_points_of(selection: SelectionSetNode, fragments: Fragments) -> Maker | None:
+def maker_of_points(type: GraphQLObjectType, selection: SelectionSetNode, fragments: Fragments) -> Maker | None:
     """The maker of what is selected of points in memory; None where it has no plan."""
-    fields = _fields(selection, fragments)
-    return None if fields is None else maker(fields, Recorded._fields, _functions(lambda values: values.items()))
+    shape = _shape(type, selection, fragments, lambda values: values.items())
+    return None if shape is None else shape.maker(Recorded._fields)
 
 
-def plan_points(selection: SelectionSetNode, fragments: Fragments) -> PointPlan | None:
+def plan_points(type: GraphQLObjectType, selection: SelectionSetNode, fragments: Fragments) -> PointPlan | None:
     """The plan for points in the database, for a valid selection; None where it has none."""
-    fields = _fields(selection, fragments)
-    if fields is None:
+    shape = _shape(type, selection, fragments, lambda text: decode_values(text).items())
+    if shape is None:
         return None
-    needed = {name for code in fields.values() for name in names_in(code)}
-    columns = tuple(name for name in Recorded._fields if name in needed) or ("seq",)
-    functions = _functions(lambda text: decode_values(text).items())
-    return PointPlan(columns, maker(fields, columns, functions), maker(fields, ("job_id", *columns), functions))
+    columns = tuple(sorted(shape.columns)) or ("seq",)
+    return PointPlan(columns, shape.maker(columns), shape.maker(("job_id", *columns)))
 
 
-def _fields(selection: SelectionSetNode, fragments: Fragments) -> dict[str, str] | None:
-    selected = flat(selection, fragments, "Metric")
+def _shape(type: GraphQLObjectType, selection: SelectionSetNode, fragments: Fragments, named: Named) -> Shape | None:
+    selected = flat(selection, fragments, type.name)
     if selected is None:
         return None
-    fields = {name: _field(node, fragments) for name, node in selected.items()}
-    return None if None in fields.values() else {name: code for name, code in fields.items() if code}
+    shape = Shape()
+    for name, node in selected.items():
+        expression = leaf(type, node.name.value) or _values(type, node, fragments, named)
+        if expression is None:
+            return None
+        shape.add(name, expression)
+    return shape
 
 
-def _field(node: FieldNode, fragments: Fragments) -> str | None:
-    if node.name.value != "values":
-        return POINT[node.name.value]
+def _values(type: GraphQLObjectType, node: FieldNode, fragments: Fragments, named: Named) -> Expression | None:
+    of_value = get_named_type(type.fields[node.name.value].type)
+    assert isinstance(of_value, GraphQLObjectType)
     assert node.selection_set is not None
-    selected: Selection | None = None if node.arguments else flat(node.selection_set, fragments, "MetricValue")
+    selected = None if node.arguments else flat(node.selection_set, fragments, of_value.name)
     if selected is None:
         return None
-    value = field_list({name: VALUE[field.name.value] for name, field in selected.items()})
-    return f"[{value} for name, value in named(values)]"
-
-
-def _functions(named: Callable[[Any], Iterable[tuple[str, float]]]) -> dict[str, Any]:
-    return {"moment": moment, "isfinite": isfinite, "NonFinite": NonFinite, "named": named}
+    shape = Shape()
+    for name, field in selected.items():
+        expression = leaf(of_value, field.name.value)
+        assert expression is not None
+        shape.add(name, expression)
+    value = shape.expression()
+    return Expression(f"[{value.code} for name, value in named(values)]", {**value.functions, "named": named})

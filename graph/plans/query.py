@@ -13,22 +13,21 @@ from graphql import (
     get_variable_values,
 )
 
-from graph.execution.worker_thread import is_long
-from graph.plans.jobs import SLICE, JobPlan, JobReading, plan_jobs
+from graph.plans.jobs import SLICE, BoundJob, JobPlan, plan_jobs
 from graph.plans.selection import Fragments, flat
 from models.errors import JobNotFound
 from models.lifecycle import JobStatus
 from models.listing import MAX_PAGE, newest_query, one_query
-from models.store.reader import Reader, Row
+from models.store.reader import Reader
 from models.validation import job_id_of
 
-__all__ = ["Query", "QueryPlan", "plan_query"]
+__all__ = ["BoundQuery", "QueryPlan", "plan_query"]
 
 MAX_ROOTS = 8
 """Fields at the root of a plan: each is compiled, and a short document could have hundreds."""
 
 
-class Part(Protocol):
+class BoundRoot(Protocol):
     """One field at the root, with its arguments."""
 
     @property
@@ -36,25 +35,25 @@ class Part(Protocol):
         """The most points that it reads."""
 
     async def read(self, reader: Reader) -> list[Any] | None:
-        """What it answers, in a list; None where it has no plan after all."""
+        """Its value, in a list; None where it has no plan after all."""
 
 
-class Constant(NamedTuple):
-    """A field that always answers the same."""
+class BoundTypename(NamedTuple):
+    """`__typename`."""
 
     value: str
     most: int = 0
 
     async def read(self, _: Reader) -> list[Any] | None:
-        """That."""
+        """The name of the root type."""
         return [self.value]
 
 
-class OneJob(NamedTuple):
+class BoundOne(NamedTuple):
     """`job`."""
 
     id: int
-    job: JobReading
+    job: BoundJob
 
     @property
     def most(self) -> int:
@@ -67,10 +66,10 @@ class OneJob(NamedTuple):
         return await self.job.objects(reader, rows) if rows else [None]
 
 
-class NewestJobs(NamedTuple):
+class BoundNewest(NamedTuple):
     """`jobs`, its first page."""
 
-    job: JobReading
+    job: BoundJob
     status: JobStatus | None
     """Only those in it."""
     limit: int
@@ -82,26 +81,26 @@ class NewestJobs(NamedTuple):
 
     async def read(self, reader: Reader) -> list[Any] | None:
         """The list of jobs."""
-        rows: list[Row] = await reader.rows(newest_query(self.job.columns, self.status, self.limit))
+        rows = await reader.rows(newest_query(self.job.columns, self.status, self.limit))
         objects = await self.job.objects(reader, rows)
         return None if objects is None else [objects]
 
 
-class Query(NamedTuple):
+class BoundQuery(NamedTuple):
     """A plan with its arguments."""
 
-    parts: Sequence[tuple[str, Part]]
+    roots: Sequence[tuple[str, BoundRoot]]
 
     @property
     def is_long(self) -> bool:
-        """Whether it is answered in several turns."""
-        return any(part.most > SLICE for _, part in self.parts)
+        """Whether it is answered in several turns of the loop."""
+        return any(root.most > SLICE for _, root in self.roots)
 
     async def read(self, reader: Reader) -> dict[str, Any] | None:
         """The data of the answer; None where it has no plan after all."""
         data = {}
-        for name, part in self.parts:
-            read = await part.read(reader)
+        for name, root in self.roots:
+            read = await root.read(reader)
             if read is None:
                 return None
             (data[name],) = read
@@ -112,47 +111,50 @@ class Root(NamedTuple):
     """One field at the root."""
 
     name: str
-    """What the response calls it."""
+    """Its name in the response."""
     node: FieldNode
     job: JobPlan | None
 
 
 class QueryPlan(NamedTuple):
-    """How to answer an operation."""
+    """How to answer a query."""
 
     schema: GraphQLSchema
     type: GraphQLObjectType
     operation: OperationDefinitionNode
     roots: Sequence[Root]
 
-    def bind(self, variables: Mapping[str, Any]) -> Query | None:
-        """The plan with its arguments; None where they are wrong, long, or others than it is made for."""
-        if is_long(variables):
-            return None
+    def bind(self, variables: Mapping[str, Any]) -> BoundQuery | None:
+        """The plan with its arguments; None where they are wrong, or others than it is made for."""
         definitions = self.operation.variable_definitions or ()
-        values = get_variable_values(self.schema, definitions, dict(variables), max_errors=1)  # told by the usual way
+        values = get_variable_values(self.schema, definitions, dict(variables), max_errors=1)
         if isinstance(values, list):
             return None
-        parts = [(root.name, self._part(root, values)) for root in self.roots]
-        return None if any(part is None for _, part in parts) else Query([(name, part) for name, part in parts if part])
+        roots: list[tuple[str, BoundRoot]] = []
+        for root in self.roots:
+            bound = self._bound(root, values)
+            if bound is None:
+                return None
+            roots.append((root.name, bound))
+        return BoundQuery(roots)
 
-    def _part(self, root: Root, variables: VariableValues) -> Part | None:
+    def _bound(self, root: Root, variables: VariableValues) -> BoundRoot | None:
         if root.job is None:
-            return Constant(self.type.name)
+            return BoundTypename(self.type.name)
         job = root.job.bind(variables)
         if job is None:
             return None
         arguments = get_argument_values(self.type.fields[root.node.name.value], root.node, variables)
         if root.node.name.value == "job":
             try:
-                return OneJob(job_id_of(arguments["id"]), job)
+                return BoundOne(job_id_of(arguments["id"]), job)
             except JobNotFound:
                 return None
         statuses, limit = arguments.get("status"), arguments["limit"]
         others = arguments.get("search"), arguments.get("after")
         if others != (None, None) or not 1 <= limit <= MAX_PAGE or (statuses is not None and len(statuses) != 1):
             return None
-        return NewestJobs(job, statuses[0] if statuses else None, limit)
+        return BoundNewest(job, statuses[0] if statuses else None, limit)
 
 
 def plan_query(schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Fragments) -> QueryPlan | None:

@@ -4,36 +4,44 @@ A dict that is written out in code is made in half the time of one that is zippe
 what resolving field by field takes.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-__all__ = ["Maker", "field_list", "maker", "names_in"]
+from graph.plans.fields import Expression
+
+__all__ = ["Maker", "Shape"]
 
 Maker = Callable[..., list[dict[str, Any]]]
-"""Rows, and whatever else the expressions want -> an object for each row."""
+"""Rows, and whatever else the expressions use -> an object for each row."""
 
 
-def field_list(fields: Mapping[str, str]) -> str:
-    """The code of an object: response name -> an expression of ours. Names are GraphQL's, so they need no care."""
-    return "{" + ", ".join(f"{name!r}: {expression}" for name, expression in fields.items()) + "}"
+class Shape:
+    """An object of an answer: for each response name, in their order, the expression of its value."""
 
+    def __init__(self) -> None:
+        self.columns: set[str] = set()
+        """Those that the expressions use."""
+        self._codes: dict[str, str] = {}
+        self._functions: dict[str, Any] = {}
 
-def maker(
-    fields: Mapping[str, str], row: Sequence[str], functions: Mapping[str, Any], also: Iterable[str] = ()
-) -> Maker:
-    """Compile the maker of objects from rows whose columns are called `row`.
+    def add(self, name: str, expression: Expression) -> None:
+        """Add a field. `name` is GraphQL's: letters, digits and _."""
+        self._codes[name] = expression.code
+        self._functions |= expression.functions
+        self.columns |= expression.columns
 
-    `fields`: response name -> expression over `row`, `functions` and `also`, the maker's further arguments. No part of
-    it is the client's but response names, which GraphQL's grammar has made of letters, digits and _.
-    """
-    columns = "".join(f"{name}, " for name in row)
-    arguments = "".join(f", {name}" for name in also)
-    source = f"lambda rows{arguments}: [{field_list(fields)} for ({columns}) in rows]"
-    made: Maker = eval(source, dict(functions))  # noqa: S307  # compiled from our own expressions, see above
-    return made
+    def expression(self) -> Expression:
+        """The code of the object."""
+        fields = ", ".join(f"{name!r}: {code}" for name, code in self._codes.items())
+        return Expression(f"{{{fields}}}", self._functions)
 
+    def maker(self, columns: Sequence[str], also: Iterable[str] = ()) -> Maker:
+        """Compile the maker of objects from rows of these columns; `also` names its further arguments.
 
-def names_in(code: str) -> Sequence[str]:
-    """The names that an expression of ours wants, columns among them."""
-    names: Sequence[str] = compile(code, "", "eval").co_names
-    return names
+        Nothing in the code is the client's but response names, which GraphQL's grammar has checked.
+        """
+        row = "".join(f"{name}, " for name in columns)
+        arguments = "".join(f", {name}" for name in also)
+        source = f"lambda rows{arguments}: [{self.expression().code} for ({row}) in rows]"
+        made: Maker = eval(source, dict(self._functions))  # noqa: S307  # compiled from our own expressions, see above
+        return made

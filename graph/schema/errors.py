@@ -3,11 +3,9 @@
 from typing import overload
 
 import strawberry
-from strawberry.utils.str_converters import to_camel_case
 
-from graph.garbage import forget_frames
+from graph.plans.failures import failure_of
 from graph.schema.job import Job
-from graph.telemetry.call import current_call
 from models import errors
 
 __all__ = ["Error", "IllegalTransition", "InvalidInput", "JobNotFound", "SimulationFailed", "as_data"]
@@ -52,17 +50,7 @@ def as_data(
     error: errors.JobNotFound | errors.IllegalTransition | errors.SimulationFailed | errors.InvalidInput,
 ) -> JobNotFound | IllegalTransition | SimulationFailed | InvalidInput:
     """The domain's error as a member of a result union; the call takes note of it."""
-    is_unexpected = isinstance(error, errors.SimulationFailed) and not error.is_expected
-    if call := current_call():
-        call.met_errors(unexpected=is_unexpected)
-    forget_frames(error)
-    match error:
-        case errors.JobNotFound():
-            return JobNotFound(message=error.message, id=strawberry.ID(str(error.id)))
-        case errors.IllegalTransition():
-            return IllegalTransition(message=error.message, job=Job.of(error.job))
-        case errors.SimulationFailed():
-            where = f" The request id is {call.id}." if call and is_unexpected else ""
-            return SimulationFailed(message=error.message + where, job=Job.of(error.job))
-        case errors.InvalidInput():
-            return InvalidInput(message=error.message, field=to_camel_case(error.field))
+    failure = failure_of(error)
+    member = {each.__name__: each for each in (JobNotFound, IllegalTransition, SimulationFailed, InvalidInput)}
+    given = {name: value for name, value in failure._asdict().items() if name != "type" and value is not None}
+    return member[failure.type](**given)

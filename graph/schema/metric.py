@@ -8,22 +8,26 @@ from typing import Annotated, Any, Self, cast
 import strawberry
 from strawberry.types.base import get_object_definition
 
+from graph.plans.fields import computed
 from graph.schema.enums import NonFinite
-from models.errors import InvalidInput
-from models.metric import Point, Recorded
-from models.validation import check_value_name
+from models.metric import Recorded
 
-__all__ = ["Metric", "MetricInput", "MetricValue", "MetricValueInput", "as_metrics", "points_of"]
+__all__ = ["Metric", "MetricInput", "MetricValue", "MetricValueInput", "as_metrics"]
 
 
 @strawberry.type(description="One value of a point, by name.")
 class MetricValue:
     name: str = strawberry.field(description="What was measured, as it was logged: loss, val_loss, train/grad_norm…")
-    value: float | None = strawberry.field(
-        description="The value; null where it is not finite: `nonFinite` then says what it was."
+    value: float | None = computed(
+        "value if isfinite(value) else None",
+        isfinite=math.isfinite,
+        description="The value; null where it is not finite: `nonFinite` then says what it was.",
     )
-    non_finite: NonFinite | None = strawberry.field(
-        description="What the value was where JSON has no number for it; null where it is finite."
+    non_finite: NonFinite | None = computed(
+        "None if isfinite(value) else non_finite(value)",
+        isfinite=math.isfinite,
+        non_finite=NonFinite.of,
+        description="What the value was where JSON has no number for it; null where it is finite.",
     )
 
     @classmethod
@@ -101,43 +105,9 @@ class MetricInput:
     )
 
 
-def _as_it_is(_: type, given: Mapping[str, Any], __: object) -> Mapping[str, Any]:
-    """One of a batch as GraphQL has made it: Strawberry would take five times as long to make objects of them."""
+def _as_coerced(_: type, given: Mapping[str, Any], __: object) -> Mapping[str, Any]:
+    """One of a batch as GraphQL has coerced it: Strawberry would take five times as long to make objects of them."""
     return given
 
 
-get_object_definition(MetricInput, strict=True).from_input = _as_it_is
-
-
-def points_of(metrics: Sequence[MetricInput]) -> list[Point]:
-    """The points that the input means. Raises InvalidInput where a name or a value breaks a rule."""
-    given = cast("Sequence[Mapping[str, Any]]", metrics)
-    return [
-        Point(each["step"], _values_of(f"metrics[{index}]", each), each.get("epoch"))
-        for index, each in enumerate(given)
-    ]
-
-
-def _values_of(path: str, metric: Mapping[str, Any]) -> dict[str, float]:
-    values = {
-        name: _finite(f"{path}.{name}", value)
-        for name in ("loss", "accuracy", "learningRate")
-        if (value := metric.get(name)) is not None
-    }
-    for index, given in enumerate(metric["values"]):
-        field = f"{path}.values[{index}]"
-        name, value, non_finite = given["name"], given.get("value"), given.get("nonFinite")
-        check_value_name(f"{field}.name", name)
-        if name in values:
-            raise InvalidInput(f"{field}.name", f"{name!r} is named twice in one point.")
-        if (value is None) == (non_finite is None):
-            raise InvalidInput(field, "must have exactly one of value and nonFinite.")
-        values[name] = _finite(f"{field}.value", value) if value is not None else float(non_finite)
-    return values
-
-
-def _finite(field: str, value: float) -> float:
-    # JSON has no infinity, but a document may have a number that is too large: 1e400.
-    if not math.isfinite(value):
-        raise InvalidInput(field, "must be finite; what is not goes into values, as nonFinite.")
-    return value
+get_object_definition(MetricInput, strict=True).from_input = _as_coerced

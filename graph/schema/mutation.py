@@ -5,11 +5,12 @@ from typing import Annotated
 import strawberry
 
 from graph.context import GraphInfo
+from graph.plans.metric_input import points_of
 from graph.schema import results
 from graph.schema.errors import as_data
-from graph.schema.job import Job
+from graph.schema.job import as_job
 from graph.schema.job_input import CreateJobInput, new_job_of
-from graph.schema.metric import MetricInput, as_metrics, points_of
+from graph.schema.metric import MetricInput, as_metrics
 from models.errors import IllegalTransition, InvalidInput, JobNotFound, SimulationFailed
 from models.validation import job_id_of
 from simulator.runner import make_points
@@ -28,14 +29,14 @@ class Mutation:
         self, info: GraphInfo, input: Annotated[CreateJobInput, strawberry.argument(description="Its settings.")]
     ) -> results.CreateJobResult:
         try:
-            return results.CreateJobSuccess(job=Job.of(await info.context.jobs.create(new_job_of(input))))
+            return results.CreateJobSuccess(job=as_job(await info.context.jobs.create(new_job_of(input))))
         except InvalidInput as error:
             return as_data(error)
 
     @strawberry.mutation(description="QUEUED → RUNNING.")
     async def start_job(self, info: GraphInfo, id: JobId) -> results.StartJobResult:
         try:
-            return results.StartJobSuccess(job=Job.of(await info.context.jobs.start(job_id_of(id))))
+            return results.StartJobSuccess(job=as_job(await info.context.jobs.start(job_id_of(id))))
         except (JobNotFound, IllegalTransition) as error:
             return as_data(error)
 
@@ -48,7 +49,7 @@ class Mutation:
         except (JobNotFound, IllegalTransition, SimulationFailed) as error:
             return as_data(error)
         return results.SimulateStepSuccess(
-            job=Job.of(step.job),
+            job=as_job(step.job),
             metric=next(iter(as_metrics(step.metrics)), None),
             complete=step.complete,
             progress=step.progress,
@@ -64,14 +65,14 @@ class Mutation:
         ] = None,
     ) -> results.FailJobResult:
         try:
-            return results.FailJobSuccess(job=Job.of(await info.context.jobs.fail(job_id_of(id), reason)))
+            return results.FailJobSuccess(job=as_job(await info.context.jobs.fail(job_id_of(id), reason)))
         except (JobNotFound, IllegalTransition) as error:
             return as_data(error)
 
     @strawberry.mutation(description="RUNNING → COMPLETE, for a job whose metrics come from a real training loop.")
     async def complete_job(self, info: GraphInfo, id: JobId) -> results.CompleteJobResult:
         try:
-            return results.CompleteJobSuccess(job=Job.of(await info.context.jobs.complete(job_id_of(id))))
+            return results.CompleteJobSuccess(job=as_job(await info.context.jobs.complete(job_id_of(id))))
         except (JobNotFound, IllegalTransition) as error:
             return as_data(error)
 
@@ -93,4 +94,4 @@ class Mutation:
             logged = await info.context.jobs.log(job_id_of(id), points_of(metrics))
         except (JobNotFound, IllegalTransition, InvalidInput) as error:
             return as_data(error)
-        return results.LogMetricsSuccess(job=Job.of(logged.job), recorded=len(logged.metrics))
+        return results.LogMetricsSuccess(job=as_job(logged.job), recorded=len(logged.metrics))

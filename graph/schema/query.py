@@ -8,7 +8,7 @@ from graph.context import GraphInfo
 from graph.schema.arguments import bad_argument, in_range
 from graph.schema.enums import JobStatus
 from graph.schema.errors import as_data
-from graph.schema.job import Job
+from graph.schema.job import Job, as_job
 from graph.schema.job_input import CreateJobInput, new_job_of
 from graph.schema.preview import JobPreview, PreviewJobResult
 from models.curves.curve import MIN_POINTS
@@ -44,7 +44,7 @@ class Query:
             rows = await newest_first(status=status, search=search, after=last, limit=limit)
         except JobNotFound as error:
             raise bad_argument("after", error.message) from error
-        return [Job.of(row) for row in rows]
+        return [as_job(row) for row in rows]
 
     @strawberry.field(description="One job; null where there is no such job.")
     async def job(
@@ -54,7 +54,7 @@ class Query:
             row = await info.context.job(job_id_of(id))
         except JobNotFound as error:
             raise bad_argument("id", error.message) from error
-        return None if row is None else Job.of(row)
+        return None if row is None else as_job(row)
 
     @strawberry.field(
         description="What a simulated run of these settings would look like; nothing is stored. The points are those "

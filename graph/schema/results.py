@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from graph.plans.fields import computed
 from graph.schema.errors import IllegalTransition, InvalidInput, JobNotFound, SimulationFailed
 from graph.schema.job import Job
 from graph.schema.metric import Metric
@@ -37,7 +38,9 @@ class StartJobSuccess:
 @strawberry.type(description="The step was simulated, or, past the last one, the job completed.")
 class SimulateStepSuccess:
     job: Job = strawberry.field(description="The job as it now is.")
-    metric: Metric | None = strawberry.field(description="The new point; null on the call that completes the job.")
+    metric: Metric | None = computed(
+        "metrics[0] if metrics else None", description="The new point; null on the call that completes the job."
+    )
     complete: bool = strawberry.field(description="Whether the job is COMPLETE now.")
     progress: float = strawberry.field(
         description="0 to 1: this step over `totalSteps`; 1 on the call that completes it."
@@ -57,8 +60,8 @@ class CompleteJobSuccess:
 @strawberry.type(description="The whole batch is stored.")
 class LogMetricsSuccess:
     job: Job = strawberry.field(description="The job as it now is.")
-    recorded: int = strawberry.field(
-        description="Points stored by this call; the others of the batch were stored before."
+    recorded: int = computed(
+        "len(metrics)", len=len, description="Points stored by this call; the others of the batch were stored before."
     )
 
 

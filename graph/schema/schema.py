@@ -1,54 +1,95 @@
 """The schema, put together."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from typing import Any
 
 import strawberry
 from graphql import (
     DocumentNode,
     GraphQLError,
-    GraphQLField,
-    GraphQLResolveInfo,
+    GraphQLSchema,
     OperationDefinitionNode,
+    OperationType,
     get_operation_ast,
 )
-from graphql import OperationType as GraphQLOperationType
-from strawberry.exceptions import MissingQueryError
-from strawberry.extensions.runner import SchemaExtensionsRunner
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StreamResult
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
-from strawberry.types.graphql import OperationType
+from strawberry.types.graphql import OperationType as AllowedType
 
-from graph.admission.caller import Caller
 from graph.context import Context
-from graph.execution.documents import MAX_REMEMBERED, get_to_know
+from graph.execution.documents import get_to_know
 from graph.execution.errors import MaskUnexpectedErrors, log_unexpected, masked
 from graph.execution.executor import EventExecutor
-from graph.execution.limits import Limits
 from graph.execution.observer import KnownToTheCall
-from graph.execution.variables import coerced_if_long
-from graph.execution.worker_thread import is_long
-from graph.plans.subscription import deliver, plan_of
-from graph.schema.errors import as_data
+from graph.execution.results import Encoded
+from graph.execution.variables import coerced_if_long, declared
 from graph.schema.mutation import Mutation
 from graph.schema.query import Query
 from graph.schema.subscription import Subscription
-from graph.telemetry.call import current_call
-from models.errors import InvalidInput
-from models.validation import check_batch
 
 __all__ = ["schema"]
 
 
+class KnownDocuments(SchemaExtension):
+    """Hands Strawberry the document that is known: one that is valid, so that it is neither parsed nor validated."""
+
+    async def on_parse(self) -> AsyncGenerator[None, None]:
+        """Before it is parsed."""
+        context = self.execution_context
+        if context.query:
+            found = await get_to_know(context.schema.graphql, context.context.limits, context.query)  # type: ignore[attr-defined]  # ours
+            context.graphql_document, context.pre_execution_errors = found.document, []
+        yield
+
+
 class Schema(strawberry.Schema):
-    """Strawberry's, with shared delivery, with limits, and without log entries for what a client did wrong."""
+    """Strawberry's, with compiled plans, with limits, and without log entries for what a client did wrong."""
+
+    @property
+    def graphql(self) -> GraphQLSchema:
+        """The same as graphql-core has it."""
+        return self._schema
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:  # noqa: ARG002  # Strawberry's signature
-        """Log what nobody expected."""
+        """Log what was not expected."""
         log_unexpected(errors)
 
-    async def stream(  # Strawberry's signature
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[AllowedType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
+        """The result of a query or a mutation: by its plan, where it has one; within its time, and once there is room.
+
+        Raises as Strawberry's where there is no query, or no such operation, or one of a type that is not allowed.
+        """
+        context: Context = context_value
+        allowed = {*(allowed_operation_types or AllowedType)}
+        cost = 0
+        if query:
+            if context.answers is not None:
+                may_write = AllowedType.MUTATION in allowed and context.may_write
+                answer = await context.answers.answer(query, variable_values, operation_name, may_write=may_write)
+                if answer is not None:
+                    return Encoded(data=None, errors=None, json=answer.decode())
+            prepared = await self._prepared(query, variable_values, context, operation_name, allowed)
+            if isinstance(prepared, PreExecutionError):
+                return prepared
+            variable_values, cost = prepared
+        execution = super().execute(
+            query, variable_values, context, root_value, operation_name, allowed, operation_extensions
+        )
+        return await context.operations.run(execution, cost)
+
+    async def stream(
         self,
         query: str | None,
         variable_values: dict[str, Any] | None = None,
@@ -56,126 +97,98 @@ class Schema(strawberry.Schema):
         root_value: Any | None = None,
         operation_name: str | None = None,
         operation_extensions: dict[str, Any] | None = None,
-        allowed_operation_types: Iterable[OperationType] | None = None,
+        allowed_operation_types: Iterable[AllowedType] | None = None,
     ) -> StreamResult:
         """The results of an operation: of a subscription shared with all who select the same, where that can be."""
-        # A plan is remembered with its document and its name, so long ones go without; and so do long variables, which
-        # are coerced aside.
-        short = query is not None and len(query) + len(operation_name or "") <= MAX_REMEMBERED
-        short = short and not is_long(variable_values)
-        limits: Limits = context_value.limits
+        context: Context = context_value
+        allowed = {*(allowed_operation_types or AllowedType)}
+        if query and context.answers is not None and AllowedType.SUBSCRIPTION in allowed:
+            stream = await context.answers.stream(query, variable_values, operation_name, context)
+            if stream is not None:
+                return stream
+        return self._results(query, variable_values, context, root_value, operation_name, operation_extensions, allowed)
+
+    async def _results(
+        self,
+        query: str | None,
+        variables: dict[str, Any] | None,
+        context: Context,
+        root_value: Any | None,
+        name: str | None,
+        extensions: dict[str, Any] | None,
+        allowed: set[AllowedType],
+    ) -> StreamResult:
+        """The only result of a query or a mutation, or those of a subscription without a plan."""
         if query:
-            found = await get_to_know(self._schema, limits, query)
-            if variable_values:
-                variable_values = _declared(found.document, operation_name, variable_values)
-        plan = plan_of(self._schema, limits, query, operation_name) if query and short else None
-        # What costs too much is refused as always.
-        if plan is not None and not plan.known.too_costly(operation_name, variable_values):
-            if call := current_call():
-                call.know(plan.operation, "subscription")
-            return deliver(
-                self._schema,
-                self.execution_context_class,
-                plan,
-                operation_name,
-                variable_values,
-                context_value,
-                self._told,
-            )
-        return await super().stream(
-            query,
-            variable_values,
-            context_value,
-            root_value,
-            operation_name,
-            operation_extensions,
-            allowed_operation_types,
-        )
+            found = await get_to_know(self.graphql, context.limits, query)
+            operation = get_operation_ast(found.document, name) if found.document else None
+            if operation is not None and operation.operation is not OperationType.SUBSCRIPTION:
+                if AllowedType(operation.operation.value) in allowed:
+                    yield await self.execute(query, variables, context, root_value, name, allowed, extensions)
+                    return
+            elif operation is not None:
+                variables = declared(operation, variables)
+            prepared = await self._prepared(query, variables, context, name, allowed)
+            if isinstance(prepared, PreExecutionError):
+                yield prepared
+                return
+            variables, _ = prepared
+        results = await super().stream(query, variables, context, root_value, name, extensions, allowed)
+        async with aclosing(results):
+            async for result in results:
+                yield result
 
-    async def _prepare_operation_async(
-        self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
-    ) -> PreExecutionError | None:
-        """Take what is known of the document, or why it is refused; Strawberry then neither parses nor validates."""
-        if not context.query:
-            raise MissingQueryError
-        found = await get_to_know(self._schema, context.context.limits, context.query)
-        context.graphql_document = found.document
-        context.pre_execution_errors = [*found.errors]
-        if found.document is None:
-            return PreExecutionError(data=None, errors=context.pre_execution_errors)
-        name = context._provided_operation_name  # noqa: SLF001  # the public one is the first operation's, if it is None
-        if name is None and _operations_in(found.document) > 1:  # Strawberry would run the first
-            context.pre_execution_errors = [
-                GraphQLError("Must provide operation name if query contains multiple operations.")
-            ]
-        elif not found.errors:
-            refusal = self._not_allowed(context, found.document, name) or found.too_costly(name, context.variables)
-            context.pre_execution_errors = [refusal] if refusal else []
-            context.cost = found.cost(name, context.variables)  # type: ignore[attr-defined]  # an object for this operation
-            if refusal is None and context.variables:
-                await self._coerce_variables(context, found.document, name)
-        return await super()._prepare_operation_async(context, extensions_runner)
-
-    async def _coerce_variables(self, context: ExecutionContext, document: DocumentNode, name: str | None) -> None:
-        limits: Limits = context.context.limits
-        try:
-            context.variables = await coerced_if_long(self._schema, limits, document, name, context.variables or {})
-        except GraphQLError as error:
-            context.pre_execution_errors = [error]
-
-    def _not_allowed(self, context: ExecutionContext, document: DocumentNode, name: str | None) -> GraphQLError | None:
-        """Why the operation is refused to a caller who may only read, whatever way it came."""
-        caller: Caller = context.context.caller
-        operation = None if caller.may_write else get_operation_ast(document, name)
-        if operation is None or operation.operation is not GraphQLOperationType.MUTATION:
-            return None
-        refusal = caller.refusal()
-        return GraphQLError(str(refusal), extensions={"code": refusal.code})
-
-    async def _execute_operation(self, execution_context: ExecutionContext, *args: Any, **options: Any) -> Any:
-        """The result of a query or a mutation, within the time it may take, and when there is room for it."""
-        context: Context = execution_context.context
-        operation = super()._execute_operation(execution_context, *args, **options)
-        return await context.operations.run(operation, execution_context.cost)  # type: ignore[attr-defined]  # set above
-
-    def _told(self, errors: list[GraphQLError]) -> list[GraphQLError]:
+    async def _prepared(
+        self,
+        query: str,
+        variables: dict[str, Any] | None,
+        context: Context,
+        name: str | None,
+        allowed: set[AllowedType],
+    ) -> tuple[dict[str, Any] | None, int] | PreExecutionError:
+        """The variables and the cost of an operation that Strawberry is to execute, or why it is refused."""
+        found = await get_to_know(self.graphql, context.limits, query)
+        errors = [*found.errors]
+        operation = get_operation_ast(found.document, name) if found.document else None
+        if operation is not None and found.document is not None:
+            if AllowedType(operation.operation.value) not in allowed:
+                return variables, 0  # Strawberry raises
+            if not errors:
+                refusal = _not_allowed(context, operation) or found.too_costly(name, variables)
+                errors = [refusal] if refusal else []
+            if not errors:
+                try:
+                    coerced = await coerced_if_long(self.graphql, context.limits, found.document, name, variables or {})
+                except GraphQLError as error:
+                    errors = [error]
+                else:
+                    return coerced, found.cost(name, variables)
+        elif found.document is not None:
+            if name is not None or not _has_operations(found.document):
+                return variables, 0  # Strawberry raises
+            # Strawberry would run the first.
+            errors = [GraphQLError("Must provide operation name if query contains multiple operations.")]
         self.process_errors(errors)
-        return masked(errors)
+        return PreExecutionError(data=None, errors=masked(errors))
 
 
-def _refused_if_too_long(field: GraphQLField) -> None:
-    """Have a batch that is too long refused before Strawberry goes through it, which takes a second for a long body."""
-    resolve = field.resolve
-    assert resolve is not None
-
-    async def resolve_short(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
-        try:
-            check_batch(len(arguments["metrics"]))
-        except InvalidInput as error:
-            return as_data(error)
-        return await resolve(source, info, **arguments)
-
-    field.resolve = resolve_short
+def _not_allowed(context: Context, operation: OperationDefinitionNode) -> GraphQLError | None:
+    """Why the operation is refused to a caller who may only read, over whatever transport it came."""
+    if operation.operation is not OperationType.MUTATION or context.may_write:
+        return None
+    assert context.caller is not None
+    refusal = context.caller.refusal()
+    return GraphQLError(str(refusal), extensions={"code": refusal.code})
 
 
-def _declared(document: DocumentNode | None, name: str | None, variables: dict[str, Any]) -> dict[str, Any]:
-    """Those variables that the operation declares: a stream would keep the others too for as long as it is open."""
-    operation = get_operation_ast(document, name) if document else None
-    definitions = operation.variable_definitions if operation else None
-    names = {definition.variable.name.value for definition in definitions or ()}
-    return {name: value for name, value in variables.items() if name in names}
-
-
-def _operations_in(document: DocumentNode) -> int:
-    return sum(isinstance(node, OperationDefinitionNode) for node in document.definitions)
+def _has_operations(document: DocumentNode) -> bool:
+    return any(isinstance(node, OperationDefinitionNode) for node in document.definitions)
 
 
 schema = Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    extensions=[MaskUnexpectedErrors, KnownToTheCall],
+    extensions=[KnownDocuments, MaskUnexpectedErrors, KnownToTheCall],
     execution_context_class=EventExecutor,
 )
-assert schema._schema.mutation_type is not None  # noqa: SLF001  # as elsewhere: Strawberry has no public way to it
-_refused_if_too_long(schema._schema.mutation_type.fields["logMetrics"])  # noqa: SLF001  # as above

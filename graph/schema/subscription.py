@@ -8,7 +8,7 @@ import strawberry
 
 from graph.context import GraphInfo
 from graph.schema.arguments import bad_argument, in_range, not_found
-from graph.schema.job import Job
+from graph.schema.job import Job, as_job
 from graph.schema.metric import Metric
 from models.errors import JobNotFound
 from models.job import Job as JobRow
@@ -105,7 +105,7 @@ async def _changes(
 ) -> AsyncGenerator[Job, None]:
     async with aclosing(info.context.streams.changes.follow(job_id, every, current)) as rows:
         async for row in rows:
-            yield Job.of(row)
+            yield as_job(row)
 
 
 async def _existing(id: strawberry.ID, argument: str) -> int:

@@ -1,7 +1,7 @@
 """A stream as the body of a response: its results, a sign of life while there are none, and its end."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
@@ -12,8 +12,12 @@ from strawberry.types import ExecutionResult, SubscriptionExecutionResult
 from graph.admission.caller import Caller
 from graph.transport.multipart import MultipartTransport
 from graph.transport.response import answer_to, encoded
+from graph.transport.sse import SSETransport
 
-__all__ = ["HTTPStreams", "with_signs_of_life"]
+__all__ = ["TRANSPORTS", "HTTPStreams", "with_signs_of_life"]
+
+TRANSPORTS: Mapping[str, HTTPStreamTransport] = {each.protocol: each for each in (SSETransport(), MultipartTransport())}
+"""By the names of their protocols; of several that a client accepts, the first is taken."""
 
 Result = TypeVar("Result")
 
@@ -21,7 +25,9 @@ Result = TypeVar("Result")
 class HTTPStreams:
     """Those of one app, which end with its server."""
 
-    def __init__(self) -> None:
+    def __init__(self, ping_seconds: float) -> None:
+        """`ping_seconds`: after so long without a result a stream shows that it is alive."""
+        self._ping_seconds = ping_seconds
         self._ending = asyncio.Event()
 
     @property
@@ -46,7 +52,7 @@ class HTTPStreams:
         caller.follow(revoked.set)
         stops = {asyncio.create_task(one) for one in (self._ending.wait(), _gone(request), revoked.wait())}
         try:
-            async with aclosing(with_signs_of_life(result, transport.heartbeat_interval, stops)) as results:
+            async with aclosing(with_signs_of_life(result, self._ping_seconds, stops)) as results:
                 if isinstance(transport, MultipartTransport):
                     yield transport.beginning
                 async for value in results:

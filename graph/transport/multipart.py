@@ -20,10 +20,6 @@ class MultipartTransport(MultipartSubscriptionTransport):
 
     beginning = "--graphql"
 
-    def __init__(self, heartbeat_interval: float) -> None:
-        super().__init__()
-        self.heartbeat_interval = heartbeat_interval
-
     def accepts(self, accept: str) -> bool:
         """Whether the client takes parts."""
         return any(self.accepts_content_type(*media_type_of(part)) for part in accept.split(","))

@@ -1,7 +1,7 @@
 """What is asked of the API over HTTP: whether it is a request at all, and the quick way to see what it wants."""
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
@@ -15,11 +15,13 @@ from graph.execution.body import Body
 from graph.media import JSON, accepted_media_type, answers_by_name, media_type_of
 
 __all__ = [
+    "Operation",
     "RequestAdapter",
     "check_body_type",
     "check_request",
     "is_for_a_browser",
     "json_of",
+    "operation_of",
     "quick_media_type",
 ]
 
@@ -47,6 +49,28 @@ class RequestAdapter(StarletteRequestAdapter):
             return _checked(await body.said())
         except orjson.JSONDecodeError as error:
             raise _no_json(await body.read()) from error
+
+
+class Operation(NamedTuple):
+    """What a request is for."""
+
+    query: str
+    variables: dict[str, Any] | None
+    name: str | None
+
+
+async def operation_of(body: Body) -> Operation | None:
+    """The operation that a body of JSON has; None where Strawberry is to say what is wrong. Raises as Body.said."""
+    try:
+        request = await body.said()
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(request, dict) or not isinstance(request.get("extensions"), dict | None):
+        return None
+    query, variables, name = request.get("query"), request.get("variables"), request.get("operationName")
+    if not isinstance(query, str) or not isinstance(variables, dict | None) or not isinstance(name, str | None):
+        return None
+    return Operation(query, variables, name) if query else None
 
 
 def quick_media_type(scope: Scope) -> str | None:

@@ -218,4 +218,4 @@ async def test_an_answer_that_breaks_midway_is_broken_off_and_logged_once(
 
 
 def database_of(app: App) -> Database:
-    return app.view._database
+    return app.services.database

@@ -277,8 +277,8 @@ class TestTheField:
     async def test_has_no_number_that_graphql_has_not(self, app: App, api: Api) -> None:
         """No client can log such a step; a store may have one all the same."""
         id = await api.started()
-        with app.view._database.scope():
-            await app.view._jobs.log(int(id), [a_point(2**31)])
+        with app.services.database.scope():
+            await app.services.jobs.log(int(id), [a_point(2**31)])
         error = await api.error("query ($id: ID!) { job(id: $id) { curve { step } } }", id=id)
         assert "32-bit" in error["message"]
 

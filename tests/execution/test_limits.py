@@ -296,7 +296,7 @@ class TestBatches:
             assert (await api.log(id, [{"step": step} for step in range(3)]))["recorded"] == 3
             refused = await api.log(id, [{"step": step} for step in range(10, 14)])
             assert (refused["__typename"], refused["field"]) == ("InvalidInput", "metrics")
-            assert refused["message"] == "a batch is 1 to 3 points, and this one has more."
+            assert refused["message"] == "metrics: a batch is 1 to 3 points, and this one has more."
             literal = "step: 1}, {step: 2}, {step: 3}, {step: 4"
             usual = await api.data(
                 f"mutation {{ logMetrics(id: {id}, metrics: [{{{literal}}}]) {{ ... on InvalidInput {{ message }} }} }}"

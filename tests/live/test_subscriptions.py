@@ -54,7 +54,7 @@ async def test_an_unknown_job_ends_that_operation_with_not_found_and_leaves_the_
 
 async def test_job_changed_tells_of_each_status(app: App, api: Api, socket: Socket) -> None:
     id = await socket.subscribe("subscription { jobChanged { id status } }")
-    await eventually(app.view._streams.changes._ready.is_set)
+    await eventually(app.services.streams.changes._ready.is_set)
     job = await api.created()
     await api.start(job)
     await api.fail(job, "enough")

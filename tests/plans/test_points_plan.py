@@ -6,11 +6,12 @@ from math import inf, nan
 import orjson
 import pytest
 import strawberry
-from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse
+from graphql import FragmentDefinitionNode, GraphQLObjectType, OperationDefinitionNode, parse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.plans.points import PointEncoder, compile_points
+from graph.plans.points import PointEncoder, encoder_of_points
+from graph.schema import schema
 from graph.schema.metric import Metric, as_metrics
 from models.metric import Recorded
 
@@ -31,6 +32,7 @@ class Query:
 
 
 plain = strawberry.Schema(Query)
+METRIC = schema.graphql.get_type("Metric")
 
 
 def compiled(query: str) -> PointEncoder | None:
@@ -39,7 +41,8 @@ def compiled(query: str) -> PointEncoder | None:
     (operation,) = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
     root = operation.selection_set.selections[0]
     assert root.selection_set is not None  # type: ignore[attr-defined]  # the root field of these queries
-    return compile_points(root.selection_set, fragments)  # type: ignore[attr-defined]  # as above
+    assert isinstance(METRIC, GraphQLObjectType)
+    return encoder_of_points(METRIC, root.selection_set, fragments)  # type: ignore[attr-defined]  # as above
 
 
 value_fields = st.lists(

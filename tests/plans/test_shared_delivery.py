@@ -1,7 +1,6 @@
 """Shared delivery gives what plain Strawberry gives, and does the work once for all who select the same."""
 
 import asyncio
-import functools
 import gc
 import json
 import re
@@ -11,20 +10,22 @@ from contextlib import aclosing
 from typing import Any, cast
 
 import pytest
-import strawberry
 from graphql import GraphQLError
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from graph.admission.caller import Caller
-from graph.context import Context
+from graph.context import Context, Services
 from graph.execution.documents import get_to_know
 from graph.execution.limits import Limits
 from graph.execution.results import Encoded
 from graph.execution.running import Operations
 from graph.live.stream import Streams
-from graph.plans.subscription import KEPT_BYTES, SHARED_CHARACTERS, Key, Parts, Plan, plan_of
+from graph.plans.answers import Answers
+from graph.plans.delivery import SHARED_CHARACTERS
+from graph.plans.parts import PartKey, Parts
+from graph.plans.plans import Plans
 from graph.schema import schema
 from graph.settings import Settings
 from models.curves.chunks import Chunks
@@ -38,10 +39,6 @@ pytestmark = pytest.mark.sqlite_alone("what is sent is made from points, whereve
 
 LIMITS = Limits.of(Settings())
 VALUES = {"loss": 0.5, "val/loss 🚂": float("nan"), "grad": float("-inf"), "learningRate": 1e-9}
-
-
-def shared_plan(query: str) -> Plan | None:
-    return plan_of(schema._schema, LIMITS, query, None)
 
 
 def errors_of(result: Any) -> list[GraphQLError]:
@@ -58,9 +55,16 @@ class CountingParts(Parts):
 
     made = 0
 
-    def keep(self, key: Key, part: Encoded | str) -> None:
+    def keep(self, key: PartKey, part: Encoded | str) -> None:
         self.made += 1
         super().keep(key, part)
+
+
+class ForgetfulParts(Parts):
+    """Parts of which none is kept."""
+
+    def keep(self, key: PartKey, part: Encoded | str) -> None:
+        """Drop it."""
 
 
 class Both:
@@ -69,24 +73,33 @@ class Both:
     def __init__(self, domain: Domain, job_id: int) -> None:
         self.domain = domain
         self.job_id = job_id
-        self.parts = CountingParts()
-        self.streams = Streams(domain.feed, 500, 3_600)
+        operations, database = Operations(LIMITS), domain.database
+        self.answers = Answers(Plans(schema.graphql, LIMITS), operations, database, domain.jobs)
+        self.answers.parts = self.parts = CountingParts()
+        streams, curves = Streams(domain.feed, 500, 3_600), Curves(Chunks(database))
+        self.services = Services(LIMITS, operations, database, domain.jobs, streams, curves, self.answers)
 
-    def context(self) -> Context:
-        curves = Curves(Chunks(self.domain.database))
-        return Context(EVERYONE, LIMITS, Operations(LIMITS), self.domain.jobs, self.streams, self.parts, curves)
+    def context(self, *, plans: bool = True) -> Context:
+        return Context(self.services if plans else self.services._replace(answers=None), EVERYONE)
 
     async def shared(self, query: str, variables: dict[str, Any], name: str | None = None) -> list[Any]:
-        results = await schema.stream(query, variables, self.context(), operation_name=name)
-        return await told(results)
+        return await messages_of(await schema.stream(query, variables, self.context(), operation_name=name))
 
     async def plain(self, query: str, variables: dict[str, Any], name: str | None = None) -> list[Any]:
-        results = await strawberry.Schema.stream(schema, query, variables, self.context(), operation_name=name)
-        return await told(results)
+        """The same without a plan."""
+        before = self.answers.count
+        messages = await messages_of(
+            await schema.stream(query, variables, self.context(plans=False), operation_name=name)
+        )
+        assert self.answers.count == before
+        return messages
+
+    async def has_plan(self, query: str) -> bool:
+        return await self.answers.plans.find(query, None) is not None
 
 
-async def told(results: Any) -> list[Any]:
-    """What a client is told, to the order of its members."""
+async def messages_of(results: Any) -> list[Any]:
+    """What a client receives, to the order of its members."""
     messages = []
     async with aclosing(results):
         async for result in results:
@@ -208,7 +221,7 @@ class TestTheSameAsPlainStrawberry:
         query = declaring_what_is_used(query)
         given_variables = {"id": str(both.job_id), **given_variables}
         plain = await both.plain(query, given_variables)
-        event(f"{plain[0][0] if plain else 'nothing'}, shared: {shared_plan(query) is not None}")
+        event(f"{plain[0][0] if plain else 'nothing'}, shared: {await both.has_plan(query)}")
         assert await both.shared(query, given_variables) == plain
         assert await both.shared(query, given_variables) == plain, "and again, from what was kept"
 
@@ -221,7 +234,7 @@ class TestTheSameAsPlainStrawberry:
         await both.domain.record(job, 1, 3)  # now: each reads them when it is told of the job, sooner or later
         given_variables = {"id": str(job.id), **given_variables}
 
-        await get_to_know(schema._schema, LIMITS, query)  # so that all begin at once
+        await get_to_know(schema.graphql, LIMITS, query)  # so that all begin at once
 
         async def fail() -> None:
             await all_has_begun()
@@ -234,7 +247,7 @@ class TestTheSameAsPlainStrawberry:
                 both.plain(query, given_variables),
                 fail(),
             )
-        event(f"{plain[0][0] if plain else 'nothing'}, shared: {shared_plan(query) is not None}")
+        event(f"{plain[0][0] if plain else 'nothing'}, shared: {await both.has_plan(query)}")
         assert shared == again == plain
 
     @pytest.mark.parametrize("root", ["metricAdded(jobId: $id, after: 0)", "metricsAdded(jobId: $id, after: 0)"])
@@ -263,7 +276,7 @@ class TestTheSameAsPlainStrawberry:
         ],
     )
     async def test_what_cannot_be_shared_is_left_to_it(self, both: Both, query: str) -> None:
-        assert shared_plan(query) is None
+        assert not await both.has_plan(query)
         messages = await both.shared(query, {"id": str(both.job_id)})
         assert messages == await both.plain(query, {"id": str(both.job_id)})
         assert len(messages) == 3
@@ -339,46 +352,9 @@ class TestTheWorkIsShared:
             assert outside.says("gone") not in str(outage)
         assert outside.says("gone") in caplog.text
         assert both.parts.made == 0
-        assert both.parts._making == {}
+        assert both.parts.in_the_making == 0
         for stream in streams:
             await stream.aclose()
-
-
-class TestTheMemoryOfParts:
-    def test_the_newest_are_kept_and_the_oldest_go_first(self) -> None:
-        parts, size = Parts(), KEPT_BYTES // 16
-        for number in range(100):
-            parts.keep(("{ seq }", number), "x" * size)
-        kept = [number for number in range(100) if parts.get(("{ seq }", number)) is not None]
-        assert 8 < len(kept) <= 16
-        assert kept == [*range(100 - len(kept), 100)]
-
-    def test_one_that_is_made_again_counts_once(self) -> None:
-        parts = Parts()
-        parts.keep(("other",), "y")
-        for _ in range(100):
-            parts.keep(("same",), "x" * (KEPT_BYTES // 4))
-        assert parts.get(("other",)) == "y"
-
-    def test_what_selects_them_counts_as_they_do(self) -> None:
-        parts, size = Parts(), KEPT_BYTES // 16
-        keys = [(str(number) + "x" * size, number) for number in range(100)]
-        for key in keys:
-            parts.keep(key, "y")
-        kept = [key for key in keys if parts.get(key) is not None]
-        assert 8 < len(kept) <= 16
-
-    @pytest.mark.parametrize("part", ['{"seq":%d}', '{"name":"%d🚂🚂🚂🚂🚂🚂🚂🚂🚂🚂🚂🚂🚂🚂🚂🚂"}' * 20])
-    def test_small_parts_and_parts_in_wide_letters_stay_within_the_bound_too(self, part: str) -> None:
-        """In bytes of memory, not in letters: each part costs its key and its place beside its text."""
-        parts = Parts()
-        tracemalloc.start()
-        try:
-            for number in range(100_000 if len(part) < 100 else 20_000):
-                parts.keep(("{ seq }", (1, number)), part.replace("%d", str(number)))
-            assert tracemalloc.get_traced_memory()[0] < 1.5 * KEPT_BYTES
-        finally:
-            tracemalloc.stop()
 
 
 class TestTheMemoryOfAStream:
@@ -407,15 +383,16 @@ class TestTheMemoryOfAStream:
         job = await both.domain.job(epochs=100)
         await both.domain.record(job, 1, 4_000, at_once=2_000)
         query = "subscription ($id: ID!) { metricAdded(jobId: $id, after: 0) { seq } }"
-        begin = schema.stream if shared else functools.partial(strawberry.Schema.stream, schema)
-        stream = cast("AsyncGenerator[Any, None]", await begin(query, {"id": job.id}, both.context()))
+        both.answers.parts = ForgetfulParts()
+        stream = cast(
+            "AsyncGenerator[Any, None]", await schema.stream(query, {"id": job.id}, both.context(plans=shared))
+        )
         sizes, sent = [], 0
         tracemalloc.start()
         try:
             async for _ in stream:
                 sent += 1
                 if sent % 1_000 == 0:
-                    both.parts._kept.clear()  # theirs is bounded for all streams together
                     gc.collect()
                     sizes.append(tracemalloc.get_traced_memory()[0])
                 if sent == 4_000:

@@ -70,7 +70,7 @@ async def test_a_setting_that_breaks_a_rule_is_named_and_no_job_is_made(
     api: Api, field: str, value: Any, message: str
 ) -> None:
     answer = await api.create(**{field: value})
-    assert answer == {"__typename": "InvalidInput", "field": field, "message": message}
+    assert answer == {"__typename": "InvalidInput", "field": field, "message": f"{field}: {message}"}
     assert await api.data("{ jobs { id } }") == {"jobs": []}
 
 
@@ -101,7 +101,8 @@ async def test_a_run_has_no_more_steps_than_an_int_can_tell(api: Api) -> None:
     for epochs in (2_148, 100_000):
         answer = await api.create(**{**most, "epochs": epochs})
         assert (answer["__typename"], answer["field"]) == ("InvalidInput", "stepsPerEpoch")
-        assert answer["message"] == f"epochs × steps an epoch must be at most 2147483647, got {epochs}000000."
+        reason = f"epochs × steps an epoch must be at most 2147483647, got {epochs}000000."
+        assert answer["message"] == f"stepsPerEpoch: {reason}"
 
 
 async def test_the_first_setting_that_breaks_a_rule_is_named(api: Api) -> None:
@@ -129,7 +130,7 @@ async def test_a_document_has_no_word_for_what_is_not_finite(api: Api, number: s
 async def test_a_number_in_the_document_beyond_the_largest_is_out_of_range(api: Api, number: str, shown: str) -> None:
     answer = (await api.data(create_with(f"learningRate: {number}")))["createJob"]
     assert answer["field"] == "learningRate"
-    assert answer["message"] == f"must be above 0 and at most 1000, got {shown}."
+    assert answer["message"] == f"learningRate: must be above 0 and at most 1000, got {shown}."
 
 
 def create_with(field: str) -> str:

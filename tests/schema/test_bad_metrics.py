@@ -80,7 +80,8 @@ async def test_a_point_that_breaks_a_rule_is_refused_by_its_place(
 ) -> None:
     id, before = await running(api)
     answer = await api.log(id, [point])
-    assert answer == {"__typename": "InvalidInput", "field": f"metrics[0]{place}", "message": message}
+    field = f"metrics[0]{place}"
+    assert answer == {"__typename": "InvalidInput", "field": field, "message": f"{field}: {message}"}
     assert await api.job(id, WHOLE_JOB) == before
 
 
@@ -113,7 +114,7 @@ async def test_a_batch_is_one_to_ten_thousand_points(api: Api) -> None:
     points: list[dict[str, Any]] = [{"step": step, "loss": 1} for step in range(10, 10_011)]
     for batch in ([], points):
         answer = await api.log(id, batch)
-        message = f"a batch is 1 to 10000 points, and this one has {'more' if batch else 'none'}."
+        message = f"metrics: a batch is 1 to 10000 points, and this one has {'more' if batch else 'none'}."
         assert answer == {"__typename": "InvalidInput", "field": "metrics", "message": message}
     assert await api.job(id, WHOLE_JOB) == before
     answer = await api.log(id, points[:-1])

@@ -230,11 +230,10 @@ async def test_one_job_read_at_two_moments_is_given_the_latest_points_of_each(ap
     """As operations on one socket may read it: they share a batch of reads."""
     id = await api.started()
     await api.step(id)
-    with app.view._database.scope():
+    with app.services.database.scope():
         before = await Job.get(id=id)
         await api.step(id)
         after = await Job.get(id=id)
-        view = app.view
-        context = Context(None, view._limits, view._operations, view._jobs, view._streams, view._parts, view._curves)
+        context = Context(app.services, None)
         points = await asyncio.gather(*(context.latest_metrics(job, 1) for job in (before, after)))
     assert [[point.seq for point in of_job] for of_job in points] == [[1], [2]]

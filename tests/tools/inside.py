@@ -26,25 +26,31 @@ class Inside:
 
     def __init__(self, app: App) -> None:
         self.view = app.view
+        self.services = app.services
         self._tasks = asyncio.all_tasks()
 
     @property
     def kept(self) -> Kept:
         """What is kept now."""
-        streams = self.view._streams
+        streams = self.services.streams
         return Kept(
             sockets=self.view._places.sockets + self.view._places.streams,
             topics=len(streams._topics),
             watchers=sum(topic.watchers for topic in streams._topics.values()),
             followers=streams.changes.followers,
             listeners=streams._feed.listener_count,
-            parts_in_the_making=len(self.view._parts._making),
+            parts_in_the_making=self._parts_in_the_making,
         )
+
+    @property
+    def _parts_in_the_making(self) -> int:
+        assert self.services.answers is not None
+        return self.services.answers.parts.in_the_making
 
     async def all_have_begun(self, watchers: int = 0, followers: int = 0) -> None:
         """Return once so many watch and follow, and have read what they read first: see `all_has_begun`."""
         await eventually(lambda: (self.kept.watchers, self.kept.followers) == (watchers, followers))
-        with self.view._database.scope():
+        with self.services.database.scope():
             await all_has_begun()
 
     async def has_a_listener(self) -> None:

@@ -61,7 +61,7 @@ class TestOperations:
         self, app: App, socket: Socket, api: Api
     ) -> None:
         first, *_ = [await socket.subscribe(QUIET) for _ in range(3)]
-        await eventually(app.view._streams.changes._ready.is_set)
+        await eventually(app.services.streams.changes._ready.is_set)
         refused = await socket.subscribe("{ __typename }")
         message = await socket.message(refused)
         assert message["type"] == "error"

@@ -103,7 +103,7 @@ async def test_watchers_of_the_same_job_id_are_sent_the_points_of_their_own_app(
 async def test_followers_of_all_jobs_hear_only_of_their_own_apps(sites: list[Site]) -> None:
     changes = [await site.socket.subscribe("subscription { jobChanged { id name status } }") for site in sites]
     for site in sites:
-        followed = site.app.view._streams.changes
+        followed = site.app.services.streams.changes
         await eventually(followed._ready.is_set)
 
     async def live(site: Site) -> None:

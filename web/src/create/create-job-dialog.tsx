@@ -38,7 +38,7 @@ export function CreateJobDialog(props: { onClose: () => void; onCreated: (job: J
       dialog.current?.close();
     } else if (!form.isConnected) {
       // Closed meanwhile: there is no other place left to say it.
-      const reason = refusal ? `${refusal.field} ${refusal.message}` : problem;
+      const reason = refusal?.message ?? problem;
       if (reason) toast.error("Job Not Created", { description: reason });
     } else if (refusal) {
       settings.refuse(refusal);

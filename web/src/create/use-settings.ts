@@ -28,6 +28,11 @@ export function useSettings() {
   };
 }
 
+/** What is wrong, for a place that shows which field it is. */
+function reasonOf({ field, message }: Refusal): string {
+  return message.startsWith(`${field}: `) ? message.slice(field.length + 2) : message;
+}
+
 function allErrors(texts: Texts, refusal: Refusal | undefined): Errors {
-  return { ...(refusal && { [refusal.field]: refusal.message }), ...errorsOf(texts) };
+  return { ...(refusal && { [refusal.field]: reasonOf(refusal) }), ...errorsOf(texts) };
 }

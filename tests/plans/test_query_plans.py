@@ -1,0 +1,197 @@
+"""What is answered by a compiled plan is what Strawberry answers, byte for byte."""
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from graph.execution.documents import MAX_REMEMBERED
+from tests.tools.api import JOB, METRIC, Api
+from tests.tools.both import Both, body_of
+from tests.tools.domain import PATIENCE
+
+POINT_FIELDS = (
+    *("seq", "step", "epoch", "loss", "accuracy", "learningRate", "recordedAt", "__typename", "at: recordedAt"),
+    *("values { name value nonFinite }", "v: values { value }", "... on Metric { seq }", "...Point"),
+    *('only: values(names: ["loss"]) { name }', "seq @include(if: $yes)", "... @skip(if: $yes) { step }"),
+)
+PAGES = (
+    *("metrics", "metrics(limit: 2)", "metrics(limit: $n)", "metrics(after: 2, limit: $n)", "metrics(after: $after)"),
+    *("metrics(limit: $m)", "metrics(after: $k)", "latestMetrics(count: $k)"),
+    *("latestMetrics", "latestMetrics(count: $n)", "metrics(limit: 0)", "metrics(after: -1)"),
+)
+JOB_FIELDS = (
+    *("id", "name", "modelName", "status", "epochs", "stepsPerEpoch", "totalSteps", "learningRate", "batchSize"),
+    *("scenario", "schedule", "seed", "metricCount", "progress", "createdAt", "updatedAt", "startedAt", "finishedAt"),
+    *("failureReason", "__typename", "other: name", "...Job", "... on Job { status id }", "... { seed }"),
+    *("curve { step value }", "name @skip(if: $no)"),
+)
+ROOTS = (
+    *('job(id: "1")', "job(id: 2)", "job(id: $id)", "jobs", "jobs(limit: $n)", "jobs(limit: 501)", "jobs(after: 2)"),
+    *("jobs(status: [FAILED])", "jobs(status: $status)", "jobs(status: [], limit: 1)", 'jobs(search: "R")'),
+    *("jobs(status: [RUNNING, QUEUED])", 'job(id: "x")', "job(id: $i)", "jobs(limit: $k)"),
+)
+VARIABLES = {
+    "id": "ID!",
+    "n": "Int! = 3",
+    "m": "Int",
+    "k": "Int = 3",
+    "i": 'ID = "1"',
+    "after": "Int! = 1",
+    "status": "[JobStatus!]",
+    "yes": "Boolean! = true",
+    "no": "Boolean! = false",
+}
+FRAGMENTS = {
+    "Job": "on Job { id updatedAt progress }",
+    "Point": "on Metric { loss values { name } }",
+    "Root": "on Query { __typename }",
+}
+
+
+def document(fields: list[str]) -> str:
+    """A query of these fields, with the variables and the fragments that they use."""
+    text = " ".join(fields)
+    used = [f"${name}: {type}" for name, type in VARIABLES.items() if re.search(rf"\${name}\b", text)]
+    fragments = [f"fragment {name} {of}" for name, of in FRAGMENTS.items() if f"...{name}" in text]
+    return f"query Q{'(' + ', '.join(used) + ')' if used else ''} {{ {text} }} {' '.join(fragments)}"
+
+
+points = st.lists(st.sampled_from(POINT_FIELDS), min_size=1, max_size=5).map(" ".join)
+nested = st.builds(
+    lambda number, page, inner: f"p{number}: {page} {{ {inner} }}", st.integers(0, 99), st.sampled_from(PAGES), points
+)
+jobs = st.lists(st.sampled_from(JOB_FIELDS) | nested, min_size=1, max_size=8).map(" ".join)
+roots = st.builds(
+    lambda name, root, inner: f"{name}: {root} {{ {inner} }}",
+    st.sampled_from(["a", "b", "job"]),
+    st.sampled_from(ROOTS),
+    jobs,
+)
+queries = st.lists(roots | st.just("__typename") | st.just("...Root"), min_size=1, max_size=2).map(document)
+variables = st.fixed_dictionaries(
+    {"id": st.sampled_from(["1", "3", 3, "4", "0", "x", None, 1.5, True])},
+    optional={
+        "n": st.sampled_from([1, 2, 10_000, 10_001, 0, -1, 2.0, "2", None, 2**31]),
+        "m": st.sampled_from([1, None, 0, "1"]),
+        "k": st.sampled_from([2, None, 1.5]),
+        "i": st.sampled_from(["3", 2, None]),
+        "after": st.sampled_from([0, 3, 99, -1, None]),
+        "status": st.sampled_from([["RUNNING"], "FAILED", [], None, ["RUNNING", "FAILED"], ["nothing"], [None]]),
+        "yes": st.booleans(),
+        "unknown": st.just({"a": [1]}),
+    },
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(query=queries, given_variables=variables, name=st.sampled_from([None, "Q", "R", ""]))
+async def test_any_query_is_answered_as_strawberry_answers_it(
+    both: Both, query: str, given_variables: dict[str, Any], name: str | None
+) -> None:
+    await both.alike(query, given_variables, name)
+
+
+@pytest.mark.parametrize("query", ["query A { __typename } query B { jobs { id } }"])
+async def test_of_several_operations_the_one_that_is_named_has_a_plan(both: Both, query: str) -> None:
+    for name in ("A", "B"):
+        before = both.answers.count
+        assert "errors" not in await both.same(query, None, name)
+        assert both.answers.count == before + 2
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ __typename }",
+        f'{{ job(id: "1") {{ {JOB} metrics {{ {METRIC} }} }} }}',
+        f"{{ jobs {{ {JOB} latestMetrics(count: 2) {{ {METRIC} }} metrics(limit: 1) {{ recordedAt }} }} }}",
+        "{ jobs(status: [RUNNING], limit: 5) { createdAt } job(id: 2) { scenario schedule updatedAt } }",
+        '{ job(id: "99") { name } }',
+    ],
+)
+async def test_what_dashboards_ask_for_has_a_plan(both: Both, query: str) -> None:
+    assert await both.is_planned(query)
+    assert "errors" not in await both.same(query)
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("{ __typename", None),
+        ("{ nothing }", None),
+        ("query A { __typename } query B { jobs { id } }", None),
+        ("subscription { jobChanged { id } }", None),
+        ("{ __schema { queryType { name } } }", None),
+        ("{ jobs(limit: 501) { id } }", None),
+        ('{ job(id: "x") { id } }', None),
+        ('{ __typename job(id: "1") { name metrics(after: -1) { seq } } }', None),
+        ("query ($a: Int) { __typename }", None),
+        ("{ jobs { id } } #" + "x" * 3_000, None),
+        ("{" * 900, None),
+    ],
+)
+async def test_what_has_no_plan_is_answered_all_the_same(both: Both, query: str, name: str | None) -> None:
+    await both.same(query, None, name)
+
+
+async def test_a_query_for_too_many_points_at_once_is_answered_by_strawberry(both: Both) -> None:
+    query = "{ jobs(limit: 20) { metrics(limit: 10000) { seq } } }"
+    assert not await both.is_planned(query)
+    assert "errors" not in await both.same(query)
+
+
+class TestHostileRequests:
+    async def test_fragments_that_double_themselves_cost_no_more_than_they_are_long(self, both: Both) -> None:
+        doubling = [f"fragment F{number} on Query {{ ...F{number + 1} ...F{number + 1} }}" for number in range(40)]
+        query = " ".join(["{ ...F0 }", *doubling, "fragment F40 on Query { __typename }"])
+        async with asyncio.timeout(PATIENCE):
+            assert "TOO_COSTLY" in await both.same(query)
+
+    async def test_a_short_document_that_asks_for_much_is_not_compiled(self, both: Both) -> None:
+        jobs = " ".join(f"j{number}: jobs(limit: 1) {{ ...Job }}" for number in range(20))
+        pages = " ".join(f"p{number}: metrics {{ seq }}" for number in range(20))
+        assert not await both.is_planned(f"{{ {jobs} }} fragment Job on Job {{ id }}")
+        assert not await both.is_planned(f"{{ jobs {{ {pages} }} }}")
+
+    @pytest.mark.parametrize("place", ["query", "operationName", "variables"])
+    async def test_what_is_long_is_not_remembered(self, both: Both, place: str) -> None:
+        for number in range(3):
+            long = f"{number}" + "x" * 2_000_000
+            request: dict[str, Any] = {"query": "{ __typename }"}
+            request[place] = {
+                "query": f"{{ __typename }} # {long[:MAX_REMEMBERED]}",
+                "operationName": long,
+                "variables": {"unused": long},
+            }[place]
+            before = both.answers.plans.remembered, both.answers.remembered_bytes
+            await both.planned(json.dumps(request).encode())
+            if place != "variables" or number:
+                assert (both.answers.plans.remembered, both.answers.remembered_bytes) == before
+
+    async def test_others_have_a_turn_while_many_values_are_answered(self, both: Both, api: Api) -> None:
+        id = await api.started()
+        values = [{"name": f"value {number}", "value": number} for number in range(300)]
+        await api.log(id, [{"step": step, "values": values} for step in range(100)])
+        for first in range(100, 1_500, 100):
+            await api.log(id, [{"step": step, "loss": 1.0} for step in range(first, first + 100)])
+        query = f'{{ job(id: "{id}") {{ metrics(limit: 10000) {{ values {{ name value }} }} }} }}'
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.create_task(others())
+        assert await both.is_planned(query)
+        with_plan, turns = turns, 0
+        await both.plain(body_of(query))
+        counting.cancel()
+        assert with_plan >= 2
+        assert turns >= 10, "also where graphql-core goes through the list"
