@@ -1,12 +1,8 @@
 """The README says what is so: its examples are run, its chart and its table are made from the code."""
 
 import asyncio
-import json
-import re
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 from graphql import parse, validate
 
@@ -14,10 +10,8 @@ from graph.schema import schema
 from models.lifecycle import TRANSITIONS
 from tests.tools.api import Api
 from tests.tools.process import ServerProcess
+from tests.tools.readme import README, blocks, check_examples
 from tests.tools.sockets import Socket
-
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
 
 
 def test_every_operation_of_the_readme_is_valid() -> None:
@@ -26,12 +20,7 @@ def test_every_operation_of_the_readme_is_valid() -> None:
 
 
 async def test_the_examples_answer_what_the_readme_shows(api: Api, socket: Socket) -> None:
-    for operation, shown in zip(blocks("graphql"), blocks("json"), strict=True):
-        if operation.startswith("subscription"):
-            answer: Any = {"data": await socket.next(await socket.subscribe(operation))}
-        else:
-            answer = await api.post(operation)
-        assert answer == json.loads(shown), operation
+    await check_examples(api, socket)
 
 
 def test_the_chart_is_the_table_of_transitions() -> None:
@@ -66,9 +55,3 @@ async def test_the_training_script_fails_its_job_where_the_loop_raises(server: S
 
 def test_the_readme_is_short() -> None:
     assert README.count("\n") <= 200
-
-
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of the README in a language, without their indentation."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", README, flags=re.DOTALL | re.MULTILINE)
-    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]

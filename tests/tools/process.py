@@ -72,12 +72,19 @@ class ServerProcess:
     """A server that is started, by itself on a free port, and is gone when the block ends."""
 
     def __init__(
-        self, database_url: str, *flags: str, verb: str = "serve", port: int = 0, is_forked: bool = True
+        self,
+        database_url: str,
+        *flags: str,
+        verb: str = "serve",
+        port: int = 0,
+        is_forked: bool = True,
+        python: Path | None = None,
     ) -> None:
-        """`is_forked`: see `tests.tools.forked`; what is measured begins from nothing."""
+        """`is_forked`: see `tests.tools.forked`; what is measured begins from nothing. `python`: another one."""
         self.arguments = [verb, "--port", str(port), "--database-url", database_url, *flags]
         self.url = ""
-        self._is_forked = is_forked
+        self._is_forked = is_forked and python is None
+        self._python = python or Path(sys.executable)
         self._process: subprocess.Popen[str] | Forked | None = None
         self._log: IO[str] | None = None
 
@@ -110,7 +117,7 @@ class ServerProcess:
             self._process = Forked(self.arguments, subprocess.PIPE, self._log, os.environ)
         else:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "graph", *self.arguments], stdout=subprocess.PIPE, stderr=self._log, text=True
+                [self._python, "-m", "graph", *self.arguments], stdout=subprocess.PIPE, stderr=self._log, text=True
             )
         assert self._process.stdout is not None
         first_line = self._process.stdout.readline()
