@@ -1,9 +1,8 @@
 """Shared delivery: one execution and one encoding for each event and selection, however many subscribers there are.
 
 The naive way executes the subscriber's operation for each event and subscriber, though all that select the same fields
-get the same bytes. So the parts of an event (a point, a job) are executed and encoded once for each selection, the
-encoded parts are kept for a while, and a subscriber's message is put together from them. What cannot be shared is left
-to Strawberry: see `plan_subscription`.
+get the same bytes. So an event (a point, a job, a batch of points) is executed and encoded once for each selection, and
+kept for a while. What cannot be shared is left to Strawberry: see `plan_subscription`.
 """
 
 import asyncio
@@ -71,7 +70,7 @@ async def deliver(
     try:
         async with aclosing(cast("AsyncGenerator[Any, None]", source)) as events:
             async for event in events:
-                result = subscriber.kept(event) or await subscriber.made(event)
+                result = await subscriber.result(event)
                 if result.errors:
                     result.errors = _reported(result.errors)
                 yield result
@@ -80,7 +79,7 @@ async def deliver(
 
 
 class _Subscriber:
-    """Takes the results of one subscription from the shared parts."""
+    """Takes the results of one subscription from the shared parts, or adds what is missing there."""
 
     __slots__ = ("_executor", "_is_shared", "_parts", "_plan", "_selection")
 
@@ -94,76 +93,47 @@ class _Subscriber:
         self._is_shared = len(used) <= SHARED_CHARACTERS
         self._selection = f"{plan.selection} {used}" if used and self._is_shared else plan.selection
 
-    def kept(self, event: Any) -> Encoded | None:
-        """The result for an event that is a part which is kept."""
-        if self._plan.is_list or not self._is_shared:
-            return None
-        return cast("Encoded | None", self._parts.get(self._key(event)))
+    async def result(self, event: Any) -> StrawberryResult:
+        """The result for an event: shared or, where its execution finds errors, the subscriber's own."""
+        shared = await self._shared(event) if self._is_shared else None
+        if shared is not None:
+            return shared
+        result = self._execute(event)
+        executed = await result if isinstance(result, Awaitable) else result
+        return StrawberryResult(data=executed.data, errors=executed.errors)
 
-    async def made(self, event: Any) -> StrawberryResult:
-        """The result for an event: from shared parts, or, where its execution finds errors, the subscriber's own."""
-        if self._is_shared:
-            shared = await (self._list(event) if self._plan.is_list else self._one(event))
-            if shared is not None:
-                return shared
-        result = await self._execute(event)
-        return StrawberryResult(data=result.data, errors=result.errors)
-
-    def _key(self, part: Part) -> PartKey:
-        return self._selection, part.identity
-
-    async def _one(self, part: Part) -> Encoded | None:
-        making = self._parts.making(self._key(part))
+    async def _shared(self, event: Any) -> Encoded | None:
+        key = self._key(event)
+        kept = self._parts.get(key)
+        if kept is not None:
+            return kept
+        if self._plan.encode_points is not None:
+            data = f'{{"{self._plan.response_name}":{self._plan.encode_points(event)}}}'
+            return self._parts.keep(key, f'{{"data":{data}}}')
+        making = self._parts.making(key)
         if making is None:
-            result = execute_subscription_event(self._executor.build_per_event_executor(part))
-            if not self._executor.is_awaitable(result):
-                return self._shared(part, cast("ExecutionResult", result))
-            making = self._parts.make(self._key(part), self._shared_later(part, result))
+            result = self._execute(event)
+            if not isinstance(result, Awaitable):
+                return self._kept(key, result)
+            making = self._parts.make(key, self._kept_later(key, result))
         # A subscriber that leaves must not take the others' part with it.
-        return cast("Encoded | None", await asyncio.shield(making))
+        return await asyncio.shield(making)
 
-    async def _shared_later(self, part: Part, result: Awaitable[Any]) -> Encoded | None:
-        return self._shared(part, await result)
-
-    def _shared(self, part: Part, result: ExecutionResult) -> Encoded | None:
-        if result.errors:
-            return None
-        encoded = Encoded(data=None, errors=None, json=orjson.dumps({"data": result.data}).decode())
-        self._parts.keep(self._key(part), encoded)
-        return encoded
-
-    async def _list(self, parts: Sequence[Part]) -> Encoded | None:
-        if self._plan.encode_points is None:
-            encoded = await self._joined(parts)
-            return None if encoded is None else self._whole(encoded)
+    def _key(self, event: Any) -> PartKey:
+        if not self._plan.is_list:
+            return self._selection, cast("Part", event).identity
         # A batch of points has no gap: its ends say what it is.
-        key = (self._selection, parts[0].identity, parts[-1].identity)
-        kept = cast("Encoded | None", self._parts.get(key))
-        if kept is None:
-            kept = self._whole(self._plan.encode_points(cast("Any", parts)))
-            self._parts.keep(key, kept)
-        return kept
+        parts = cast("Sequence[Part]", event)
+        return self._selection, parts[0].identity, parts[-1].identity
 
-    def _whole(self, encoded: str) -> Encoded:
-        return Encoded(data=None, errors=None, json=f'{{"data":{{"{self._plan.response_name}":{encoded}}}}}')
+    def _kept(self, key: PartKey, result: ExecutionResult) -> Encoded | None:
+        return None if result.errors else self._parts.keep(key, orjson.dumps({"data": result.data}).decode())
 
-    async def _joined(self, parts: Sequence[Part]) -> str | None:
-        encoded = [cast("str | None", self._parts.get(self._key(part))) for part in parts]
-        missing = [index for index, part in enumerate(encoded) if part is None]
-        if missing:
-            result = await self._execute([parts[index] for index in missing])
-            if result.errors:
-                return None
-            for index, made in zip(missing, cast("dict[str, Any]", result.data)[self._plan.response_name], strict=True):
-                encoded[index] = part = orjson.dumps(made).decode()
-                self._parts.keep(self._key(parts[index]), part)
-        return f"[{','.join(cast('list[str]', encoded))}]"
+    async def _kept_later(self, key: PartKey, result: Awaitable[ExecutionResult]) -> Encoded | None:
+        return self._kept(key, await result)
 
-    async def _execute(self, event: Any) -> ExecutionResult:
-        result = execute_subscription_event(self._executor.build_per_event_executor(event))
-        if self._executor.is_awaitable(result):
-            result = await result
-        return cast("ExecutionResult", result)
+    def _execute(self, event: Any) -> ExecutionResult | Awaitable[ExecutionResult]:
+        return execute_subscription_event(self._executor.build_per_event_executor(event))
 
 
 def _reported(errors: list[GraphQLError]) -> list[GraphQLError]:

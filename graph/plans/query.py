@@ -1,7 +1,7 @@
 """Queries of jobs and their points, answered by a plan compiled from the document: columns in, JSON out."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from graphql import (
     FieldNode,
@@ -16,9 +16,8 @@ from graphql import (
 from graph.plans.jobs import SLICE, BoundJob, JobPlan, plan_jobs
 from graph.plans.selection import Fragments, flat
 from models.errors import JobNotFound
-from models.lifecycle import JobStatus
 from models.listing import MAX_PAGE, newest_query, one_query
-from models.store.reader import Reader
+from models.store.reader import Query, Reader
 from models.validation import job_id_of
 
 __all__ = ["BoundQuery", "QueryPlan", "plan_query"]
@@ -27,80 +26,40 @@ MAX_ROOTS = 8
 """Fields at the root of a plan: each is compiled, and a short document could have hundreds."""
 
 
-class BoundRoot(Protocol):
-    """One field at the root, with its arguments."""
+class BoundRoot(NamedTuple):
+    """`job`, or the first page of `jobs`, with its arguments."""
 
-    @property
-    def most(self) -> int:
-        """The most points that it reads."""
+    job: BoundJob
+    query: Query
+    """For the rows of the jobs."""
+    is_list: bool
+    most: int
+    """The most points that it reads."""
 
     async def read(self, reader: Reader) -> list[Any] | None:
         """Its value, in a list; None where it has no plan after all."""
-
-
-class BoundTypename(NamedTuple):
-    """`__typename`."""
-
-    value: str
-    most: int = 0
-
-    async def read(self, _: Reader) -> list[Any] | None:
-        """The name of the root type."""
-        return [self.value]
-
-
-class BoundOne(NamedTuple):
-    """`job`."""
-
-    id: int
-    job: BoundJob
-
-    @property
-    def most(self) -> int:
-        """The most points that it reads."""
-        return self.job.most
-
-    async def read(self, reader: Reader) -> list[Any] | None:
-        """The job, or null."""
-        rows = await reader.rows(one_query(self.job.columns, self.id))
-        return await self.job.objects(reader, rows) if rows else [None]
-
-
-class BoundNewest(NamedTuple):
-    """`jobs`, its first page."""
-
-    job: BoundJob
-    status: JobStatus | None
-    """Only those in it."""
-    limit: int
-
-    @property
-    def most(self) -> int:
-        """The most points that it reads."""
-        return self.limit * self.job.most
-
-    async def read(self, reader: Reader) -> list[Any] | None:
-        """The list of jobs."""
-        rows = await reader.rows(newest_query(self.job.columns, self.status, self.limit))
-        objects = await self.job.objects(reader, rows)
-        return None if objects is None else [objects]
+        objects: list[Any] | None = await self.job.objects(reader, await reader.rows(self.query))
+        if objects is None:
+            return None
+        return [objects] if self.is_list else objects or [None]
 
 
 class BoundQuery(NamedTuple):
     """A plan with its arguments."""
 
-    roots: Sequence[tuple[str, BoundRoot]]
+    roots: Sequence[tuple[str, BoundRoot | str]]
+    """By their names in the response; `__typename` is a text."""
 
     @property
     def is_long(self) -> bool:
         """Whether it is answered in several turns of the loop."""
-        return any(root.most > SLICE for _, root in self.roots)
+        return any(isinstance(root, BoundRoot) and root.most > SLICE for _, root in self.roots)
 
     async def read(self, reader: Reader) -> dict[str, Any] | None:
         """The data of the answer; None where it has no plan after all."""
-        data = {}
+        data: dict[str, Any] = {}
         for name, root in self.roots:
-            read = await root.read(reader)
+            read = [root] if isinstance(root, str) else await root.read(reader)
             if read is None:
                 return None
             (data[name],) = read
@@ -130,7 +89,7 @@ class QueryPlan(NamedTuple):
         values = get_variable_values(self.schema, definitions, dict(variables), max_errors=1)
         if isinstance(values, list):
             return None
-        roots: list[tuple[str, BoundRoot]] = []
+        roots: list[tuple[str, BoundRoot | str]] = []
         for root in self.roots:
             bound = self._bound(root, values)
             if bound is None:
@@ -138,23 +97,24 @@ class QueryPlan(NamedTuple):
             roots.append((root.name, bound))
         return BoundQuery(roots)
 
-    def _bound(self, root: Root, variables: VariableValues) -> BoundRoot | None:
+    def _bound(self, root: Root, variables: VariableValues) -> BoundRoot | str | None:
         if root.job is None:
-            return BoundTypename(self.type.name)
+            return self.type.name
         job = root.job.bind(variables)
         if job is None:
             return None
         arguments = get_argument_values(self.type.fields[root.node.name.value], root.node, variables)
         if root.node.name.value == "job":
             try:
-                return BoundOne(job_id_of(arguments["id"]), job)
+                return BoundRoot(job, one_query(job.columns, job_id_of(arguments["id"])), is_list=False, most=job.most)
             except JobNotFound:
                 return None
         statuses, limit = arguments.get("status"), arguments["limit"]
         others = arguments.get("search"), arguments.get("after")
         if others != (None, None) or not 1 <= limit <= MAX_PAGE or (statuses is not None and len(statuses) != 1):
             return None
-        return BoundNewest(job, statuses[0] if statuses else None, limit)
+        query = newest_query(job.columns, statuses[0] if statuses else None, limit)
+        return BoundRoot(job, query, is_list=True, most=limit * job.most)
 
 
 def plan_query(schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Fragments) -> QueryPlan | None:
