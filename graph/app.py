@@ -18,7 +18,7 @@ from graph.admission.hosts_and_origins import Cors, Doors
 from graph.admission.rates import Rates
 from graph.admission.refusal import Refusal
 from graph.admission.sign_in import SignIn
-from graph.admission.tokens import Keyring
+from graph.admission.tokens import TokenCache
 from graph.context import Services
 from graph.execution.limits import Limits
 from graph.execution.running import Operations
@@ -40,6 +40,7 @@ from models.curves.builder import Growth
 from models.curves.chunks import Chunks
 from models.curves.reading import Curves
 from models.jobs import Jobs
+from models.sessions import Sessions
 from models.tokens import Tokens
 
 __all__ = ["App", "Companion", "create_app"]
@@ -63,8 +64,8 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     streams = Streams(feed, settings.live_buffer, settings.live_check_seconds)
     chunks = Chunks(database)
     growth = Growth(chunks, feed)
-    keyring = Keyring(Tokens(database))
-    access = Access(settings, keyring)
+    tokens = TokenCache(Tokens(database))
+    access = Access(settings, tokens)
     places, http_streams = Places(settings.max_sockets), HTTPStreams(settings.ping_seconds)
     pages = Pages(settings.root_path)
     limits = Limits.of(settings)
@@ -80,7 +81,7 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
         async with database, feed.open(database.identity):
             with database.scope():
                 beside = companion(jobs) if companion else nullcontext()
-                async with health.answering(), keyring.kept(), metrics.running(), growth.running(), beside:
+                async with health.answering(), tokens.refreshed(), metrics.running(), growth.running(), beside:
                     yield
         if tracer:
             await asyncio.to_thread(tracer.close)
@@ -104,7 +105,7 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
         [
             *health.routes,
             *metrics.routes,
-            *SignIn(access, keyring, pages).routes,
+            *SignIn(access, tokens, Sessions(database), pages).routes,
             *pages.routes,
         ]
     )

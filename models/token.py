@@ -1,4 +1,4 @@
-"""A token that lets someone in, as it is stored."""
+"""A token, and a session of a browser that signed in with one, as they are stored."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from tortoise import Model, fields
 
 from models.job import UtcField
 
-__all__ = ["Scope", "Token"]
+__all__ = ["Scope", "Session", "Token"]
 
 
 class Scope(StrEnum):
@@ -28,3 +28,15 @@ class Token(Model):
 
     class Meta:
         table = "token"
+
+
+class Session(Model):
+    """A browser that signed in with a token. Written only by the verbs of `models.sessions`."""
+
+    id = fields.BigIntField(primary_key=True)
+    token_id = fields.BigIntField(db_index=True)
+    digest = fields.CharField(max_length=64, unique=True)
+    created_at = UtcField()
+
+    class Meta:
+        table = "session"

@@ -64,7 +64,7 @@ class Tokens:
             return self.database.reader.version()
 
     async def digests(self) -> list[Row]:
-        """(id, digest, scope, whether it was revoked) of all that were ever made. Raises OUTAGES."""
+        """(token id, digest, scope, whether it was revoked) of every token and of every session. Raises OUTAGES."""
         with self.database.scope():
             return await self.database.reader.rows(Query(_DIGESTS))
 
@@ -94,7 +94,12 @@ def _revoked(id: int) -> Work[Token]:
     return _token(rows[0])
 
 
-_DIGESTS = 'SELECT "id", "digest", "scope", "revoked_at" IS NOT NULL FROM "token"'
+_DIGESTS = """
+    SELECT "id", "digest", "scope", "revoked_at" IS NOT NULL FROM "token"
+    UNION ALL
+    SELECT t."id", s."digest", t."scope", t."revoked_at" IS NOT NULL
+    FROM "session" s JOIN "token" t ON t."id" = s."token_id"
+"""
 _REVOKE = f'UPDATE "token" SET "revoked_at" = COALESCE("revoked_at", ?) WHERE "id" = ? RETURNING {_COLUMNS}'  # noqa: S608  # names of ours
 
 

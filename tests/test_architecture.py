@@ -34,6 +34,7 @@ FLOORS = (
     "simulator",
     "models.new_migration",
     "models.jobs",
+    "models.sessions",
     "models.tokens",
     "models.curves",
     "models.feed",

@@ -11,13 +11,13 @@ from graph.admission.caller import BEARER, HOW, Caller, unknown
 from graph.admission.exposure import is_for_this_machine_alone
 from graph.admission.gate import Head
 from graph.admission.refusal import Refusal
-from graph.admission.tokens import Keyring
+from graph.admission.tokens import TokenCache
 from graph.settings import Settings
 from graph.telemetry.call import call_in, current_call
 
-__all__ = ["COOKIE", "SIGN_IN", "Access", "own_path"]
+__all__ = ["COOKIE", "SIGN_IN", "Access", "cookie_in", "own_path"]
 
-COOKIE = "training_monitor_token"
+COOKIE = "training_monitor_session"
 SIGN_IN = "/sign-in"
 PUBLIC = frozenset({"/healthz", "/readyz", SIGN_IN, "/sign-out", "/favicon.svg"})
 """What everyone may ask for: whether the server is well, and what the page to sign in is made of."""
@@ -31,8 +31,8 @@ class Access:
     Where reads are open nobody else may do more, whether there was ever a token or not.
     """
 
-    def __init__(self, settings: Settings, keyring: Keyring) -> None:
-        self._keyring = keyring
+    def __init__(self, settings: Settings, tokens: TokenCache) -> None:
+        self._tokens = tokens
         self.root_path = settings.root_path
         is_meant_for_all = settings.insecure or is_for_this_machine_alone(settings)
         self._is_open_at_first = is_meant_for_all and not settings.open_reads
@@ -42,7 +42,7 @@ class Access:
     @property
     def is_open(self) -> bool:
         """Whether everyone may do everything. Not again once there was a token, whatever became of it."""
-        return self._is_open_at_first and not self._keyring.ever_made
+        return self._is_open_at_first and not self._tokens.ever_made
 
     async def check(self, scope: Scope, head: Head) -> None:
         """Leave who asks as the scope's "caller", None where that is not known yet. Raises Refusal.
@@ -50,7 +50,7 @@ class Access:
         A socket may still say who it is in its first message.
         """
         if self.is_open:
-            scope["caller"] = self._keyring.everyone
+            scope["caller"] = self._tokens.everyone
         elif scope["path"] in PUBLIC or scope["path"].startswith(PUBLIC_FOLDER):
             scope["caller"] = None
         else:
@@ -67,9 +67,7 @@ class Access:
         said = next((value for name, value in payload.items() if name.lower() in names and value), None)
         if said is not None:
             secret = str(said)
-            caller = await self._keyring.caller(
-                _bearer(secret) or secret
-            )  # also where all is open: it may be the first
+            caller = await self._tokens.of_token(_bearer(secret) or secret)  # also where all is open: maybe the first
             if caller and (call := current_call()):
                 call.token_id = caller.token_id
             if caller is not None or not self.is_open:
@@ -78,13 +76,13 @@ class Access:
 
     async def signed_in(self, head: Head) -> Caller | None:
         """Who a cookie says it is. Raises Refusal."""
-        secret = _cookie(head)
-        return await self._keyring.caller(secret) if secret else None
+        secret = cookie_in(head)
+        return await self._tokens.of_session(secret) if secret else None
 
     async def _caller(self, scope: Scope, head: Head) -> Caller | None:
         secret = _bearer(head.get(b"authorization", b"").decode("latin-1"))
         if secret is not None:
-            caller = await self._keyring.caller(secret)  # nothing else counts: who sends a token means it
+            caller = await self._tokens.of_token(secret)  # nothing else counts: who sends a token means it
         else:
             caller = await self.signed_in(head) or self._reader
         if caller is None and scope["type"] == "http":
@@ -135,7 +133,8 @@ def _bearer(authorization: str) -> str | None:
     return secret.strip() if kind.lower() == "bearer" else None
 
 
-def _cookie(head: Head) -> str | None:
+def cookie_in(head: Head) -> str | None:
+    """The value of our cookie."""
     for part in head.get(b"cookie", b"").decode("latin-1").split(";"):
         name, _, value = part.strip().partition("=")
         if name == COOKIE:

@@ -1,6 +1,7 @@
-"""Where people give their token, and take it back: the browser keeps it as a cookie that no script can read."""
+"""The page to sign in: a token begins a session, which the browser keeps as a cookie that no script can read."""
 
 import html
+import logging
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
@@ -10,18 +11,21 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from graph.admission.access import COOKIE, SIGN_IN, Access, own_path
+from graph.admission.access import COOKIE, SIGN_IN, Access, cookie_in, own_path
 from graph.admission.caller import BEARER, Caller
 from graph.admission.gate import head_of
-from graph.admission.tokens import Keyring
+from graph.admission.tokens import TokenCache
 from graph.execution.body import Body
 from graph.media import JSON
 from graph.pages import Pages
+from models.sessions import LASTS, Sessions
+from models.store.database import OUTAGES
 
 __all__ = ["SignIn"]
 
-COOKIE_SECONDS = 30 * 24 * 3600
-"""How long a browser keeps the token; it can be revoked at any time."""
+log = logging.getLogger(__name__)
+
+OUT_OF_REACH = "The store is out of reach; try again."
 MAX_FORM_BYTES = 16 * 2**10
 HEADERS = {
     "Cache-Control": "no-store",
@@ -33,11 +37,12 @@ HEADERS = {
 
 
 class SignIn:
-    """The page to sign in, and what its forms are sent to."""
+    """The page to sign in, and the addresses of its forms."""
 
-    def __init__(self, access: Access, keyring: Keyring, pages: Pages) -> None:
+    def __init__(self, access: Access, tokens: TokenCache, sessions: Sessions, pages: Pages) -> None:
         self._access = access
-        self._keyring = keyring
+        self._tokens = tokens
+        self._sessions = sessions
         self._page = pages.sign_in
 
     @property
@@ -67,16 +72,27 @@ class SignIn:
             return Response(status_code=400)
         form = parse_qs(body.decode(errors="replace"))
         secret, after = form.get("token", [""])[0].strip(), self._path_of(form.get("next", [""])[0])
-        if await self._keyring.caller(secret) is None:
+        caller = await self._tokens.of_token(secret)
+        if caller is None or caller.token_id is None:
             return self._shown(401, after, "This token is not known here, or was revoked.", BEARER)
+        try:
+            session = await self._sessions.begin(caller.token_id)
+        except OUTAGES as error:
+            return self._unavailable(after, error)
         response = _on_to(after)
-        secure = _came_by_https(request)
+        seconds, secure = int(LASTS.total_seconds()), _came_by_https(request)
         response.set_cookie(
-            COOKIE, secret, COOKIE_SECONDS, path=self._cookie_path, secure=secure, httponly=True, samesite="strict"
+            COOKIE, session, seconds, path=self._cookie_path, secure=secure, httponly=True, samesite="strict"
         )
         return response
 
     async def _sign_out(self, request: Request) -> Response:
+        if secret := cookie_in(head_of(request.scope)):
+            try:
+                await self._sessions.end(secret)
+            except OUTAGES as error:
+                return self._unavailable(self._path_of(""), error)
+            await self._tokens.refresh()
         response = _on_to(self._access.root_path + SIGN_IN)
         secure = _came_by_https(request)
         response.delete_cookie(COOKIE, path=self._cookie_path, secure=secure, httponly=True, samesite="strict")
@@ -91,6 +107,10 @@ class SignIn:
             state = "SIGNED_IN" if await self._access.signed_in(head_of(request.scope)) else "SIGNED_OUT"
         said = orjson.dumps({"session": state, "mayWrite": caller.may_write})
         return Response(said, headers={"Cache-Control": "no-store"}, media_type=JSON)
+
+    def _unavailable(self, after: str, error: Exception) -> Response:
+        log.warning("a session cannot be written: %s", error)
+        return self._shown(503, after, OUT_OF_REACH)
 
     def _path_of(self, text: str) -> str:
         return own_path(text, self._access.root_path)

@@ -160,6 +160,8 @@ def _revoke_again(restored: sqlite3.Connection, tokens: Sequence[tuple[str, ...]
     moment = str(now())
     restored.execute("BEGIN")
     restored.executemany(_REVOKE_AGAIN, [(*token, moment) for token in tokens])
+    if "session" in tables_in(restored):  # who signed out since must not be signed in again
+        restored.execute("DELETE FROM session")
     restored.execute("COMMIT")
     counts = restored.execute("SELECT count(*), count(*) - count(revoked_at) FROM token").fetchone()
     return Restored(count_jobs(restored), *counts)

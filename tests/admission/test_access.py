@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from graph.admission.access import COOKIE
+from models.sessions import Sessions
 from models.store.database import Database
 from models.token import Scope
 from models.tokens import Tokens
@@ -55,12 +56,14 @@ async def ended_job(url: str, secret: str) -> str:
 
 
 async def made(url: str) -> dict[str, str]:
+    """Secrets by what they are; a session's by its token's, with "session"."""
     async with Database(url) as database:
-        tokens = Tokens(database)
-        secrets = {scope.name.lower(): (await tokens.create(scope.name, scope)).secret for scope in Scope}
-        gone = await tokens.create("gone", Scope.WRITE)
-        await tokens.revoke(gone.token.id)
-        return secrets | {"revoked": gone.secret, "wrong": WRONG, "no token at all": "Sesame"}
+        tokens, sessions, secrets = Tokens(database), Sessions(database), {"wrong": WRONG, "no token at all": "Sesame"}
+        for name, scope in (("read", Scope.READ), ("write", Scope.WRITE), ("revoked", Scope.WRITE)):
+            token = await tokens.create(name, scope)
+            secrets |= {name: token.secret, f"{name} session": await sessions.begin(token.token.id)}
+        await tokens.revoke(token.token.id)
+        return secrets
 
 
 def bearer(secret: str) -> Headers:
@@ -76,12 +79,12 @@ WHO: dict[str, Callable[[dict[str, str]], Headers]] = {
     "a wrong token": lambda secrets: bearer(secrets["wrong"]),
     "what is no token": lambda secrets: bearer(secrets["no token at all"]),
     "a revoked token": lambda secrets: bearer(secrets["revoked"]),
-    "a revoked cookie": lambda secrets: cookie(secrets["revoked"]),
-    "a wrong token and a good cookie": lambda secrets: bearer(secrets["wrong"]) | cookie(secrets["write"]),
+    "a revoked cookie": lambda secrets: cookie(secrets["revoked session"]),
+    "a wrong token and a good cookie": lambda secrets: bearer(secrets["wrong"]) | cookie(secrets["write session"]),
     "read": lambda secrets: bearer(secrets["read"]),
-    "read, by cookie": lambda secrets: cookie(secrets["read"]),
+    "read, by cookie": lambda secrets: cookie(secrets["read session"]),
     "write": lambda secrets: bearer(secrets["write"]),
-    "write, by cookie": lambda secrets: cookie(secrets["write"]),
+    "write, by cookie": lambda secrets: cookie(secrets["write session"]),
 }
 
 JSON = "application/json"

@@ -272,6 +272,12 @@ class TestTokens:
         assert "; 2 of its tokens let someone in" in succeeded("restore", copy, elsewhere)
         assert token_states(elsewhere) == [("one", False), ("two", False)]
 
+    def test_begin_no_session_again_that_has_ended(self, copy: Path, store: Path) -> None:
+        run(copy, "INSERT INTO session (token_id, digest, created_at) VALUES (1, 'signed out since', '2026-01-01')")
+        succeeded("restore", copy, store, "--replace")
+        with closing(sqlite3.connect(store)) as connection:
+            assert connection.execute("SELECT count(*) FROM session").fetchone() == (0,)
+
     def test_are_lost_only_with_replace(self, copy: Path, store: Path) -> None:
         run(store, "DELETE FROM job")
         assert f"The database {store} has 3 tokens, which would be lost." in refused("restore", copy, store)
@@ -290,7 +296,7 @@ class TestTokens:
 
     def test_are_not_lost_to_a_backup_of_a_version_without_tokens(self, store: Path, tmp_path: Path) -> None:
         copy = backed_up(store, tmp_path / "copy.sqlite3")
-        run(copy, "DROP TABLE token", "DELETE FROM tortoise_migrations WHERE name >= '0003'")
+        run(copy, "DROP TABLE session", "DROP TABLE token", "DELETE FROM tortoise_migrations WHERE name >= '0003'")
         assert "there never was a token" in succeeded("restore", copy, store, "--replace")
         assert command("migrate", "--database-url", url_of(store)).returncode == 0
         add_token(store, "one")

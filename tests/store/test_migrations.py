@@ -24,7 +24,7 @@ from tests.tools.process import command
 
 pytestmark = pytest.mark.unmigrated
 
-MIGRATIONS = ["0001_initial", "0002_curve_chunks", "0003_tokens"]
+MIGRATIONS = ["0001_initial", "0002_curve_chunks", "0003_tokens", "0004_sessions"]
 BOOKS = {"tortoise_migrations"}
 """Tortoise's table of the migrations that are applied: empty, it may be left behind."""
 
@@ -33,7 +33,7 @@ def shape(url: str) -> dict[str, Any]:
     """What a store knows of the tables that keep jobs, points, chunks and tokens: columns, indexes, references."""
     with Outside(url) as store:
         shape_of = {"sqlite": _shape_in_sqlite, "postgres": _shape_in_postgres}[store.system]
-        shapes = {table: shape_of(store, table) for table in ("job", "metric", "curve_chunk", "token")}
+        shapes = {table: shape_of(store, table) for table in ("job", "metric", "curve_chunk", "token", "session")}
     assert all(shape["columns"] for shape in shapes.values())
     return shapes
 
@@ -110,7 +110,7 @@ async def test_a_new_store_is_given_all_tables_and_one_that_is_up_to_date_is_lef
         assert database.applied == []
         with database.scope():
             assert await Job.all().count() == 1
-    assert outside.tables() == {"job", "metric", "curve_chunk", "token"} | BOOKS
+    assert outside.tables() == {"job", "metric", "curve_chunk", "token", "session"} | BOOKS
 
 
 @pytest.mark.parametrize("attempt", range(5))  # for the moment in which they may meet is short

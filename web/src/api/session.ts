@@ -13,20 +13,24 @@ export const SessionContext = createContext<Session | undefined>(undefined);
 /** A socket is closed with this where its caller is not let in, or no longer. */
 export const NOT_LET_IN = 4403;
 
+let isSigningOut = false;
+
 /** Go to where a token can be given, and come back afterwards. */
 export function goToSignIn(): void {
+  if (isSigningOut) return; // which ends the session, and closes its sockets, before the answer is here
   const here = location.pathname + location.search + location.hash;
   location.assign(addressOf(`sign-in?next=${encodeURIComponent(here)}`));
 }
 
-/** Have the browser forget the token. */
+/** End the session of this browser. */
 export async function signOut(): Promise<void> {
+  isSigningOut = true;
   // The type says that it is no form of another site.
   await fetch(addressOf("sign-out"), {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     redirect: "manual",
-  });
+  }).catch(() => {}); // the page that is loaded next finds out that the server is gone
   location.assign(addressOf(""));
 }
 

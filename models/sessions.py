@@ -1,0 +1,65 @@
+"""The sessions of browsers: a token begins one, and signing out ends it."""
+
+import re
+import secrets
+from datetime import timedelta
+
+from models.job import now
+from models.store.database import Database, uninterrupted
+from models.store.reader import Query
+from models.store.transaction import Work
+from models.tokens import digest_of
+
+__all__ = ["LASTS", "MOST", "Sessions", "is_session_secret"]
+
+LASTS = timedelta(days=30)
+MOST = 1000
+"""Sessions of one token; one more ends the oldest."""
+
+_SECRET = re.compile(r"tms_[A-Za-z0-9_-]{43}")
+_BEGIN = 'INSERT INTO "session" ("token_id", "digest", "created_at") VALUES (?, ?, ?)'
+_PRUNE = """
+    DELETE FROM "session" WHERE "created_at" < ? OR "token_id" = ? AND "id" <= (
+        SELECT "id" FROM "session" WHERE "token_id" = ? ORDER BY "id" DESC LIMIT 1 OFFSET ?)
+"""
+_END = 'DELETE FROM "session" WHERE "digest" = ?'
+
+
+class Sessions:
+    """The sessions of one store."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @uninterrupted
+    async def begin(self, token_id: int) -> str:
+        """The secret of a new session. Raises OUTAGES."""
+        secret = f"tms_{secrets.token_urlsafe(32)}"
+        with self.database.scope():
+            await self.database.write(lambda: _begun(token_id, digest_of(secret)), _committed)
+        return secret
+
+    @uninterrupted
+    async def end(self, secret: str) -> None:
+        """End a session, if there is one with that secret. Raises OUTAGES."""
+        with self.database.scope():
+            await self.database.write(lambda: _ended(digest_of(secret)), _committed)
+
+
+def is_session_secret(text: str) -> bool:
+    """Whether the text has the form of a session's secret."""
+    return _SECRET.fullmatch(text) is not None
+
+
+def _begun(token_id: int, digest: str) -> Work[None]:
+    moment = now()
+    yield Query(_BEGIN, [token_id, digest, moment])
+    yield Query(_PRUNE, [moment - LASTS, token_id, token_id, MOST])
+
+
+def _ended(digest: str) -> Work[None]:
+    yield Query(_END, [digest])
+
+
+def _committed(_: None) -> None:
+    """Servers notice by themselves: they read sessions with the tokens."""
