@@ -10,6 +10,7 @@ from itertools import islice
 
 from graph.live.counts import LiveCounts
 from graph.live.progress import Progress
+from graph.live.wakeups import A_TURN, Wakeups
 from models.feed.channel import Event, Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
 from models.lifecycle import ENDED, JobStatus, may_become
@@ -65,7 +66,14 @@ class Changes:
     now is. News that the feed lost, or that another process never sent, is found by a look at the store now and then.
     """
 
-    def __init__(self, feed: Feed, buffer: int, check_seconds: float, counts: LiveCounts | None = None) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        buffer: int,
+        check_seconds: float,
+        wakeups: Wakeups | None = None,
+        counts: LiveCounts | None = None,
+    ) -> None:
         self._feed = feed
         self._counts = counts or LiveCounts()
         self._check_seconds = check_seconds
@@ -73,7 +81,8 @@ class Changes:
         self._count = 0
         """Changes heard of so far: the place of the newest in `_recent`."""
         self._known = Known()
-        self._progress = Progress()
+        self._wakeups = wakeups or Wakeups()
+        self._progress = Progress(self._wakeups)
         self._ready = asyncio.Event()
         self._open = contextlib.ExitStack()
         self.followers = 0
@@ -109,17 +118,22 @@ class Changes:
                 else:
                     changed = list(islice(self._recent, len(self._recent) - missed, None))
                 progressed, round = pace.since(round), pace.round
+                due: list[Job] = []
                 for job in changed:
                     seen = max(seen, job.status_changed_at)
                     if told.is_news(job) and job_id in (None, job.id):
-                        yield job
-                    if job_id == job.id and job.status in ENDED:
-                        return
+                        due.append(job)
                 for job in progressed:
                     # It may be known here to have ended, or not yet to have started: then this is news of that too.
                     if job_id in (None, job.id) and not told.has_ended(job.id):
                         told.is_news(job)
-                        yield job
+                        due.append(job)
+                for place, job in enumerate(due, start=1):
+                    yield job
+                    if job_id == job.id and job.status in ENDED:
+                        return
+                    if place % A_TURN == 0:
+                        await self._wakeups.turn()
                 if len(told) > FORGET_ABOVE:
                     told.forget(seen - 2 * WINDOW)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from itertools import takewhile
 
+from graph.live.wakeups import Signal, Wakeups
 from models.job import Job
 from models.lifecycle import ENDED, JobStatus
 
@@ -19,7 +20,7 @@ class Pace:
     is slow skips what is no longer the latest, and costs nothing.
     """
 
-    def __init__(self, every: float) -> None:
+    def __init__(self, every: float, wakeups: Wakeups) -> None:
         self.followers = 0
         self.round = 0
         self._every = every
@@ -28,7 +29,7 @@ class Pace:
         """By job, with the round it was told in, the latest last."""
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._news = asyncio.Event()
+        self._changed = Signal(wakeups)
 
     def hear(self, job: Job) -> None:
         """Take note of a job that has come further: the next round, which is at once if none was lately, tells it."""
@@ -49,12 +50,11 @@ class Pace:
 
     async def news(self) -> None:
         """Return at the next round, or when those who wait are woken."""
-        await self._news.wait()
+        await self._changed.wait()
 
     def wake(self) -> None:
         """Wake those who wait now; whoever comes later waits for the next news."""
-        self._news.set()
-        self._news.clear()
+        self._changed.wake()
 
     def close(self) -> None:
         """Tell nothing more."""
@@ -75,9 +75,10 @@ class Pace:
 class Progress:
     """How many points running jobs are known to have, while somebody follows that, and the paces it is told at."""
 
-    def __init__(self) -> None:
+    def __init__(self, wakeups: Wakeups) -> None:
         self._paces: dict[float, Pace] = {}
-        self._still = Pace(math.inf)
+        self._wakeups = wakeups
+        self._still = Pace(math.inf, wakeups)
         """Where those wait who follow no progress: it hears of none."""
         self._counts: dict[int, int] = {}
         self._begun = False
@@ -93,7 +94,7 @@ class Progress:
         if every is None:
             yield self._still
             return
-        pace = self._paces.setdefault(every, Pace(every))
+        pace = self._paces.setdefault(every, Pace(every, self._wakeups))
         pace.followers += 1
         try:
             yield pace

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from graph.live.changes import Changes
 from graph.live.counts import LiveCounts
 from graph.live.topic import Topic
+from graph.live.wakeups import A_TURN, Wakeups
 from models.feed.channel import Feed
 from models.job import Job
 from models.metric import Recorded
@@ -39,7 +40,8 @@ class Streams:
         self._check_seconds = check_seconds
         self._topics: dict[int, Topic] = {}
         self.counts = LiveCounts()
-        self.changes = Changes(feed, buffer, check_seconds, self.counts)
+        self._wakeups = Wakeups()
+        self.changes = Changes(feed, buffer, check_seconds, self._wakeups, self.counts)
 
     @property
     def watchers(self) -> int:
@@ -56,9 +58,11 @@ class Streams:
             began = topic.stored
             while points := await self._following(topic, last, PAGE, began):
                 last = points[-1].seq
-                for point in points:
+                for place, point in enumerate(points, start=1):
                     self.counts.delivered += 1
                     yield point
+                    if place % A_TURN == 0 and place < len(points):
+                        await self._wakeups.turn()
                 del points, point  # or a watcher of a quiet job would hold its last page for as long as it waits
 
     async def batches(self, job_id: int, after: int | None, every: float) -> AsyncGenerator[Sequence[Recorded], None]:
@@ -70,6 +74,8 @@ class Streams:
             while points := await self._following(topic, last, BATCH, began):
                 due = loop.time() + every
                 last = points[-1].seq
+                if len(points) > A_TURN:
+                    await self._wakeups.turn(len(points) // A_TURN)
                 self.counts.delivered += len(points)
                 yield points
                 del points
@@ -115,7 +121,7 @@ class Streams:
         """The job's topic, opened for its first watcher and closed behind its last."""
         topic = self._topics.get(job_id)
         if topic is None:
-            topic = self._topics[job_id] = Topic(job_id, self._buffer)
+            topic = self._topics[job_id] = Topic(job_id, self._buffer, self._wakeups)
             topic.open(self._feed, self._check_seconds)
         topic.watchers += 1
         try:

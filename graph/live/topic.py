@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from itertools import islice
 
+from graph.live.wakeups import Signal, Wakeups
 from models.feed.channel import Event, Feed, MetricsRecorded
 from models.job import Job
 from models.lifecycle import ENDED
@@ -25,7 +26,7 @@ class Topic:
     memory, bounded whatever the number and the pace of the watchers.
     """
 
-    def __init__(self, job_id: int, buffer: int) -> None:
+    def __init__(self, job_id: int, buffer: int, wakeups: Wakeups) -> None:
         self.job_id = job_id
         self.watchers = 0
         self.stored = 0
@@ -33,23 +34,26 @@ class Topic:
         self.ended = False
         """Whether the job is known to have ended: `stored` is then its last seq."""
         self._recent: deque[Recorded] = deque(maxlen=buffer)
-        self._news = asyncio.Event()
+        self._size = buffer
+        self._changed = Signal(wakeups)
         self._open = contextlib.ExitStack()
 
     def hear(self, event: Event) -> None:
         """Take note of an event of the feed; doubled, late and missing ones do no harm."""
         if isinstance(event, MetricsRecorded):
-            for metric in event.metrics:
+            # Of a long batch only what the buffer keeps is looked at: its points are made readable one by one.
+            skipped = max(0, len(event.metrics) - self._size)
+            for metric in event.metrics[skipped:]:
                 self._append(metric)
         self.learn(event.job)
 
     def learn(self, job: Job) -> None:
         """Take note of the job as it is, or was: what is known only ever grows."""
-        ended = job.status in ENDED
-        if job.metric_count > self.stored or (ended and not self.ended):
-            self.stored = max(self.stored, job.metric_count)
-            self.ended = self.ended or ended
-            self._wake()
+        last = self._recent[-1].seq if self._recent else 0
+        stored, ended = max(self.stored, job.metric_count, last), self.ended or job.status in ENDED
+        if (stored, ended) != (self.stored, self.ended):
+            self.stored, self.ended = stored, ended
+            self._changed.wake()
 
     def after(self, seq: int, limit: int) -> list[Recorded] | None:
         """The points that follow `seq` in the buffer, at most `limit`; None where it has not the next one."""
@@ -69,12 +73,12 @@ class Topic:
     async def news(self, after: int) -> None:
         """Return as soon as a point with seq > `after` is known to be stored, or the job to have ended."""
         while self.stored <= after and not self.ended:
-            await self._news.wait()
+            await self._changed.wait()
 
     async def end(self, after: int) -> None:
         """Return as soon as the job is known to have ended without a point with seq > `after`."""
         while self.stored > after or not self.ended:
-            await self._news.wait()
+            await self._changed.wait()
 
     def open(self, feed: Feed, check_seconds: float) -> None:
         """Begin to hear of the job: by the feed, and by a look at the store now and then."""
@@ -108,11 +112,3 @@ class Topic:
             if metric.seq > last + 1:
                 self._recent.clear()
         self._recent.append(metric)
-        if metric.seq > self.stored:
-            self.stored = metric.seq
-            self._wake()
-
-    def _wake(self) -> None:
-        self._news.set()
-        # Whoever waits now is woken; whoever comes later waits for the next news.
-        self._news.clear()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tortoise import connections
 
 from graph.live.topic import Topic
+from graph.live.wakeups import Wakeups
 from models.feed.channel import Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
 from models.lifecycle import JobStatus
@@ -50,7 +51,7 @@ def after(topic: Topic, seq: int, limit: int = 1_000) -> list[int] | None:
 
 def told(*events: MetricsRecorded | JobChanged) -> Topic:
     """A topic that heard these."""
-    topic = Topic(1, BUFFER)
+    topic = Topic(1, BUFFER, Wakeups())
     for event in events:
         topic.hear(event)
     return topic
@@ -98,7 +99,7 @@ class TestItsBuffer:
     def test_whatever_is_dropped_doubled_or_late_it_gives_only_what_follows_without_a_gap(
         self, buffer: int, heard: list[tuple[int, int]]
     ) -> None:
-        topic, furthest = Topic(1, buffer), 0
+        topic, furthest = Topic(1, buffer, Wakeups()), 0
         for first, more in heard:
             topic.hear(recorded(first, first + more))
             furthest = max(furthest, first + more)
@@ -157,7 +158,7 @@ class TestNews:
 class TestItsLookAtTheStore:
     async def test_it_finds_what_the_feed_never_told_and_stops_with_the_job(self, domain: Domain) -> None:
         id = (await domain.job()).id
-        topic = Topic(id, BUFFER)
+        topic = Topic(id, BUFFER, Wakeups())
         topic.open(deaf := Feed(), 0.02)
         (checking,) = asyncio.all_tasks() - {asyncio.current_task()}
         assert deaf.listener_count == 1
@@ -174,7 +175,7 @@ class TestItsLookAtTheStore:
 
     async def test_closing_ends_it(self, domain: Domain) -> None:
         id = (await domain.job()).id
-        topic = Topic(id, BUFFER)
+        topic = Topic(id, BUFFER, Wakeups())
         topic.open(domain.feed, 0.02)
         (checking,) = asyncio.all_tasks() - {asyncio.current_task()}
         with statements() as asked:
@@ -189,7 +190,7 @@ class TestItsLookAtTheStore:
     ) -> None:
         id = (await domain.job()).id
         await domain.jobs.log(id, points(1, 3))
-        topic = Topic(id, BUFFER)
+        topic = Topic(id, BUFFER, Wakeups())
         topic.open(Feed(), 0.02)
         store = connections.get("default")
         with statements() as asked, caplog.at_level(logging.WARNING):
