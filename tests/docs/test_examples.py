@@ -9,13 +9,13 @@ from graph.schema import schema
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "web" / "src" / "playground" / "examples").glob("*.graphql"))
 
-ROOTS = [schema._schema.query_type, schema._schema.mutation_type, schema._schema.subscription_type]
+ROOTS = [schema.graphql.query_type, schema.graphql.mutation_type, schema.graphql.subscription_type]
 FIELDS = [(root.name, field) for root in ROOTS if root for field in root.fields]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_valid(path: Path) -> None:
-    assert validate(schema._schema, parse(path.read_text())) == []
+    assert validate(schema.graphql, parse(path.read_text())) == []
 
 
 @pytest.mark.parametrize(("root", "field"), FIELDS)
@@ -29,7 +29,7 @@ def asked_in(path: Path) -> set[tuple[str, str]]:
     operations = [each for each in parse(path.read_text()).definitions if isinstance(each, OperationDefinitionNode)]
     asked = set()
     for operation in operations:
-        root = schema._schema.get_root_type(operation.operation)
+        root = schema.graphql.get_root_type(operation.operation)
         assert isinstance(root, GraphQLObjectType)
         fields = [each for each in operation.selection_set.selections if isinstance(each, FieldNode)]
         asked |= {(root.name, each.name.value) for each in fields}

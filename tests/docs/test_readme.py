@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 
+import pytest
 from graphql import parse, validate
 
 from graph.schema import schema
@@ -16,7 +17,7 @@ from tests.tools.sockets import Socket
 
 def test_every_operation_of_the_readme_is_valid() -> None:
     for text in blocks("graphql"):
-        assert validate(schema._schema, parse(text)) == []
+        assert validate(schema.graphql, parse(text)) == []
 
 
 async def test_the_examples_answer_what_the_readme_shows(api: Api, socket: Socket) -> None:
@@ -31,6 +32,7 @@ def test_the_chart_is_the_table_of_transitions() -> None:
     assert [line.strip() for line in chart.splitlines()] == ["stateDiagram-v2", *begin, *moves, *end]
 
 
+@pytest.mark.sqlite_alone("a script that knows the API alone")
 async def test_the_training_script_runs_as_it_stands(server: ServerProcess, remote: Api) -> None:
     (script,) = blocks("python")
     at_home = "http://127.0.0.1:8000"
@@ -43,6 +45,7 @@ async def test_the_training_script_runs_as_it_stands(server: ServerProcess, remo
     assert job == {"name": "my run", "status": "COMPLETE", "metricCount": 100}
 
 
+@pytest.mark.sqlite_alone("a script that knows the API alone")
 async def test_the_training_script_fails_its_job_where_the_loop_raises(server: ServerProcess, remote: Api) -> None:
     (script,) = blocks("python")
     broken = script.replace("http://127.0.0.1:8000", server.url).replace("math.exp(-step / 30)", "1 / (step - 3)")

@@ -217,7 +217,7 @@ class TestHostileDocuments:
     )
     def test_one_that_asks_for_very_much_in_few_words_is_refused_at_once(self, document: str, code: str | None) -> None:
         limits = Limits.of(Settings())
-        found = known(schema._schema, limits, document)
+        found = known(schema.graphql, limits, document)
         error = next(iter(found.errors), None) or found.too_costly(None, {})
         assert error is not None
         assert (error.extensions or {}).get("code") == code
@@ -233,7 +233,7 @@ class TestCosts:
     def test_every_list_of_the_schema_has_a_length(self) -> None:
         lists = {
             f"{type.name}.{name}"
-            for type in schema._schema.type_map.values()
+            for type in schema.graphql.type_map.values()
             if is_object_type(type) or is_interface_type(type)
             for name, field in type.fields.items()
             if is_list_type(get_nullable_type(field.type))
@@ -244,7 +244,7 @@ class TestCosts:
     def test_a_length_is_given_by_an_argument_of_its_field(self) -> None:
         for place, length in LENGTHS.items():
             type, name = place.split(".")
-            field = schema._schema.type_map[type].fields[name]  # type: ignore[attr-defined]  # each is an object's
+            field = schema.graphql.type_map[type].fields[name]  # type: ignore[attr-defined]  # each is an object's
             assert not isinstance(length, Given) or length.argument in field.args, place
 
     @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ class TestCosts:
     def test_the_cost_is_what_may_be_answered(self, query: str, variables: dict[str, Any], cost: int) -> None:
         document = parse(query)
         (operation,) = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
-        assert cost_of(schema._schema, document, operation).of(variables) == cost
+        assert cost_of(schema.graphql, document, operation).of(variables) == cost
 
     def test_what_the_page_and_the_readme_ask_for_is_far_below_every_limit(self) -> None:
         root = Path(__file__).parents[2]
@@ -283,7 +283,7 @@ class TestCosts:
             for operation in document.definitions:
                 if isinstance(operation, OperationDefinitionNode):
                     most = {"n": 500, "limit": 500, "points": 1_000, "count": 10_000}
-                    assert cost_of(schema._schema, document, operation).of(most) <= limits.max_cost / 2
+                    assert cost_of(schema.graphql, document, operation).of(most) <= limits.max_cost / 2
 
 
 class TestBatches:
@@ -409,7 +409,7 @@ class TestWhatTheSchemaTells:
         for errors in (await errors_everywhere(http, query, variables)).values():
             assert errors
             assert "did you mean" not in json.dumps(errors).lower()
-        suggesting = known(schema._schema, Limits.of(Settings()), query)
+        suggesting = known(schema.graphql, Limits.of(Settings()), query)
         if not variables:
             assert "Did you mean" in suggesting.errors[0].message, "else this tests nothing"
 
@@ -467,8 +467,8 @@ def test_what_is_wrong_with_a_document_is_what_graphql_finds() -> None:
         except GraphQLError:
             continue
         if refusal(document, limits) is None:
-            expected = [(error.message, error.locations) for error in validate(schema._schema, document)]
-            found = faults_of(schema._schema, document, suggestions=True)
+            expected = [(error.message, error.locations) for error in validate(schema.graphql, document)]
+            found = faults_of(schema.graphql, document, suggestions=True)
             assert [(error.message, error.locations) for error in found] == expected, text
             compared += bool(expected)
     assert compared > 20
@@ -486,11 +486,11 @@ def test_what_is_wrong_with_a_document_is_what_graphql_finds() -> None:
 def test_nothing_is_left_of_a_document_that_python_would_have_to_look_for(text: str) -> None:
     """A few thousand of them would otherwise be a hundred milliseconds in which nobody is served."""
     limits = Limits.of(Settings())
-    _find_out(schema._schema, limits, text)
+    _find_out(schema.graphql, limits, text)
     gc.collect()
     gc.disable()
     try:
-        _find_out(schema._schema, limits, text)
+        _find_out(schema.graphql, limits, text)
         assert gc.collect() < 5, "and what prints a literal leaves one"
     finally:
         gc.enable()

@@ -8,7 +8,6 @@ import pytest
 from graph.app import App
 from graph.settings import Settings
 from tests.tools.api import Api
-from tests.tools.domain import eventually
 from tests.tools.inside import Inside
 from tests.tools.sockets import Socket, opened, websocket_url
 
@@ -54,7 +53,7 @@ async def test_an_unknown_job_ends_that_operation_with_not_found_and_leaves_the_
 
 async def test_job_changed_tells_of_each_status(app: App, api: Api, socket: Socket) -> None:
     id = await socket.subscribe("subscription { jobChanged { id status } }")
-    await eventually(app.services.streams.changes._ready.is_set)
+    await Inside(app).changes_are_heard()
     job = await api.created()
     await api.start(job)
     await api.fail(job, "enough")

@@ -44,7 +44,7 @@ def curves(dialog: Locator) -> Locator:
 
 async def test_it_has_every_setting_with_what_the_server_says_of_it(page: Page) -> None:
     dialog = await opened(page)
-    fields = schema._schema.type_map["CreateJobInput"].fields  # type: ignore[attr-defined]  # it is an input type
+    fields = schema.graphql.type_map["CreateJobInput"].fields  # type: ignore[attr-defined]  # it is an input type
     assert fields.keys() == LABELS.keys()
     for setting in fields:
         await expect(field(dialog, setting)).to_be_visible()

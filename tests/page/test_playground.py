@@ -202,7 +202,7 @@ class TestItsPanels:
         await write(page, "query", "Built", "{ __typename }")
         await page.get_by_role("button", name="Show GraphiQL Explorer").click()
         explorer = page.locator(".graphiql-explorer-root")
-        query = schema._schema.query_type
+        query = schema.graphql.query_type
         assert query is not None
         for field in query.fields:
             await expect(explorer.get_by_text(field, exact=True)).to_be_visible()
@@ -215,7 +215,7 @@ class TestItsPanels:
         docs = page.get_by_role("region", name="Documentation Explorer")
         await docs.get_by_role("link", name="Subscription", exact=True).click()
         await docs.get_by_role("link", name="metricAdded", exact=True).click()
-        root = schema._schema.subscription_type
+        root = schema.graphql.subscription_type
         assert root is not None
         # Its quotes are set as code.
         said = (root.fields["metricAdded"].description or "").replace("`", "")

@@ -83,7 +83,7 @@ async def test_it_queries_and_mutates(client: Client) -> None:
 async def test_the_schema_it_fetches_is_the_one_that_is_printed(client: Client) -> None:
     async with client:
         assert isinstance(client.schema, GraphQLSchema)
-        fetched, printed = (print_schema(lexicographic_sort_schema(known)) for known in (client.schema, schema._schema))
+        fetched, printed = (print_schema(lexicographic_sort_schema(known)) for known in (client.schema, schema.graphql))
         assert fetched == printed
 
 

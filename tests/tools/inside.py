@@ -53,6 +53,10 @@ class Inside:
         with self.services.database.scope():
             await all_has_begun()
 
+    async def changes_are_heard(self) -> None:
+        """Return once each change from now on reaches those who follow."""
+        await eventually(self.services.streams.changes._ready.is_set)
+
     async def has_a_listener(self) -> None:
         """Return once somebody watches or follows."""
         await eventually(lambda: self.kept.listeners == 1)

@@ -44,7 +44,7 @@ def operations(*, ended: str, running: str) -> list[Operation]:
 def _operations(ids: Mapping[OperationType, str], other: str) -> Iterator[Operation]:
     for kind in OperationType:
         id = ids.get(kind, other)
-        root = schema._schema.get_root_type(kind)
+        root = schema.graphql.get_root_type(kind)
         assert root is not None
         for name, field in root.fields.items():
             given = {

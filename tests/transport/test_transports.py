@@ -167,7 +167,8 @@ class TestChanges:
     ) -> None:
         id, other = await api.created(), await api.created()
         async with begin(address, CHANGES, id=id) as stream:
-            await eventually(lambda: inside.kept.followers == 1 and inside.services.streams.changes._ready.is_set())
+            await eventually(lambda: inside.kept.followers == 1)
+            await inside.changes_are_heard()
             await api.start(other)
             await api.start(id)
             assert await stream.data() == {"jobChanged": {"id": id, "status": "RUNNING", "failureReason": None}}

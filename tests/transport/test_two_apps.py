@@ -12,7 +12,7 @@ from graph.app import App, create_app
 from graph.settings import Settings
 from tests.conftest import running
 from tests.tools.api import Api
-from tests.tools.domain import eventually
+from tests.tools.inside import Inside
 from tests.tools.serving import served
 from tests.tools.sockets import Socket, opened, websocket_url
 
@@ -103,8 +103,7 @@ async def test_watchers_of_the_same_job_id_are_sent_the_points_of_their_own_app(
 async def test_followers_of_all_jobs_hear_only_of_their_own_apps(sites: list[Site]) -> None:
     changes = [await site.socket.subscribe("subscription { jobChanged { id name status } }") for site in sites]
     for site in sites:
-        followed = site.app.services.streams.changes
-        await eventually(followed._ready.is_set)
+        await Inside(site.app).changes_are_heard()
 
     async def live(site: Site) -> None:
         for _ in range(3):
