@@ -3,8 +3,10 @@
 https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol
 """
 
+from collections.abc import Mapping
+
 from strawberry.http import GraphQLHTTPResponse
-from strawberry.http.streaming import JSONEncoder, MultipartSubscriptionTransport
+from strawberry.http.streaming import JSONEncoder, MultipartSubscriptionTransport, SSETransport
 
 from graph.media import media_type_of
 
@@ -19,6 +21,11 @@ class MultipartTransport(MultipartSubscriptionTransport):
     """
 
     beginning = "--graphql"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Those of SSE: without them a proxy buffers the stream."""
+        return {**SSETransport.headers, **super().headers}
 
     def accepts(self, accept: str) -> bool:
         """Whether the client takes parts."""
