@@ -155,6 +155,8 @@ class App(FastAPI):
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == GRAPHQL:
             await self.view(scope, receive, send)
+        elif scope["type"] == "websocket":
+            raise Refusal(404, "NOT_FOUND", f"Sockets are opened at {GRAPHQL}.")
         else:
             await super().__call__(scope, receive, send)
 

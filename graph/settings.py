@@ -102,7 +102,11 @@ class Settings(BaseSettings):
         description="Addresses of the proxies in front, comma-separated: their X-Forwarded-For is believed",
     )
     request_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=30.0, description="Seconds in which a request must have arrived; a slower one is refused with 408"
+        default=30.0,
+        description=(
+            "Seconds in which a request, or a message on a socket, must have arrived; a slower request is refused "
+            "with 408, a slower message closes its socket with 4408"
+        ),
     )
     max_header_bytes: Annotated[int, Field(ge=1024)] = Field(
         default=32 * 2**10, description="Bytes of a request's headers; more are refused with 431"
@@ -121,10 +125,15 @@ class Settings(BaseSettings):
             "Requests from this machine are not counted"
         ),
     )
-    max_unread_bytes: Annotated[int, Field(ge=2**20)] = Field(
-        default=256 * 2**20,
-        description="Bytes of long answers, of all clients of a worker, that wait to be read; past them, who has read "
-        "nothing for longest is cut off",
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        default=75, description="Seconds that a connection stays open for a next request"
+    )
+    max_arriving_bytes: Annotated[int, Field(ge=2**20)] = Field(
+        default=64 * 2**20,
+        description=(
+            "Bytes of unfinished bodies and messages in a worker; past them, the one that has not grown for longest "
+            "is refused with 503, or closes its socket with 1013"
+        ),
     )
     max_sockets: Annotated[int, Field(ge=1)] = Field(
         default=10_000,

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import typer
 
 from graph.admission.exposure import check_exposure
 from graph.commands.line import with_flags
-from graph.process.listening import address_of, bind_each
+from graph.process.listening import address_of, bind, reserve
 from graph.settings import Settings, SettingsError, read_settings
 from graph.stores import database_of, feed_of
 from graph.telemetry import logs
@@ -54,20 +53,19 @@ def _serve(settings: Settings, companion: "Companion | None" = None) -> None:
     if tracer := tracer_of(settings):  # here, so that what is missing is said in one line, of however many workers
         tracer.close()
     logs.set_up(settings)
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(listening) for listening in bind_each(settings)]
+    with (bind if settings.workers == 1 else reserve)(settings) as bound:
         place = asyncio.run(_prepare(settings))  # here, so that what is wrong with store or feed is said in one line
         gc.disable()  # see `graph.__main__`
         from graph.app import create_app
         from graph.process import server, workers  # see `graph.commands`
 
         gc.enable()
-        address = f"{address_of(sockets[0])}{settings.root_path}/"
+        address = f"{address_of(bound)}{settings.root_path}/"
         said = f"training-monitor is at {address}, its jobs in {place} (Ctrl-C ends it)"
         if settings.workers == 1:
-            server.serve(create_app(settings, companion), settings, sockets[0], lambda: typer.echo(said))
+            server.serve(create_app(settings, companion), settings, bound, lambda: typer.echo(said))
         else:
-            workers.serve(settings, sockets, lambda: typer.echo(said))
+            workers.serve(settings, bound, lambda: typer.echo(said))
 
 
 async def _prepare(settings: Settings) -> str:

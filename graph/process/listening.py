@@ -6,34 +6,60 @@ import sys
 
 from graph.settings import Settings
 
-__all__ = ["BindError", "address_of", "bind", "bind_each"]
+__all__ = ["BindError", "address_of", "bind", "bind_beside", "reserve"]
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 
 
 class BindError(Exception):
     """The address cannot be listened on. The message says why, in one line, and what to do."""
 
 
-def bind(settings: Settings, *, shared: bool = False, listening_now: bool = True) -> socket.socket:
-    """The socket to serve on; `shared`: with other sockets of ours on its port. Raises BindError.
+def bind(settings: Settings) -> socket.socket:
+    """The socket of a server that is one process. Raises BindError."""
+    listening = _bound(settings)
+    listening.listen(BACKLOG)
+    return listening
 
-    Where it does not listen now, it is dealt no connections before a server listens on it.
+
+def reserve(settings: Settings) -> socket.socket:
+    """A socket that keeps the port for workers, which listen beside it. Raises BindError."""
+    first = _bound(settings)  # unshared, to see whether others share the port already
+    if sys.platform != "linux":
+        return first
+    with first:
+        port = first.getsockname()[1]
+    return _bound(settings.model_copy(update={"port": port}), shared=True)
+
+
+def bind_beside(reserved: socket.socket, settings: Settings) -> socket.socket:
+    """A worker's own socket on the port of a reserved one. Raises BindError.
+
+    Linux deals connections out evenly among sockets that listen on one port; of one socket for all workers, the worker
+    that wakes first accepts all that wait. Other systems do not deal them out, so there they share the reserved one.
     """
+    if sys.platform != "linux":
+        return reserved
+    return _bound(settings.model_copy(update={"port": reserved.getsockname()[1]}), shared=True)
+
+
+def _bound(settings: Settings, *, shared: bool = False) -> socket.socket:
+    """Raises BindError."""
     host, port = settings.host, settings.port
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind, protocol)
+        bound = socket.socket(family, kind, protocol)
     except OSError as error:
         raise BindError(f"Cannot listen on {host}: {error.strerror}. Choose another address with --host.") from error
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        _find_the_gone(listening, settings.ping_seconds)
-        listening.bind(address)
-        if listening_now:
-            listening.listen(2048)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        _detect_dead_peers(bound, settings.ping_seconds)
+        bound.bind(address)
     except OSError as error:
-        listening.close()
+        bound.close()
         if error.errno == errno.EADDRINUSE:
             other = 'choose another with --port (with make: ARGS="--port 9000")'
             message = f"Port {port} of {host} is taken. Stop what listens there, a demo perhaps, or {other}."
@@ -42,29 +68,13 @@ def bind(settings: Settings, *, shared: bool = False, listening_now: bool = True
         else:
             message = f"Cannot listen on {host}: {error.strerror}. Choose another address with --host."
         raise BindError(message) from error
-    return listening
+    return bound
 
 
-def bind_each(settings: Settings) -> list[socket.socket]:
-    """A socket for each worker, all on one port. Raises BindError.
-
-    Linux deals connections out evenly among sockets that share a port; with one socket for all of them, the worker that
-    wakes first takes all that wait. The sockets are the parent's: while a worker is replaced, its connections wait;
-    while it cannot come to serve, none are dealt to it.
-    """
-    first = bind(settings)  # unshared: so that a port that others share is seen to be taken
-    if settings.workers == 1 or sys.platform != "linux":
-        return [first] * settings.workers
-    with first:
-        port = first.getsockname()[1]
-    on_that_port = settings.model_copy(update={"port": port})
-    return [bind(on_that_port, shared=True) for _ in range(settings.workers)]
-
-
-def _find_the_gone(listening: socket.socket, seconds: float) -> None:
-    """Let TCP find peers that are gone without a word, in about twice `seconds`: accepted sockets inherit this."""
+def _detect_dead_peers(bound: socket.socket, seconds: float) -> None:
+    """Have TCP notice in about twice `seconds` that a peer is gone: accepted sockets inherit these options."""
     whole = max(1, round(seconds))
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in {
         "TCP_KEEPIDLE": whole,
         "TCP_KEEPINTVL": max(1, whole // 2),
@@ -72,7 +82,7 @@ def _find_the_gone(listening: socket.socket, seconds: float) -> None:
         "TCP_USER_TIMEOUT": 2000 * whole,
     }.items():
         if option := getattr(socket, name, None):  # not every system has each
-            listening.setsockopt(socket.IPPROTO_TCP, option, value)
+            bound.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def address_of(listening: socket.socket) -> str:

@@ -1,14 +1,13 @@
 """The server process: its socket, its signals, its end."""
 
-import contextlib
 import ctypes
 import functools
 import os
-import resource
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -16,115 +15,99 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from graph import garbage
 from graph.app import App
-from graph.process.http_connection import HTTPProtocol
-from graph.process.unread import Unread
-from graph.process.websocket_connection import SocketProtocol
+from graph.process.arriving import Arriving
+from graph.process.http_connection import HTTPConnection
+from graph.process.open_files import ConnectionLimit, raise_open_files_limit
+from graph.process.websocket_connection import WebSocketConnection
 from graph.settings import Settings
 
-__all__ = ["Server", "configuration", "serve"]
+__all__ = ["GIVE_UP_SECONDS", "Server", "serve"]
 
 SHUTDOWN_SECONDS = 1.5
-"""How long requests under way may take to finish once the server is told to stop."""
+"""How long requests under way may take to finish after SIGINT or SIGTERM."""
 GIVE_UP_SECONDS = 2.5
-"""How long after that word the process ends whatever it waits for."""
+"""How long after the signal the process ends, whatever it waits for."""
+TRIM_TICKS = 20
+"""How often freed memory is returned to the system, in uvicorn's ticks of a tenth of a second. glibc by itself keeps
+what lies between blocks in use, a tenth of all after long answers."""
 
-
-GIVE_BACK_TICKS = 20
-"""Of uvicorn's, a tenth of a second each: how often memory that answers left behind is given back to the system. The
-allocator by itself keeps what lies between what is in use, a tenth of all after long answers."""
-
-_give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+_trim_memory = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
 
 
 def serve(app: App, settings: Settings, listening: socket.socket, ready: Callable[[], object]) -> None:
     """Serve until SIGINT or SIGTERM, then end cleanly; `ready` is called when the first request can be served."""
-    _allow_many_files()
-    garbage.look_seldom()
-    _ServerProcess(app, settings, ready).run(sockets=[listening])
+    raise_open_files_limit()
+    garbage.tune()
+    server = Server(app, settings, ready)
+
+    def stop(sig: int, frame: FrameType | None) -> None:
+        if not server.should_exit:  # a second signal changes nothing: the process ends soon in any case
+            server.handle_exit(sig, frame)
+            # A thread that waits for a store which another process keeps locked cannot be interrupted.
+            giving_up = threading.Timer(GIVE_UP_SECONDS, os._exit, (0,))
+            giving_up.daemon = True
+            giving_up.start()
+
+    for each in HANDLED_SIGNALS:
+        signal.signal(each, stop)
+    server.run(sockets=[listening])
 
 
-def _allow_many_files() -> None:
-    """As many open connections as the system lets this process have; what most begin with is a thousand."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # some systems have a lower limit than they say
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+class Server(uvicorn.Server):
+    """uvicorn's, which also ends streams over HTTP: uvicorn would wait for them."""
+
+    def __init__(self, app: App, settings: Settings, ready: Callable[[], object] = lambda: None) -> None:
+        super().__init__(_configuration(app, settings))
+        self._app = app
+        self._ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to `serve`: uvicorn would raise them again at its end, and so fail."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, and report it."""
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is to be done ten times a second; return whether to end."""
+        if counter % TRIM_TICKS == 0 and _trim_memory is not None:
+            _trim_memory(0)
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close sockets with 1012, end streams, let requests finish."""
+        self._app.http_streams.end()
+        await super().shutdown(sockets)
 
 
-def configuration(app: App, settings: Settings) -> uvicorn.Config:
-    """uvicorn's settings for an app of ours."""
-    unread = Unread(settings.max_unread_bytes)
+def _configuration(app: App, settings: Settings) -> uvicorn.Config:
+    arriving = Arriving(settings.max_arriving_bytes)
     return uvicorn.Config(
         app,
         log_config=None,  # as all of the process logs
-        log_level="warning",
+        log_level="error",  # its warnings are about what clients send
         access_log=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # type: ignore[arg-type]  # handed to asyncio, which takes fractions
-        http=functools.partial(HTTPProtocol, settings, app.watch, unread),  # type: ignore[arg-type]  # called as a class is
-        ws=functools.partial(  # type: ignore[arg-type]  # as above
-            SocketProtocol, settings.max_messages_a_second, app.watch, unread
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # type: ignore[arg-type]  # passed to asyncio, which takes fractions
+        timeout_keep_alive=settings.keep_alive_seconds,
+        http=functools.partial(  # type: ignore[arg-type]  # called as a class is
+            HTTPConnection, settings, app.watch, arriving, ConnectionLimit()
         ),
+        ws=functools.partial(WebSocketConnection, settings, arriving),  # type: ignore[arg-type]  # as above
         ws_per_message_deflate=False,  # it costs each socket more memory and time than these small messages are worth
         ws_max_size=settings.max_message_bytes,
         ws_ping_interval=settings.ping_seconds,
         ws_ping_timeout=settings.ping_seconds,
-        proxy_headers=False,  # who is asking is found out where it is counted
+        proxy_headers=False,  # `graph.admission` finds out the client behind trusted proxies
         server_header=False,
         headers=[*_headers(settings).items()],
     )
 
 
 def _headers(settings: Settings) -> dict[str, str]:
-    """Of every answer, whoever makes it. Where pages of other origins may call, `Cors` says whose resource each is."""
+    """Those of every answer. Where pages of other origins may call, `Cors` sets Cross-Origin-Resource-Policy."""
     own = {} if settings.allowed_origins else {"Cross-Origin-Resource-Policy": "same-origin"}
     return {"X-Content-Type-Options": "nosniff", **own}
-
-
-class Server(uvicorn.Server):
-    """uvicorn's, but it ends streams over HTTP, which it would wait for, and ending as told is a success."""
-
-    def __init__(self, app: App, settings: Settings, ready: Callable[[], object] = lambda: None) -> None:
-        super().__init__(configuration(app, settings))
-        self._app = app
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve, and say so."""
-        await super().startup(sockets)
-        if not self.should_exit:
-            self._ready()
-
-    async def on_tick(self, counter: int) -> bool:
-        """Do what is to be done ten times a second; tell whether to end."""
-        if counter % GIVE_BACK_TICKS == 0 and _give_back is not None:
-            _give_back(0)
-        return await super().on_tick(counter)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close sockets with 1012, let streams end and requests finish."""
-        self._app.http_streams.end()
-        await super().shutdown(sockets)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end; uvicorn would raise the signal once more afterwards, and end the process with it."""
-        super().handle_exit(sig, frame)
-        self._captured_signals.clear()
-        self.force_exit = False  # at a second one uvicorn would leave the app as it is; it ends soon in any case
-
-
-class _ServerProcess(Server):
-    """A server that is all that its process is for, and ends it in time."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Be told to end while it serves; afterwards it ends in any case, and whoever is impatient is not heard."""
-        for each in HANDLED_SIGNALS:
-            signal.signal(each, signal.SIG_IGN)  # what uvicorn puts back
-        with super().capture_signals():
-            yield
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end. What waits for a store that another process keeps locked cannot be interrupted: it is left."""
-        super().handle_exit(sig, frame)
-        giving_up = threading.Timer(GIVE_UP_SECONDS, os._exit, (0,))
-        giving_up.daemon = True
-        giving_up.start()

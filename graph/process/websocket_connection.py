@@ -1,220 +1,166 @@
-"""uvicorn's end of a WebSocket, mended where it leaves a peer hanging, fills the log, or takes whatever comes."""
+"""uvicorn's WebSocket connection, with limits on what a client may send and for how long it may send it."""
 
-from asyncio import AbstractEventLoop
+import asyncio
 from collections.abc import Coroutine
-from http import HTTPStatus
 from typing import Any
 
-from uvicorn._types import ASGISendEvent, WebSocketSendEvent
 from uvicorn.config import Config
-from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.exceptions import InvalidMessage
-from websockets.frames import Frame
-from websockets.http11 import Response
-from websockets.server import ServerProtocol
+from websockets.frames import Frame, Opcode
 
 from graph.admission.rates import Bucket
-from graph.process.turns import TakesTurns
-from graph.process.unread import LONG, Held, Unread
+from graph.process.arriving import Arriving
+from graph.process.write_timeout import WriteTimeout
+from graph.settings import Settings
 from graph.telemetry.call import call_in
-from graph.telemetry.watch import Watch
+from graph.transport.websocket import ACKNOWLEDGED
 
-__all__ = ["SocketProtocol"]
+__all__ = ["WebSocketConnection"]
 
+FIRST_MESSAGE_BYTES = 64 * 1024
+"""The longest message before the socket is acknowledged: its connection_init, of a client that may have no token."""
+PIECE_BYTES = 4096
+"""What is parsed at once: a read of 256 KiB may bring 40,000 frames, of which the first 600 are too many."""
+SMALL_FRAGMENT_BYTES = 1024
+"""A shorter fragment of a message counts as a message, as there is no limit to empty ones."""
 LINGER_SECONDS = 2.0
-"""For so long what a peer still sends is forgotten: closing at once would take the close frame from it."""
-SMALL_PIECE = 1024
-"""Bytes of a fragment of a message below which it counts as a message, for there is no end to empty ones."""
+"""How long a client's bytes are still read and dropped: closing at once would discard the close frame."""
+INVALID_TEXT = 1007
+TRY_AGAIN_LATER = 1013
+TOO_LATE = 4408
+TOO_MANY = 4429
 
 
-class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
+class WebSocketConnection(WriteTimeout, WebSocketsSansIOProtocol):
     """uvicorn's protocol for one socket."""
-
-    turn_bytes = 1024
-    _held: tuple[Held, ...] = ()
-    """The messages, long ones and those that wait behind them, that its peer is still to take."""
 
     def __init__(
         self,
-        max_messages_a_second: int,
-        watch: Watch,
-        long_answers: Unread,
+        settings: Settings,
+        arriving: Arriving,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
-        _loop: AbstractEventLoop | None = None,
+        _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._bucket = Bucket(max_messages_a_second)
-        self._is_parting = False
-        self._watch = watch
-        self._long_answers = long_answers
-        self.conn.reject = self._refusal  # type: ignore[method-assign]  # uvicorn makes the connection
-
-    def start_keepalive(self) -> None:
-        """The handshake is over: forget it, for thousands of sockets keep theirs."""
-        super().start_keepalive()
-        del self.response, self.conn.reject
-
-    def send(self, message: ASGISendEvent) -> Coroutine[Any, Any, None]:
-        """Send on; what refuses the handshake has the headers of every answer, which uvicorn leaves out."""
-        if message["type"] == "websocket.http.response.start":
-            message["headers"] = [*self.default_headers, *message.get("headers", ())]
-        elif message["type"] == "websocket.send" and (
-            not self.writable.is_set() or _bytes_in(message.get("text") or "") > LONG
-        ):
-            return self._send_unread(message)
-        return super().send(message)
-
-    async def _send_unread(self, message: WebSocketSendEvent) -> None:
-        held = self._long_answers.hold(_bytes_in(message.get("text") or ""), self.transport.abort)
-        try:
-            await super().send(message)
-        except BaseException:
-            self._long_answers.let_go(held)
-            raise
-        if self.writable.is_set():
-            self._long_answers.let_go(held)
-        else:
-            self._held = (*self._held, held)
-
-    def resume_writing(self) -> None:
-        """The peer has taken nearly all of what it was sent."""
-        super().resume_writing()
-        self._let_go()
-
-    def _let_go(self) -> None:
-        for held in self._held:
-            self._long_answers.let_go(held)
-        self._held = ()
-
-    def _refusal(self, status: HTTPStatus | int, text: str) -> Response:
-        """What websockets or uvicorn by themselves answer to a handshake, with the headers of every answer."""
-        response = ServerProtocol.reject(self.conn, status, text)
-        call = call_in(self.scope) if self.handshake_initiated else None
-        id = call.id if call else self._watch.refused(response.status_code)
-        del response.headers["Date"]  # it is among those
-        for name, value in (*self.default_headers, (b"x-request-id", id.encode())):
-            response.headers[name.decode()] = value.decode()
-        return response
-
-    def keepalive_timeout(self) -> None:
-        """The peer is gone. uvicorn would wait for it to read what it was sent, for as long as TCP has patience."""
-        super().keepalive_timeout()
-        self.transport.abort()
-
-    async def run_asgi(self) -> None:
-        """Serve the socket. uvicorn takes a handshake that was answered with a refusal for an error of the app's."""
-        try:
-            await self.app(self.scope, self.receive, self.send)
-        except ClientDisconnected:
-            pass
-        except BaseException:
-            self.logger.exception("Exception in ASGI application\n")
-            self.send_500_response()
-        else:
-            if not self.handshake_complete and self.initial_response is None:
-                self.logger.error("ASGI callable returned without completing handshake.")
-                self.send_500_response()
-        if self.close_timer is None:
-            self.transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of everything."""
-        self._let_go()
-        self.forget_what_is_ahead()
-        super().connection_lost(exc)
+        self.write_seconds = 2 * settings.ping_seconds
+        self._message_seconds = settings.request_seconds
+        self._max_message = settings.max_message_bytes
+        self._bucket = Bucket(settings.max_messages_a_second)
+        self._arriving = arriving
+        self._deadline: asyncio.TimerHandle | None = None
+        """When the message that is arriving must be complete."""
+        self._is_closing = False
 
     def data_received(self, data: bytes) -> None:
-        """Read on: the handshake, which HTTP hands over, as the whole that it is."""
-        if self.handshake_initiated:
+        """Read on; at first the handshake, which the HTTP connection passes on as a whole."""
+        if not self.handshake_initiated:
             super().data_received(data)
-        else:
-            self.read(data)
-
-    def is_reading_paused(self) -> bool:
-        """Whether the app has enough messages to go on with."""
-        return self.read_paused
-
-    def read(self, data: bytes) -> None:
-        """Read on, unless there is nothing more to be said."""
-        if self._is_parting:
+            self._check_handshake()
             return
-        WebSocketsSansIOProtocol.data_received(self, data)
-        if not self.handshake_initiated and not self.transport.is_closing():
-            # A handshake that websockets refuses before it asks: uvicorn would keep the answer, and the connection.
-            self.handshake_complete = self.close_sent = True
-            if isinstance(self.conn.handshake_exc, InvalidMessage):  # it has no answer for what is no request at all
-                self._watch.refused(0)
-            self.transport.write(b"".join(self.conn.data_to_send()))
-            self.transport.close()
+        for start in range(0, len(data), PIECE_BYTES):
+            if self._is_closing:
+                return
+            self._parse(data[start : start + PIECE_BYTES])
+        self._wait_for_the_rest()
 
-    def handle_text(self, event: Frame) -> None:
-        """A message of text begins."""
-        if self._is_counted():
-            super().handle_text(event)
-            event.data = b""  # websockets keeps the last frame until another comes
+    def _parse(self, data: bytes) -> None:
+        is_acknowledged = self.scope.get(ACKNOWLEDGED, False)
+        self.conn.max_message_size = self._max_message if is_acknowledged else FIRST_MESSAGE_BYTES
+        self.conn.receive_data(data)
+        frames = [event for event in self.conn.events if isinstance(event, Frame)]
+        if any(self._counts(frame) and self._bucket.take(self.loop.time()) for frame in frames):
+            self._fail(TOO_MANY, "Too many messages")
+        elif self.conn.parser_exc is not None:
+            self.handle_parser_exception()
+        else:
+            self.handle_events()
+        for frame in frames:
+            frame.data = b""  # websockets keeps the last one until the next comes
 
-    def handle_bytes(self, event: Frame) -> None:
-        """A message of bytes begins."""
-        if self._is_counted():
-            super().handle_bytes(event)
-            event.data = b""
-
-    def handle_cont(self, event: Frame) -> None:
-        """A message goes on."""
-        if len(event.data) >= SMALL_PIECE or self._is_counted():
-            super().handle_cont(event)
-            event.data = b""
-
-    def handle_ping(self) -> None:
-        """A ping, which is answered."""
-        if self._is_counted():
-            super().handle_ping()
-
-    def handle_pong(self, event: Frame) -> None:
-        """A pong, perhaps the one that was asked for."""
-        if self._is_counted():
-            super().handle_pong(event)
+    def _wait_for_the_rest(self) -> None:
+        """Count what is there of an unfinished message, and set its deadline."""
+        if self._is_closing:
+            return
+        pending = len(self.conn.reader.buffer) + (self.conn.current_size or 0)
+        if pending or self._deadline is not None:
+            self._arriving.record(self, pending)
+        if not pending:
+            self._cancel_deadline()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(self._message_seconds, self._is_late)
 
     def send_receive_event_to_app(self) -> None:
-        """Hand a message to the app; one that is no UTF-8 closes the socket with 1007 and is no error of ours."""
+        """Pass a complete message to the app; invalid UTF-8 closes the socket, and is no error here."""
+        self._cancel_deadline()
         if self.curr_msg_data_type == "text":
             try:
                 b"".join(self.frames).decode()
             except UnicodeDecodeError:
-                self.frames = []
-                self.conn.fail(1007, "Invalid UTF-8")
-                self.handle_parser_exception()
+                self._fail(INVALID_TEXT, "Invalid UTF-8")
                 return
         super().send_receive_event_to_app()
 
-    def _is_counted(self) -> bool:
-        """Whether a frame is one that may still come; the first that is too many closes the socket."""
-        if self._is_parting:
-            return False
-        if self._bucket.take(self.loop.time()):
-            self._part(4429, "Too many messages")
-        return not self._is_parting
+    def send(self, message: Any) -> Coroutine[Any, Any, None]:
+        """Send on. An answer in place of the handshake has the headers of every answer, and completes it."""
+        if message["type"] == "websocket.http.response.start":
+            message["headers"] = [*self.default_headers, *message.get("headers", ())]
+        elif message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True  # else uvicorn logs an error of the app
+        return super().send(message)
+
+    def start_keepalive(self) -> None:
+        """Release the handshake, which thousands of sockets would keep."""
+        super().start_keepalive()
+        del self.response
+
+    def keepalive_timeout(self) -> None:
+        """The client is gone. uvicorn would wait until it has read what was sent to it."""
+        super().keepalive_timeout()
+        self.transport.abort()
 
     def handle_parser_exception(self) -> None:
-        """What came is no WebSocket any more; uvicorn would hang up on what still comes, and take the close from it."""
+        """What has come is no WebSocket frame, or too long. uvicorn would close before the client reads why."""
         close = self.conn.close_sent
         assert close is not None
-        self._leave(close.code, close.reason)
+        self._close(close.code, close.reason)
 
-    def _part(self, code: int, reason: str) -> None:
+    def refuse_arriving(self) -> None:
+        """The process holds too many unfinished messages, and this is the slowest."""
+        self._fail(TRY_AGAIN_LATER, "Too many long messages arrive at once")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Release what has arrived: websockets' parser and its reader refer to each other."""
+        self._stop_reading()
+        super().connection_lost(exc)
+
+    def _counts(self, frame: Frame) -> bool:
+        return frame.opcode is not Opcode.CONT or len(frame.data) < SMALL_FRAGMENT_BYTES
+
+    def _is_late(self) -> None:
+        self._deadline = None
+        if self.read_paused:
+            self._wait_for_the_rest()  # the app has not taken the message before it
+        else:
+            self._fail(TOO_LATE, f"A message was not there within {self._message_seconds:g} seconds")
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _fail(self, code: int, reason: str) -> None:
         self.conn.fail(code, reason)
-        self._leave(code, reason)
+        self._close(code, reason)
 
-    def _leave(self, code: int, reason: str) -> None:
-        self._is_parting = True
+    def _close(self, code: int, reason: str) -> None:
+        """Send the close frame, which `conn` has ready, and drop what still comes."""
+        self._is_closing = True
         if call := call_in(self.scope):
             call.closed(code, by_us=True)
-        self.frames = []
-        self.forget_what_is_ahead()
+        self._stop_reading()
         self.stop_keepalive()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.transport.write(b"".join(self.conn.data_to_send()))
@@ -224,7 +170,15 @@ class SocketProtocol(TakesTurns, WebSocketsSansIOProtocol):
         self.transport.resume_reading()
         self.close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
+    def _check_handshake(self) -> None:
+        """Close where the head was too long for websockets: uvicorn does not notice, and would keep the connection."""
+        if not self.handshake_initiated and not self.transport.is_closing():
+            self.handshake_complete = self.close_sent = True
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
 
-def _bytes_in(text: str) -> int:
-    """The most that a text takes, in memory and as UTF-8."""
-    return len(text) if text.isascii() else 4 * len(text)
+    def _stop_reading(self) -> None:
+        self._cancel_deadline()
+        self._arriving.record(self, 0)
+        self.conn.reader.discard()
+        self.frames = []

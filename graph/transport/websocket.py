@@ -25,8 +25,10 @@ from graph.execution.long_json import loaded
 from graph.execution.results import Encoded
 from graph.telemetry.call import current_call
 
-__all__ = ["TransportWSAdapter", "TransportWSHandler"]
+__all__ = ["ACKNOWLEDGED", "TransportWSAdapter", "TransportWSHandler"]
 
+ACKNOWLEDGED = "training_monitor.acknowledged"
+"""In the scope of a socket once its connection_init is acknowledged: longer messages may come then."""
 TRY_AGAIN_LATER = 1013
 FORBIDDEN = 4403
 TOO_LATE = 4408
@@ -114,6 +116,7 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
         except Refusal as refusal:
             await self.websocket.close(TRY_AGAIN_LATER, str(refusal))
         if self.connection_acknowledged:
+            self.websocket.ws.scope[ACKNOWLEDGED] = True
             self.context.caller.follow(self._no_longer_let_in)
             self.connection_init_timeout_task = None  # it has been cancelled, and thousands of sockets keep theirs
 

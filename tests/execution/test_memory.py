@@ -10,7 +10,7 @@ from starlette.types import Message, Scope
 
 from graph.app import App
 from graph.execution.long_json import LONG
-from graph.garbage import forget_frames, look_seldom
+from graph.garbage import forget_frames, tune
 
 FEW = 40
 """Objects; of a request whose every token, field or error left some there would be hundreds."""
@@ -112,7 +112,7 @@ def test_a_long_body_is_not_looked_at_again_and_again() -> None:
             looks.append(info["generation"])
 
     try:
-        look_seldom()
+        tune()
         gc.callbacks.append(note)
         body: list[dict[str, list[list[int]]]] = [{"values": [[]]} for _ in range(100_000)]
     finally:

@@ -8,13 +8,14 @@ import asyncio
 import httpx
 import pytest
 
+from graph.process.http_connection import MAX_PIPELINED
 from tests.tools.api import Api
 from tests.tools.sockets import PROTOCOL, opened, websocket_url
 from tests.tools.wire import SMUGGLED, SOCKET, STATUS, SWITCHED, Wire, head
 
 pytestmark = pytest.mark.sqlite_alone("framing is the same whatever is stored where")
 
-PATIENCE = 10
+PATIENCE = 60
 HELLO = b'{"query": "{ __typename }"}'
 CHUNKS = b"%x\r\n%s\r\n0\r\n" % (len(HELLO), HELLO)
 KEPT = {"Connection": "keep-alive"}
@@ -54,13 +55,12 @@ IN_CHUNKS = "Transfer-Encoding: chunked"
 class TestAnUpgrade:
     @pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two pieces"])
     @pytest.mark.parametrize("by", ["a length", "chunks"])
-    @pytest.mark.parametrize("protocol", ["websocket", "websocket, h2c"])
     @pytest.mark.parametrize("method", ["POST", "GET"])
     async def test_to_a_socket_of_a_request_with_a_body_is_refused_and_the_body_is_no_request(
-        self, address: str, method: str, protocol: str, by: str, apart: bool
+        self, address: str, method: str, by: str, apart: bool
     ) -> None:
         said = {"Content-Length": str(len(SMUGGLED))} if by == "a length" else {"Transfer-Encoding": "chunked"}
-        beginning = head(method, **JSON | SOCKET | said | {"Upgrade": protocol})
+        beginning = head(method, **JSON | SOCKET | said)
         body = SMUGGLED if by == "a length" else b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)
         pieces = [beginning, body] if apart else [beginning + body]
         assert await answers(address, *pieces) == [400]
@@ -104,18 +104,11 @@ class TestAnUpgrade:
     @pytest.mark.parametrize("lines", [[LENGTH, IN_CHUNKS], [LENGTH, "Content-Length: 0"], ["Transfer-Encoding: gzip"]])
     async def test_leaves_the_end_of_its_request_as_clear_as_it_must_be(self, address: str, lines: list[str]) -> None:
         for body in (HELLO, CHUNKS + b"\r\n"):
-            said = [
-                await heard(address, asking(*asked, *lines, body=body) + SMUGGLED)
-                for asked in (["Upgrade: h2c", "Connection: Upgrade"], [])
-            ]
-            assert STATUS.findall(said[0]) == [b"400"]
-            assert said[0].rpartition(b"\r\n")[2] == said[1].rpartition(b"\r\n")[2], "as without it"
+            request = asking("Upgrade: h2c", "Connection: Upgrade", *lines, body=body)
+            assert await answers(address, request + SMUGGLED) == [400]
 
-    @pytest.mark.parametrize("target", ["/graphql", "/healthz"])
-    async def test_is_what_connect_is_too(self, address: str, target: str) -> None:
-        length = str(len(SMUGGLED))
-        assert await answers(address, head("CONNECT", target, **KEPT | {"Content-Length": length}), SMUGGLED) == [400]
-        assert await answers(address, head("CONNECT", target, **KEPT) + SMUGGLED) == [405]
+    async def test_by_connect_is_refused(self, address: str) -> None:
+        assert await answers(address, head("CONNECT", **KEPT) + SMUGGLED) == [400]
 
     @pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two pieces"])
     @pytest.mark.parametrize(
@@ -130,12 +123,12 @@ class TestAnUpgrade:
 
     async def test_to_a_socket_is_by_get_and_by_http_1_1(self, address: str) -> None:
         handshake = head("GET", **SOCKET)
-        assert await answers(address, handshake.replace(b"GET", b"POST") + SMUGGLED) == [415]
+        assert await answers(address, handshake.replace(b"GET", b"POST") + SMUGGLED) == [400]
         assert await answers(address, handshake.replace(b"HTTP/1.1", b"HTTP/1.0") + SMUGGLED) == [400]
 
     async def test_to_a_socket_comes_to_nothing_while_an_earlier_request_is_answered(self, address: str) -> None:
         """Or else the answers would come in another order, or one within the other."""
-        assert await answers(address, HEALTHY + head("GET", **SOCKET) + SMUGGLED) == [200, 400]
+        assert await answers(address, HEALTHY + head("GET", **SOCKET) + SMUGGLED) == []
 
     async def test_to_a_socket_may_follow_requests_that_are_answered(self, address: str) -> None:
         host, port = address.removeprefix("http://").split(":")
@@ -228,16 +221,9 @@ class TestABody:
         request = asking(IN_CHUNKS, "Connection: keep-alive", body=CHUNKS + b"\r\n", first="POST /graphql HTTP/1.0")
         assert await answers(address, request + SMUGGLED) == [400]
 
-    async def test_says_why_it_is_refused(self, address: str) -> None:
-        assert b"leave Upgrade out" in await heard(address, head("POST", **JSON | SOCKET | {"Content-Length": "9"}))
-
     async def test_that_nobody_waits_for_is_read_all_the_same(self, address: str) -> None:
         elsewhere = asking(f"Content-Length: {len(SMUGGLED)}").replace(b"localhost", b"evil.example")
         assert await answers(address, elsewhere, SMUGGLED + SMUGGLED) == [421, 200]
-
-    async def test_that_comes_after_its_answer_leaves_no_connection_open_for_ever(self, address: str) -> None:
-        elsewhere = asking(f"Content-Length: {len(SMUGGLED)}").replace(b"localhost", b"evil.example")
-        assert await answers(address, elsewhere, SMUGGLED) == [421]
 
 
 class TestAnExpectation:
@@ -250,18 +236,8 @@ class TestAnExpectation:
     async def test_that_is_met_is_followed_by_the_answer(self, address: str) -> None:
         assert await answers(address, asking("Expect: 100-continue", LENGTH), HELLO + SMUGGLED) == [100, 200]
 
-    async def test_is_not_understood_by_http_1_0(self, address: str) -> None:
-        request = asking("Expect: 100-continue", LENGTH, body=HELLO, first="POST /graphql HTTP/1.0")
-        assert await answers(address, request) == [200]
-
 
 class TestTheLastRequest:
-    async def test_may_say_so_in_a_trailer(self, address: str) -> None:
-        """The parser takes nothing more then, so the client must not be left to wait."""
-        answer = await heard(address, asking(IN_CHUNKS, body=CHUNKS + b"Connection: close\r\n\r\n") + SMUGGLED)
-        assert STATUS.findall(answer) == [b"200"]
-        assert b"\r\nconnection: close\r\n" in answer
-
     async def test_is_one_of_http_1_0_and_what_comes_after_it_is_not_done(self, address: str) -> None:
         first = asking("Connection: keep-alive", first="GET /nothing HTTP/1.0").replace(b"localhost", b"evil.example")
         mutation = (
@@ -286,13 +262,8 @@ async def test_what_is_no_request_ends_a_stream_that_it_comes_behind(address: st
     assert await answers(address, request, b"garbage\r\n\r\n") == [200]
 
 
-async def test_a_refusal_of_head_has_no_body(address: str) -> None:
-    """It would be taken for the beginning of the next answer."""
-    for request in (
-        asking("X A: 1", first="HEAD /healthz HTTP/1.1"),
-        asking(f"X-A: {'a' * 40_000}", first="HEAD /healthz HTTP/1.1"),
-        asking("Upgrade: websocket", "Connection: Upgrade", LENGTH, first="HEAD /healthz HTTP/1.1"),
-    ):
-        answer = await heard(address, request)
-        assert int(answer.split()[1]) in {400, 431}
-        assert answer.endswith(b"\r\n\r\n")
+async def test_too_many_requests_that_wait_on_one_connection_close_it(address: str) -> None:
+    """Each costs memory, and the time to read it, before the first of them is answered."""
+    many = HEALTHY * MAX_PIPELINED
+    assert await answers(address, many + SMUGGLED) == [200] * (MAX_PIPELINED + 1)
+    assert await answers(address, HEALTHY + many + SMUGGLED) == []

@@ -123,21 +123,22 @@ class ServerProcess:
         first_line = self._process.stdout.readline()
         address = re.search(r"http://\S+:\d+", first_line)
         if not address:
-            self._reap()
+            self.reap()
             raise RuntimeError(first_line + self.log)
         self.url = address[0]
 
     def kill(self) -> None:
         """End it without a word, as a power cut would."""
         self.process.kill()
-        self._reap()
+        self.reap()
 
     def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
         """Tell it to end, and give its exit status."""
         self.process.send_signal(with_signal)
-        return self._reap()
+        return self.reap()
 
-    def _reap(self) -> int:
+    def reap(self) -> int:
+        """Wait for its end, and give its exit status."""
         status = self.process.wait(PATIENCE)
         assert self.process.stdout is not None
         self.process.stdout.close()
