@@ -15,9 +15,9 @@ from graph.process.arriving import Arriving
 from graph.process.websocket_connection import FIRST_MESSAGE_BYTES
 from graph.settings import Settings
 from tests.tools.domain import eventually
-from tests.tools.hostile import INIT, SOCKET, STATUS, Wire, close_code_of, frame, head, post
 from tests.tools.serving import served
 from tests.tools.sockets import PROTOCOL, opened, websocket_url
+from tests.tools.wire import INIT, SOCKET, STATUS, Wire, close_code_of, frame, head, post
 
 pytestmark = pytest.mark.sqlite_alone("what arrives has not come to a store yet")
 

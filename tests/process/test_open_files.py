@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.tools.hostile import STATUS, Wire
+from tests.tools.wire import STATUS, Wire
 
 MOST = 64
 PATIENCE = 60

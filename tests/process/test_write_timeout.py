@@ -62,9 +62,7 @@ both_ways = pytest.mark.parametrize("way", [posted, mute_peer], ids=["posts", "s
 
 
 @both_ways
-async def test_a_client_that_reads_nothing_is_closed(
-    app: App, job: str, database_url: str, way: "type[posted]"
-) -> None:
+async def test_a_client_that_reads_nothing_is_closed(app: App, job: str, database_url: str, way: Way) -> None:
     impatient = Settings(database_url=database_url, ping_seconds=0.1)
     async with served(app, impatient) as address:
         files = files_of(os.getpid())
