@@ -181,6 +181,8 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
         if not self.parser.should_upgrade():
             self._is_complete = True
             super().on_message_complete()
+            if not self.parser.should_keep_alive():
+                self.cycle.keep_alive = False  # a trailer may say so too, and httptools reads nothing after it
 
     def refuse_arriving(self) -> None:
         """The process holds too many unfinished bodies, and this is the slowest."""
@@ -252,12 +254,17 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
                 cycle.message_event.set()
 
     def _refuse(self, error: RequestError) -> None:
-        """Answer in place of the app, and close; without an answer where one to an earlier request is due."""
+        """Answer in place of the app, and close; the answers to earlier requests are sent first."""
         self._is_refused = True
         self._stop_waiting()
         due = [cycle for cycle in self._cycles if not cycle.response_complete]
-        if any(cycle.response_started or not cycle.more_body for cycle in due):
-            self.transport.close()
+        if any(cycle.response_started for cycle in due):
+            self.transport.close()  # in the middle of an answer, perhaps of a stream that never ends
+            return
+        if complete := [cycle for cycle in due if not cycle.more_body]:
+            complete[-1].keep_alive = False
+            if complete[-1] is not due[-1]:
+                self.pipeline.popleft()  # the incomplete request
             return
         call: Call | None = None
         for cycle in due:

@@ -153,18 +153,6 @@ async def test_a_store_that_another_process_keeps_locked_does_not_keep_the_serve
         assert isinstance(outcome, Exception), outcome
 
 
-async def test_a_client_that_does_not_read_does_not_keep_the_server(server: ServerProcess, remote: Api) -> None:
-    """It never sees that it is to close."""
-    id = await remote.started()
-    async with AsyncExitStack() as stack:
-        deaf = await stack.enter_async_context(opened(websocket_url(server.url)))
-        await begun(deaf, ONE, id)
-        deaf.connection.transport.pause_reading()
-        server.process.send_signal(signal.SIGTERM)
-        await ended_silently(server)
-        deaf.connection.transport.resume_reading()
-
-
 async def test_a_client_that_never_finishes_its_request_does_not_keep_the_server(
     server: ServerProcess, remote: Api
 ) -> None:
