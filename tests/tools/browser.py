@@ -29,7 +29,6 @@ __all__ = [
     "Visits",
     "card",
     "launched_browser",
-    "mean_frame",
     "rows_of",
     "stat",
     "toast",
@@ -153,20 +152,3 @@ async def until(page: Page, condition: str) -> None:
 def rows_of(csv_text: str) -> list[dict[str, str]]:
     """The rows of the CSV that the page gives, by the names of their columns."""
     return list(csv.DictReader(io.StringIO(csv_text, newline="")))
-
-
-async def mean_frame(page: Page, seconds: float) -> float:
-    """Milliseconds from one frame to the next, on average over some seconds."""
-    frames, took = await page.evaluate(
-        """(milliseconds) => new Promise((done) => {
-            let frames = 0, first;
-            const frame = (now) => {
-                first ??= now;
-                if (now - first >= milliseconds) done([frames, now - first]);
-                else { frames += 1; requestAnimationFrame(frame); }
-            };
-            requestAnimationFrame(frame);
-        })""",
-        seconds * 1000,
-    )
-    return float(took / frames)
