@@ -1,9 +1,10 @@
-"""Whether the process lives, and whether it can serve: for load balancers and those who restart what has died."""
+"""Whether the process lives, and whether it can serve: for load balancers and supervisors."""
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from time import monotonic
 
 import orjson
 from starlette.requests import Request
@@ -18,17 +19,24 @@ __all__ = ["Health"]
 log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 1.0
-"""How long the store and the feed may take to answer before they count as gone."""
+"""How long the store and the feed may take to answer before they count as unavailable."""
+WRITE_SECONDS = 1.0
+"""At least between two writes to the store that succeed, however often readiness is requested."""
 NOT_CACHED = {"Cache-Control": "no-store"}
 
 
 class Health:
-    """What is asked at /healthz and /readyz. What exactly is wrong is for the log, not for whoever asks."""
+    """/healthz and /readyz. The reason of a failure is logged, not answered."""
 
     def __init__(self, database: Database, feed: Feed) -> None:
+        self._database = database
         self._feed = feed
-        self._probes: Mapping[str, Callable[[], Awaitable[None]]] = {"store": database.check, "feed": self._heard}
-        self._asking: dict[str, asyncio.Task[bool]] = {}
+        self._probes: Mapping[str, Callable[[], Awaitable[None]]] = {
+            "store": self._check_store,
+            "feed": self._check_feed,
+        }
+        self._running: dict[str, asyncio.Task[bool]] = {}
+        self._wrote_at = float("-inf")
 
     @property
     def routes(self) -> list[Route]:
@@ -37,46 +45,51 @@ class Health:
 
     @contextlib.asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
-        """Inside, probes may be under way: what is still waited for at the end is given up, and lets go of its ends."""
+        """Inside, probes may run; those that still run at the end are cancelled."""
         try:
             yield
         finally:
-            asking = [task for task in self._asking.values() if not task.done()]
-            for task in asking:
+            running = [task for task in self._running.values() if not task.done()]
+            for task in running:
                 task.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def _lives(self, _: Request) -> Response:
         return _answer(200, {"status": "ok"})
 
     async def _is_ready(self, _: Request) -> Response:
-        # One probe of each at a time, however many ask, and nobody waits for one longer than its limit: a server that
-        # does not answer keeps its probe, not ours.
-        asked = {name: self._asked(name) for name in self._probes}
-        await asyncio.wait(asked.values(), timeout=PROBE_SECONDS)
-        well = {name: task.done() and task.result() for name, task in asked.items()}
-        status = "ok" if all(well.values()) else "unavailable"
-        parts = {name: "ok" if is_well else "unavailable" for name, is_well in well.items()}
+        # One probe of each part at a time, shared by all requests, and no request waits for one longer than its limit.
+        tasks = {name: self._probe(name) for name in self._probes}
+        await asyncio.wait(tasks.values(), timeout=PROBE_SECONDS)
+        works = {name: task.done() and task.result() for name, task in tasks.items()}
+        status = "ok" if all(works.values()) else "unavailable"
+        parts = {name: "ok" if does else "unavailable" for name, does in works.items()}
         return _answer(200 if status == "ok" else 503, {"status": status, **parts})
 
-    def _asked(self, name: str) -> "asyncio.Task[bool]":
-        task = self._asking.get(name)
+    def _probe(self, name: str) -> "asyncio.Task[bool]":
+        task = self._running.get(name)
         if task is None or task.done():
-            task = self._asking[name] = asyncio.create_task(self._is_well(name))
+            task = self._running[name] = asyncio.create_task(self._works(name))
         return task
 
-    async def _is_well(self, name: str) -> bool:
+    async def _works(self, name: str) -> bool:
         try:
             await self._probes[name]()
         except (*OUTAGES, FeedError) as error:
             log.warning("the %s is unavailable: %s", name, error)
             return False
-        except Exception:  # told as what it is: it does not work
+        except Exception:
             log.exception("the %s is unavailable", name)
             return False
         return True
 
-    async def _heard(self) -> None:
+    async def _check_store(self) -> None:
+        await self._database.check()
+        if monotonic() - self._wrote_at >= WRITE_SECONDS:
+            await self._database.check_writes()
+            self._wrote_at = monotonic()
+
+    async def _check_feed(self) -> None:
         await self._feed.check()
         if not self._feed.connected:
             raise FeedError("other processes are not heard yet")

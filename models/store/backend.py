@@ -23,6 +23,8 @@ class StoreError(Exception):
 class Backend(Protocol):
     """One database system at one address."""
 
+    probe: str
+    """A statement that fails where the store cannot be written, and changes nothing."""
     shown: str
     """Where the store is, for people."""
     connection: dict[str, Any]

@@ -27,7 +27,7 @@ from models.errors import JobError
 from models.store import postgres, sqlite
 from models.store.backend import APP, CONNECTION, Backend, StoreError
 from models.store.postgres import Postgres
-from models.store.reader import Reader, Timed
+from models.store.reader import Query, Reader, Timed
 from models.store.sqlite import SQLite
 from models.store.timing import time_statements
 from models.store.transaction import Result, Work, Writer
@@ -202,6 +202,12 @@ class Database:
             if not is_same:
                 raise OperationalError("it is not the store that was opened: was it replaced?")
 
+    async def check_writes(self) -> None:
+        """Return once a write that changes nothing is committed. Raises OUTAGES."""
+        assert self._writer, "the database is not open"
+        with self.scope():
+            await self._writer.write(lambda: _one(self._backend.probe), lambda _: None)
+
     async def _identity(self) -> str:
         query = "SELECT applied_at FROM tortoise_migrations ORDER BY applied_at LIMIT 1"
         connection = self._context.db(CONNECTION)
@@ -237,6 +243,10 @@ def _backend_at(url: str, *, create: bool, connections: int, seconds: float) -> 
     raise StoreError(
         f"The database URL must begin with sqlite:// or postgres://, got {without_password(url)}. {LOOKS_LIKE}"
     )
+
+
+def _one(statement: str) -> Work[None]:
+    yield Query(statement)
 
 
 def sqlite_file(url: str) -> Path | None:

@@ -60,6 +60,8 @@ OUT_OF_REACH = (
 class Postgres:
     """A server, to which each process keeps a few connections."""
 
+    probe = 'UPDATE "job" SET "seed" = "seed" WHERE 1 = 0'
+
     def __init__(self, url: str, *, connections: int, seconds: float) -> None:
         """`connections`: the most that this process keeps; `seconds`: to connect, for a lock and for a statement.
 

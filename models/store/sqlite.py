@@ -33,6 +33,8 @@ SMALLEST = 512
 class SQLite:
     """A file, from which processes of one machine read at any time, and to which one writes at a time."""
 
+    probe = "PRAGMA user_version = 0"  # which writes a page
+
     def __init__(self, url: str, *, create: bool, seconds: float) -> None:
         """`seconds`: how long to wait for another process that is writing."""
         pragmas = {

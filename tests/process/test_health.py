@@ -15,6 +15,7 @@ from tests.conftest import running
 from tests.tools.api import Api
 from tests.tools.outside import Outside, path_of
 from tests.tools.postgres import Postgres
+from tests.tools.stores import room_for
 from tests.tools.valkey import Valkey
 from tests.tools.waiting import PATIENCE, eventually
 
@@ -53,6 +54,43 @@ async def test_a_store_that_is_not_the_one_that_was_opened_is_none(api: Api, dat
         put_another(file)
         assert (await api.http.get("/readyz")).status_code == 503
     assert (await api.http.get("/readyz")).status_code == 200
+
+
+@pytest.mark.sqlite_alone("its disk is its own")
+async def test_a_store_that_cannot_be_written_is_unavailable(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """Though what is in it can be read."""
+    async with asyncio.timeout(PATIENCE):
+        with room_for(0):
+            await until(api, 503)
+            assert (await api.http.get("/readyz")).json()["store"] == "unavailable"
+            assert await api.data("{ jobs { id } }") == {"jobs": []}
+        await until(api, 200)
+    assert {record.exc_info for record in caplog.records} == {None}, "one line each"
+    assert any("the store is unavailable: " in message for message in caplog.messages)
+
+
+async def test_a_store_that_is_read_only_is_unavailable(
+    postgres: Postgres, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(Settings(database_url=postgres_url))
+    transport = httpx.ASGITransport(app)
+    name = postgres_url.rpartition("/")[2].partition("?")[0]
+    with Outside(postgres_url) as outside:
+        outside.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        try:
+            async with running(app), httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+                answer = await http.get("/readyz")
+        finally:
+            outside.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+    assert (answer.status_code, answer.json()["store"]) == (503, "unavailable")
+    assert [message for message in caplog.messages if "read-only" in message]
+    assert {record.exc_info for record in caplog.records} == {None}, "one line each"
+
+
+async def until(api: Api, status: int) -> None:
+    """Return once /readyz answers with that status: a write that succeeds counts for a second."""
+    while (await api.http.get("/readyz")).status_code != status:
+        pass
 
 
 @contextlib.contextmanager
