@@ -66,7 +66,8 @@ class Settings(BaseSettings):
         default="sqlite://training-monitor.sqlite3",
         description=(
             "Where jobs are stored: sqlite://path from the current folder, sqlite:///path for an absolute path, "
-            "or postgres://user:password@host:5432/name"
+            "or postgres://user@host:5432/name with its password in PGPASSWORD or the file PGPASSFILE: the address may "
+            "have it too, but a command line is there for all users of the machine to read"
         ),
     )
     database_connections: Annotated[int, Field(ge=1, le=1000)] = Field(
