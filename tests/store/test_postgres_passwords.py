@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from graph.settings import Settings
 from tests.tools.outside import Outside
 from tests.tools.postgres import Postgres
-from tests.tools.process import command
+from tests.tools.process import PATIENCE, command
 
 PASSWORD = "open sesame"
 
@@ -25,7 +25,7 @@ def test_it_may_come_from_the_environment_or_from_a_file(tmp_path: Path) -> None
         url = parts._replace(netloc=f"keeper@{parts.hostname}:{parts.port}").geturl()
 
         def migrated(**environment: str) -> bool:
-            return command("migrate", "--database-url", url, **environment).returncode == 0
+            return command("migrate", "--database-url", url, timeout=PATIENCE, **environment).returncode == 0
 
         while migrated():  # until the server has read its rules
             pass
