@@ -142,15 +142,16 @@ class App(FastAPI):
         if scope["type"] == "lifespan":
             await super().__call__(scope, receive, send)
         else:
-            await self._gate(self._without_prefix(scope), receive, send)
+            self._remove_prefix(scope)
+            await self._gate(scope, receive, send)
 
-    def _without_prefix(self, scope: Scope) -> Scope:
-        """The scope with the path that routes know, whether a proxy has removed the prefix or not."""
+    def _remove_prefix(self, scope: Scope) -> None:
+        """Leave the path that routes know, whether a proxy has removed the prefix or not."""
+        # In place: the protocol finds the call in its own scope.
         prefix, path = self._root_path, scope["path"]
-        if not prefix or not (path == prefix or path.startswith(f"{prefix}/")):
-            return scope
-        raw_path = scope["raw_path"].removeprefix(prefix.encode())
-        return {**scope, "path": path.removeprefix(prefix) or "/", "raw_path": raw_path or b"/", "root_path": ""}
+        if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+            raw_path = scope["raw_path"].removeprefix(prefix.encode())
+            scope.update(path=path.removeprefix(prefix) or "/", raw_path=raw_path or b"/", root_path="")
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == GRAPHQL:

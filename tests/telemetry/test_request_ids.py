@@ -102,6 +102,7 @@ class TestBeforeTheApp:
             request_seconds=0.3,
             max_header_bytes=2_000,
             allowed_origins="https://dash.example.org",
+            root_path="/monitor",
         )
 
     @pytest.mark.parametrize(
@@ -121,9 +122,10 @@ class TestBeforeTheApp:
         assert [(line["request_id"], line["status"], line["outcome"]) for line in lines] == [(id, status, "refused")]
         assert (await scrape(api.http)).values("requests_total") == {("<unknown>", "refused"): 1}
 
-    async def test_where_the_app_has_begun_to_serve_it_it_is_one_call(self, api: Api, address: str) -> None:
+    @pytest.mark.parametrize("path", ["/graphql", "/monitor/graphql"])
+    async def test_where_the_app_has_begun_to_serve_it_it_is_one_call(self, api: Api, address: str, path: str) -> None:
         with logged() as lines:
-            sent = head(X_Request_Id="mine", Content_Type="application/json", Content_Length="10") + b"{"
+            sent = head(path=path, X_Request_Id="mine", Content_Type="application/json", Content_Length="10") + b"{"
             heard = await answer_to(address, sent)
             await eventually(lambda: bool(lines))
         assert (heard.status, heard.headers["x-request-id"]) == (408, "mine")
