@@ -68,10 +68,9 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     access = Access(settings, tokens)
     places, http_streams = Places(settings.max_sockets), HTTPStreams(settings.ping_seconds)
     pages = Pages(settings.root_path)
-    limits = Limits.of(settings)
-    operations = Operations(limits)
-    answers = Answers(Plans(schema.graphql, limits), operations, database, jobs) if plans else None
-    services = Services(limits, operations, database, jobs, streams, Curves(chunks), answers)
+    operations = Operations(schema.graphql, Limits.of(settings))
+    answers = Answers(Plans(schema.graphql, operations.documents), operations, database, jobs) if plans else None
+    services = Services(operations, database, jobs, streams, Curves(chunks), answers)
     view = GraphQLView(settings, services, access, places, http_streams, pages)
     health = Health(database, feed)
     metrics = Metrics(app_metrics, database, feed, streams, places)

@@ -9,7 +9,6 @@ from strawberry.types import Info
 
 from graph.admission.caller import Caller
 from graph.admission.connection_slots import Place
-from graph.execution.limits import Limits
 from graph.execution.running import Operations
 from graph.live.stream import Streams
 from graph.plans.answers import Answers
@@ -24,10 +23,13 @@ from models.store.database import Database
 __all__ = ["Context", "GraphInfo", "Services"]
 
 
+CURVES = 20
+"""Curves that are read together, before another client has its turn."""
+
+
 class Services(NamedTuple):
     """What an app has one of, for all operations."""
 
-    limits: Limits
     operations: Operations
     database: Database
     jobs: Jobs
@@ -55,7 +57,6 @@ class Context:
         "curves",
         "database",
         "jobs",
-        "limits",
         "operations",
         "place",
         "streams",
@@ -63,7 +64,7 @@ class Context:
 
     def __init__(self, services: Services, caller: Caller | None) -> None:
         """`caller`: None while a socket is unauthenticated."""
-        self.limits, self.operations, self.database, self.jobs, self.streams, self.curves, self.answers = services
+        self.operations, self.database, self.jobs, self.streams, self.curves, self.answers = services
         self.caller = caller
         self.connection_params: dict[str, Any] | None = None
         """What a socket's first message carries, until it was looked at: it may have a token."""
@@ -96,8 +97,11 @@ class Context:
 
     async def curve(self, wanted: Wanted) -> Curve:
         """One named value of a job over the steps."""
-        self._curve = self._curve or DataLoader(self.curves.read, cache=False)
+        self._curve = self._curve or DataLoader(self._read_curves, cache=False, max_batch_size=CURVES)
         return await self._curve.load(wanted)
+
+    async def _read_curves(self, wanted: list[Wanted]) -> list[Curve]:
+        return await self.operations.read(self.curves.read(wanted))
 
 
 async def _load_jobs(ids: list[int]) -> Sequence[Job | None]:

@@ -2,7 +2,7 @@
 
 import gc
 
-__all__ = ["forget_frames", "tune"]
+__all__ = ["tune"]
 
 YOUNG, MIDDLE, OLD = 2_000, 50, 10
 """The first generation is collected after so many new objects, the second every 50 times, and the third every 10 times
@@ -18,13 +18,3 @@ def tune() -> None:
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, OLD)
     gc.enable()
-
-
-def forget_frames(error: BaseException) -> None:
-    """Have an error that was dealt with let go of the frames that it passed: one of them mostly holds it."""
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        each = waiting.pop()
-        if each is not None:
-            waiting += (each.__context__, each.__cause__, getattr(each, "original_error", None))
-            each.__traceback__ = each.__context__ = each.__cause__ = None

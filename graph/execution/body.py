@@ -2,25 +2,32 @@
 
 from typing import Any
 
+import orjson
 from cross_web import HTTPException
+from graphql import GraphQLError
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from graph.execution.long_json import Loaded, loaded
+from graph.execution.worker_thread import WorkerThread
 
-__all__ = ["Body"]
+__all__ = ["Body", "json_value"]
+
+LONG = 128 * 2**10
+"""Bytes of JSON that are parsed in about a millisecond."""
 
 
 class Body:
-    """The body of a request, and what it says: read when it is asked for, and once, for a long one takes its time."""
+    """The body of a request, read and parsed when it is first needed, and once."""
 
-    __slots__ = ("_limit", "_raw", "_receive", "_said")
+    __slots__ = ("_limit", "_parsed", "_raw", "_receive", "_worker")
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+    def __init__(self, receive: Receive, limit: int, worker: WorkerThread | None = None) -> None:
+        """`worker`: needed for `json`."""
         self._receive = receive
         self._limit = limit
+        self._worker = worker
         self._raw: bytes | None = None
-        self._said: Loaded | None = None
+        self._parsed: tuple[Any] | None = None
 
     async def read(self) -> bytes:
         """Its bytes. Raises HTTPException 413 where there are more than the limit, ClientDisconnect."""
@@ -28,18 +35,30 @@ class Body:
             self._raw = await _received(self._receive, self._limit)
         return self._raw
 
-    async def said(self) -> Any:
-        """What it says in JSON; strictly: no NaN, no lone surrogates. Raises orjson.JSONDecodeError, and as `read`."""
-        if self._said is None:
-            self._said = await loaded(await self.read())
-        return self._said.value
+    async def json(self) -> Any:
+        """Its value as JSON. Raises orjson.JSONDecodeError, also for NaN and lone surrogates; HTTPException 503 where a
+        long one is not parsed in time; and as `read`.
+        """
+        if self._parsed is None:
+            assert self._worker is not None
+            try:
+                self._parsed = (await json_value(await self.read(), self._worker),)
+            except GraphQLError as error:
+                raise HTTPException(503, error.message) from error
+        return self._parsed[0]
 
-    def let_go(self) -> None:
-        """Forget it, for when the request is answered: a stream would keep it for as long as it is open."""
-        said, self._said, self._raw = self._said, None, b""
-        del self._receive  # which leads back here, by the request
-        if said is not None:
-            said.let_go()
+    def release(self) -> None:
+        """Forget it, once the request is answered: a stream would keep it for as long as it is open."""
+        self._parsed, self._raw = None, b""
+        del self._receive
+
+
+async def json_value(text: bytes, worker: WorkerThread) -> Any:
+    """The value of a text of JSON.
+
+    Raises orjson.JSONDecodeError, and GraphQLError where a long one is not parsed in time.
+    """
+    return orjson.loads(text) if len(text) <= LONG else await worker.run(orjson.loads, text)
 
 
 async def _received(receive: Receive, limit: int) -> bytes:

@@ -1,4 +1,5 @@
-"""What an operation asks for, in values: objects, and their fields that hold no objects; and long names of these.
+"""What an operation costs, in values: objects, their fields that hold no objects, long names of these, and what is read
+beside what is returned.
 
 Compiled once a document, for it depends on the variables of each request.
 """
@@ -28,9 +29,9 @@ from graphql import (
     get_named_type,
 )
 
-from graph.execution.fragments import in_order
+from graph.execution.document_size import fragments_in_order
 from graph.execution.limits import MOST
-from graph.execution.list_lengths import LENGTHS, Given, Length
+from graph.execution.list_lengths import LENGTHS, READS, Given, Length
 
 __all__ = ["Cost", "cost_of"]
 
@@ -63,11 +64,11 @@ class Sum(NamedTuple):
     constant: int
     added: tuple[Step, ...]
     lists: tuple[tuple[int | Variable, int], ...]
-    """What is held is a Step or, where nothing in it depends on variables, a number."""
+    """Length, and the cost of each object: a Step or, where nothing in it depends on variables, a number."""
 
 
 class Cost(NamedTuple):
-    """The values that an operation asks for."""
+    """The cost of an operation."""
 
     sums: tuple[Sum, ...]
     """In an order in which each needs only those before it; a fragment's stands once, however often it is spread."""
@@ -75,7 +76,7 @@ class Cost(NamedTuple):
     """A Step, or, where nothing depends on variables, the number itself."""
 
     def of(self, variables: Mapping[str, Any]) -> int:
-        """The number for a request, whose variables may be wrong: those are refused by GraphQL."""
+        """The cost for a request, whose variables may be wrong: those are refused when they are coerced."""
         if type(self.total) is int:
             return self.total
         found: list[int] = []
@@ -104,7 +105,7 @@ class _Compiler:
         self._fragments: dict[str, int] = {}
 
     def cost(self, document: DocumentNode) -> Cost:
-        for node in in_order(document):
+        for node in fragments_in_order(document):
             self._fragments[node.name.value] = self._selection(
                 self._schema.get_type(node.type_condition.name.value), node.selection_set
             )
@@ -125,12 +126,18 @@ class _Compiler:
                     continue
                 assert isinstance(type, GraphQLObjectType | GraphQLInterfaceType)
                 field = META.get(node.name.value) or type.fields[node.name.value]
-                length = self._length(LENGTHS.get(f"{type.name}.{node.name.value}", 1), field, node)
+                place = f"{type.name}.{node.name.value}"
                 held = self._selection(get_named_type(field.type), node.selection_set)
-                if isinstance(length, Variable) or isinstance(held, Step):
-                    lists.append((length, held))
-                else:
-                    constant += length * (1 + held)
+                counted = [(LENGTHS.get(place, 1), held)]
+                if place in READS:
+                    times, cost = READS[place]
+                    counted.append((times, cost - 1))
+                for given, inner in counted:
+                    length = self._length(given, field, node)
+                    if isinstance(length, Variable) or isinstance(inner, Step):
+                        lists.append((length, inner))
+                    else:
+                        constant += length * (1 + inner)
                 continue
             if isinstance(node, FragmentSpreadNode):
                 part = self._fragments[node.name.value]
@@ -153,18 +160,18 @@ class _Compiler:
     def _length(self, length: Length, field: GraphQLField, node: FieldNode) -> int | Variable:
         if isinstance(length, int):
             return length
-        usual = field.args[length.argument].default_value
+        default = field.args[length.argument].default_value
         given = next((each.value for each in node.arguments or () if each.name.value == length.argument), None)
         if given is None:
-            return length.of(usual)
+            return length.of(default)
         if not isinstance(given, VariableNode):
             return length.of(_value(given))
-        default = self._defaults.get(given.name.value)
-        return Variable(given.name.value, length, usual if default is None else _value(default))
+        declared = self._defaults.get(given.name.value)
+        return Variable(given.name.value, length, default if declared is None else _value(declared))
 
 
 def _value(node: ValueNode) -> object:
-    """A literal, as far as it says how long a list becomes."""
+    """A literal, as far as the length of a list depends on it."""
     if isinstance(node, IntValueNode):
         return int(node.value) if len(node.value) < 12 else MOST
     if isinstance(node, ListValueNode):

@@ -12,8 +12,8 @@ Result = TypeVar("Result")
 
 
 class TimeLimit:
-    """Ends operations that take too long, as asyncio.timeout does, with one timer for all: setting one and taking it
-    back for each request took a twentieth of the time of a short one.
+    """Ends operations that take too long, as asyncio.timeout does, with one timer for all: setting and cancelling one
+    for each takes a twentieth of the time of a short operation, and keeps its request until the timer would have fired.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -23,7 +23,7 @@ class TimeLimit:
         self._timer: asyncio.TimerHandle | None = None
 
     async def run(self, operation: Coroutine[Any, Any, Result]) -> "Result | TimedOut":
-        """What the operation gives."""
+        """What the operation returns or raises, or TimedOut."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         run = _Run(task)
@@ -33,7 +33,7 @@ class TimeLimit:
         try:
             return await operation
         except asyncio.CancelledError:
-            # Cancelled by somebody else too, it ends as they want.
+            # Where another task has cancelled it too, it ends cancelled.
             if run.is_late and task.uncancel() <= run.cancelling:
                 return TimedOut(self._seconds)
             raise

@@ -1,12 +1,15 @@
-"""How deep and how wide operations are, their fragments spread. A document that is not valid is measured all the same:
-finding out that it is not would take longer.
+"""How deep and how wide operations are, with their fragments spread.
+
+Computed before a document is validated, which takes longer; so every mistake but one of grammar may be in it.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from graphql import (
     DocumentNode,
     FieldNode,
+    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
     InlineFragmentNode,
@@ -14,15 +17,14 @@ from graphql import (
     SelectionSetNode,
 )
 
-from graph.execution.fragments import in_order
-from graph.execution.limits import MOST, Limits, beyond
+from graph.execution.limits import MOST, Limits, limit_error
 
-__all__ = ["Measures", "measured", "refusal"]
+__all__ = ["Size", "fragments_in_order", "size_error", "sizes_of"]
 
 INTROSPECTION = frozenset({"__schema", "__type"})
 
 
-class Measures(NamedTuple):
+class Size(NamedTuple):
     """Of an operation, or a part of it."""
 
     depth: int = 0
@@ -31,10 +33,10 @@ class Measures(NamedTuple):
     introspects: bool = False
 
 
-def measured(document: DocumentNode) -> list[Measures]:
-    """The measures of each operation."""
-    fragments: dict[str, Measures] = {}
-    for node in in_order(document):
+def sizes_of(document: DocumentNode) -> list[Size]:
+    """The size of each operation."""
+    fragments: dict[str, Size] = {}
+    for node in fragments_in_order(document):
         fragments[node.name.value] = _selection(node.selection_set, fragments, len(node.directives or ()))
     return [
         _selection(node.selection_set, fragments, _directives(node))
@@ -43,20 +45,20 @@ def measured(document: DocumentNode) -> list[Measures]:
     ]
 
 
-def refusal(document: DocumentNode, limits: Limits) -> GraphQLError | None:
-    """Why the document is not even validated."""
-    for depth, aliases, directives, introspects in measured(document):
+def size_error(document: DocumentNode, limits: Limits) -> GraphQLError | None:
+    """The error for a document that is not even validated."""
+    for depth, aliases, directives, introspects in sizes_of(document):
         if introspects and not limits.introspection:
             return GraphQLError(
                 "This server answers no questions about its schema, `__schema` and `__type` (--no-introspection).",
                 extensions={"code": "INTROSPECTION_DISABLED"},
             )
         if depth > limits.max_depth:
-            return beyond("max_depth", limits.max_depth, "The operation is {} levels deep", depth)
+            return limit_error("max_depth", limits.max_depth, "The operation is {} levels deep", depth)
         if aliases > limits.max_aliases:
-            return beyond("max_aliases", limits.max_aliases, "The operation has {} aliases", aliases)
+            return limit_error("max_aliases", limits.max_aliases, "The operation has {} aliases", aliases)
         if directives > limits.max_directives:
-            return beyond("max_directives", limits.max_directives, "The operation has {} directives", directives)
+            return limit_error("max_directives", limits.max_directives, "The operation has {} directives", directives)
     return None
 
 
@@ -65,17 +67,17 @@ def _directives(operation: OperationDefinitionNode) -> int:
     return len(operation.directives or ()) + sum(len(each.directives or ()) for each in variables)
 
 
-def _selection(selection: SelectionSetNode | None, fragments: dict[str, Measures], directives: int) -> Measures:
-    """The measures of a selection; `directives`: those on what it belongs to.
+def _selection(selection: SelectionSetNode | None, fragments: dict[str, Size], directives: int) -> Size:
+    """The size of a selection; `directives`: those on what it belongs to.
 
-    A fragment that is not measured yet is spread within itself: it adds nothing here, and is refused as not valid.
+    A fragment without a size yet is spread within itself: it adds nothing here, and is refused as not valid.
     """
     depth = aliases = 0
     introspects = False
     for node in selection.selections if selection else ():
         own = len(node.directives or ())
         if isinstance(node, FragmentSpreadNode):
-            inner = fragments.get(node.name.value, Measures())
+            inner = fragments.get(node.name.value, Size())
             directives += own
         else:
             assert isinstance(node, FieldNode | InlineFragmentNode)
@@ -85,4 +87,35 @@ def _selection(selection: SelectionSetNode | None, fragments: dict[str, Measures
         aliases += inner.aliases + (isinstance(node, FieldNode) and node.alias is not None)
         directives += inner.directives
         introspects |= inner.introspects or (isinstance(node, FieldNode) and node.name.value in INTROSPECTION)
-    return Measures(depth, min(aliases, MOST), min(directives, MOST), introspects)
+    return Size(depth, min(aliases, MOST), min(directives, MOST), introspects)
+
+
+def fragments_in_order(document: DocumentNode) -> list[FragmentDefinitionNode]:
+    """The fragments, each after those that it spreads; of a cycle, one comes before what it spreads.
+
+    Not by recursion: a chain of fragments may be longer than Python's stack, where what a definition nests may not.
+    """
+    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    ordered: dict[str, FragmentDefinitionNode] = {}
+    met: set[str] = set()
+    for first in fragments:
+        path = [(first, _spreads(fragments[first].selection_set))] if first not in met else []
+        met.add(first)
+        while path:
+            name, spreads = path[-1]
+            following = next((spread for spread in spreads if spread in fragments and spread not in met), None)
+            if following is None:
+                path.pop()
+                ordered[name] = fragments[name]
+            else:
+                met.add(following)
+                path.append((following, _spreads(fragments[following].selection_set)))
+    return list(ordered.values())
+
+
+def _spreads(selection: SelectionSetNode) -> Iterator[str]:
+    for node in selection.selections:
+        if isinstance(node, FragmentSpreadNode):
+            yield node.name.value
+        elif node.selection_set is not None:  # type: ignore[attr-defined]  # a field or an inline fragment: both have it
+            yield from _spreads(node.selection_set)  # type: ignore[attr-defined]  # as above

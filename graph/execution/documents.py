@@ -1,164 +1,135 @@
-"""What is known of documents: read, measured and validated once, for this costs more than answering most of them."""
+"""Documents, each parsed, measured and validated once: that costs more than answering most of them."""
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import Any
+import sys
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, TypeVar, cast
 
+from cachetools import LRUCache
 from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
-    Lexer,
-    Source,
-    Token,
+    OperationDefinitionNode,
     get_operation_ast,
+    parse,
+    validate,
 )
-from graphql.language.parser import Parser, nested_too_deeply_error
 
-from graph.execution import document_size as measures
 from graph.execution.cost import Cost, cost_of
-from graph.execution.limits import CODES, Limits, beyond
-from graph.execution.validation import ABORTED, faults_of
-from graph.execution.worker_thread import aside
-from graph.garbage import forget_frames
+from graph.execution.document_size import size_error
+from graph.execution.limits import CODES, Limits, limit_error
+from graph.execution.worker_thread import WorkerThread
 
-__all__ = ["MAX_REMEMBERED", "REMEMBERED", "Known", "get_to_know", "known"]
+__all__ = ["Document", "Documents"]
 
-MAX_REMEMBERED = 2_000
-"""Characters of the longest document that is remembered for long: a long one may take 300 kB."""
-REMEMBERED = 64
-"""Documents that are remembered: a page, a dashboard and a training loop have a few each."""
-REMEMBERED_LONG = 16
-"""Of the long ones: one request looks at its own more than once."""
+CACHE_BYTES = 16 * 2**20
+TOKEN_BYTES = 1_000
+"""What a document takes in memory for each of its tokens, parsed and with its plans: measured."""
+ABORTED = "Validation aborted."
+"""graphql-core's message where the fields of a document would take too many comparisons."""
+
+Compiled = TypeVar("Compiled")
 
 
-class Known:
+class Document:
     """What is known of a document."""
 
-    __slots__ = ("_costs", "_limits", "_schema", "document", "errors")
+    __slots__ = ("_compiled", "_costs", "_limits", "_schema", "bytes", "errors", "node")
 
     def __init__(
-        self, schema: GraphQLSchema, limits: Limits, document: DocumentNode | None, errors: Sequence[GraphQLError]
+        self,
+        schema: GraphQLSchema,
+        limits: Limits,
+        query: str,
+        node: DocumentNode | None,
+        errors: Sequence[GraphQLError],
     ) -> None:
-        self.document = document
-        """None where it could not be read, or was not."""
+        self.bytes = sys.getsizeof(query) + TOKEN_BYTES * (1 + (node.token_count if node else 0))
+        """In memory, about."""
+        self.node = node
+        """None where it could not be parsed, or is too long to be."""
         self.errors = errors
         """Why it is refused, whatever the request."""
         self._schema = schema
         self._limits = limits
         self._costs: dict[str | None, Cost] = {}
+        self._compiled: dict[Hashable, Any] = {}
 
     @property
     def valid(self) -> DocumentNode | None:
         """The document, where nothing is wrong with it."""
-        return None if self.errors else self.document
+        return None if self.errors else self.node
+
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """The operation of that name, or for None the only one; None where there is no such."""
+        return get_operation_ast(self.node, name) if self.node else None
 
     def cost(self, name: str | None, variables: Mapping[str, Any] | None) -> int:
-        """How many values an operation of a valid document asks for; none, where there is no operation of that name.
-
-        `name`: None for the only operation.
-        """
+        """The cost in values of an operation of a valid document; 0 where there is no such operation."""
         cost = self._costs.get(name)
         if cost is None:
-            assert self.document is not None
-            operation = get_operation_ast(self.document, name)
-            if operation is None:
+            operation = self.operation(name)
+            if operation is None or self.node is None:
                 return 0
             # Not of all operations at once: each may spread every fragment.
-            cost = self._costs[name] = cost_of(self._schema, self.document, operation)
+            cost = self._costs[name] = cost_of(self._schema, self.node, operation)
         return cost.of(variables or {})
 
-    def too_costly(self, name: str | None, variables: Mapping[str, Any] | None) -> GraphQLError | None:
-        """The error for an operation of a valid document that asks for more than is allowed."""
-        asked = self.cost(name, variables)
-        if asked <= self._limits.max_cost:
+    def cost_error(self, name: str | None, variables: Mapping[str, Any] | None) -> GraphQLError | None:
+        """The error for an operation of a valid document that costs more than is allowed."""
+        cost = self.cost(name, variables)
+        if cost <= self._limits.max_cost:
             return None
-        return beyond("max_cost", self._limits.max_cost, "The operation asks for {} values", asked)
+        return limit_error("max_cost", self._limits.max_cost, "The operation asks for {} values", cost)
+
+    def compiled(self, key: Hashable, compile: "Callable[[], Compiled]") -> Compiled:
+        """What was compiled from the document, found by `key`; kept as long as the document is."""
+        if key not in self._compiled:
+            self._compiled[key] = compile()
+        return cast("Compiled", self._compiled[key])
 
 
-_remembered: dict[bool, OrderedDict[tuple[GraphQLSchema, Limits, str], Known]] = {
-    False: OrderedDict(),
-    True: OrderedDict(),
-}
-"""Documents, and by themselves those that are long, which are forgotten soon; the one asked for last is the last."""
+class Documents:
+    """The documents of one app that were requested last, up to CACHE_BYTES."""
 
+    def __init__(self, schema: GraphQLSchema, limits: Limits, worker: WorkerThread) -> None:
+        self._schema = schema
+        self._limits = limits
+        self._worker = worker
+        self._cache: LRUCache[str, Document] = LRUCache(CACHE_BYTES, attrgetter("bytes"))
 
-async def get_to_know(schema: GraphQLSchema, limits: Limits, query: str) -> Known:
-    """What is known of a document; what is not yet is found out aside, within the time that an operation may take."""
-    found = _recalled(schema, limits, query)
-    if found is not None:
-        return found
-    try:
-        found = await aside.run(limits, len(query), _find_out, schema, limits, query)
-    except GraphQLError as error:
-        return Known(schema, limits, None, [error])
-    _remember(schema, limits, query, found)
-    return found
+    async def get(self, query: str) -> Document:
+        """The document; one that is not cached is read in the worker thread."""
+        document = self._cache.get(query)
+        if document is None:
+            try:
+                document = await self._worker.run(self.read, query)
+            except GraphQLError as error:  # not read in time
+                return self._document(query, None, [error])
+            if document.bytes <= CACHE_BYTES:
+                self._cache[query] = document
+        return document
 
+    def read(self, query: str) -> Document:
+        """The document, parsed, measured and validated."""
+        if len(query) > self._limits.max_document_characters:
+            return self._document(query, None, [self._error("max_document_characters", "{} characters", len(query))])
+        tokens = self._limits.max_document_tokens
+        try:
+            node = parse(query, max_tokens=tokens)
+        except GraphQLError as error:
+            too_many = error.message.startswith(f"Syntax Error: Document contains more than {tokens} tokens")
+            return self._document(query, None, [self._error("max_document_tokens", "{} tokens") if too_many else error])
+        refusal = size_error(node, self._limits)
+        errors = [refusal] if refusal else validate(self._schema, node, hide_suggestions=not self._limits.suggestions)
+        if any(error.message == ABORTED for error in errors):
+            message = "The fields of the document overlap in too many ways to be compared: select each field once."
+            errors = [GraphQLError(message, extensions={"code": CODES["max_cost"]})]
+        return self._document(query, node, errors)
 
-def known(schema: GraphQLSchema, limits: Limits, query: str) -> Known:
-    """The same at once, for who cannot wait, or has got to know it just now."""
-    found = _recalled(schema, limits, query)
-    if found is None:
-        found = _find_out(schema, limits, query)
-        _remember(schema, limits, query, found)
-    return found
+    def _document(self, query: str, node: DocumentNode | None, errors: Sequence[GraphQLError]) -> Document:
+        return Document(self._schema, self._limits, query, node, errors)
 
-
-def _recalled(schema: GraphQLSchema, limits: Limits, query: str) -> Known | None:
-    remembered, key = _remembered[len(query) > MAX_REMEMBERED], (schema, limits, query)
-    found = remembered.get(key)
-    if found is not None:
-        remembered.move_to_end(key)
-    return found
-
-
-def _remember(schema: GraphQLSchema, limits: Limits, query: str, found: Known) -> None:
-    is_long = len(query) > MAX_REMEMBERED
-    remembered = _remembered[is_long]
-    remembered[schema, limits, query] = found
-    if len(remembered) > (REMEMBERED_LONG if is_long else REMEMBERED):
-        remembered.popitem(last=False)
-
-
-def _find_out(schema: GraphQLSchema, limits: Limits, query: str) -> Known:
-    """A pure function of its arguments."""
-    if len(query) > limits.max_document_characters:
-        what = "The document has {} characters"
-        error = beyond("max_document_characters", limits.max_document_characters, what, len(query))
-        return Known(schema, limits, None, [error])
-    try:
-        document = _parsed(query, limits)
-    except GraphQLError as error:
-        if error.message.startswith(f"Syntax Error: Document contains more than {limits.max_document_tokens} tokens"):
-            error = beyond("max_document_tokens", limits.max_document_tokens, "The document has {} tokens")
-        forget_frames(error)
-        return Known(schema, limits, None, [error])
-    refusal = measures.refusal(document, limits)
-    errors = [refusal] if refusal else faults_of(schema, document, suggestions=limits.suggestions)
-    if any(error.message == ABORTED for error in errors):
-        what = (
-            "The fields and fragments of the document overlap in too many ways to be compared: ask for each field once."
-        )
-        errors = [GraphQLError(what, extensions={"code": CODES["max_cost"]})]
-    return Known(schema, limits, document, errors)
-
-
-def _parsed(query: str, limits: Limits) -> DocumentNode:
-    """The document; the chain of its tokens, which points both ways, is taken apart. Raises GraphQLError.
-
-    What is in a ring stays until Python looks for garbage, which then stops everyone: a few long documents are 100,000
-    objects, and a hundred milliseconds.
-    """
-    lexer = Lexer(Source(query))
-    parser = Parser(lexer.source, lexer=lexer, max_tokens=limits.max_document_tokens)
-    try:
-        return parser.parse_document()
-    except RecursionError:
-        raise nested_too_deeply_error(parser) from None
-    finally:
-        token: Token | None = lexer.token
-        while token and token.next:  # a comment, or what was looked at beyond
-            token = token.next
-        while token:
-            token.prev, token.next, token = None, None, token.prev
+    def _error(self, setting: str, count: str, found: int | None = None) -> GraphQLError:
+        return limit_error(setting, getattr(self._limits, setting), f"The document has {count}", found)

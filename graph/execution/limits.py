@@ -1,4 +1,4 @@
-"""The limits of documents and operations, and the errors that tell of them."""
+"""The limits of documents and operations, and their errors."""
 
 from typing import NamedTuple, Self
 
@@ -6,10 +6,10 @@ from graphql import GraphQLError
 
 from graph.settings import Settings, flag_name
 
-__all__ = ["CODES", "MOST", "Limits", "beyond"]
+__all__ = ["CODES", "MOST", "Limits", "limit_error"]
 
 MOST = 10**12
-"""Where counting ends: a short document can ask for more than has a name."""
+"""Where counting ends: a short document may spread fragments so that it selects far more."""
 
 CODES = {
     "max_document_characters": "DOCUMENT_TOO_LONG",
@@ -20,11 +20,11 @@ CODES = {
     "max_cost": "TOO_COSTLY",
     "max_variable_values": "TOO_MANY_VALUES",
 }
-"""Setting -> the `extensions.code` of who goes beyond it."""
+"""Setting -> the `extensions.code` of its error."""
 
 
 class Limits(NamedTuple):
-    """The settings that decide about documents and operations. What is remembered of a document depends on them."""
+    """The settings for documents and operations."""
 
     max_document_characters: int
     max_document_tokens: int
@@ -43,11 +43,12 @@ class Limits(NamedTuple):
         return cls(**{name: getattr(settings, name) for name in cls._fields})
 
 
-def beyond(setting: str, limit: int, what: str, asked: int | None = None) -> GraphQLError:
-    """The error for a document that goes beyond the limit of a setting.
+def limit_error(setting: str, limit: int, what: str, found: int | None = None) -> GraphQLError:
+    """The error for a document or an operation beyond the limit of a setting.
 
-    `what`: a sentence's beginning, as "The operation is {} levels deep", with the place of what was asked for.
+    `what`: the beginning of the message, as "The operation is {} levels deep"; `found`: the number for its place, None
+    where it was not counted to the end.
     """
-    shown = f"more than {limit if asked is None else MOST}" if asked is None or asked >= MOST else str(asked)
+    shown = f"more than {limit if found is None else MOST}" if found is None or found >= MOST else str(found)
     message = f"{what.format(shown)}; this server allows {limit} ({flag_name(setting)})."
     return GraphQLError(message, extensions={"code": CODES[setting]})

@@ -1,4 +1,4 @@
-"""How long each list of the schema can become: what the cost of an operation is computed from."""
+"""What fields of the schema can cost: how long their lists become, and what they read beside what they return."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,14 +10,19 @@ from models.points import MAX_READ
 from models.validation import MAX_VALUES
 from simulator.preview import MAX_PREVIEW
 
-__all__ = ["LENGTHS", "Given", "Length"]
+__all__ = ["LENGTHS", "READS", "Given", "Length"]
 
 VALUES = 10
-"""Values that a point is taken to have where their names are not given: a long run of a dozen can be read whole, and a
-point of a thousand, which few have, is cut short by nobody."""
+"""Values that a point is taken to have where their names are not given, so that a long run of a dozen can be read
+whole; points of more, which are rare, are returned whole nevertheless."""
 TYPES = 50
-"""About as many as the schema has; and of each of them, or of a field: """
+"""About the number of types in the schema."""
 MEMBERS = 5
+"""Fields of a type, or arguments of a field: about their average."""
+SEARCH = 10_000
+"""A search compares the names of all jobs: in a store of 40,000 it takes as long as so many values."""
+CURVE = 5_000
+"""A curve is chosen from far more points than it returns; one of a name that was never logged is looked for in vain."""
 
 
 class Given(NamedTuple):
@@ -25,14 +30,14 @@ class Given(NamedTuple):
 
     argument: str
     most: int
-    """What is beyond is refused by the field itself, which then costs nothing."""
-    usual: int = 0
+    """More is refused by the field itself, which then costs nothing."""
+    default: int = 0
     """Where the argument is null."""
 
     def of(self, value: object) -> int:
-        """The length for a value of the argument: a number, or the list of what is asked for."""
+        """The length for a value of the argument: a number, a list of the names to return, or any other for 1."""
         if value is None:
-            return self.usual
+            return self.default
         if isinstance(value, list):
             return min(len(value), self.most)
         if isinstance(value, int | float):
@@ -51,7 +56,7 @@ LENGTHS: Mapping[str, Length] = {
     "JobPreview.curves": 7,
     "Metric.values": Given("names", MAX_VALUES, VALUES),
     "Subscription.metricsAdded": BATCH,
-    # Counted where the points are asked for, of which each gives one.
+    # Counted by the argument `points` of the curve, of which each adds one.
     "Curve.seq": 0,
     "Curve.step": 0,
     "Curve.value": 0,
@@ -66,5 +71,12 @@ LENGTHS: Mapping[str, Length] = {
     "__Type.interfaces": MEMBERS,
     "__Type.possibleTypes": MEMBERS,
 }
-"""Type and field -> objects that it gives at most, for each one of its type. Every list has a place here; what is not a
-list has one where its objects hold lists that its own argument limits."""
+"""Type and field -> the most objects that it returns for each object of its type. Every list is here, and every other
+field that holds lists which its own argument limits."""
+
+READS: Mapping[str, tuple[Length, int]] = {
+    "Query.jobs": (Given("search", 1), SEARCH),
+    "Query.previewJob": (1, CURVE),
+    "Job.curve": (1, CURVE),
+}
+"""Type and field -> how often it reads, and what reading costs in values, whatever is returned of it."""

@@ -25,6 +25,7 @@ class TimedOut(ExecutionResult):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(data=None, errors=[timed_out(seconds)])
+        self.seconds = seconds
 
 
 def timed_out(seconds: float) -> GraphQLError:

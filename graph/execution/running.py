@@ -1,36 +1,71 @@
-"""What bounds operations while they are executed."""
+"""The operations of one app while they are executed, and what bounds them."""
 
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from graph.execution.budget import Budget
+from graphql import Executor, GraphQLError, GraphQLSchema, OperationDefinitionNode
+
 from graph.execution.deadline import TimeLimit
+from graph.execution.documents import Document, Documents
+from graph.execution.fair_semaphore import FairSemaphore
 from graph.execution.limits import Limits
 from graph.execution.results import TimedOut
-from graph.telemetry.call import current_call
+from graph.execution.variables import executor_of
+from graph.execution.worker_thread import WorkerThread
+from graph.telemetry.call import current_call, current_client
 
-__all__ = ["Operations"]
+__all__ = ["SMALL", "Operations"]
+
+SMALL = 20_000
+"""Cost of an operation that never waits for others: a search, or a page of jobs with their last points. Making its
+answer takes at most four megabytes."""
+MAX_WAITING = 100
+"""Operations of one client that wait at once, with their variables in memory."""
+READS = 2
+"""Long reads at once: one computes while the other waits for the store."""
 
 Result = TypeVar("Result")
 
 
 class Operations:
-    """The operations of one app: each within its time, and all together within what they may ask for."""
+    """Runs each within its time, and all together within the cost that one may have, for they hold their answers in
+    memory.
+    """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
+        self.limits = limits
         self._time = TimeLimit(limits.operation_seconds)
-        self._budget = Budget(limits.max_cost)
+        self.worker = WorkerThread(self._time)
+        self.documents = Documents(schema, limits, self.worker)
+        self._schema = schema
+        self._budget = FairSemaphore(limits.max_cost, MAX_WAITING)
+        self._reads = FairSemaphore(READS)
 
     async def run(self, operation: Coroutine[Any, Any, Result], cost: int = 0) -> Result | TimedOut:
-        """What the operation gives, or that it took too long, which the call takes note of."""
-        result = await self._time.run(self._paid(operation, cost) if cost else operation)
+        """What the operation returns, or that it took too long, which the call records."""
+        result = await self._time.run(_holding(self._budget, cost, operation) if cost > SMALL else operation)
         if isinstance(result, TimedOut) and (call := current_call()):
             call.timed_out()
         return result
 
-    async def _paid(self, operation: Coroutine[Any, Any, Result], cost: int) -> Result:
-        try:
-            async with self._budget.of(cost):
-                return await operation
-        finally:
-            operation.close()  # it may not have begun
+    async def executor(
+        self, document: Document, operation: OperationDefinitionNode, variables: dict[str, Any], context: Any
+    ) -> Executor[Any] | list[GraphQLError]:
+        """The executor of an operation of a valid document, or what is wrong with its variables.
+
+        Raises GraphQLError where they are too many, or are not coerced in time.
+        """
+        assert document.node is not None
+        return await executor_of(self._schema, document.node, operation, variables, context, self.limits, self.worker)
+
+    async def read(self, reading: Coroutine[Any, Any, Result]) -> Result:
+        """What a read returns that takes as long as thousands of values: clients take turns."""
+        return await _holding(self._reads, 1, reading)
+
+
+async def _holding(semaphore: FairSemaphore, permits: int, work: Coroutine[Any, Any, Result]) -> Result:
+    try:
+        async with semaphore.hold(current_client(), permits):
+            return await work
+    finally:
+        work.close()  # it may not have begun

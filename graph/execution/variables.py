@@ -1,62 +1,67 @@
-"""The variables of a request, coerced: long ones aside."""
+"""The executor of an operation, with its variables coerced: long ones in the worker thread."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from graphql import (
-    DocumentNode,
-    GraphQLError,
-    GraphQLSchema,
-    OperationDefinitionNode,
-    VariableValues,
-    get_operation_ast,
-    get_variable_values,
-    print_ast,
-)
+from graphql import DocumentNode, Executor, GraphQLError, GraphQLSchema, OperationDefinitionNode, print_ast
 
-from graph.execution.limits import Limits, beyond
-from graph.execution.worker_thread import aside, is_long
+from graph.execution.executor import TurnsExecutor
+from graph.execution.limits import Limits, limit_error
+from graph.execution.worker_thread import WorkerThread
 from models.validation import MAX_BATCH, MAX_VALUES
 
-__all__ = ["Coerced", "coerced_if_long", "declared", "without_variables"]
+__all__ = ["declared", "executor_of", "is_long"]
 
-MAX_ERRORS = 50
-"""That are told of them, as graphql-core has it."""
+LONG = 500
+"""Values, lists and objects included, that GraphQL coerces in a few milliseconds."""
 POINT = "MetricInput"
-"""The type of a point to log."""
-SIZE = 100_000
-"""Among what is done aside: whoever sends that much waits for all whose documents are to be read."""
+"""The type of a point to log: batches of points have a limit of their own."""
 
 
-class Coerced(dict[str, Any]):
-    """Variables as they came, with what was found when they were coerced: what they mean, or what is wrong."""
-
-    found: VariableValues | list[GraphQLError]
-
-
-async def coerced_if_long(
-    schema: GraphQLSchema, limits: Limits, document: DocumentNode, name: str | None, variables: dict[str, Any]
-) -> dict[str, Any]:
-    """The variables for an operation of a valid document.
+async def executor_of(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: dict[str, Any],
+    context: Any,
+    limits: Limits,
+    worker: WorkerThread,
+) -> Executor[Any] | list[GraphQLError]:
+    """The executor of an operation of a valid document, or what is wrong with its variables.
 
     Raises GraphQLError where they have too many values, or are not coerced in time.
     """
-    operation = get_operation_ast(document, name)
-    if operation is None or not is_long(variables):
-        return variables
+    name = operation.name.value if operation.name else None
+
+    def build(variables: dict[str, Any]) -> Executor[Any] | list[GraphQLError]:
+        hidden = not limits.suggestions
+        return TurnsExecutor.build(schema, document, None, context, variables, name, hide_suggestions=hidden)
+
+    if not is_long(variables):
+        return build(variables)
     batches = {
         each.variable.name.value
         for each in operation.variable_definitions or ()
-        if POINT in print_ast(each.type)  # [MetricInput!]!, in whatever dress
+        if POINT in print_ast(each.type)  # [MetricInput!]!, with or without its marks
     }
-    others = {name: value for name, value in variables.items() if name not in batches} if batches else variables
+    others = {name: value for name, value in variables.items() if name not in batches}
     if is_long(others, limits.max_variable_values):
-        raise beyond("max_variable_values", limits.max_variable_values, "The variables have {} values")
-    coerced = Coerced(variables)
+        raise limit_error("max_variable_values", limits.max_variable_values, "The variables have {} values")
     cut = {name: _cut(value) if name in batches else value for name, value in variables.items()}
-    coerced.found = await aside.run(limits, SIZE, _values, schema, operation, cut, limits)
-    return coerced
+    return await worker.run(build, cut)
+
+
+def is_long(value: object, most: int = LONG) -> bool:
+    """Whether a value of JSON holds more values than that, lists and objects included; counted no further."""
+    waiting, met = [value], 0
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict | list):
+            met += len(one)
+            if met > most:
+                return True
+            waiting.extend(one.values() if isinstance(one, dict) else one)
+    return False
 
 
 def declared(operation: OperationDefinitionNode, variables: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -66,10 +71,8 @@ def declared(operation: OperationDefinitionNode, variables: Mapping[str, Any] | 
 
 
 def _cut(batch: object) -> object:
-    """A batch no longer than tells that it is too long."""
-    if not isinstance(batch, list):
-        return batch
-    return [_cut_point(point) for point in batch[: MAX_BATCH + 1]]
+    """A batch of points, no longer than it takes to see that it is too long."""
+    return [_cut_point(point) for point in batch[: MAX_BATCH + 1]] if isinstance(batch, list) else batch
 
 
 def _cut_point(point: object) -> object:
@@ -77,21 +80,3 @@ def _cut_point(point: object) -> object:
     if isinstance(point, dict) and isinstance(values, list) and len(values) > MAX_VALUES:
         return {**point, "values": values[: MAX_VALUES + 1]}
     return point
-
-
-def without_variables(document: DocumentNode) -> DocumentNode:
-    """The document as if its operations had none."""
-    return replace(
-        document,
-        definitions=tuple(
-            replace(node, variable_definitions=()) if isinstance(node, OperationDefinitionNode) else node
-            for node in document.definitions
-        ),
-    )
-
-
-def _values(
-    schema: GraphQLSchema, operation: OperationDefinitionNode, variables: dict[str, Any], limits: Limits
-) -> VariableValues | list[GraphQLError]:
-    definitions = operation.variable_definitions or ()
-    return get_variable_values(schema, definitions, variables, MAX_ERRORS, not limits.suggestions)

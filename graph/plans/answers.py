@@ -6,20 +6,19 @@ its arguments or the store is left to Strawberry.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple
 
 import orjson
 from cachetools import LRUCache
-from graphql import GraphQLError
-from strawberry.types import ExecutionResult
+from graphql import Executor, GraphQLError
 
+from graph.execution.documents import Document
 from graph.execution.results import TimedOut, payload_of
 from graph.execution.running import Operations
-from graph.execution.variables import declared
-from graph.execution.worker_thread import is_long
-from graph.plans.delivery import deliver
+from graph.execution.variables import is_long
+from graph.plans.delivery import Results, deliver
 from graph.plans.mutation import BoundMutation, MutationPlan
 from graph.plans.parts import Parts
 from graph.plans.plans import Planned, Plans
@@ -93,22 +92,13 @@ class Answers:
         self.count += answer is not None
         return answer
 
-    async def stream(
-        self, query: str, variables: Variables, name: str | None, context: object
-    ) -> AsyncGenerator[ExecutionResult, None] | None:
+    def stream(self, document: Document, name: str | None, executor: Executor[Any]) -> Results | None:
         """The results of a subscription; None where it has no plan."""
-        # Long variables are coerced in the worker thread.
-        planned = None if is_long(variables) else await self.plans.find(query, name)
+        planned = self.plans.of(document, name)
         if planned is None or not isinstance(planned.plan, SubscriptionPlan):
             return None
-        document = planned.document
-        if document.valid is None or document.too_costly(name, variables):
-            return None
         self.count += 1
-        if call := current_call():
-            call.know(planned.name, "subscription")
-        given = declared(planned.operation, variables)
-        return deliver(self.plans.schema, document.valid, name, given, context, planned.plan, self.parts)
+        return deliver(executor, planned.plan, self.parts)
 
     async def _answer(
         self, planned: Planned, query: str, variables: Variables, name: str | None, may_write: bool
@@ -131,7 +121,7 @@ class Answers:
     ) -> bytes | None:
         plan = planned.plan
         assert not isinstance(plan, SubscriptionPlan)
-        if planned.document.too_costly(name, variables):
+        if planned.document.cost_error(name, variables):
             return None
         if call := current_call():
             call.know(planned.name, planned.operation.operation.value)

@@ -6,30 +6,27 @@ kept for a while. What cannot be shared is left to Strawberry: see `plan_subscri
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Hashable, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol, cast
 
 import orjson
 from graphql import (
-    DocumentNode,
     ExecutionResult,
     Executor,
     GraphQLError,
-    GraphQLSchema,
     create_source_event_stream,
     execute_subscription_event,
 )
 from strawberry.types.execution import ExecutionResult as StrawberryResult
 from strawberry.types.execution import PreExecutionError
 
-from graph.execution.errors import log_unexpected, masked
-from graph.execution.executor import EventExecutor
+from graph.execution.errors import logged_and_masked
 from graph.execution.results import Encoded
 from graph.plans.parts import PartKey, Parts
 from graph.plans.subscription import SubscriptionPlan
 
-__all__ = ["deliver"]
+__all__ = ["Results", "deliver"]
 
 SHARED_CHARACTERS = 2_000
 """Of variables that are part of a selection, as text; results selected by longer ones are not shared."""
@@ -43,42 +40,33 @@ class Part(Protocol):
         """What it is and in which state: two parts with one identity look the same in every selection."""
 
 
-async def deliver(
-    schema: GraphQLSchema,
-    document: DocumentNode,
-    operation_name: str | None,
-    variables: Mapping[str, Any],
-    context: Any,
-    plan: SubscriptionPlan,
-    parts: Parts,
-) -> AsyncGenerator[StrawberryResult, None]:
+Results = AsyncGenerator[StrawberryResult, None]
+
+
+async def deliver(executor: Executor[Any], plan: SubscriptionPlan | None = None, parts: Parts | None = None) -> Results:
     """The results of a subscription, Encoded where they could be shared; a PreExecutionError where it is refused.
 
-    An error that the source of events raises is the last result.
+    Without a plan nothing is shared. An error that the source of events raises is the last result.
     """
-    executor = EventExecutor.build(schema, document, None, context, dict(variables), operation_name)
-    if isinstance(executor, list):
-        yield PreExecutionError(data=None, errors=_reported(executor))
-        return
     source = create_source_event_stream(executor)
     if executor.is_awaitable(source):
         source = await source
     if isinstance(source, ExecutionResult):
-        yield PreExecutionError(data=None, errors=_reported(source.errors or []))
+        yield PreExecutionError(data=None, errors=logged_and_masked(source.errors or []))
         return
-    subscriber = _Subscriber(executor, plan, parts)
+    shared = None if plan is None or parts is None else _Shared(executor, plan, parts)
     try:
         async with aclosing(cast("AsyncGenerator[Any, None]", source)) as events:
             async for event in events:
-                result = await subscriber.result(event)
+                result = await shared.result(event) if shared else await _executed(executor, event)
                 if result.errors:
-                    result.errors = _reported(result.errors)
+                    result.errors = logged_and_masked(result.errors)
                 yield result
     except Exception as error:  # noqa: BLE001  # reported and logged, as Strawberry has it
-        yield StrawberryResult(data=None, errors=_reported([GraphQLError(str(error), original_error=error)]))
+        yield StrawberryResult(data=None, errors=logged_and_masked([GraphQLError(str(error), original_error=error)]))
 
 
-class _Subscriber:
+class _Shared:
     """Takes the results of one subscription from the shared parts, or adds what is missing there."""
 
     __slots__ = ("_executor", "_is_shared", "_parts", "_plan", "_selection")
@@ -98,9 +86,7 @@ class _Subscriber:
         shared = await self._shared(event) if self._is_shared else None
         if shared is not None:
             return shared
-        result = self._execute(event)
-        executed = await result if isinstance(result, Awaitable) else result
-        return StrawberryResult(data=executed.data, errors=executed.errors)
+        return await _executed(self._executor, event)
 
     async def _shared(self, event: Any) -> Encoded | None:
         key = self._key(event)
@@ -112,7 +98,7 @@ class _Subscriber:
             return self._parts.keep(key, f'{{"data":{data}}}')
         making = self._parts.making(key)
         if making is None:
-            result = self._execute(event)
+            result = _execution(self._executor, event)
             if not isinstance(result, Awaitable):
                 return self._kept(key, result)
             making = self._parts.make(key, self._kept_later(key, result))
@@ -132,11 +118,12 @@ class _Subscriber:
     async def _kept_later(self, key: PartKey, result: Awaitable[ExecutionResult]) -> Encoded | None:
         return self._kept(key, await result)
 
-    def _execute(self, event: Any) -> ExecutionResult | Awaitable[ExecutionResult]:
-        return execute_subscription_event(self._executor.build_per_event_executor(event))
+
+def _execution(executor: Executor[Any], event: Any) -> ExecutionResult | Awaitable[ExecutionResult]:
+    return execute_subscription_event(executor.build_per_event_executor(event))
 
 
-def _reported(errors: list[GraphQLError]) -> list[GraphQLError]:
-    """The errors as the client gets them, once they are logged."""
-    log_unexpected(errors)
-    return masked(errors)
+async def _executed(executor: Executor[Any], event: Any) -> StrawberryResult:
+    result = _execution(executor, event)
+    executed = await result if isinstance(result, Awaitable) else result
+    return StrawberryResult(data=executed.data, errors=executed.errors)

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 from strawberry.utils.str_converters import to_camel_case
 
-from graph.garbage import forget_frames
 from graph.telemetry.call import current_call
 from models.errors import IllegalTransition, InvalidInput, JobError, JobNotFound, SimulationFailed
 from models.job import Job
@@ -32,7 +31,6 @@ def failure_of(error: JobError) -> Failure:
     is_unexpected = isinstance(error, SimulationFailed) and not error.is_expected
     if call:
         call.met_errors(unexpected=is_unexpected)
-    forget_frames(error)
     type = error.__class__.__name__
     match error:
         case JobNotFound():

@@ -24,7 +24,7 @@ from graphql import (
 )
 from strawberry.types import ExecutionResult
 
-from graph.execution.errors import log_unexpected, masked
+from graph.execution.errors import logged_and_masked
 from graph.execution.results import payload_of
 from graph.plans.failures import failure_of
 from graph.plans.fields import Expression, leaf, made_from
@@ -93,8 +93,7 @@ class BoundMutation(NamedTuple):
             return orjson.dumps({"data": {self.plan.name: await self._done(jobs)}})
         except Exception as error:  # noqa: BLE001  # logged, and the client gets a code
             errors = [located_error(error, [self.plan.node], [self.plan.name])]
-            log_unexpected(errors)
-            return orjson.dumps(payload_of(ExecutionResult(None, masked(errors))))
+            return orjson.dumps(payload_of(ExecutionResult(None, logged_and_masked(errors))))
 
     async def _done(self, jobs: Jobs) -> dict[str, Any] | None:
         try:

@@ -1,18 +1,15 @@
-"""The plans of documents, compiled at their first use and remembered."""
+"""The plans of documents, compiled at their first use."""
 
 from typing import NamedTuple
 
-from cachetools import LRUCache
 from graphql import (
     FragmentDefinitionNode,
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
-    get_operation_ast,
 )
 
-from graph.execution.documents import MAX_REMEMBERED, REMEMBERED, Known, get_to_know
-from graph.execution.limits import Limits
+from graph.execution.documents import Document, Documents
 from graph.plans.mutation import MutationPlan, plan_mutation
 from graph.plans.query import QueryPlan, plan_query
 from graph.plans.subscription import SubscriptionPlan, plan_subscription
@@ -29,7 +26,7 @@ COMPILERS = {
 class Planned(NamedTuple):
     """An operation that has a plan."""
 
-    document: Known
+    document: Document
     operation: OperationDefinitionNode
     plan: QueryPlan | MutationPlan | SubscriptionPlan
 
@@ -40,36 +37,26 @@ class Planned(NamedTuple):
 
 
 class Plans:
-    """Those of one app."""
+    """Those of one app, each kept with its document."""
 
-    def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
-        self.schema = schema
-        self._limits = limits
-        self._found: LRUCache[tuple[str, str | None], Planned | None] = LRUCache(REMEMBERED)
-
-    @property
-    def remembered(self) -> int:
-        """Operations whose plan, or lack of one, is remembered."""
-        return len(self._found)
+    def __init__(self, schema: GraphQLSchema, documents: Documents) -> None:
+        self._schema = schema
+        self._documents = documents
 
     async def find(self, query: str, name: str | None) -> Planned | None:
         """The operation of that name, or the only one; None where it has no plan."""
-        key = query, name
-        try:
-            return self._found[key]
-        except KeyError:
-            pass
-        if len(query) + len(name or "") > MAX_REMEMBERED:
-            return None
-        found = await get_to_know(self.schema, self._limits, query)
-        planned = self._found[key] = self._compiled(found, name)
-        return planned
+        return self.of(await self._documents.get(query), name)
 
-    def _compiled(self, found: Known, name: str | None) -> Planned | None:
-        document = found.valid
-        operation = get_operation_ast(document, name) if document else None
-        if document is None or operation is None:
+    def of(self, document: Document, name: str | None) -> Planned | None:
+        """The same for a document that is there."""
+        if document.valid is None or document.operation(name) is None:
             return None
-        fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-        plan = COMPILERS[operation.operation](self.schema, operation, fragments)
-        return None if plan is None else Planned(found, operation, plan)
+        return document.compiled(name, lambda: self._compiled(document, name))
+
+    def _compiled(self, document: Document, name: str | None) -> Planned | None:
+        node, operation = document.valid, document.operation(name)
+        assert node is not None
+        assert operation is not None
+        fragments = {each.name.value: each for each in node.definitions if isinstance(each, FragmentDefinitionNode)}
+        plan = COMPILERS[operation.operation](self._schema, operation, fragments)
+        return None if plan is None else Planned(document, operation, plan)

@@ -25,6 +25,7 @@ class Query:
     @strawberry.field(description="All jobs, newest first (by `createdAt`, then `id`), a page at a time.")
     async def jobs(
         self,
+        info: GraphInfo,
         status: Annotated[
             list[JobStatus] | None, strawberry.argument(description="Only jobs in one of these; all where it is null.")
         ] = None,
@@ -41,7 +42,8 @@ class Query:
         in_range("limit", limit, 1, MAX_PAGE)
         try:
             last = None if after is None else job_id_of(after)
-            rows = await newest_first(status=status, search=search, after=last, limit=limit)
+            reading = newest_first(status=status, search=search, after=last, limit=limit)
+            rows = await (info.context.operations.read(reading) if search else reading)
         except JobNotFound as error:
             raise bad_argument("after", error.message) from error
         return [as_job(row) for row in rows]
@@ -63,6 +65,7 @@ class Query:
     )
     async def preview_job(
         self,
+        info: GraphInfo,
         input: Annotated[CreateJobInput, strawberry.argument(description="The settings, as for `createJob`.")],
         points: Annotated[
             int,
@@ -74,6 +77,6 @@ class Query:
     ) -> PreviewJobResult:
         in_range("points", points, MIN_POINTS, MAX_PREVIEW)
         try:
-            return await JobPreview.of(new_job_of(input), points)
+            return await info.context.operations.read(JobPreview.of(new_job_of(input), points))
         except InvalidInput as error:
             return as_data(error)

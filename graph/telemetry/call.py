@@ -5,7 +5,7 @@ client.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextvars import ContextVar
 from random import getrandbits
 from time import perf_counter
@@ -13,7 +13,9 @@ from typing import Literal
 
 from starlette.types import Message, Send
 
-__all__ = ["ANONYMOUS", "IN_SCOPE", "Call", "Outcome", "call_in", "current_call", "request_id"]
+from graph.addresses import client_key
+
+__all__ = ["ANONYMOUS", "IN_SCOPE", "Call", "Outcome", "call_in", "current_call", "current_client", "request_id"]
 
 IN_SCOPE = "call"
 
@@ -156,6 +158,14 @@ _current: ContextVar[Call | None] = ContextVar("call", default=None)
 def current_call() -> Call | None:
     """The call that this task runs for."""
     return _current.get()
+
+
+def current_client() -> Hashable:
+    """What tells the client of that call from others: its token, or else its address."""
+    call = _current.get()
+    if call is None:
+        return None
+    return client_key(call.client) if call.token_id is None else call.token_id
 
 
 def call_in(scope: Mapping[str, object]) -> Call | None:

@@ -60,8 +60,8 @@ class Watch:
         call.is_page = scope["path"] != GRAPHQL
         if self._tracer:
             call.parent = head.get(b"traceparent")
-        if log.isEnabledFor(logging.INFO) and (peer := scope.get("client")):
-            call.client = client_of(peer[0], head, self._proxies)
+        if peer := scope.get("client"):
+            call.client = client_of(peer[0], head, self._proxies) if self._proxies else peer[0]
         call.begin()
         scope[IN_SCOPE] = call
         return call

@@ -46,7 +46,7 @@ class RequestAdapter(StarletteRequestAdapter):
         """What the body says in JSON, for the view's parse_json. Raises HTTPException as well where it is too long."""
         body: Body = self._request.state.body
         try:
-            return _checked(await body.said())
+            return _checked(await body.json())
         except orjson.JSONDecodeError as error:
             raise _no_json(await body.read()) from error
 
@@ -62,7 +62,7 @@ class Operation(NamedTuple):
 async def operation_of(body: Body) -> Operation | None:
     """The operation that a body of JSON has; None where Strawberry is to say what is wrong. Raises as Body.said."""
     try:
-        request = await body.said()
+        request = await body.json()
     except orjson.JSONDecodeError:
         return None
     if not isinstance(request, dict) or not isinstance(request.get("extensions"), dict | None):

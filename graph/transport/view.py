@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any, cast
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
-from graphql import get_operation_ast
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -26,7 +25,6 @@ from graph.admission.caller import Caller, unknown
 from graph.admission.connection_slots import PLACE, Places
 from graph.context import Context, Services
 from graph.execution.body import Body
-from graph.execution.documents import get_to_know
 from graph.media import JSON, accepted_media_type, answers_by_name
 from graph.pages import Pages
 from graph.schema import schema
@@ -71,6 +69,7 @@ class GraphQLView(GraphQL[Context, None]):
             max_subscriptions_per_connection=settings.max_socket_operations,
         )
         self._max_body_bytes = settings.max_message_bytes
+        self.operations = services.operations
         self._services = services
         self._without_plans = services._replace(answers=None)
         self._access = access
@@ -91,7 +90,7 @@ class GraphQLView(GraphQL[Context, None]):
                 self._places.leave(scope)
 
     async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = Body(receive, self._max_body_bytes)
+        body = Body(receive, self._max_body_bytes, self.operations.worker)
         try:
             response = await self._response(scope, receive, send, body)
         except HTTPException as refusal:
@@ -103,7 +102,7 @@ class GraphQLView(GraphQL[Context, None]):
                 raise
             response = refused(scope, HTTPException(503, "The server is stopping; try again."))
         finally:
-            body.let_go()
+            body.release()
         if response is not None:
             await response(scope, receive, send)
 
@@ -178,8 +177,8 @@ class GraphQLView(GraphQL[Context, None]):
         """What the operation is; None where it cannot be told."""
         if not isinstance(request.query, str):
             return None
-        document = (await get_to_know(schema.graphql, self._services.limits, request.query)).document
-        operation = get_operation_ast(document, request.operation_name) if document else None
+        document = await self.operations.documents.get(request.query)
+        operation = document.operation(request.operation_name)
         return None if operation is None else OperationType(operation.operation.value)
 
     def parse_query_params(self, params: QueryParams) -> dict[str, Any]:

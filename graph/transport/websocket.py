@@ -20,8 +20,8 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from graph.admission.refusal import Refusal
-from graph.execution.errors import log_unexpected, masked
-from graph.execution.long_json import loaded
+from graph.execution.body import json_value
+from graph.execution.errors import logged_and_masked
 from graph.execution.results import Encoded
 from graph.telemetry.call import current_call
 
@@ -44,6 +44,8 @@ MAX_REASON_BYTES = 123
 class TransportWSAdapter(ASGIWebSocketAdapter):
     """Strawberry's socket, which gives nothing but objects, and whose end is told in one way, whoever ended it."""
 
+    view: Any
+    """A GraphQLView, which is made of this."""
     length = 0
     """Characters of the message that was given last."""
 
@@ -61,9 +63,12 @@ class TransportWSAdapter(ASGIWebSocketAdapter):
             if event.get("text") is None:
                 raise NonTextMessageReceived
             try:
-                message = (await loaded(event["text"].encode())).value
+                message = await json_value(event["text"].encode(), self.view.operations.worker)
             except ValueError as error:
                 raise NonJsonMessageReceived from error
+            except GraphQLError as error:  # not parsed in time
+                await self.close(TRY_AGAIN_LATER, error.message)
+                return
             if not isinstance(message, dict):
                 raise NonJsonMessageReceived
             self.length = len(event["text"])
@@ -190,8 +195,7 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
             self.operations.pop(operation.id, None)
         except Exception as error:  # noqa: BLE001  # logged; the operation ends, and the socket goes on
             errors = [GraphQLError(str(error), original_error=error)]
-            log_unexpected(errors)
-            await operation.send_initial_errors(masked(errors))
+            await operation.send_initial_errors(logged_and_masked(errors))
         finally:
             call.end()
 

@@ -1,0 +1,80 @@
+"""How long an operation may take."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from graph.execution.deadline import TimeLimit
+from graph.execution.results import TimedOut
+from graph.settings import Settings
+from tests.tools.api import Api
+from tests.tools.outside import Outside
+from tests.tools.scraped import scrape
+from tests.tools.sockets import PATIENCE, Socket
+
+
+class TestTime:
+    @pytest.fixture
+    def settings(self, database_url: str) -> Settings:
+        return Settings(database_url=database_url, operation_seconds=0.3)
+
+    @pytest.fixture
+    async def job(self, api: Api) -> str:
+        return await api.started()
+
+    @pytest.mark.parametrize("extensions", [{}, {"a": 1}], ids=["the quick way", "the usual way"])
+    async def test_a_mutation_that_waits_too_long_is_answered_and_done_when_it_can_be(
+        self, api: Api, outside: Outside, job: str, socket: Socket, extensions: dict[str, Any]
+    ) -> None:
+        stream = await socket.subscribe(f"subscription {{ metricAdded(jobId: {job}, after: 0) {{ seq }} }}")
+        query = f"mutation {{ simulateStep(id: {job}) {{ __typename }} }}"
+        with outside.writing():
+            response = await api.http.post("/graphql", json={"query": query, "extensions": extensions})
+            late = await socket.subscribe(query)
+            message = await socket.message(late)
+        assert response.status_code == 200
+        for answer in (response.json(), message["payload"]):
+            assert answer["data"] is None
+            (error,) = answer["errors"]
+            assert error["extensions"] == {"code": "TIMED_OUT"}
+            assert "0.3 seconds" in error["message"]
+            assert "may still be done" in error["message"]
+        assert (await socket.message(late))["type"] == "complete"
+        seqs = [(await socket.next(stream))["metricAdded"]["seq"] for _ in range(2)]
+        assert seqs == [1, 2], "both were done, and the stream, which is older, was not cut"
+        counted = (await scrape(api.http)).values("requests_total")
+        assert counted["<anonymous>", "timeout"] == 2, "and it is told apart from what clients did wrong"
+
+
+class TestTheTimeLimit:
+    async def test_each_of_many_is_ended_in_its_time_and_those_that_are_quick_are_not(self) -> None:
+        limit = TimeLimit(0.05)
+
+        async def quick() -> str:
+            return "done"
+
+        async def begun_after(others: int) -> object:
+            for _ in range(others):
+                await limit.run(quick())
+            return await limit.run(asyncio.Event().wait())
+
+        async with asyncio.timeout(PATIENCE):
+            for _ in range(2):  # once more, after it had nothing to watch
+                ended = await asyncio.gather(*(begun_after(others) for others in range(5)))
+                assert [type(each) for each in ended] == [TimedOut] * 5
+        assert await limit.run(quick()) == "done"
+
+    async def test_one_that_somebody_else_cancels_is_cancelled(self) -> None:
+        task = asyncio.create_task(TimeLimit(PATIENCE).run(asyncio.Event().wait()))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    async def test_what_the_operation_raises_is_raised(self) -> None:
+        async def broken() -> None:
+            raise TimeoutError("the store's own")
+
+        with pytest.raises(TimeoutError, match="the store's own"):
+            await TimeLimit(PATIENCE).run(broken())
