@@ -42,8 +42,8 @@ OUTAGE_SECONDS = 5.0
 """How long after an outage Strawberry answers at once: it would be waited out twice."""
 
 Variables = Mapping[str, Any] | None
-AnswerKey = tuple[str, str | None, bytes]
-"""A document, the name of the operation, and its variables as JSON."""
+AnswerKey = bytes | tuple[str, str | None, bytes]
+"""What an answer is remembered by: the body of its request, or a document, the operation's name and its variables."""
 
 
 class Remembered(NamedTuple):
@@ -52,6 +52,8 @@ class Remembered(NamedTuple):
     version: int
     """Of the store, when it was read."""
     answer: bytes
+    operation: str
+    """Its name; empty where it has none."""
     size: int
 
 
@@ -78,11 +80,22 @@ class Answers:
         """What the remembered answers take in memory."""
         return int(self._remembered.currsize)
 
-    async def answer(self, query: str, variables: Variables, name: str | None, *, may_write: bool) -> bytes | None:
-        """The answer to a query or a mutation, as JSON; None where it has no plan, or would write and may not."""
+    def recalled(self, key: AnswerKey) -> bytes | None:
+        """The answer that is remembered by that, if the store is as it was."""
+        answer = self._recalled(key)
+        self.count += answer is not None
+        return answer
+
+    async def answer(
+        self, query: str, variables: Variables, name: str | None, *, may_write: bool, key: bytes | None = None
+    ) -> bytes | None:
+        """The answer to a query or a mutation, as JSON; None where it has no plan, or would write and may not.
+
+        `key`: the body that says all this, by which the caller has not found a remembered answer.
+        """
         try:
             planned = await self.plans.find(query, name)
-            answer = None if planned is None else await self._answer(planned, query, variables, name, may_write)
+            answer = None if planned is None else await self._answer(planned, query, variables, name, may_write, key)
         except OUTAGES:  # Strawberry meets it too, and reports it
             self._outage_until = monotonic() + OUTAGE_SECONDS
             return None
@@ -101,20 +114,23 @@ class Answers:
         return deliver(executor, planned.plan, self.parts)
 
     async def _answer(
-        self, planned: Planned, query: str, variables: Variables, name: str | None, may_write: bool
+        self,
+        planned: Planned,
+        query: str,
+        variables: Variables,
+        name: str | None,
+        may_write: bool,
+        body: bytes | None,
     ) -> bytes | None:
-        plan, call = planned.plan, current_call()
-        if isinstance(plan, QueryPlan):
-            if is_long(variables):
-                return None
-            key = query, name, orjson.dumps(variables) if variables else b""
-            answer = self._recalled(key)
-            if call and answer:
-                call.know(planned.name, "query")
-            return answer or await self._run(planned, variables, name, key)
+        plan = planned.plan
         if isinstance(plan, MutationPlan) and may_write:
             return await self._run(planned, variables, name, None)
-        return None
+        if not isinstance(plan, QueryPlan) or is_long(variables):
+            return None
+        if body is not None:
+            return await self._run(planned, variables, name, body)
+        key = query, name, orjson.dumps(variables) if variables else b""
+        return self._recalled(key) or await self._run(planned, variables, name, key)
 
     async def _run(
         self, planned: Planned, variables: Variables, name: str | None, key: AnswerKey | None
@@ -133,7 +149,7 @@ class Answers:
         if isinstance(bound, BoundMutation):
             answer = await self._operations.run(self._done(bound))
         elif bound is not None and key is not None and monotonic() >= self._outage_until:
-            answer = await self._operations.run(self._read(bound, key))
+            answer = await self._operations.run(self._read(bound, key, planned.name))
         return orjson.dumps(payload_of(answer)) if isinstance(answer, TimedOut) else answer
 
     async def _done(self, mutation: BoundMutation) -> bytes:
@@ -144,13 +160,13 @@ class Answers:
             if call := current_call():
                 call.resolved = perf_counter() - began
 
-    async def _read(self, query: BoundQuery, key: AnswerKey) -> bytes | None:
+    async def _read(self, query: BoundQuery, key: AnswerKey, name: str) -> bytes | None:
         if not query.is_long:
-            return await self._read_now(query, key)
+            return await self._read_now(query, key, name)
         async with self._long:
-            return self._recalled(key) or await self._read_now(query, key)
+            return self._recalled(key) or await self._read_now(query, key, name)
 
-    async def _read_now(self, query: BoundQuery, key: AnswerKey) -> bytes | None:
+    async def _read_now(self, query: BoundQuery, key: AnswerKey, name: str) -> bytes | None:
         reader, began = self._database.reader, perf_counter()
         # Before it is read: what is committed meanwhile may be in it, and is looked for again the next time.
         version = reader.version()
@@ -162,13 +178,15 @@ class Answers:
         finally:
             if call := current_call():
                 call.resolved = perf_counter() - began
-        size = len(answer) + sum(map(len, filter(None, key))) + ENTRY_BYTES
+        size = len(answer) + ENTRY_BYTES + (len(key) if isinstance(key, bytes) else sum(map(len, filter(None, key))))
         if version is not None and size <= REMEMBERED_BYTES // REMEMBERED_SHARE:
-            self._remembered[key] = Remembered(version, answer, size)
+            self._remembered[key] = Remembered(version, answer, name, size)
         return answer
 
     def _recalled(self, key: AnswerKey) -> bytes | None:
         remembered = self._remembered.get(key)
         if remembered is None or remembered.version != self._database.reader.version():
             return None
+        if call := current_call():
+            call.know(remembered.operation, "query")
         return remembered.answer

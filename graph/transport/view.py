@@ -109,15 +109,17 @@ class GraphQLView(GraphQL[Context, None]):
     async def _response(self, scope: Scope, receive: Receive, send: Send, body: Body) -> Response | None:
         """The response; None where an answer was sent past Strawberry's view, as most are."""
         services, media_type = self._services, quick_media_type(scope)
-        if media_type is not None:
-            operation = await operation_of(body)
+        if media_type is not None and services.answers is not None:
+            raw = await body.read()
             _check_token(scope)
-            if operation is not None and services.answers is not None:
-                answer = await services.answers.answer(*operation, may_write=scope["caller"].may_write)
-                if answer is not None:
-                    await send_answer(send, answer, media_type)
-                    return None
+            answer = services.answers.recalled(raw)
+            if answer is None and (operation := await operation_of(body)):
+                may_write = scope["caller"].may_write
+                answer = await services.answers.answer(*operation, may_write=may_write, key=raw)
                 services = self._without_plans
+            if answer is not None:
+                await send_answer(send, answer, media_type)
+                return None
         request = Request(scope, receive)
         request.state.body = body
         request.state.services = services
