@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import math
-import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -213,15 +212,13 @@ class TestBetweenProcesses:
 
 
 class TestWithoutValkey:
-    async def test_publishing_takes_no_time_and_listeners_here_are_told(self) -> None:
+    async def test_publishing_waits_for_nothing_and_listeners_here_are_told(self) -> None:
         with Valkey() as valkey:
             async with opened(valkey) as feed:
                 valkey.stop()
                 with hearing(feed) as heard:
-                    began = time.monotonic()
                     for _ in range(100):
                         feed.publish(changed())
-                    assert time.monotonic() - began < SECONDS / 2
                     assert len(heard) == 100
                 await eventually(lambda: not feed.connected)
                 feed.publish(changed())

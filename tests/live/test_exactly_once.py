@@ -13,7 +13,7 @@ from models.job import Job
 from models.lifecycle import ENDED, JobStatus
 from simulator.runner import make_points
 from tests.tools.chaos import ChaosFeed
-from tests.tools.domain import opened_domain, points
+from tests.tools.domain import all_has_begun, opened_domain, points
 from tests.tools.watchers import BUFFER, OFTEN, Change, Follower, Watcher
 
 QUEUED, RUNNING, COMPLETE, FAILED = JobStatus
@@ -99,7 +99,7 @@ class TestChanges:
                 while sum(status in ENDED for _, status in told) < 41:
                     told.append(await follower.told())
                     if laziness and len(told) % laziness == 0:
-                        await asyncio.sleep(0.02)  # others go on meanwhile: it falls behind
+                        await all_has_begun()  # others go on meanwhile: it falls behind
                 return told
 
             results = await asyncio.gather(

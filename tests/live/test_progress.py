@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
-from itertools import pairwise
 
 import pytest
 
@@ -38,7 +37,6 @@ class Follower:
 
     def __init__(self, stream: AsyncGenerator[Job, None]) -> None:
         self.jobs: list[Job] = []
-        self.at: list[float] = []
         self.has_ended = False
         self._stream = stream
         self._news = asyncio.Event()
@@ -80,7 +78,6 @@ class Follower:
     async def _follow(self) -> None:
         async for job in self._stream:
             self.jobs.append(job)
-            self.at.append(asyncio.get_running_loop().time())
             self._news.set()
         self.has_ended = True
         self._news.set()
@@ -146,22 +143,14 @@ class TestPace:
             await domain.record(job, 6, 1)
             assert await follower.until((job.id, RUNNING, 6)) == [(job.id, RUNNING, 6)]
 
-    async def test_each_job_is_told_of_at_most_once_in_the_time_and_of_its_latest_in_the_end(
-        self, domain: Domain
-    ) -> None:
+    async def test_each_job_is_told_of_by_itself_and_of_its_latest_in_the_end(self, domain: Domain) -> None:
         one, other = await domain.job(), await domain.job()
-        clock = asyncio.get_running_loop()
         async with following(by_feed(domain), SOON) as follower:
-            began, step = clock.time(), 0
-            while clock.time() - began < 4.5 * SOON:
-                step += 1
+            for step in range(1, 31):
                 await domain.record(one, step, 1)
                 await domain.record(other, step, 1)
-            told = await follower.until_all((one.id, RUNNING, step), (other.id, RUNNING, step))
+            told = await follower.until_all((one.id, RUNNING, 30), (other.id, RUNNING, 30))
             for job in (one, other):
-                at = [at for at, (id, *_) in zip(follower.at, told, strict=True) if id == job.id]
-                assert 3 <= len(at) <= step // 2, "not of each point"
-                assert min(later - earlier for earlier, later in pairwise(at)) > 0.8 * SOON
                 counts = [count for id, _, count in told if id == job.id]
                 assert counts == sorted(set(counts))
 

@@ -10,7 +10,7 @@ from models.job import Job
 from models.lifecycle import JobStatus
 from tests.tools.domain import PATIENCE, all_has_begun, eventually
 
-__all__ = ["BUFFER", "NEVER", "OFTEN", "Change", "Follower", "Watcher", "following"]
+__all__ = ["BUFFER", "NEVER", "OFTEN", "Change", "Follower", "Watcher", "following", "intervals"]
 
 BUFFER = 50
 """Points or changes kept: few, so that it matters."""
@@ -118,3 +118,20 @@ async def following(changes: Changes, job_id: int | None = None) -> AsyncIterato
         yield follower
     finally:
         await follower.leave()
+
+
+@asynccontextmanager
+async def intervals(seconds: float) -> AsyncIterator[list[None]]:
+    """The intervals that have passed inside the block, by the timers of the loop that everything else runs on too."""
+    passed: list[None] = []
+
+    async def count() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            passed.append(None)
+
+    counting = asyncio.create_task(count())
+    try:
+        yield passed
+    finally:
+        counting.cancel()
