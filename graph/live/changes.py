@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from graph.live.counts import LiveCounts
+from graph.live.patience import patiently
 from graph.live.progress import Progress
 from graph.live.wakeups import A_TURN, Wakeups
 from models.feed.channel import Event, Feed, JobChanged, MetricsRecorded
@@ -99,10 +101,10 @@ class Changes:
         with self._following(), self._progress.following(every) as pace:
             await self._ready.wait()
             if every is not None:
-                await self._progress.begin()
+                await patiently(self._progress.begin, self._check_seconds)
             place, round, seen, told = self._count, pace.round, now(), self._known.copy()
             if job_id is not None:
-                job = await Job.get(id=job_id)
+                job = await patiently(lambda: Job.get(id=job_id), self._check_seconds)
                 if current:
                     told.is_news(job)
                     yield job
@@ -114,7 +116,7 @@ class Changes:
                 missed, place = self._count - place, self._count
                 if missed > len(self._recent):
                     self._counts.overflows += 1
-                    changed = await _changed_since(seen - WINDOW)
+                    changed = await patiently(functools.partial(_changed_since, seen - WINDOW), self._check_seconds)
                 else:
                     changed = list(islice(self._recent, len(self._recent) - missed, None))
                 progressed, round = pace.since(round), pace.round

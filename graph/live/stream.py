@@ -7,22 +7,19 @@ whatever happens to the feed. When the job has ended and its last point is sent,
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from graph.live.changes import Changes
 from graph.live.counts import LiveCounts
+from graph.live.patience import patiently
 from graph.live.topic import Topic
 from graph.live.wakeups import A_TURN, Wakeups
 from models.feed.channel import Feed
 from models.job import Job
 from models.metric import Recorded
 from models.points import read_after
-from models.store.database import UNREACHABLE
 
 __all__ = ["BATCH", "Streams"]
-
-log = logging.getLogger(__name__)
 
 PAGE = 500
 """Points a stream reads from the store at once: the most that a watcher who is behind holds in memory."""
@@ -48,13 +45,17 @@ class Streams:
         """How many watch a job's points, or follow the changes of jobs, now."""
         return sum(topic.watchers for topic in self._topics.values()) + self.changes.followers
 
+    async def has_job(self, job_id: int) -> bool:
+        """Whether there is such a job, once the store can say."""
+        return await patiently(lambda: Job.exists(id=job_id), self._check_seconds)
+
     async def metrics(self, job_id: int, after: int | None) -> AsyncGenerator[Recorded, None]:
         """Every point with seq > `after` in the order of seq, or, where it is None, those recorded from now on.
 
         Ends once the job has ended and its last point was given.
         """
         with self._watching(job_id) as topic:
-            last = await _first_place(topic, after)
+            last = await self._first_place(topic, after)
             began = topic.stored
             while points := await self._following(topic, last, PAGE, began):
                 last = points[-1].seq
@@ -69,7 +70,7 @@ class Streams:
         """The same points in batches of all that is ready, up to BATCH, at most one each `every` seconds."""
         loop = asyncio.get_running_loop()
         with self._watching(job_id) as topic:
-            last = await _first_place(topic, after)
+            last = await self._first_place(topic, after)
             began = topic.stored
             while points := await self._following(topic, last, BATCH, began):
                 due = loop.time() + every
@@ -108,13 +109,8 @@ class Streams:
                 await topic.news(last)
 
     async def _read(self, job_id: int, after: int, limit: int) -> Sequence[Recorded]:
-        """Stored points; none, after a while, where the store is out of reach: a watcher outlasts that."""
-        try:
-            return (await read_after([job_id], after, limit))[job_id]
-        except UNREACHABLE as outage:
-            log.warning("job %s: a watcher waits for the store: %s", job_id, outage)
-            await asyncio.sleep(self._check_seconds)
-            return ()
+        points = await patiently(lambda: read_after([job_id], after, limit), self._check_seconds)
+        return points[job_id]
 
     @contextlib.contextmanager
     def _watching(self, job_id: int) -> Iterator[Topic]:
@@ -132,9 +128,8 @@ class Streams:
                 del self._topics[job_id]
                 topic.close()
 
-
-async def _first_place(topic: Topic, after: int | None) -> int:
-    """The seq to go on from, once the topic knows the job: read after listening began, or points would fall between."""
-    job = await Job.get(id=topic.job_id)
-    topic.learn(job)
-    return job.metric_count if after is None else after
+    async def _first_place(self, topic: Topic, after: int | None) -> int:
+        """The seq to go on from, once the topic knows the job: read after listening began, or points would be lost."""
+        job = await patiently(lambda: Job.get(id=topic.job_id), self._check_seconds)
+        topic.learn(job)
+        return job.metric_count if after is None else after

@@ -11,7 +11,6 @@ from graph.schema.arguments import bad_argument, in_range, not_found
 from graph.schema.job import Job, as_job
 from graph.schema.metric import Metric
 from models.errors import JobNotFound
-from models.job import Job as JobRow
 from models.validation import job_id_of
 
 __all__ = ["Subscription"]
@@ -42,7 +41,7 @@ class Subscription:
     ) -> AsyncGenerator[Metric, None]:
         if after is not None:
             in_range("after", after, 0)
-        job = await _existing(job_id, "jobId")
+        job = await _existing(info, job_id, "jobId")
         return cast("AsyncGenerator[Metric, None]", info.context.streams.metrics(job, after))
 
     @strawberry.subscription(
@@ -61,7 +60,7 @@ class Subscription:
         if after is not None:
             in_range("after", after, 0)
         in_range("everyMs", every_ms, 0, MAX_EVERY_MS)
-        job = await _existing(job_id, "jobId")
+        job = await _existing(info, job_id, "jobId")
         batches = info.context.streams.batches(job, after, every_ms / 1000)
         return cast("AsyncGenerator[list[Metric], None]", batches)
 
@@ -96,7 +95,7 @@ class Subscription:
             in_range("everyMs", every_ms, MIN_PROGRESS_MS, MAX_PROGRESS_MS)
         if current and id is None:
             raise bad_argument("current", "is for one job: name its id.")
-        job = None if id is None else await _existing(id, "id")
+        job = None if id is None else await _existing(info, id, "id")
         return _changes(info, job, None if every_ms is None else every_ms / 1000, current)
 
 
@@ -108,11 +107,11 @@ async def _changes(
             yield as_job(row)
 
 
-async def _existing(id: strawberry.ID, argument: str) -> int:
+async def _existing(info: GraphInfo, id: strawberry.ID, argument: str) -> int:
     try:
         job_id = job_id_of(id)
     except JobNotFound as error:
         raise bad_argument(argument, error.message) from error
-    if not await JobRow.exists(id=job_id):
+    if not await info.context.streams.has_job(job_id):
         raise not_found(f"There is no job with the id {id}.")
     return job_id

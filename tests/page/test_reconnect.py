@@ -1,8 +1,10 @@
 """A server that goes away, and news that comes while nobody listens: nothing of it is missing on the page."""
 
+import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +13,7 @@ from playwright.async_api import Page, WebSocketRoute, expect
 
 from tests.tools.api import Api
 from tests.tools.browser import Visits, card, rows_of, stat
+from tests.tools.postgres import Postgres
 from tests.tools.process import ServerProcess
 
 pytestmark = [
@@ -116,6 +119,61 @@ async def test_a_verb_while_the_server_is_away_says_that_it_cannot_be_reached(
     await card(page, "in vain").get_by_role("button", name="Start").click()
     await expect(page.locator("[data-sonner-toast]")).to_contain_text(AWAY)
     await expect(card(page, "in vain").get_by_role("button", name="Start")).to_have_attribute("aria-busy", "false")
+
+
+async def test_pages_that_are_opened_while_the_store_is_away_come_alive_by_themselves(visits: Visits) -> None:
+    visits.expects("503")
+    visits.expects("net::ERR_")  # once the server has ended
+    with Postgres() as postgres, ServerProcess(postgres.new(), "--database-seconds", "1") as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+            trainer = Api(http)
+            id = await trainer.started(name="outlives")
+            await log(trainer, id, 1, 5)
+            postgres.stop()
+            pages = [await visits.page(path, url=server.url) for path in ("/", f"/training/jobs/{id}")]
+            await expect(pages[0].get_by_role("alert")).to_contain_text("out of reach")
+            postgres.start()
+            await expect(card(pages[0], "outlives")).to_be_visible()
+            await expect(pages[0].get_by_role("alert")).to_have_count(0)
+            await expect(stat(pages[1], "Step")).to_contain_text("5 of")
+            await log(trainer, id, 6, 8)
+            await expect(stat(pages[1], "Step")).to_contain_text("8 of")
+            await trainer.fail(id, "seen")
+            await expect(card(pages[0], "outlives").get_by_text("Failed", exact=True)).to_be_visible()
+            await expect(pages[1].get_by_text("Failed", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("transport", ["refused at first", "broken in between"])
+async def test_a_stream_that_the_server_cannot_serve_is_begun_anew(page: Page, trainer: Api, transport: str) -> None:
+    id = await trainer.started(name="begun anew")
+    await log(trainer, id, 1, 3)
+    unavailable = [{"message": "away", "extensions": {"code": "SERVICE_UNAVAILABLE"}}]
+    turned_away: set[str] = set()
+
+    def turn_away(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def pass_on(message: str | bytes) -> None:
+            said = json.loads(message)
+            operation = str(said.get("payload", {}).get("query"))
+            if said["type"] != "subscribe" or operation in turned_away:
+                server.send(message)
+            else:
+                turned_away.add(operation)
+                answers: list[dict[str, Any]]
+                if transport == "refused at first":
+                    answers = [{"type": "error", "payload": unavailable}]
+                else:
+                    answers = [{"type": "next", "payload": {"data": None, "errors": unavailable}}, {"type": "complete"}]
+                for answer in answers:
+                    socket.send(json.dumps({"id": said["id"], **answer}))
+
+        socket.on_message(pass_on)
+
+    await page.route_web_socket(re.compile("/graphql"), turn_away)
+    await page.goto(f"/training/jobs/{id}")
+    await expect(stat(page, "Step")).to_contain_text("3 of")
+    assert len(turned_away) == 2
 
 
 @pytest.mark.parametrize("path", ["/?search=missed", "/training/jobs/{id}"])
