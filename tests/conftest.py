@@ -24,6 +24,7 @@ from tests.tools.process import ServerProcess
 from tests.tools.serving import served
 from tests.tools.sockets import Socket, opened, websocket_url
 from tests.tools.valkey import Valkey
+from tests.tools.waiting import PATIENCE
 
 
 @pytest.fixture(scope="session")
@@ -161,7 +162,7 @@ def server(database_url: str) -> Iterator[ServerProcess]:
 @pytest.fixture
 async def remote(server: ServerProcess) -> AsyncIterator[Api]:
     """A client of that server, over real sockets."""
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
         yield Api(http)
 
 
@@ -176,7 +177,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def trainer(site: ServerProcess) -> AsyncIterator[Api]:
     """A client of the shared server: what a page sees others do."""
-    async with httpx.AsyncClient(base_url=site.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=site.url, timeout=PATIENCE) as http:
         yield Api(http)
 
 

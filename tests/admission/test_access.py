@@ -19,7 +19,8 @@ from models.tokens import Tokens
 from tests.tools.api import Api
 from tests.tools.operations import Operation, operations
 from tests.tools.process import ServerProcess
-from tests.tools.sockets import PATIENCE, PROTOCOL, Socket, websocket_url
+from tests.tools.sockets import PROTOCOL, Socket, websocket_url
+from tests.tools.waiting import PATIENCE
 
 Headers = dict[str, str]
 Ask = Callable[[httpx.AsyncClient, Operation], Awaitable[str]]

@@ -14,7 +14,8 @@ from graph.app import create_app
 from graph.settings import Settings
 from tests.conftest import running
 from tests.tools.serving import served
-from tests.tools.sockets import PATIENCE, PROTOCOL, Socket, websocket_url
+from tests.tools.sockets import PROTOCOL, Socket, websocket_url
+from tests.tools.waiting import PATIENCE
 
 
 class Clock:

@@ -16,10 +16,10 @@ from graph.app import App
 from models.store.database import Database
 from tests.telemetry.test_outcomes import UNPLANNED
 from tests.tools.api import Api
-from tests.tools.domain import eventually
 from tests.tools.logged import logged
 from tests.tools.sockets import PROTOCOL, opened, websocket_url
 from tests.tools.streaming import by_multipart, by_sse_post
+from tests.tools.waiting import eventually
 
 pytestmark = pytest.mark.sqlite_alone("what is raised is planted")
 

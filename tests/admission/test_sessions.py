@@ -20,8 +20,8 @@ from tests.conftest import running
 from tests.tools.outside import Outside
 from tests.tools.serving import served
 from tests.tools.sockets import PROTOCOL, Socket, websocket_url
+from tests.tools.waiting import PATIENCE
 
-PATIENCE = 30
 HELLO = {"query": "{ __typename }"}
 
 

@@ -31,13 +31,14 @@ from tests.tools.stores import (
     umask,
     url_of,
 )
+from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.sqlite_alone("PostgreSQL has pg_dump")
 
-PATIENCE = 60
 BATCH = 500
 TERMINATED_WHILE_COPYING = """
 import os, signal, sys
+from tests.tools.waiting import PATIENCE
 
 def kill(event, arguments):
     if event == "sqlite3.connect" and ".partial" in str(arguments[0]):

@@ -30,14 +30,15 @@ from tests.tools.stores import (
     umask,
     url_of,
 )
+from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.sqlite_alone("PostgreSQL has pg_restore")
 
-PATIENCE = 60
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from models.backup.restore import restore
+from tests.tools.waiting import PATIENCE
 
 copy, store, last, times = sys.argv[1:]
 left = int(times)

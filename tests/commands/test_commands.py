@@ -324,6 +324,6 @@ class TestAStoreThatMayNotBeWritten:
 
 
 def test_the_console_script_and_the_module_are_the_same_program() -> None:
-    script = subprocess.run([SCRIPT, "schema"], capture_output=True, text=True, check=True, timeout=30)
+    script = subprocess.run([SCRIPT, "schema"], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert script.stdout == command("schema").stdout
     assert script.stderr == ""

@@ -28,9 +28,10 @@ from models.metric import Point
 from models.store.database import Database
 from models.store.transaction import Work
 from tests.tools.api import Api
-from tests.tools.domain import PATIENCE, Domain, a_point, eventually, opened_domain, statements
+from tests.tools.domain import Domain, a_point, opened_domain, statements
 from tests.tools.outside import Outside
 from tests.tools.process import command
+from tests.tools.waiting import PATIENCE, eventually
 
 SMALL = Grain(run=8, fine=2, coarse=4)
 """Small enough for many chunks of few points."""

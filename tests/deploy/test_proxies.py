@@ -20,6 +20,7 @@ from tests.tools.domain import opened_domain
 from tests.tools.process import ServerProcess
 from tests.tools.proxies import DOCUMENT, PROXIES, Proxy, block, served_by
 from tests.tools.streaming import METRICS, TRANSPORTS, Begin
+from tests.tools.waiting import PATIENCE
 
 browsers = pytest.mark.asyncio(loop_scope="session")
 ENVIRONMENT = dict(re.findall(r"^Environment=(\w+)=(.*)$", block("ini"), re.MULTILINE))
@@ -62,14 +63,14 @@ def proxy(request: pytest.FixtureRequest, behind: ServerProcess, ca: trustme.CA)
 @pytest.fixture
 async def http(proxy: Proxy) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the proxy."""
-    async with httpx.AsyncClient(base_url=proxy.address, timeout=60) as http:
+    async with httpx.AsyncClient(base_url=proxy.address, timeout=PATIENCE) as http:
         yield http
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def its_trainer(behind: ServerProcess) -> AsyncIterator[Api]:
     """A client of the server itself."""
-    async with httpx.AsyncClient(base_url=behind.url, timeout=60) as http:
+    async with httpx.AsyncClient(base_url=behind.url, timeout=PATIENCE) as http:
         yield Api(http)
 
 

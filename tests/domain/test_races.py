@@ -17,6 +17,7 @@ import pytest
 from tests.tools.api import Api
 from tests.tools.process import ServerProcess
 from tests.tools.sockets import opened, websocket_url
+from tests.tools.waiting import PATIENCE
 
 
 @pytest.fixture(
@@ -47,7 +48,7 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 async def callers(servers: list[ServerProcess]) -> AsyncIterator[Sequence[Api]]:
     """Clients of each, among whom calls are dealt out."""
     async with AsyncExitStack() as stack:
-        http = [httpx.AsyncClient(base_url=server.url, timeout=30) for server in servers]
+        http = [httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) for server in servers]
         yield [Api(await stack.enter_async_context(client)) for client in http]
 
 
@@ -168,7 +169,7 @@ async def test_a_watcher_at_either_server_sees_each_point_once_whoever_records_i
     servers: list[ServerProcess],
 ) -> None:
     async with AsyncExitStack() as stack:
-        http = [httpx.AsyncClient(base_url=server.url, timeout=30) for server in servers]
+        http = [httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) for server in servers]
         apis = [Api(await stack.enter_async_context(client)) for client in http]
         sockets = [await stack.enter_async_context(opened(websocket_url(server.url))) for server in servers]
         id = await apis[0].started(stepsPerEpoch=40)

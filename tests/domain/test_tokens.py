@@ -25,13 +25,12 @@ from tests.tools.outside import Outside
 from tests.tools.process import ServerProcess, command
 from tests.tools.sockets import PROTOCOL, Socket, websocket_url
 from tests.tools.streaming import TRANSPORTS
+from tests.tools.waiting import PATIENCE
 
 ASK = {"query": "{ __typename }"}
 WATCH = "subscription ($id: ID!) { metricAdded(jobId: $id) { seq } }"
 CREATE = """mutation { createJob(input: {name: "a", modelName: "m", epochs: 1, learningRate: 0.1}) { __typename } }"""
 WRONG = "tm_" + "x" * 43
-PATIENCE = 60
-"""Seconds after which what should have happened has not."""
 
 
 @pytest.fixture

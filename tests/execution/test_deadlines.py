@@ -11,7 +11,8 @@ from graph.settings import Settings
 from tests.tools.api import Api
 from tests.tools.outside import Outside
 from tests.tools.scraped import scrape
-from tests.tools.sockets import PATIENCE, Socket
+from tests.tools.sockets import Socket
+from tests.tools.waiting import PATIENCE
 
 
 class TestTime:

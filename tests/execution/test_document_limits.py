@@ -14,8 +14,9 @@ from graph.execution.running import Operations
 from graph.schema import schema
 from graph.settings import Settings, flag_name
 from tests.tools.api import Api
-from tests.tools.sockets import PATIENCE, Socket
+from tests.tools.sockets import Socket
 from tests.tools.streaming import TRANSPORTS
+from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.sqlite_alone("documents are limited before any store is asked")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.execution.fair_semaphore import FairSemaphore
-from tests.tools.domain import PATIENCE
+from tests.tools.waiting import PATIENCE
 
 PERMITS = 10
 

@@ -15,6 +15,7 @@ from graph.settings import Settings
 from tests.tools.api import JOB, METRIC, Api
 from tests.tools.outside import Outside, path_of
 from tests.tools.sockets import Socket
+from tests.tools.waiting import PATIENCE
 
 POINTS = "query ($id: ID!) { job(id: $id) { name metrics { seq values { name } } } }"
 STREAM = "subscription ($id: ID!) { metricAdded(jobId: $id, after: 0) { seq values { name } } }"
@@ -159,7 +160,7 @@ class TestAStoreThatKeepsVerbsWaiting:
             assert await everything(api) == before
             assert outside.says("locked") in caplog.text
         assert await everything(api) == before
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while "errors" in (answer := await api.post(mutation(verb, id))):  # a machine may stall for a second too
                 assert_told(answer, answer["errors"], OUTAGE)
         assert answer["data"]["answer"]["__typename"].endswith("Success")

@@ -17,7 +17,7 @@ from graph.schema import schema
 from graph.settings import Settings
 from graph.telemetry.call import Call
 from tests.tools.api import Api
-from tests.tools.domain import PATIENCE
+from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.sqlite_alone("the store has no part in it")
 

@@ -13,8 +13,9 @@ from models.feed.channel import Event, Feed, JobChanged, MetricsRecorded
 from models.job import Job
 from models.lifecycle import JobStatus
 from simulator.runner import make_points
-from tests.tools.domain import Domain, eventually, opened_domain, points
+from tests.tools.domain import Domain, opened_domain, points
 from tests.tools.outside import Outside
+from tests.tools.waiting import eventually
 
 ONE, OTHER = Job(id=1), Job(id=2)
 

@@ -15,8 +15,9 @@ from models.feed.redis import WAITING_BYTES, RedisFeed
 from models.job import Job, now
 from models.metric import Point, Recorded
 from models.store.database import Database
-from tests.tools.domain import PATIENCE, Domain, eventually, opened_domain, points
+from tests.tools.domain import Domain, opened_domain, points
 from tests.tools.valkey import Valkey
+from tests.tools.waiting import PATIENCE, eventually
 
 SECONDS = 0.5
 """What feeds wait for Valkey here."""

@@ -15,7 +15,8 @@ from models.job import Job, now
 from models.jobs import Jobs
 from models.lifecycle import JobStatus
 from models.validation import NewJob
-from tests.tools.domain import PATIENCE, Domain, eventually, opened_domain, points, statements
+from tests.tools.domain import Domain, opened_domain, points, statements
+from tests.tools.waiting import PATIENCE, eventually
 from tests.tools.watchers import NEVER, OFTEN, Follower, following, intervals
 
 QUEUED, RUNNING, COMPLETE, FAILED = JobStatus

@@ -14,8 +14,9 @@ from models.jobs import Jobs
 from models.lifecycle import JobStatus
 from models.validation import NewJob
 from tests.tools.api import Api
-from tests.tools.domain import PATIENCE, Domain, all_has_begun, eventually, opened_domain, points, statements
+from tests.tools.domain import Domain, all_has_begun, opened_domain, points, statements
 from tests.tools.sockets import Socket
+from tests.tools.waiting import PATIENCE, eventually
 from tests.tools.watchers import NEVER, OFTEN
 
 QUEUED, RUNNING, COMPLETE, FAILED = JobStatus

@@ -15,7 +15,8 @@ from models.feed.channel import Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
 from models.lifecycle import JobStatus
 from models.metric import Recorded
-from tests.tools.domain import PATIENCE, Domain, opened_domain, points, statements
+from tests.tools.domain import Domain, opened_domain, points, statements
+from tests.tools.waiting import PATIENCE
 
 BUFFER = 5
 

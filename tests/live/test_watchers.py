@@ -7,7 +7,8 @@ from contextlib import aclosing
 import pytest
 
 from graph.live.stream import Streams
-from tests.tools.domain import PATIENCE, Domain, eventually, opened_domain, statements
+from tests.tools.domain import Domain, opened_domain, statements
+from tests.tools.waiting import PATIENCE, eventually
 from tests.tools.watchers import BUFFER, NEVER, OFTEN, Watcher
 
 

@@ -9,8 +9,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from tests.tools.api import Api
-from tests.tools.domain import eventually
 from tests.tools.process import ServerProcess
+from tests.tools.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -22,7 +22,7 @@ PLACES = (0.11, 0.23, 0.37, 0.55, 0.83)
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def long_run(site: ServerProcess) -> str:
     """A job whose loss at each step is the step's number."""
-    async with httpx.AsyncClient(base_url=site.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=site.url, timeout=PATIENCE) as http:
         trainer = Api(http)
         id = await trainer.started(name="long", epochs=POINTS // 100)
         for first in range(1, POINTS, 10_000):

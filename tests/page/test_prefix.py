@@ -37,7 +37,7 @@ def below(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def its_trainer(below: ServerProcess) -> AsyncIterator[Api]:
     """A client of that server, past the proxy."""
-    async with httpx.AsyncClient(base_url=below.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=below.url, timeout=PATIENCE) as http:
         yield Api(http)
 
 

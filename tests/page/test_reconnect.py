@@ -15,6 +15,7 @@ from tests.tools.api import Api
 from tests.tools.browser import Visits, card, rows_of, stat
 from tests.tools.postgres import Postgres
 from tests.tools.process import ServerProcess
+from tests.tools.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -36,7 +37,7 @@ def mortal(database_url: str) -> Iterator[ServerProcess]:
 async def its_trainer(mortal: ServerProcess) -> AsyncIterator[Api]:
     """A client of that server, with a new connection for each request."""
     limits = httpx.Limits(max_keepalive_connections=0)
-    async with httpx.AsyncClient(base_url=mortal.url, timeout=30, limits=limits) as http:
+    async with httpx.AsyncClient(base_url=mortal.url, timeout=PATIENCE, limits=limits) as http:
         yield Api(http)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.tools.api import JOB, METRIC, Api
 from tests.tools.both import Both, body_of
-from tests.tools.domain import PATIENCE
+from tests.tools.waiting import PATIENCE
 
 POINT_FIELDS = (
     *("seq", "step", "epoch", "loss", "accuracy", "learningRate", "recordedAt", "__typename", "at: recordedAt"),

@@ -31,8 +31,9 @@ from models.curves.chunks import Chunks
 from models.curves.reading import Curves
 from models.lifecycle import JobStatus
 from models.metric import Point
-from tests.tools.domain import PATIENCE, Domain, all_has_begun, opened_domain, statements
+from tests.tools.domain import Domain, all_has_begun, opened_domain, statements
 from tests.tools.outside import Outside
+from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.sqlite_alone("what is sent is made from points, wherever they were stored")
 

@@ -14,14 +14,13 @@ from graph.app import App
 from graph.process.arriving import Arriving
 from graph.process.websocket_connection import FIRST_MESSAGE_BYTES
 from graph.settings import Settings
-from tests.tools.domain import eventually
 from tests.tools.serving import served
 from tests.tools.sockets import PROTOCOL, opened, websocket_url
+from tests.tools.waiting import PATIENCE, eventually
 from tests.tools.wire import INIT, SOCKET, STATUS, Wire, close_code_of, frame, head, post
 
 pytestmark = pytest.mark.sqlite_alone("what arrives has not come to a store yet")
 
-PATIENCE = 60
 MIB = 2**20
 QUERY = json.dumps({"query": "{ __typename }" + " " * 10_000, "variables": {"x": "x" * 600_000}}).encode()
 MESSAGE = json.dumps({"id": "1", "type": "subscribe", "payload": json.loads(QUERY)}).encode()

@@ -11,11 +11,11 @@ import pytest
 from graph.process.http_connection import MAX_PIPELINED
 from tests.tools.api import Api
 from tests.tools.sockets import PROTOCOL, opened, websocket_url
+from tests.tools.waiting import PATIENCE
 from tests.tools.wire import SMUGGLED, SOCKET, STATUS, SWITCHED, Wire, head
 
 pytestmark = pytest.mark.sqlite_alone("framing is the same whatever is stored where")
 
-PATIENCE = 60
 HELLO = b'{"query": "{ __typename }"}'
 CHUNKS = b"%x\r\n%s\r\n0\r\n" % (len(HELLO), HELLO)
 KEPT = {"Connection": "keep-alive"}

@@ -29,6 +29,7 @@ from tests.tools.fuzzing import fuzzed
 from tests.tools.process import ServerProcess
 from tests.tools.steering import steered
 from tests.tools.stock import Stock
+from tests.tools.waiting import PATIENCE
 
 EXAMPLES = 10
 """Of each operation. The first is the simplest there is, and succeeds in all that can be selected of it."""
@@ -69,7 +70,7 @@ def test_the_seed_that_is_printed_makes_the_same_requests_again(server: ServerPr
 def client_of(server: ServerProcess) -> Iterator[tuple[asyncio.Runner, Api]]:
     """A client, and what its coroutines run in where the test is none."""
     with asyncio.Runner() as runner:
-        http = httpx.AsyncClient(base_url=server.url, timeout=30)
+        http = httpx.AsyncClient(base_url=server.url, timeout=PATIENCE)
         try:
             yield runner, Api(http)
         finally:

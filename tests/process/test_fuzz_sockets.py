@@ -21,7 +21,8 @@ from tests.tools.conversation import Ask, Conversation, Operation, Over
 from tests.tools.fuzzing import fuzzed
 from tests.tools.process import ServerProcess
 from tests.tools.scripts import ENDINGS, LASTING, Ending, Frame, Hear, Script, Step, Stop, Twice, scripts
-from tests.tools.sockets import PATIENCE, PROTOCOL, Socket, opened, websocket_url
+from tests.tools.sockets import PROTOCOL, Socket, opened, websocket_url
+from tests.tools.waiting import PATIENCE
 
 T = TypeVar("T")
 

@@ -122,8 +122,8 @@ async def test_a_part_that_does_not_answer_is_waited_for_once_however_many_ask(s
 async def test_a_pool_that_is_used_up_is_no_store(postgres: Postgres, postgres_url: str) -> None:
     """All of its connections wait for a lock that another client holds."""
     app = create_app(Settings(database_url=postgres_url, database_connections=2, database_seconds=3_600))
-    transport = httpx.ASGITransport(app)
-    async with running(app), httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as http:
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost", timeout=PATIENCE)
+    async with running(app), client as http:
         api = Api(http)
         id = await api.started()
         with Outside(postgres_url) as looking, Outside(postgres_url) as outside, outside.writing():

@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.tools.waiting import PATIENCE
 from tests.tools.wire import STATUS, Wire
 
 MOST = 64
-PATIENCE = 60
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from tests.tools.nodejs import Script, running_script
 from tests.tools.process import ServerProcess
 from tests.tools.sockets import PROTOCOL, Socket, websocket_url
 from tests.tools.streaming import METRICS, Stream, by_multipart, by_sse_post
+from tests.tools.waiting import PATIENCE
 from tests.transport.test_socket_limits import mute_peer
 
 SOCKETS = 500
@@ -112,7 +113,7 @@ async def test_graphql_ws_own_client_follows_a_job_over_a_restart_without_hole_o
     with closing(create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     with ServerProcess(database_url, "--port", str(port)) as server:
-        async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
             id = await Api(http).started()
             await steps(Api(http), id, 5)
         async with running_script("follow.mjs", websocket_url(server.url), id) as follower:
@@ -122,7 +123,7 @@ async def test_graphql_ws_own_client_follows_a_job_over_a_restart_without_hole_o
                 seen += await until(follower, {"closed": 1012})
                 await asyncio.to_thread(server.start)
                 assert server.url.endswith(f":{port}")
-                async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+                async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
                     await steps(Api(http), id, 5)
                     seen += await until(follower, {"seq": last})
                     if last == 15:

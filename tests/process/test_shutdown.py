@@ -16,6 +16,7 @@ from tests.tools.api import Api
 from tests.tools.outside import Outside
 from tests.tools.process import ServerProcess
 from tests.tools.sockets import Socket, opened, websocket_url
+from tests.tools.waiting import PATIENCE
 
 SERVICE_RESTART = 1012
 
@@ -106,7 +107,7 @@ async def test_sockets_with_busy_streams_are_closed_with_1012_and_what_was_sent_
         await ended_silently(server)
     assert seen == list(range(1, len(seen) + 1))
     await asyncio.to_thread(server.start)
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
         stored = {point["seq"] for point in await Api(http).metrics(id)}
         assert stored >= {*stepped, *seen}
 
@@ -114,7 +115,7 @@ async def test_sockets_with_busy_streams_are_closed_with_1012_and_what_was_sent_
 async def waiting_step(server: ServerProcess, remote: Api, id: str) -> "asyncio.Task[dict[str, object]]":
     """A step that the server is at work on; it waits for the store, and another request was answered meanwhile."""
     step = asyncio.create_task(remote.step(id))
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
         for _ in range(3):
             assert await Api(http).data("{ __typename }") == {"__typename": "Query"}
     assert not step.done()
@@ -189,6 +190,6 @@ async def test_a_server_that_has_ended_takes_no_more_connections_and_can_be_star
     with pytest.raises(httpx.ConnectError):
         await remote.job(id)
     await asyncio.to_thread(server.start)
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
         assert (await Api(http).job(id))["name"] == "kept"
     assert server.url != url

@@ -12,12 +12,12 @@ import httpx
 import pytest
 
 from tests.tools.api import Api
-from tests.tools.domain import PATIENCE, eventually
 from tests.tools.postgres import Postgres
 from tests.tools.process import ServerProcess, children_of, command, is_running
 from tests.tools.scraped import scrape, scraped_once
 from tests.tools.sockets import opened, websocket_url
 from tests.tools.valkey import Valkey
+from tests.tools.waiting import PATIENCE, eventually
 
 ESTABLISHED = "01"
 """The state of a connection that is open, as Linux lists them."""
@@ -44,7 +44,7 @@ def two_workers(url: str, valkey: Valkey) -> ServerProcess:
 
 @pytest.fixture
 async def remote(server: ServerProcess) -> AsyncIterator[Api]:
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
         yield Api(http)
 
 
@@ -96,7 +96,7 @@ async def test_connections_are_dealt_out_to_all_and_points_reach_watchers_of_eac
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 async def test_after_a_signal_all_end(mortal: ServerProcess, sent: signal.Signals) -> None:
     server = mortal
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
         id = await Api(http).started()
     pids = workers_of(server)
     async with opened(websocket_url(server.url)) as socket:
@@ -111,7 +111,7 @@ async def test_after_a_signal_all_end(mortal: ServerProcess, sent: signal.Signal
 
 async def test_any_worker_exposes_the_metrics_of_all(server: ServerProcess) -> None:
     for asked in range(1, 21):  # connections are dealt to both
-        async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
             await http.post("/graphql", json={"query": "query Counted { __typename }"})
             found = await scrape(http)
         assert found.value("requests_total", "Counted", "ok") == asked
@@ -124,18 +124,18 @@ async def test_one_that_dies_is_replaced_and_the_others_serve_meanwhile(
     mortal: ServerProcess,
 ) -> None:
     server = mortal
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
         id = await Api(http).created()
         before = (await scrape(http)).value("database_duration_seconds_count", "write")  # and so it is on the disk
         assert before >= 1
     (victim, _) = workers_of(server)
     os.kill(victim, signal.SIGKILL)
     for _ in range(10):
-        async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
             assert (await Api(http).job(id))["id"] == id
     await eventually(lambda: victim not in workers_of(server) and len(workers_of(server)) == 2)
     assert "worker 1 ended with exit code -9; starting another" in server.log or "worker 2 ended" in server.log
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
         after = (await scrape(http)).value("database_duration_seconds_count", "write")
         assert after >= before, "counters never go back"
         pids = {*map(str, workers_of(server))}
@@ -220,7 +220,10 @@ async def test_points_stored_at_one_replica_reach_a_watcher_at_the_other_by_the_
 ) -> None:
     flags = ("--feed-url", valkey.url, "--live-check-seconds", "3600")
     with ServerProcess(postgres_url, *flags) as one, ServerProcess(postgres_url, *flags) as other:
-        async with httpx.AsyncClient(base_url=one.url, timeout=30) as http, opened(websocket_url(other.url)) as socket:
+        async with (
+            httpx.AsyncClient(base_url=one.url, timeout=PATIENCE) as http,
+            opened(websocket_url(other.url)) as socket,
+        ):
             id = await Api(http).started()
             stream = socket.metrics(id)
             for step in range(1, 11):

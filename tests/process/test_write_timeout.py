@@ -12,14 +12,13 @@ import pytest
 from graph.app import App
 from graph.settings import Settings
 from tests.tools.api import Api
-from tests.tools.domain import eventually
 from tests.tools.process import files_of
 from tests.tools.serving import served
+from tests.tools.waiting import PATIENCE, eventually
 from tests.transport.test_socket_limits import mute_peer, small_peer
 
 pytestmark = pytest.mark.sqlite_alone("what is held in memory does not depend on the store")
 
-PATIENCE = 60
 POINTS = 10_000
 # Its names are long: an answer of 8 MiB is made in a moment. Systems keep some four millions of bytes themselves.
 QUERY = (

@@ -21,8 +21,9 @@ from models.store.group_commit import GROUP, GroupCommit
 from models.store.reader import Query, Row
 from models.store.transaction import NotBegun, Work
 from simulator.runner import make_points
-from tests.tools.domain import PATIENCE, Domain, a_point, opened_domain, points
+from tests.tools.domain import Domain, a_point, opened_domain, points
 from tests.tools.outside import Outside, path_of
+from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.sqlite_alone("on PostgreSQL each verb has a transaction of its own")
 

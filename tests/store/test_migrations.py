@@ -21,6 +21,7 @@ from models.store.database import Database, StoreError
 from models.validation import NewJob
 from tests.tools.outside import Outside
 from tests.tools.process import command
+from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.unmigrated
 
@@ -118,7 +119,7 @@ async def test_of_many_who_open_a_new_store_at_once_one_migrates_it_and_all_can_
     database_url: str, attempt: int
 ) -> None:
     databases = [Database(database_url) for _ in range(6)]
-    async with contextlib.AsyncExitStack() as stack, asyncio.timeout(20):
+    async with contextlib.AsyncExitStack() as stack, asyncio.timeout(PATIENCE):
         for database in databases:
             stack.push_async_callback(database.close)
         await asyncio.gather(*(database.open() for database in databases))

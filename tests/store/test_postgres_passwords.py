@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 from graph.settings import Settings
 from tests.tools.outside import Outside
 from tests.tools.postgres import Postgres
-from tests.tools.process import PATIENCE, command
+from tests.tools.process import command
+from tests.tools.waiting import PATIENCE
 
 PASSWORD = "open sesame"
 

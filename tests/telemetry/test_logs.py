@@ -19,12 +19,12 @@ from models.token import Scope
 from models.tokens import Tokens
 from tests.conftest import running
 from tests.tools.api import Api
-from tests.tools.domain import eventually
 from tests.tools.outside import Outside
 from tests.tools.process import ServerProcess
 from tests.tools.serving import served
 from tests.tools.sockets import PROTOCOL, Socket, opened, websocket_url
 from tests.tools.streaming import by_sse_post
+from tests.tools.waiting import eventually
 
 SECRETS = ("tok3n", "c00kie", "qu3ry", "vari4ble", "pr0ject", "a11as", "sea4ch")
 """Planted in all that a client sends."""

@@ -14,9 +14,9 @@ from graph.telemetry.prometheus import AppMetrics
 from graph.telemetry.watch import Watch
 from tests.telemetry.test_outcomes import UNPLANNED
 from tests.tools.api import Api
-from tests.tools.domain import PATIENCE, eventually
 from tests.tools.logged import logged
 from tests.tools.scraped import scrape
+from tests.tools.waiting import PATIENCE, eventually
 from tests.tools.wire import SOCKET, head
 
 pytestmark = pytest.mark.sqlite_alone("no store is asked")

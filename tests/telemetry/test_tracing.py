@@ -16,10 +16,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from graph.telemetry.call import Call, Outcome
 from graph.telemetry.tracing import Tracing
-from tests.tools.domain import eventually
 from tests.tools.process import ServerProcess
 from tests.tools.sockets import opened, websocket_url
-from tests.tools.waiting import PATIENCE
+from tests.tools.waiting import PATIENCE, eventually
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -137,7 +136,7 @@ def test_a_variable_that_is_wrong_is_told_in_one_line(tmp_path: Path, monkeypatc
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1")
     command = [sys.executable, "-m", "graph", "serve", "--tracing", "--port", "0"]
     command += ["--database-url", f"sqlite://{tmp_path}/test.sqlite3"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
     assert "--tracing: an OTEL_ variable is wrong: max_export_batch_size" in ended.stderr
 
@@ -151,7 +150,7 @@ def test_without_its_libraries_a_server_says_what_to_install(workers: str, tmp_p
         [sys.executable, "-c", program, "serve", "--tracing", *flags],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.returncode == 2
@@ -162,5 +161,7 @@ def test_without_its_libraries_a_server_says_what_to_install(workers: str, tmp_p
 def test_where_nobody_asks_for_traces_and_colours_their_libraries_are_not_loaded() -> None:
     names = "opentelemetry.sdk", "opentelemetry.exporter", "rich"
     program = f"import sys, graph.__main__; print([name for name in {names} if name in sys.modules])"
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
     assert ended.stdout == "[]\n"

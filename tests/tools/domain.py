@@ -14,15 +14,13 @@ from models.lifecycle import JobStatus
 from models.metric import Point
 from models.store.database import Database
 from models.validation import NewJob
-from tests.tools.waiting import PATIENCE, eventually
+from tests.tools.waiting import PATIENCE
 
 __all__ = [
-    "PATIENCE",
     "Domain",
     "Statements",
     "a_point",
     "all_has_begun",
-    "eventually",
     "opened_domain",
     "points",
     "statements",

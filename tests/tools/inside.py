@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import astuple, dataclass
 
 from graph.app import App
-from tests.tools.domain import all_has_begun, eventually
+from tests.tools.domain import all_has_begun
+from tests.tools.waiting import eventually
 
 __all__ = ["Inside", "Kept"]
 

@@ -11,6 +11,7 @@ from tests.tools.api import Api
 from tests.tools.browser import Visits, launched_browser
 from tests.tools.charts import chart, drawn
 from tests.tools.process import ServerProcess
+from tests.tools.waiting import PATIENCE
 
 FOLDER = Path(__file__).parents[2] / "web" / "screenshots"
 
@@ -28,7 +29,7 @@ async def take() -> None:
         tempfile.TemporaryDirectory() as folder,
         ServerProcess(f"sqlite://{folder}/demo.sqlite3", verb="demo", is_forked=False) as demo,
     ):
-        async with httpx.AsyncClient(base_url=demo.url, timeout=30) as http, launched_browser() as browser:
+        async with httpx.AsyncClient(base_url=demo.url, timeout=PATIENCE) as http, launched_browser() as browser:
             id = await train(Api(http))
             visits = Visits(browser, demo.url)
             page = await visits.page("/", color_scheme="light")
@@ -45,7 +46,7 @@ async def take() -> None:
 async def train(trainer: Api) -> str:
     """Bring the jobs that the demo trains ahead, each as far as it is to be; gives the one that is shown."""
     running: list[dict[str, str]] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while len(running) < len(PROGRESS):
             running = (await trainer.data("{ jobs(status: [RUNNING]) { id name } }"))["jobs"]
     for job, progress in zip(running, PROGRESS, strict=False):

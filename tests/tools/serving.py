@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from graph.app import App
 from graph.process.server import Server
 from graph.settings import Settings
-from tests.tools.domain import eventually
+from tests.tools.waiting import eventually
 
 __all__ = ["served"]
 

@@ -12,7 +12,7 @@ from websockets.typing import Subprotocol
 
 from tests.tools.waiting import PATIENCE
 
-__all__ = ["PATIENCE", "PROTOCOL", "Socket", "opened", "websocket_url"]
+__all__ = ["PROTOCOL", "Socket", "opened", "websocket_url"]
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
 

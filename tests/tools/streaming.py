@@ -12,7 +12,8 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
 
-from tests.tools.sockets import PATIENCE, PROTOCOL, Socket, websocket_url
+from tests.tools.sockets import PROTOCOL, Socket, websocket_url
+from tests.tools.waiting import PATIENCE
 
 __all__ = ["METRICS", "TRANSPORTS", "Begin", "Message", "Stream", "by_multipart", "by_sse_post", "by_websocket"]
 

@@ -8,7 +8,8 @@ from graph.live.changes import Changes
 from graph.live.stream import Streams
 from models.job import Job
 from models.lifecycle import JobStatus
-from tests.tools.domain import PATIENCE, all_has_begun, eventually
+from tests.tools.domain import all_has_begun
+from tests.tools.waiting import PATIENCE, eventually
 
 __all__ = ["BUFFER", "NEVER", "OFTEN", "Change", "Follower", "Watcher", "following", "intervals"]
 

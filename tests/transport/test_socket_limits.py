@@ -23,13 +23,12 @@ from models.token import Scope as TokenScope
 from models.tokens import Tokens
 from tests.conftest import running
 from tests.tools.api import Api
-from tests.tools.domain import eventually
 from tests.tools.inside import Inside
 from tests.tools.process import ServerProcess, memory_of
 from tests.tools.serving import served
 from tests.tools.sockets import PROTOCOL, Socket, opened, websocket_url
 from tests.tools.streaming import METRICS, by_websocket
-from tests.tools.waiting import PATIENCE
+from tests.tools.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.sqlite_alone("limits of sockets, not of the store")
 

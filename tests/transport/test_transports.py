@@ -7,9 +7,9 @@ import pytest
 
 from graph.app import App
 from tests.tools.api import Api
-from tests.tools.domain import eventually
 from tests.tools.inside import Inside
 from tests.tools.streaming import METRICS, TRANSPORTS, Begin
+from tests.tools.waiting import eventually
 
 BATCHES = """subscription ($id: ID!, $after: Int, $everyMs: Int! = 100) {
     metricsAdded(jobId: $id, after: $after, everyMs: $everyMs) { seq } }"""

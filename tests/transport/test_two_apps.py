@@ -15,6 +15,7 @@ from tests.tools.api import Api
 from tests.tools.inside import Inside
 from tests.tools.serving import served
 from tests.tools.sockets import Socket, opened, websocket_url
+from tests.tools.waiting import PATIENCE
 
 
 class Site:
@@ -35,7 +36,7 @@ async def site(name: str, url: str) -> AsyncIterator[Site]:
     async with (
         running(app),
         served(app, settings) as address,
-        httpx.AsyncClient(base_url=address, timeout=30) as http,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE) as http,
         opened(websocket_url(address)) as socket,
     ):
         yield Site(name, app, Api(http), socket)

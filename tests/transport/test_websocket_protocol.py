@@ -16,7 +16,8 @@ from websockets.typing import Subprotocol
 from graph.settings import Settings
 from graph.transport.websocket import MAX_ID
 from tests.tools.api import Api
-from tests.tools.sockets import PATIENCE, PROTOCOL, Socket, websocket_url
+from tests.tools.sockets import PROTOCOL, Socket, websocket_url
+from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.sqlite_alone("the protocol is the same whatever is stored where")
 
