@@ -15,12 +15,13 @@ from models.job_writes import created, held, moved
 from models.lifecycle import JobStatus
 from models.metric import Point, Recorded
 from models.points import store, unrecorded
-from models.store.database import UNREACHABLE, Database, uninterrupted
+from models.store.database import OUTAGES, UNREACHABLE, Database, uninterrupted
 from models.store.transaction import NotBegun, Work
 from models.validation import MAX_BATCH, NewJob, check_points, failure_reason
 
 __all__ = ["Jobs", "Logged", "PointMaker", "Simulated"]
 
+NOT_STORED = "Its points could not be stored; the log has the reason."
 UNEXPECTED = "An unexpected error; the server's log has it."
 
 log = logging.getLogger(__name__)
@@ -125,7 +126,10 @@ class Jobs:
                 raise
             # The promise: whatever the simulator or the write raises fails the job. A store that is gone cannot even
             # record that, and then raises here itself. What was raised is for the log, not for clients.
-            log.exception("job %s: the simulation raised", id)
+            if isinstance(error, OUTAGES):
+                log.warning("job %s failed, for its points cannot be stored: %s", id, error)
+                raise SimulationFailed(await self._fail(id, NOT_STORED), is_expected=False) from error
+            log.exception("job %s failed, for the simulator raised", id)
             raise SimulationFailed(await self._fail(id, UNEXPECTED), is_expected=False) from error
 
     @uninterrupted

@@ -1,6 +1,7 @@
 """`simulate`."""
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
 from typing import Annotated
 
@@ -11,9 +12,10 @@ from graph.commands.line import with_flags
 from graph.commands.progress import progress_shown
 from graph.settings import Settings, read_settings
 from graph.stores import database_of, feed_of
-from models.errors import IllegalTransition
+from models.errors import IllegalTransition, SimulationFailed
 from models.jobs import Jobs
 from models.lifecycle import ENDED, JobStatus
+from models.store.database import OUTAGES, StoreError
 
 
 @with_flags("database_url", "feed_url")
@@ -50,7 +52,13 @@ async def _simulate(settings: Settings, id: str, steps: int | None, per_second: 
             job = await jobs.start(job.id)
         progress = stack.enter_context(progress_shown())
         task = progress.add_task(job.name, total=job.total_steps, completed=job.metric_count)
-        async for step in runner.run(jobs, job.id, steps=steps, per_second=per_second):
-            progress.update(task, completed=step.job.metric_count)
-            job = step.job
+        logging.getLogger("models.jobs").setLevel(logging.ERROR)  # a warning there is raised here as well
+        try:
+            async for step in runner.run(jobs, job.id, steps=steps, per_second=per_second):
+                progress.update(task, completed=step.job.metric_count)
+                job = step.job
+        except SimulationFailed as failed:
+            if isinstance(failed.__cause__, OUTAGES):
+                raise StoreError(f"Job {job.id} failed: its points cannot be stored ({failed.__cause__}).") from failed
+            raise
     typer.echo(f"{job.name}: {job.status.value}, {job.metric_count} of {job.total_steps} steps")

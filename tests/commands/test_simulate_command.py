@@ -1,17 +1,20 @@
 """`simulate`, beside a server of the same database, which sees at once what the command did."""
 
 import asyncio
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.commands.test_commands import Ended, Run, complaint
 from tests.tools.api import Api
-from tests.tools.process import ServerProcess, command
+from tests.tools.process import ServerProcess, command, here
 from tests.tools.sockets import opened, websocket_url
+from tests.tools.stores import JOB, room_for, run, url_of
 from tests.tools.waiting import PATIENCE
 
 
@@ -139,3 +142,13 @@ async def test_keeps_the_pace_it_is_told_until_ctrl_c_ends_it_and_what_was_store
     assert (process.returncode, errors) == (130, b"")
     job = await api.job(id)
     assert (job["status"], job["metricCount"]) == ("RUNNING", 1)
+
+
+@pytest.mark.sqlite_alone("its disk is its own")
+def test_a_store_that_cannot_be_written_is_reported_in_one_line(migrated: Path, tmp_path: Path) -> None:
+    store = Path(shutil.copy(migrated, tmp_path / "store.sqlite3"))
+    run(store, JOB)
+    with room_for(store.stat().st_size):
+        ended = here("simulate", "1", "--to-end", "--database-url", url_of(store))
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1), ended.stderr
+    assert "disk" in ended.stderr
