@@ -61,7 +61,7 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     database = database_of(settings, timed_read=reads.observe, timed_write=writes.observe)
     feed = feed_of(settings)
     jobs = Jobs(database, feed, settings.max_batch)
-    streams = Streams(feed, settings.live_buffer, settings.live_check_seconds)
+    streams = Streams(database, feed, settings.live_buffer, settings.live_check_seconds)
     chunks = Chunks(database)
     growth = Growth(chunks, feed)
     tokens = TokenCache(Tokens(database))
@@ -78,10 +78,9 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with database, feed.open(database.identity):
-            with database.scope():
-                beside = companion(jobs) if companion else nullcontext()
-                async with health.answering(), tokens.refreshed(), metrics.running(), growth.running(), beside:
-                    yield
+            beside = companion(jobs) if companion else nullcontext()
+            async with health.answering(), tokens.refreshed(), metrics.running(), growth.running(), beside:
+                yield
         if tracer:
             await asyncio.to_thread(tracer.close)
 

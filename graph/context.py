@@ -15,10 +15,12 @@ from graph.plans.answers import Answers
 from models.curves.curve import Curve, Wanted
 from models.curves.reading import Curves
 from models.job import Job
+from models.job_reads import jobs_by_id
 from models.jobs import Jobs
 from models.metric import Recorded
 from models.points import read_after, read_latest
 from models.store.database import Database
+from models.store.reader import Reader
 
 __all__ = ["Context", "GraphInfo", "Services"]
 
@@ -80,19 +82,24 @@ class Context:
         """Whether the caller may run mutations."""
         return self.caller is not None and self.caller.may_write
 
+    @property
+    def reader(self) -> Reader:
+        """The way to rows."""
+        return self.database.reader
+
     async def job(self, id: int) -> Job | None:
         """The job with that id, or None."""
-        self._job = self._job or DataLoader(_load_jobs, cache=False)
+        self._job = self._job or DataLoader(self._load_jobs, cache=False)
         return await self._job.load(id)
 
     async def metrics_after(self, job: Job, after: int, limit: int) -> list[Recorded]:
         """The first `limit` points of the job with seq > `after`."""
-        self._after = self._after or DataLoader(_load_after, cache=False)
+        self._after = self._after or DataLoader(self._load_after, cache=False)
         return await self._after.load((job, after, limit))
 
     async def latest_metrics(self, job: Job, count: int) -> list[Recorded]:
         """The last `count` points of the job."""
-        self._latest = self._latest or DataLoader(_load_latest, cache=False)
+        self._latest = self._latest or DataLoader(self._load_latest, cache=False)
         return await self._latest.load((job, count))
 
     async def curve(self, wanted: Wanted) -> Curve:
@@ -103,33 +110,32 @@ class Context:
     async def _read_curves(self, wanted: list[Wanted]) -> list[Curve]:
         return await self.operations.read(self.curves.read(wanted))
 
+    async def _load_jobs(self, ids: list[int]) -> Sequence[Job | None]:
+        """One query, whatever the number of jobs: one that asks for a hundred must not keep others from the store."""
+        found = await jobs_by_id(self.reader, ids)
+        return [found.get(id) for id in ids]
 
-async def _load_jobs(ids: list[int]) -> Sequence[Job | None]:
-    """One query, whatever the number of jobs: one that asks for a hundred must not keep others from the store."""
-    found = await Job.in_bulk(ids, "id")
-    return [found.get(id) for id in ids]
+    async def _load_after(self, asked: list[tuple[Job, int, int]]) -> Sequence[list[Recorded]]:
+        """One query for each range that is asked for, whatever the number of jobs."""
+        ranges: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for job, after, limit in asked:
+            ranges[after, limit].append(job.id)
+        found = {
+            (after, limit): await read_after(self.reader, ids, after, limit) for (after, limit), ids in ranges.items()
+        }
+        return [found[after, limit][job.id] for job, after, limit in asked]
 
-
-async def _load_after(asked: list[tuple[Job, int, int]]) -> Sequence[list[Recorded]]:
-    """One query for each range that is asked for, whatever the number of jobs."""
-    ranges: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    for job, after, limit in asked:
-        ranges[after, limit].append(job.id)
-    found = {(after, limit): await read_after(ids, after, limit) for (after, limit), ids in ranges.items()}
-    return [found[after, limit][job.id] for job, after, limit in asked]
-
-
-async def _load_latest(asked: list[tuple[Job, int]]) -> Sequence[list[Recorded]]:
-    """One query for each count that is asked for, whatever the number of jobs."""
-    counts: defaultdict[int, list[Job]] = defaultdict(list)
-    for job, count in asked:
-        counts[count].append(job)
-    found = {count: await read_latest(jobs, count) for count, jobs in counts.items()}
-    # One job may be asked for as it was at two moments: each is given the last points of its own.
-    return [
-        [point for point in found[count][job.id] if job.metric_count - count < point.seq <= job.metric_count]
-        for job, count in asked
-    ]
+    async def _load_latest(self, asked: list[tuple[Job, int]]) -> Sequence[list[Recorded]]:
+        """One query for each count that is asked for, whatever the number of jobs."""
+        counts: defaultdict[int, list[Job]] = defaultdict(list)
+        for job, count in asked:
+            counts[count].append(job)
+        found = {count: await read_latest(self.reader, jobs, count) for count, jobs in counts.items()}
+        # One job may be asked for as it was at two moments: each is given the last points of its own.
+        return [
+            [point for point in found[count][job.id] if job.metric_count - count < point.seq <= job.metric_count]
+            for job, count in asked
+        ]
 
 
 GraphInfo = Info[Context, None]

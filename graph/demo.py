@@ -9,9 +9,10 @@ from itertools import count, cycle
 
 from models.errors import IllegalTransition, SimulationFailed
 from models.job import Job
+from models.job_reads import jobs_named
 from models.jobs import Jobs
 from models.lifecycle import JobStatus
-from models.store.database import OUTAGES
+from models.store.errors import StoreFailure
 from models.validation import NewJob
 from simulator import runner
 from simulator.scenarios import Scenario
@@ -34,11 +35,12 @@ KEPT = 200
 @contextlib.asynccontextmanager
 async def demo_jobs(jobs: Jobs) -> AsyncIterator[None]:
     """Inside, the demo's jobs are there and training."""
-    demo = _Demo(jobs, made=await Job.filter(name__startswith=PREFIX).count())
+    there = await jobs_named(jobs.database.reader, PREFIX)
+    demo = _Demo(jobs, made=len(there))
     if not demo.made:
         await demo.furnish()
     # What a demo before this one left running; other people's jobs are theirs.
-    left = deque(await Job.filter(status=JobStatus.RUNNING, name__startswith=PREFIX))
+    left = deque(job for job in there if job.status is JobStatus.RUNNING)
     training = [asyncio.create_task(demo.train_one_after_another(left)) for _ in range(TRAINING)]
     try:
         yield
@@ -79,7 +81,7 @@ class _Demo:
                 await self._run(job, per_second=STEPS_PER_SECOND)
             except (IllegalTransition, SimulationFailed) as ended:
                 log.info("demo: %s", ended)  # somebody stopped it: on with the next
-            except OUTAGES as outage:
+            except StoreFailure as outage:
                 log.warning("demo: %s", outage)
                 if job is not None:
                     left.append(job)

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from models.feed.channel import Feed, FeedError
-from models.store.database import OUTAGES, Database
+from models.store.database import Database
+from models.store.errors import StoreFailure
 
 __all__ = ["Health"]
 
@@ -75,7 +76,7 @@ class Health:
     async def _works(self, name: str) -> bool:
         try:
             await self._probes[name]()
-        except (*OUTAGES, FeedError) as error:
+        except (StoreFailure, FeedError) as error:
             log.warning("the %s is unavailable: %s", name, error)
             return False
         except Exception:

@@ -24,9 +24,10 @@ from graph.admission.connection_slots import Places
 from graph.live.stream import Streams
 from graph.telemetry.prometheus import PREFIX, AppMetrics
 from models.feed.channel import Event, Feed, MetricsRecorded
+from models.job_reads import count_by_status
 from models.lifecycle import JobStatus
-from models.listing import count_by_status
-from models.store.database import OUTAGES, Database
+from models.store.database import Database
+from models.store.errors import StoreFailure
 
 __all__ = ["Metrics"]
 
@@ -108,9 +109,8 @@ class Metrics:
 
     async def _count_jobs(self) -> None:
         try:
-            with self._database.scope():
-                self._jobs = await count_by_status()
-        except OUTAGES as outage:
+            self._jobs = await count_by_status(self._database.reader)
+        except StoreFailure as outage:
             self._jobs = None
             log.warning("could not count the jobs for /metrics: %s", outage)
         except Exception:  # store_up is 0 whatever the reason

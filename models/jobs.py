@@ -15,8 +15,9 @@ from models.job_writes import created, held, moved
 from models.lifecycle import JobStatus
 from models.metric import Point, Recorded
 from models.points import store, unrecorded
-from models.store.database import OUTAGES, UNREACHABLE, Database, uninterrupted
-from models.store.transaction import NotBegun, Work
+from models.store.database import Database, uninterrupted
+from models.store.errors import Busy, StoreFailure, Unreachable
+from models.store.transaction import Work
 from models.validation import MAX_BATCH, NewJob, check_points, failure_reason
 
 __all__ = ["Jobs", "Logged", "PointMaker", "Simulated"]
@@ -106,7 +107,7 @@ class Jobs:
             if remaining <= 0:
                 return Simulated((yield from moved(id, JobStatus.COMPLETE, "simulate")), [])
             points = make_points(job, first, min(count, remaining))
-            return Simulated(job, (yield from store(job, points, now())))
+            return Simulated(*(yield from store(job, points, now())))
 
         def stored(step: Simulated) -> None:
             nonlocal trying
@@ -117,7 +118,7 @@ class Jobs:
 
         try:
             return await self.database.write(step, stored)
-        except (JobNotFound, IllegalTransition, NotBegun, UNREACHABLE):
+        except (JobNotFound, IllegalTransition, Busy, Unreachable):
             raise  # no fault of the simulation's: the job goes on where it was
         except PointsNotMade as error:
             raise SimulationFailed(await self._fail(id, failure_reason(str(error))), is_expected=True) from error
@@ -126,7 +127,7 @@ class Jobs:
                 raise
             # The promise: whatever the simulator or the write raises fails the job. A store that is gone cannot even
             # record that, and then raises here itself. What was raised is for the log, not for clients.
-            if isinstance(error, OUTAGES):
+            if isinstance(error, StoreFailure):
                 log.warning("job %s failed, for its points cannot be stored: %s", id, error)
                 raise SimulationFailed(await self._fail(id, NOT_STORED), is_expected=False) from error
             log.exception("job %s failed, for the simulator raised", id)
@@ -142,7 +143,7 @@ class Jobs:
 
         def batch() -> Work[Logged]:
             job = yield from held(id, "log")
-            return Logged(job, (yield from store(job, (yield from unrecorded(job, points)), now())))
+            return Logged(*(yield from store(job, (yield from unrecorded(job, points)), now())))
 
         def stored(batch: Logged) -> None:
             if batch.metrics:

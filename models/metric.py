@@ -1,4 +1,4 @@
-"""One point of a training curve, as it is stored."""
+"""One point of a training curve: as it is handed in, and as it is read."""
 
 import math
 import re
@@ -6,15 +6,11 @@ from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import orjson
-from tortoise import Model, fields
-from tortoise.indexes import Index
 
-from models.job import Job, UtcField
-
-__all__ = ["Metric", "NamedValuesField", "NonFinite", "Point", "Recorded", "encode_values", "key_pattern"]
+__all__ = ["NonFinite", "Point", "Recorded", "StoredValues", "decode_values", "encode_values", "key_pattern"]
 
 
 class NonFinite(StrEnum):
@@ -104,22 +100,8 @@ class StoredValues(Mapping[str, float]):
         return repr(self._values())
 
 
-class NamedValuesField(fields.Field[dict[str, float]], dict):  # type: ignore[type-arg]  # as Tortoise's own
-    """name -> float in the order of logging, kept as text: a binary JSON column would sort the names."""
-
-    SQL_TYPE = "TEXT"
-
-    def to_db_value(self, value: Any, instance: Any) -> str:  # noqa: ARG002  # Tortoise's signature
-        """The stored text of the values."""
-        return encode_values(value)
-
-    def to_python_value(self, value: Any) -> Any:
-        """The values of the stored text, decoded when they are looked at."""
-        return StoredValues(value) if isinstance(value, str) else value
-
-
 class Recorded(NamedTuple):
-    """A stored point as it is read: the columns of `Metric`, without what a model costs."""
+    """A stored point as it is read. Its fields are the columns of the table that are read."""
 
     job_id: int
     seq: int
@@ -135,29 +117,3 @@ class Recorded(NamedTuple):
     def identity(self) -> tuple[int, int]:
         """What tells it from every other point; it never changes."""
         return self.job_id, self.seq
-
-
-class Metric(Model):
-    """One recorded point. Its `seq` numbers the job's points 1, 2, 3… in order of arrival, without a gap."""
-
-    id = fields.BigIntField(primary_key=True)
-    job: fields.ForeignKeyRelation[Job] = fields.ForeignKeyField(
-        "models.Job", related_name="metrics", on_delete=fields.CASCADE, db_index=False
-    )
-    job_id: int
-    seq = fields.BigIntField()
-    step = fields.BigIntField()
-    epoch = fields.IntField()
-    # The three that every dashboard draws, each null where it is not finite or was not logged: beside the values, so
-    # that reading them parses nothing.
-    loss = fields.FloatField(null=True)
-    accuracy = fields.FloatField(null=True)
-    learning_rate = fields.FloatField(null=True)
-    values = NamedValuesField()
-    recorded_at = UtcField()
-
-    class Meta:
-        table = "metric"
-        unique_together = (("job", "seq"),)
-        # By column: an index on the relation's name would be one on a constant, for SQLite takes "job" for a string.
-        indexes = (Index(fields=("job_id", "step"), name="metric_by_step"),)

@@ -8,11 +8,11 @@ from math import isfinite
 from operator import attrgetter
 from typing import overload
 
-from models.job import Job
+from models.job import Job, moment_of
 from models.lifecycle import epoch_of_step
 from models.metric import Point, Recorded, StoredValues, decode_values, encode_values, key_pattern
-from models.store.database import read_tuples
-from models.store.reader import Query, Row
+from models.store.reader import Query, Reader, Row
+from models.store.sql import places, select, update
 from models.store.transaction import Insert, Work
 
 __all__ = ["MAX_READ", "Stored", "after_query", "latest_query", "read_after", "read_latest", "store", "unrecorded"]
@@ -21,7 +21,7 @@ _COLUMNS = Recorded._fields
 
 _STORED = ("seq", "step", "epoch", "loss", "accuracy", "learning_rate", "values")
 """Of the columns of a new point those that are its own."""
-_COUNT = 'UPDATE "job" SET "metric_count" = ?, "furthest_step" = ?, "updated_at" = ? WHERE "id" = ?'
+_COUNT = update("job", ("metric_count", "furthest_step", "updated_at"), '"id" = ?')
 # At a step there may be very many points, so the store itself passes over those that equal none. Equal points have the
 # same text; or their values were named in another order, and then all this is alike. PostgreSQL is told the types, for
 # it takes a bare parameter for text.
@@ -33,6 +33,8 @@ _LIKENESS = f"(CAST(? AS BIGINT), CAST(? AS BIGINT){', CAST(? AS DOUBLE PRECISIO
 
 LOOKED_UP = 2000
 """The most points that are looked up at once."""
+LONG = 500
+"""The most points that are read on the event loop: more take over a millisecond, and are read in a thread."""
 MAX_READ = 10_000
 """The most points of one job that one read gives."""
 
@@ -64,8 +66,8 @@ class Stored(Sequence[Recorded]):
         return len(self._rows)
 
 
-def store(job: Job, points: Sequence[Point], at: datetime) -> Work[Stored]:
-    """Store points, numbered on from the job's last, and give them as they are stored.
+def store(job: Job, points: Sequence[Point], at: datetime) -> Work[tuple[Job, Stored]]:
+    """Store points, numbered on from the job's last, and give them as they are stored, with the job as it then is.
 
     To be done in the work that holds the job's row, with the row as it is in there: the job's counters are raised by
     the same commit.
@@ -73,11 +75,10 @@ def store(job: Job, points: Sequence[Point], at: datetime) -> Work[Stored]:
     rows = [_row(seq, point, job.steps_per_epoch) for seq, point in enumerate(points, start=job.metric_count + 1)]
     if rows:
         yield Insert("metric", {"job_id": job.id, "recorded_at": at}, _STORED, rows)
-        job.metric_count += len(rows)
-        job.furthest_step = max(job.furthest_step, max(point.step for point in points))
-        job.updated_at = at
-        yield Query(_COUNT, [job.metric_count, job.furthest_step, at, job.id])
-    return Stored(job.id, rows, at)
+        furthest = max(job.furthest_step, max(point.step for point in points))
+        job = job._replace(metric_count=job.metric_count + len(rows), furthest_step=furthest, updated_at=at)
+        yield Query(_COUNT, [job.metric_count, furthest, at, job.id])
+    return job, Stored(job.id, rows, at)
 
 
 def _row(seq: int, point: Point, steps_per_epoch: int) -> Row:
@@ -145,15 +146,15 @@ def _same_order(points: Sequence[Point]) -> str:
     return "{" + ",".join(map(key_pattern, names)) + "}"
 
 
-async def read_after(job_ids: Sequence[int], after: int, limit: int) -> dict[int, list[Recorded]]:
+async def read_after(reader: Reader, job_ids: Sequence[int], after: int, limit: int) -> dict[int, list[Recorded]]:
     """The first `limit` points with seq > `after` of each job, by seq, in one query."""
-    return await _read(job_ids, after_query(_COLUMNS, job_ids, after, limit))
+    return await _read(reader, job_ids, after_query(_COLUMNS, job_ids, after, limit), limit * len(job_ids))
 
 
-async def read_latest(jobs: Sequence[Job], count: int) -> dict[int, list[Recorded]]:
+async def read_latest(reader: Reader, jobs: Sequence[Job], count: int) -> dict[int, list[Recorded]]:
     """The last `count` points of each job as `jobs` has it, by seq, in one query."""
     counts = [(job.id, job.metric_count) for job in jobs]
-    return await _read([job.id for job in jobs], latest_query(_COLUMNS, counts, count))
+    return await _read(reader, [job.id for job in jobs], latest_query(_COLUMNS, counts, count), count * len(counts))
 
 
 def after_query(columns: Iterable[str], job_ids: Collection[int], after: int, limit: int) -> Query:
@@ -161,8 +162,7 @@ def after_query(columns: Iterable[str], job_ids: Collection[int], after: int, li
 
     A job's seqs have no gap, so the page is a range of them and costs the same at any depth.
     """
-    ids = ", ".join("?" * len(job_ids))
-    return _query(columns, f"job_id IN ({ids}) AND seq > ? AND seq <= ?", [*job_ids, after, after + limit])
+    return _query(columns, f"job_id IN ({places(job_ids)}) AND seq > ? AND seq <= ?", [*job_ids, after, after + limit])
 
 
 def latest_query(columns: Iterable[str], counts: Iterable[tuple[int, int]], count: int) -> Query:
@@ -173,17 +173,13 @@ def latest_query(columns: Iterable[str], counts: Iterable[tuple[int, int]], coun
 
 
 def _query(columns: Iterable[str], wanted: str, parameters: Sequence[int]) -> Query:
-    # By hand: rows as they are come in a fifth of the time that models take.
-    selected = ", ".join(f'"{name}"' for name in columns)
-    return Query(f"SELECT {selected} FROM metric WHERE {wanted} ORDER BY job_id, seq", parameters)  # noqa: S608  # our own names
+    return Query(select("metric", columns, f"WHERE {wanted} ORDER BY job_id, seq"), parameters)
 
 
-async def _read(job_ids: Sequence[int], query: Query) -> dict[int, list[Recorded]]:
-    rows = await read_tuples(*query)
+async def _read(reader: Reader, job_ids: Sequence[int], query: Query, most: int) -> dict[int, list[Recorded]]:
     grouped: dict[int, list[Recorded]] = {job_id: [] for job_id in job_ids}
-    for *columns, values, at in rows:
-        moment = at if isinstance(at, datetime) else datetime.fromisoformat(at)
-        point = Recorded._make((*columns, StoredValues(values), moment))
+    for *columns, values, at in await reader.rows(query, in_thread=most > LONG):
+        point = Recorded._make((*columns, StoredValues(values), moment_of(at)))
         grouped[point.job_id].append(point)
     return grouped
 

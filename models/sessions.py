@@ -7,6 +7,7 @@ from datetime import timedelta
 from models.job import now
 from models.store.database import Database, uninterrupted
 from models.store.reader import Query
+from models.store.sql import insert
 from models.store.transaction import Work
 from models.tokens import digest_of
 
@@ -17,7 +18,7 @@ MOST = 1000
 """Sessions of one token; one more ends the oldest."""
 
 _SECRET = re.compile(r"tms_[A-Za-z0-9_-]{43}")
-_BEGIN = 'INSERT INTO "session" ("token_id", "digest", "created_at") VALUES (?, ?, ?)'
+_BEGIN = insert("session", ("token_id", "digest", "created_at"))
 _PRUNE = """
     DELETE FROM "session" WHERE "created_at" < ? OR "token_id" = ? AND "id" <= (
         SELECT "id" FROM "session" WHERE "token_id" = ? ORDER BY "id" DESC LIMIT 1 OFFSET ?)
@@ -33,17 +34,15 @@ class Sessions:
 
     @uninterrupted
     async def begin(self, token_id: int) -> str:
-        """The secret of a new session. Raises OUTAGES."""
+        """The secret of a new session. Raises StoreFailure."""
         secret = f"tms_{secrets.token_urlsafe(32)}"
-        with self.database.scope():
-            await self.database.write(lambda: _begun(token_id, digest_of(secret)), _committed)
+        await self.database.write(lambda: _begun(token_id, digest_of(secret)), _committed)
         return secret
 
     @uninterrupted
     async def end(self, secret: str) -> None:
-        """End a session, if there is one with that secret. Raises OUTAGES."""
-        with self.database.scope():
-            await self.database.write(lambda: _ended(digest_of(secret)), _committed)
+        """End a session, if there is one with that secret. Raises StoreFailure."""
+        await self.database.write(lambda: _ended(digest_of(secret)), _committed)
 
 
 def is_session_secret(text: str) -> bool:

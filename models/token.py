@@ -1,12 +1,10 @@
-"""A token, and a session of a browser that signed in with one, as they are stored."""
+"""A token that lets its bearer in, as it is read."""
 
+from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
-from tortoise import Model, fields
-
-from models.job import UtcField
-
-__all__ = ["Scope", "Session", "Token"]
+__all__ = ["Scope", "Token"]
 
 
 class Scope(StrEnum):
@@ -16,27 +14,11 @@ class Scope(StrEnum):
     WRITE = "WRITE"
 
 
-class Token(Model):
-    """A token without its secret, of which only the digest is kept. Written only by the verbs of `models.tokens`."""
+class Token(NamedTuple):
+    """A token without its secret. Its fields are the columns of the table that are read."""
 
-    id = fields.BigIntField(primary_key=True)
-    name = fields.CharField(max_length=200)
-    scope = fields.CharEnumField(Scope, max_length=8)
-    digest = fields.CharField(max_length=64, unique=True)
-    created_at = UtcField()
-    revoked_at = UtcField(null=True)
-
-    class Meta:
-        table = "token"
-
-
-class Session(Model):
-    """A browser that signed in with a token. Written only by the verbs of `models.sessions`."""
-
-    id = fields.BigIntField(primary_key=True)
-    token_id = fields.BigIntField(db_index=True)
-    digest = fields.CharField(max_length=64, unique=True)
-    created_at = UtcField()
-
-    class Meta:
-        table = "session"
+    id: int
+    name: str
+    scope: Scope
+    created_at: datetime
+    revoked_at: datetime | None

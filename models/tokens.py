@@ -5,9 +5,10 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from models.job import now
+from models.job import moment_of, now
 from models.store.database import Database, uninterrupted
 from models.store.reader import Query, Row
+from models.store.sql import insert, names, select
 from models.store.transaction import Work
 from models.token import Scope, Token
 from models.validation import MAX_NAME, has_control_characters
@@ -15,8 +16,6 @@ from models.validation import MAX_NAME, has_control_characters
 __all__ = ["NewToken", "TokenError", "Tokens", "digest_of", "is_secret"]
 
 _SECRET = re.compile(r"tm_[A-Za-z0-9_-]{43}")
-_NAMES = tuple(Token._meta.fields_db_projection.values())  # noqa: SLF001  # the columns of the table
-_COLUMNS = ", ".join(f'"{name}"' for name in _NAMES)
 
 
 class TokenError(Exception):
@@ -43,30 +42,26 @@ class Tokens:
         """A new token. Raises TokenError where the name is none."""
         name = _checked(name)
         secret = f"tm_{secrets.token_urlsafe(32)}"
-        with self.database.scope():
-            token = await self.database.write(lambda: _created(name, scope, digest_of(secret)), _told)
+        token = await self.database.write(lambda: _created(name, scope, digest_of(secret)), _published)
         return NewToken(token, secret)
 
     async def all(self) -> list[Token]:
         """All that were ever made, in that order."""
-        with self.database.scope():
-            return await Token.all().order_by("id")
+        rows = await self.database.reader.rows(Query(select("token", Token._fields, 'ORDER BY "id"')))
+        return [_token(row) for row in rows]
 
     @uninterrupted
     async def revoke(self, id: int) -> Token:
         """The token, which opens nothing any more; one that was revoked already stays as it is. Raises TokenError."""
-        with self.database.scope():
-            return await self.database.write(lambda: _revoked(id), _told)
+        return await self.database.write(lambda: _revoked(id), _published)
 
     def version(self) -> int | None:
         """A number that is another where tokens may have changed; None where that cannot be told without a query."""
-        with self.database.scope():
-            return self.database.reader.version()
+        return self.database.reader.version()
 
     async def digests(self) -> list[Row]:
-        """(token id, digest, scope, whether it was revoked) of every token and of every session. Raises OUTAGES."""
-        with self.database.scope():
-            return await self.database.reader.rows(Query(_DIGESTS))
+        """(token id, digest, scope, whether it was revoked) of every token and session. Raises StoreFailure."""
+        return await self.database.reader.rows(Query(_DIGESTS))
 
 
 def is_secret(text: str) -> bool:
@@ -81,9 +76,7 @@ def digest_of(secret: str) -> str:
 
 def _created(name: str, scope: Scope, digest: str) -> Work[Token]:
     values = {"name": name, "scope": scope.value, "digest": digest, "created_at": now()}
-    columns, places = ", ".join(f'"{column}"' for column in values), ", ".join("?" * len(values))
-    insert = f'INSERT INTO "token" ({columns}) VALUES ({places}) RETURNING {_COLUMNS}'  # noqa: S608  # names of ours
-    (row,) = yield Query(insert, [*values.values()])
+    (row,) = yield Query(insert("token", (*values,), rest=_RETURNING), [*values.values()])
     return _token(row)
 
 
@@ -100,15 +93,19 @@ _DIGESTS = """
     SELECT t."id", s."digest", t."scope", t."revoked_at" IS NOT NULL
     FROM "session" s JOIN "token" t ON t."id" = s."token_id"
 """
-_REVOKE = f'UPDATE "token" SET "revoked_at" = COALESCE("revoked_at", ?) WHERE "id" = ? RETURNING {_COLUMNS}'  # noqa: S608  # names of ours
+_RETURNING = f"RETURNING {names(Token._fields)}"
+_REVOKE = f'UPDATE "token" SET "revoked_at" = COALESCE("revoked_at", ?) WHERE "id" = ? {_RETURNING}'  # noqa: S608  # names of ours
 
 
 def _token(row: Row) -> Token:
-    return Token._init_from_db(**dict(zip(_NAMES, row, strict=True)))  # noqa: SLF001  # as Tortoise makes them of rows
+    id, name, scope, created_at, revoked_at = row
+    created = moment_of(created_at)
+    assert created is not None
+    return Token(id, name, Scope(scope), created, moment_of(revoked_at))
 
 
-def _told(_: Token) -> None:
-    """Nobody is: who keeps tokens in memory looks again by itself."""
+def _published(_: Token) -> None:
+    """Nothing is: processes that keep tokens in memory look again by themselves."""
 
 
 def _checked(name: str) -> str:

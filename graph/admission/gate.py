@@ -14,7 +14,7 @@ from graph.admission.refusal import Refusal
 from graph.execution.errors import masked_error
 from graph.media import JSON
 from graph.telemetry.watch import Watch
-from models.store.database import OUTAGES
+from models.store.errors import StoreFailure
 
 __all__ = ["Check", "Gate", "Head", "failure", "head_of"]
 
@@ -70,7 +70,7 @@ class Gate:
 def failure(error: Exception) -> Response:
     """The answer where nobody knows what happened: no more of it than the id by which the log tells."""
     told = masked_error(GraphQLError("", original_error=error)).formatted
-    is_outage = isinstance(error, OUTAGES)
+    is_outage = isinstance(error, StoreFailure)
     return Response(orjson.dumps({"errors": [told]}), 503 if is_outage else 500, media_type=JSON)
 
 

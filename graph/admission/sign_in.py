@@ -19,7 +19,7 @@ from graph.execution.body import Body
 from graph.media import JSON
 from graph.pages import Pages
 from models.sessions import LASTS, Sessions
-from models.store.database import OUTAGES
+from models.store.errors import StoreFailure
 
 __all__ = ["SignIn"]
 
@@ -77,7 +77,7 @@ class SignIn:
             return self._shown(401, after, "This token is not known here, or was revoked.", BEARER)
         try:
             session = await self._sessions.begin(caller.token_id)
-        except OUTAGES as error:
+        except StoreFailure as error:
             return self._unavailable(after, error)
         response = _on_to(after)
         seconds, secure = int(LASTS.total_seconds()), _came_by_https(request)
@@ -90,7 +90,7 @@ class SignIn:
         if secret := cookie_in(head_of(request.scope)):
             try:
                 await self._sessions.end(secret)
-            except OUTAGES as error:
+            except StoreFailure as error:
                 return self._unavailable(self._path_of(""), error)
             await self._tokens.refresh()
         response = _on_to(self._access.root_path + SIGN_IN)

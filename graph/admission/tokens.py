@@ -9,7 +9,7 @@ from time import monotonic
 from graph.admission.caller import Caller
 from graph.admission.refusal import Refusal
 from models.sessions import is_session_secret
-from models.store.database import OUTAGES
+from models.store.errors import StoreFailure
 from models.token import Scope
 from models.tokens import Tokens, digest_of, is_secret
 
@@ -51,7 +51,7 @@ class TokenCache:
 
     @asynccontextmanager
     async def refreshed(self) -> AsyncIterator[None]:
-        """Inside, the cache is kept fresh. Raises OUTAGES where it cannot be read at first."""
+        """Inside, the cache is kept fresh. Raises StoreFailure where it cannot be read at first."""
         await self._read()
         refreshing = asyncio.create_task(self._refresh_regularly())
         try:
@@ -110,7 +110,7 @@ class TokenCache:
                 await self._read()
             except Exception as error:  # logged once an outage, for it is tried again and again
                 if not self._is_failing:
-                    unexpected = None if isinstance(error, OUTAGES) else error
+                    unexpected = None if isinstance(error, StoreFailure) else error
                     log.warning("the tokens cannot be read: %s", error, exc_info=unexpected)
                 self._is_failing = True
             else:

@@ -14,8 +14,8 @@ from graph.settings import read_settings
 from models.backup import backup as backups
 from models.backup import restore as restores
 from models.backup.file import Step
-from models.store.backend import StoreError
 from models.store.database import sqlite_file
+from models.store.errors import StoreError
 from models.store.urls import without_password
 
 __all__ = ["backup", "restore"]

@@ -11,7 +11,7 @@ from graph.commands.line import with_flags
 from graph.commands.progress import progress_shown
 from graph.settings import Settings, read_settings
 from graph.stores import database_of
-from models.job import Job
+from models.job_reads import with_points
 
 
 @with_flags("database_url")
@@ -34,10 +34,9 @@ async def _rebuild_curves(settings: Settings, ids: list[str]) -> None:
 
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(database_of(settings, create=False))
-        stack.enter_context(database.scope())
         chunks = Chunks(database)
-        long = Job.filter(metric_count__gte=chunks.grain.run).order_by("id")  # a shorter job has no full run
-        jobs = [await named_job(settings, id) for id in ids] or await long
+        jobs = [await named_job(database, settings, id) for id in ids]
+        jobs = jobs or await with_points(database.reader, chunks.grain.run)  # a shorter job has no full run
         progress = stack.enter_context(progress_shown())
         for job in progress.track(jobs, total=len(jobs), description="Jobs"):
             task = progress.add_task(job.name, total=len(chunks.runs(job.metric_count)))

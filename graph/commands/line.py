@@ -15,7 +15,7 @@ from graph.process.listening import BindError
 from graph.settings import Settings, SettingsError, environment_name, flag_name, grouped, misspelt_variables
 from models.errors import JobError
 from models.feed.channel import FeedError
-from models.store.database import OUTAGES, StoreError
+from models.store.errors import StoreError, StoreFailure
 from models.tokens import TokenError
 
 __all__ = ["GroupedOptions", "cli", "main", "with_flags"]
@@ -111,8 +111,8 @@ def main() -> None:
         status = _complain(f"{message}{end} See {met_in.command_path if met_in else NAME} --help.")
     except (SettingsError, StoreError, FeedError, BindError, JobError, TokenError) as error:
         status = _complain(str(error))
-    except OUTAGES as outage:
-        status = _complain(f"The store is busy or out of reach ({outage}). Try again.")
+    except StoreFailure as failure:
+        status = _complain(f"{str(failure)[0].upper()}{str(failure)[1:]}.")
     sys.exit(status)
 
 

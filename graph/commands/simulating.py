@@ -15,7 +15,7 @@ from graph.stores import database_of, feed_of
 from models.errors import IllegalTransition, SimulationFailed
 from models.jobs import Jobs
 from models.lifecycle import ENDED, JobStatus
-from models.store.database import OUTAGES, StoreError
+from models.store.errors import StoreError, StoreFailure
 
 
 @with_flags("database_url", "feed_url")
@@ -39,13 +39,12 @@ async def _simulate(settings: Settings, id: str, steps: int | None, per_second: 
 
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(database_of(settings, create=False))
-        stack.enter_context(database.scope())
         feed = feed_of(settings)
         stack.push_async_callback(feed.close)
         await feed.check()
         await stack.enter_async_context(feed.open(database.identity))
         jobs = Jobs(database, feed)
-        job = await named_job(settings, id)
+        job = await named_job(database, settings, id)
         if job.status in ENDED:
             raise IllegalTransition(job, "simulate")
         if job.status is JobStatus.QUEUED:
@@ -58,7 +57,7 @@ async def _simulate(settings: Settings, id: str, steps: int | None, per_second: 
                 progress.update(task, completed=step.job.metric_count)
                 job = step.job
         except SimulationFailed as failed:
-            if isinstance(failed.__cause__, OUTAGES):
+            if isinstance(failed.__cause__, StoreFailure):
                 raise StoreError(f"Job {job.id} failed: its points cannot be stored ({failed.__cause__}).") from failed
             raise
     typer.echo(f"{job.name}: {job.status.value}, {job.metric_count} of {job.total_steps} steps")

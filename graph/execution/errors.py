@@ -8,7 +8,7 @@ from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from graph.telemetry.call import current_call, request_id
-from models.store.database import OUTAGES
+from models.store.errors import StoreFailure
 
 __all__ = ["is_unexpected", "logged_and_masked", "masked_error"]
 
@@ -21,8 +21,8 @@ FOR_CLIENTS = (GraphQLError, MissingQueryError, CannotGetOperationTypeError, Inv
 
 def masked_error(error: GraphQLError) -> GraphQLError:
     """The error for the client: a code, and the request id under which the log has the cause."""
-    if isinstance(error.original_error, OUTAGES):
-        message, code = "The store is busy or out of reach; try again.", "SERVICE_UNAVAILABLE"
+    if isinstance(error.original_error, StoreFailure):
+        message, code = error.original_error.for_clients, "SERVICE_UNAVAILABLE"
     else:
         message, code = "Something went wrong on the server.", "INTERNAL_SERVER_ERROR"
     id = request_id()
@@ -45,9 +45,10 @@ def logged_and_masked(errors: Sequence[GraphQLError]) -> list[GraphQLError]:
     unexpected = [error for error in errors if is_unexpected(error)]
     if call := current_call():
         call.met_errors(unexpected=bool(unexpected))
-    for message in dict.fromkeys(error.message for error in unexpected if isinstance(error.original_error, OUTAGES)):
-        log.warning("the store is busy or out of reach: %s", message)
+    failures = [error.original_error for error in unexpected if isinstance(error.original_error, StoreFailure)]
+    for message in dict.fromkeys(map(str, failures)):
+        log.warning("%s", message)
     for error in unexpected:
-        if not isinstance(error.original_error, OUTAGES):
+        if not isinstance(error.original_error, StoreFailure):
             log.error("%s", error.message, exc_info=error.original_error)
     return [masked_error(error) if is_unexpected(error) else error for error in errors]

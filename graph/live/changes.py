@@ -15,8 +15,10 @@ from graph.live.progress import Progress
 from graph.live.wakeups import A_TURN, Wakeups
 from models.feed.channel import Event, Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
+from models.job_reads import changed_since, get_job
 from models.lifecycle import ENDED, JobStatus, may_become
-from models.store.database import OUTAGES
+from models.store.database import Database
+from models.store.errors import StoreFailure
 
 __all__ = ["Changes"]
 
@@ -70,12 +72,14 @@ class Changes:
 
     def __init__(
         self,
+        database: Database,
         feed: Feed,
         buffer: int,
         check_seconds: float,
         wakeups: Wakeups | None = None,
         counts: LiveCounts | None = None,
     ) -> None:
+        self._database = database
         self._feed = feed
         self._counts = counts or LiveCounts()
         self._check_seconds = check_seconds
@@ -84,7 +88,7 @@ class Changes:
         """Changes heard of so far: the place of the newest in `_recent`."""
         self._known = Known()
         self._wakeups = wakeups or Wakeups()
-        self._progress = Progress(self._wakeups)
+        self._progress = Progress(database, self._wakeups)
         self._ready = asyncio.Event()
         self._open = contextlib.ExitStack()
         self.followers = 0
@@ -104,7 +108,7 @@ class Changes:
                 await patiently(self._progress.begin, self._check_seconds)
             place, round, seen, told = self._count, pace.round, now(), self._known.copy()
             if job_id is not None:
-                job = await patiently(lambda: Job.get(id=job_id), self._check_seconds)
+                job = await patiently(lambda: get_job(self._database.reader, job_id), self._check_seconds)
                 if current:
                     told.is_news(job)
                     yield job
@@ -116,7 +120,8 @@ class Changes:
                 missed, place = self._count - place, self._count
                 if missed > len(self._recent):
                     self._counts.overflows += 1
-                    changed = await patiently(functools.partial(_changed_since, seen - WINDOW), self._check_seconds)
+                    reading = functools.partial(changed_since, self._database.reader, seen - WINDOW)
+                    changed = await patiently(reading, self._check_seconds)
                 else:
                     changed = list(islice(self._recent, len(self._recent) - missed, None))
                 progressed, round = pace.since(round), pace.round
@@ -175,9 +180,9 @@ class Changes:
         while True:
             began = now()
             try:
-                changed = await _changed_since(looked - WINDOW)
+                changed = await changed_since(self._database.reader, looked - WINDOW)
                 progressed = await self._progress.look()
-            except OUTAGES as outage:
+            except StoreFailure as outage:
                 log.warning("could not look for changed jobs in the store: %s", outage)
             except Exception:  # whatever ails the store, the next look may find it well again
                 log.warning("could not look for changed jobs in the store", exc_info=True)
@@ -195,7 +200,3 @@ class Changes:
                 looked = began
                 self._known.forget(looked - 2 * WINDOW)
             await asyncio.sleep(self._check_seconds)
-
-
-async def _changed_since(moment: datetime) -> list[Job]:
-    return await Job.filter(status_changed_at__gte=moment).order_by("status_changed_at", "id")

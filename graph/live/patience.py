@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from models.store.database import UNREACHABLE
+from models.store.errors import Busy, Unreachable
 
 __all__ = ["patiently"]
 
@@ -20,7 +20,7 @@ async def patiently(read: Callable[[], Awaitable[Result]], seconds: float) -> Re
     while True:
         try:
             return await read()
-        except UNREACHABLE as outage:
+        except (Busy, Unreachable) as outage:
             if not is_logged:
                 log.warning("a stream waits for the store: %s", outage)
             is_logged = True

@@ -8,7 +8,9 @@ from itertools import takewhile
 
 from graph.live.wakeups import Signal, Wakeups
 from models.job import Job
+from models.job_reads import jobs_by_id, running_counts
 from models.lifecycle import ENDED, JobStatus
+from models.store.database import Database
 
 __all__ = ["Pace", "Progress"]
 
@@ -75,7 +77,8 @@ class Pace:
 class Progress:
     """How many points running jobs are known to have, while somebody follows that, and the paces it is told at."""
 
-    def __init__(self, wakeups: Wakeups) -> None:
+    def __init__(self, database: Database, wakeups: Wakeups) -> None:
+        self._database = database
         self._paces: dict[float, Pace] = {}
         self._wakeups = wakeups
         self._still = Pace(math.inf, wakeups)
@@ -109,7 +112,7 @@ class Progress:
     async def begin(self) -> None:
         """Learn from the store what is no news. To be called once `hear` is called with what happens."""
         if not self._begun:
-            for job_id, count in await _running():
+            for job_id, count in await running_counts(self._database.reader):
                 self._counts.setdefault(job_id, count)
             self._begun = True
 
@@ -117,8 +120,12 @@ class Progress:
         """The jobs that have come further by what the store knows, as they now are: one query where there are none."""
         if not self._begun:
             return []
-        further = [job_id for job_id, count in await _running() if count > self._counts.get(job_id, 0)]
-        return await Job.filter(id__in=further) if further else []
+        further = [
+            job_id
+            for job_id, count in await running_counts(self._database.reader)
+            if count > self._counts.get(job_id, 0)
+        ]
+        return [*(await jobs_by_id(self._database.reader, further)).values()] if further else []
 
     def hear(self, job: Job) -> None:
         """Take note of a RUNNING job as it is, or was; what is known only ever grows."""
@@ -143,8 +150,3 @@ class Progress:
         """Wake all who wait, at every pace."""
         for pace in (self._still, *self._paces.values()):
             pace.wake()
-
-
-async def _running() -> list[tuple[int, int]]:
-    """The id and the count of points of each RUNNING job."""
-    return [(id, count) for id, count in await Job.filter(status=JobStatus.RUNNING).values_list("id", "metric_count")]

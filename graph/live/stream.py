@@ -15,9 +15,10 @@ from graph.live.patience import patiently
 from graph.live.topic import Topic
 from graph.live.wakeups import A_TURN, Wakeups
 from models.feed.channel import Feed
-from models.job import Job
+from models.job_reads import find_job, get_job
 from models.metric import Recorded
 from models.points import read_after
+from models.store.database import Database
 
 __all__ = ["BATCH", "Streams"]
 
@@ -30,15 +31,16 @@ BATCH = 1_000
 class Streams:
     """The live streams of one process."""
 
-    def __init__(self, feed: Feed, buffer: int, check_seconds: float) -> None:
+    def __init__(self, database: Database, feed: Feed, buffer: int, check_seconds: float) -> None:
         """`buffer`: newest points kept of each watched job; `check_seconds`: between two looks at the store."""
+        self._database = database
         self._feed = feed
         self._buffer = buffer
         self._check_seconds = check_seconds
         self._topics: dict[int, Topic] = {}
         self.counts = LiveCounts()
         self._wakeups = Wakeups()
-        self.changes = Changes(feed, buffer, check_seconds, self._wakeups, self.counts)
+        self.changes = Changes(database, feed, buffer, check_seconds, self._wakeups, self.counts)
 
     @property
     def watchers(self) -> int:
@@ -47,7 +49,7 @@ class Streams:
 
     async def has_job(self, job_id: int) -> bool:
         """Whether there is such a job, once the store can say."""
-        return await patiently(lambda: Job.exists(id=job_id), self._check_seconds)
+        return await patiently(lambda: find_job(self._database.reader, job_id), self._check_seconds) is not None
 
     async def metrics(self, job_id: int, after: int | None) -> AsyncGenerator[Recorded, None]:
         """Every point with seq > `after` in the order of seq, or, where it is None, those recorded from now on.
@@ -109,7 +111,8 @@ class Streams:
                 await topic.news(last)
 
     async def _read(self, job_id: int, after: int, limit: int) -> Sequence[Recorded]:
-        points = await patiently(lambda: read_after([job_id], after, limit), self._check_seconds)
+        reader = self._database.reader
+        points = await patiently(lambda: read_after(reader, [job_id], after, limit), self._check_seconds)
         return points[job_id]
 
     @contextlib.contextmanager
@@ -118,7 +121,7 @@ class Streams:
         topic = self._topics.get(job_id)
         if topic is None:
             topic = self._topics[job_id] = Topic(job_id, self._buffer, self._wakeups)
-            topic.open(self._feed, self._check_seconds)
+            topic.open(self._database, self._feed, self._check_seconds)
         topic.watchers += 1
         try:
             yield topic
@@ -130,6 +133,6 @@ class Streams:
 
     async def _first_place(self, topic: Topic, after: int | None) -> int:
         """The seq to go on from, once the topic knows the job: read after listening began, or points would be lost."""
-        job = await patiently(lambda: Job.get(id=topic.job_id), self._check_seconds)
+        job = await patiently(lambda: get_job(self._database.reader, topic.job_id), self._check_seconds)
         topic.learn(job)
         return job.metric_count if after is None else after

@@ -9,9 +9,11 @@ from itertools import islice
 from graph.live.wakeups import Signal, Wakeups
 from models.feed.channel import Event, Feed, MetricsRecorded
 from models.job import Job
+from models.job_reads import find_job
 from models.lifecycle import ENDED
 from models.metric import Recorded
-from models.store.database import OUTAGES
+from models.store.database import Database
+from models.store.errors import StoreFailure
 
 __all__ = ["Topic"]
 
@@ -80,22 +82,22 @@ class Topic:
         while self.stored > after or not self.ended:
             await self._changed.wait()
 
-    def open(self, feed: Feed, check_seconds: float) -> None:
+    def open(self, database: Database, feed: Feed, check_seconds: float) -> None:
         """Begin to hear of the job: by the feed, and by a look at the store now and then."""
         self._open.enter_context(feed.listening(self.hear, self.job_id))
-        checking = asyncio.create_task(self._check(check_seconds))
+        checking = asyncio.create_task(self._check(database, check_seconds))
         self._open.callback(checking.cancel)
 
     def close(self) -> None:
         """Hear no more."""
         self._open.close()
 
-    async def _check(self, seconds: float) -> None:
+    async def _check(self, database: Database, seconds: float) -> None:
         while not self.ended:
             await asyncio.sleep(seconds)
             try:
-                job = await Job.get_or_none(id=self.job_id)
-            except OUTAGES as outage:
+                job = await find_job(database.reader, self.job_id)
+            except StoreFailure as outage:
                 log.warning("job %s: could not look for news in the store: %s", self.job_id, outage)
                 continue
             except Exception:  # whatever ails the store, the next look may find it well again

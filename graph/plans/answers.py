@@ -26,7 +26,8 @@ from graph.plans.query import BoundQuery, QueryPlan
 from graph.plans.subscription import SubscriptionPlan
 from graph.telemetry.call import current_call
 from models.jobs import Jobs
-from models.store.database import OUTAGES, Database
+from models.store.database import Database
+from models.store.errors import StoreFailure
 
 __all__ = ["Answers"]
 
@@ -96,7 +97,7 @@ class Answers:
         try:
             planned = await self.plans.find(query, name)
             answer = None if planned is None else await self._answer(planned, query, variables, name, may_write, key)
-        except OUTAGES:  # Strawberry meets it too, and reports it
+        except StoreFailure:  # Strawberry meets it too, and reports it
             self._outage_until = monotonic() + OUTAGE_SECONDS
             return None
         except Exception:

@@ -16,7 +16,8 @@ from graphql import (
 from graph.plans.jobs import SLICE, BoundJob, JobPlan, plan_jobs
 from graph.plans.selection import Fragments, flat
 from models.errors import JobNotFound
-from models.listing import MAX_PAGE, newest_query, one_query
+from models.job_reads import one_query
+from models.listing import MAX_PAGE, newest_query
 from models.store.reader import Query, Reader
 from models.validation import job_id_of
 

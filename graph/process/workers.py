@@ -28,7 +28,7 @@ from graph.process.listening import bind_beside
 from graph.settings import Settings
 from graph.stores import database_of
 from graph.telemetry import logs
-from models.store.database import StoreError
+from models.store.errors import StoreError
 
 __all__ = ["serve"]
 

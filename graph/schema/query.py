@@ -42,8 +42,9 @@ class Query:
         in_range("limit", limit, 1, MAX_PAGE)
         try:
             last = None if after is None else job_id_of(after)
-            reading = newest_first(status=status, search=search, after=last, limit=limit)
-            rows = await (info.context.operations.read(reading) if search else reading)
+            reader, operations = info.context.reader, info.context.operations
+            reading = newest_first(reader, status=status, search=search, after=last, limit=limit)
+            rows = await (operations.read(reading) if search else reading)
         except JobNotFound as error:
             raise bad_argument("after", error.message) from error
         return [as_job(row) for row in rows]

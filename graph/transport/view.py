@@ -79,15 +79,14 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket, its queries asked of this app's store. Raises Refusal."""
-        with self._services.database.scope():
-            try:
-                if scope["type"] == "websocket":
-                    self._places.take(scope)
-                    await self.run(WebSocket(scope, receive, send))
-                else:
-                    await self._serve_request(scope, receive, send)
-            finally:
-                self._places.leave(scope)
+        try:
+            if scope["type"] == "websocket":
+                self._places.take(scope)
+                await self.run(WebSocket(scope, receive, send))
+            else:
+                await self._serve_request(scope, receive, send)
+        finally:
+            self._places.leave(scope)
 
     async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = Body(receive, self._max_body_bytes, self.operations.worker)

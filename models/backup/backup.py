@@ -15,9 +15,8 @@ from models.backup.file import (
     sync,
     temporary_beside,
 )
-from models.store.backend import StoreError
-from models.store.contents import count_jobs, migrations_in, tables_in
-from models.store.sqlite_errors import is_of
+from models.store.errors import StoreError, is_of
+from models.store.identify import count_jobs, migrations_in, tables_in
 
 __all__ = ["backup"]
 

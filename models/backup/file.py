@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from models.store.backend import StoreError
-from models.store.sqlite_errors import is_full_disk, is_of
+from models.store.errors import StoreError, is_full_disk, is_of
 
 __all__ = ["Step", "check_is_file", "companions_of", "copy_into", "damage_in", "opened", "reported", "temporary_beside"]
 

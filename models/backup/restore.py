@@ -18,10 +18,9 @@ from models.backup.file import (
     temporary_beside,
 )
 from models.job import now
-from models.store.backend import StoreError
-from models.store.contents import count_jobs, has_tokens_table, migrations_in, tables_in
 from models.store.database import known_migrations
-from models.store.sqlite_errors import is_of
+from models.store.errors import StoreError, is_of
+from models.store.identify import count_jobs, has_tokens_table, migrations_in, tables_in
 
 __all__ = ["Restored", "restore"]
 

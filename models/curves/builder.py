@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from models.curves.chunks import Chunks
 from models.curves.series import COLUMNS
 from models.feed.channel import Event, Feed, MetricsRecorded
-from models.job import Job
-from models.store.database import OUTAGES
+from models.job_reads import get_job
+from models.store.errors import StoreFailure
 
 __all__ = ["Growth"]
 
@@ -60,7 +60,7 @@ class Growth:
             del self._due[job_id]
             try:
                 await self._grow(job_id)
-            except OUTAGES as outage:  # they are made when the next run is full, or by who reads them first
+            except StoreFailure as outage:  # they are made when the next run is full, or by who reads them first
                 log.warning("chunks of job %s were not made: %s", job_id, outage)
             except Exception:
                 log.exception("chunks of job %s were not made", job_id)
@@ -68,7 +68,7 @@ class Growth:
                 self._news.clear()
 
     async def _grow(self, job_id: int) -> None:
-        job = await Job.get(id=job_id)
+        job = await get_job(self._chunks.reader, job_id)
         names = sorted({*COLUMNS, *await self._chunks.names(job_id)})
         loop = asyncio.get_running_loop()
         for numbers in await self._chunks.missing(job_id, names, job.metric_count):

@@ -7,13 +7,11 @@ so whoever finds a chunk missing may write it, and two who do so write the same.
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
-from tortoise import Model, fields
 
 from models.curves.curve import Curve
 from models.curves.downsampling import outline
-from models.job import Job
 
-__all__ = ["Chunk", "Column", "CurveChunk", "Grain", "Head", "unpacked"]
+__all__ = ["Chunk", "Column", "Grain", "Head", "unpacked"]
 
 Column = Literal["points", "fine", "coarse"]
 """What is read of a chunk: all of it, or one of its outlines."""
@@ -86,26 +84,3 @@ def unpacked(packed: bytes, start: int) -> Curve:
     step = np.frombuffer(packed, "<i8", count, offset=8 * count)
     places = np.frombuffer(packed, "<u2", count, offset=16 * count)
     return Curve(places.astype(np.int64) + start, step, value)
-
-
-class CurveChunk(Model):
-    """A chunk as it is stored. What lies before the bytes can be read without them."""
-
-    id = fields.BigIntField(primary_key=True)
-    job: fields.ForeignKeyRelation[Job] = fields.ForeignKeyField(
-        "models.Job", related_name="chunks", on_delete=fields.CASCADE, db_index=False
-    )
-    job_id: int
-    name = fields.CharField(max_length=200)
-    number = fields.BigIntField()
-    size = fields.IntField()
-    finite = fields.IntField()
-    first_step = fields.BigIntField()
-    last_step = fields.BigIntField()
-    coarse = fields.BinaryField()
-    fine = fields.BinaryField()
-    points = fields.BinaryField()
-
-    class Meta:
-        table = "curve_chunk"
-        unique_together = (("job", "name", "number"),)

@@ -11,8 +11,10 @@ from models.curves.chunk import Chunk, Column, Grain, Head, unpacked
 from models.curves.curve import Curve
 from models.curves.series import COLUMNS, READ_AT_ONCE, Span, read_values
 from models.job import Job
-from models.store.database import OUTAGES, Database, read_tuples, uninterrupted
-from models.store.reader import Query
+from models.store.database import Database, uninterrupted
+from models.store.errors import StoreFailure
+from models.store.reader import Query, Reader
+from models.store.sql import insert, places, select
 from models.store.transaction import Work
 
 __all__ = ["ChunkGone", "Chunks", "Shelf"]
@@ -35,6 +37,7 @@ class ChunkGone(LookupError):
 class Shelf:
     """All chunks of one name of a job up to some run. A run without one has no value of the name."""
 
+    reader: Reader
     job_id: int
     name: str
     grain: Grain
@@ -45,9 +48,10 @@ class Shelf:
     async def curves(self, column: Column, numbers: Collection[int]) -> dict[int, Curve]:
         """What the chunks of these numbers have. Raises ChunkGone."""
         packed: list[tuple[int, bytes]] = []
-        if stored := ", ".join(f"{number:d}" for number in numbers if number not in self.loose):
-            query = f"SELECT number, {column} FROM curve_chunk WHERE job_id = ? AND name = ? AND number IN ({stored})"  # noqa: S608  # a column's name and whole numbers
-            packed += await read_tuples(query, [self.job_id, self.name])
+        if stored := [number for number in numbers if number not in self.loose]:
+            rest = f"WHERE job_id = ? AND name = ? AND number IN ({places(stored)})"
+            query = Query(select("curve_chunk", ("number", column), rest), [self.job_id, self.name, *stored])
+            packed += await self.reader.rows(query, in_thread=True)
         packed += [(number, getattr(self.loose[number], column)) for number in numbers if number in self.loose]
         found = {number: unpacked(each, number * self.grain.run + 1) for number, each in packed}
         if len(found) < len(numbers):
@@ -72,6 +76,11 @@ class Chunks:
         """(job id, name) -> how many of the job's runs, from the first on, are known to have none of it, though no
         chunk says so. It stays true, for full runs do not change; who asks again has no points read for it."""
 
+    @property
+    def reader(self) -> Reader:
+        """Of the store."""
+        return self.database.reader
+
     async def shelves(self, job_id: int, names: Collection[str], until: int) -> dict[str, Shelf]:
         """The chunks of each name, in the full runs of the first `until` points; those that are missing are made."""
         runs = self.runs(until)
@@ -87,7 +96,7 @@ class Chunks:
         for name in names:
             left = {number: chunk for number, chunk in loose[name].items() if number not in heads[name]}
             found = [*heads[name].values(), *(chunk.head for chunk in left.values())]
-            shelves[name] = Shelf(job_id, name, self.grain, found, left)
+            shelves[name] = Shelf(self.reader, job_id, name, self.grain, found, left)
         return shelves
 
     async def make(
@@ -113,7 +122,7 @@ class Chunks:
                 if is_stored:
                     try:
                         await self._store(job_id, made)
-                    except OUTAGES as outage:
+                    except StoreFailure as outage:
                         log.warning("chunks of job %s were not stored: %s", job_id, outage)
                         is_stored = False  # who waits for these is not to wait as long for each of the others
                 if not is_stored:
@@ -123,7 +132,7 @@ class Chunks:
     async def rebuild(self, job: Job) -> AsyncIterator[int]:
         """Make all chunks of a job again, in place of those that there are, and give how many runs were done each time.
 
-        Each transaction replaces what it takes away, so that whoever reads meanwhile misses nothing. Raises OUTAGES.
+        Each transaction replaces what it takes away, so that readers meanwhile miss nothing. Raises StoreFailure.
         """
         names = sorted({*COLUMNS, *await self.names(job.id)})
         runs = self.runs(job.metric_count)
@@ -136,9 +145,8 @@ class Chunks:
 
     async def names(self, job_id: int) -> set[str]:
         """The names that the job has chunks of."""
-        return {
-            name for (name,) in await read_tuples("SELECT DISTINCT name FROM curve_chunk WHERE job_id = ?", [job_id])
-        }
+        query = Query("SELECT DISTINCT name FROM curve_chunk WHERE job_id = ?", [job_id])
+        return {name for (name,) in await self.reader.rows(query, in_thread=True)}
 
     async def missing(self, job_id: int, names: Collection[str], until: int) -> list[Sequence[int]]:
         """The full runs, of the first `until` points, that lack a chunk of some name: as many as are made at once."""
@@ -184,11 +192,9 @@ class Chunks:
         heads: dict[str, dict[int, Head]] = {name: {} for name in names}
         if not runs or not names:
             return heads
-        query = f"""
-            SELECT name, {", ".join(f'"{field}"' for field in Head._fields)} FROM curve_chunk
-            WHERE job_id = ? AND name IN ({", ".join("?" * len(names))}) AND number BETWEEN ? AND ?
-        """  # noqa: S608  # names of columns
-        for name, *head in await read_tuples(query, [job_id, *names, runs[0], runs[-1]]):
+        rest = f"WHERE job_id = ? AND name IN ({places(names)}) AND number BETWEEN ? AND ?"
+        query = Query(select("curve_chunk", ("name", *Head._fields), rest), [job_id, *names, runs[0], runs[-1]])
+        for name, *head in await self.reader.rows(query, in_thread=True):
             heads[name][head[0]] = Head._make(head)
         return heads
 
@@ -197,7 +203,7 @@ class Chunks:
             return []
         run = self.grain.run
         spans = [Span(job_id, number * run + 1, (number + 1) * run) for number in numbers]
-        values = await read_values(spans, names, self.at_once)
+        values = await read_values(self.reader, spans, names, self.at_once)
         nothing = Curve.joined([])
 
         def cut() -> list[tuple[str, Chunk]]:
@@ -219,7 +225,7 @@ class Chunks:
         def work() -> Work[None]:
             yield Query(f"DELETE FROM curve_chunk WHERE job_id = ? AND number >= ({full})", [job_id, job_id])  # noqa: S608  # as above
 
-        await self.database.write(work, _told_nobody)
+        await self.database.write(work, _published)
 
     @uninterrupted
     async def _store(self, job_id: int, made: Sequence[tuple[str, Chunk]], *, anew: bool = False) -> None:
@@ -231,20 +237,16 @@ class Chunks:
 
         for begin in range(0, len(made), STORED_AT_ONCE):
             some = made[begin : begin + STORED_AT_ONCE]
-            await self.database.write(partial(work, some), _told_nobody)
+            await self.database.write(partial(work, some), _published)
 
 
 _KEY = ("job_id", "name", "number")
 _NAMES = ("job_id", "name", *Head._fields, "points", "fine", "coarse")
-_CONFLICT = f"""
-    INSERT INTO curve_chunk ({", ".join(f'"{name}"' for name in _NAMES)}) VALUES ({", ".join("?" * len(_NAMES))})
-    ON CONFLICT ({", ".join(f'"{name}"' for name in _KEY)}) DO
-"""  # noqa: S608  # names of columns
-_INSERT = f"{_CONFLICT} NOTHING"
-_REPLACE = (
-    f"""{_CONFLICT} UPDATE SET {", ".join(f'"{name}" = excluded."{name}"' for name in _NAMES if name not in _KEY)}"""
-)
+_CONFLICT = ", ".join(_KEY)
+_INSERT = insert("curve_chunk", _NAMES, rest=f"ON CONFLICT ({_CONFLICT}) DO NOTHING")
+_CHANGES = ", ".join(f'"{name}" = excluded."{name}"' for name in _NAMES if name not in _KEY)
+_REPLACE = insert("curve_chunk", _NAMES, rest=f"ON CONFLICT ({_CONFLICT}) DO UPDATE SET {_CHANGES}")
 
 
-def _told_nobody(_: None) -> None:
-    """Nothing that anybody would see has changed."""
+def _published(_: None) -> None:
+    """Nothing is: no query is answered differently."""

@@ -73,7 +73,9 @@ class Curves:
             key = each.job_id, self._tail_of(each)
             ends[key] = max(each.until, ends.get(key, 0))
         spans = [Span(job_id, first, last) for (job_id, first), last in ends.items()]
-        values = await read_values(spans, sorted({each.name for each in wanted}), self._chunks.at_once)
+        values = await read_values(
+            self._chunks.reader, spans, sorted({each.name for each in wanted}), self._chunks.at_once
+        )
         nothing = Curve.joined([])
 
         def cut() -> list[Curve]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.curves.curve import Curve
 from models.metric import decode_named, key_pattern
-from models.store.database import read_tuples
+from models.store.reader import Query, Reader
 
 __all__ = ["COLUMNS", "READ_AT_ONCE", "Span", "read_values"]
 
@@ -33,7 +33,7 @@ class Span(NamedTuple):
 
 
 async def read_values(
-    spans: Iterable[Span], names: Collection[str], at_once: int = READ_AT_ONCE
+    reader: Reader, spans: Iterable[Span], names: Collection[str], at_once: int = READ_AT_ONCE
 ) -> dict[tuple[int, str], Curve]:
     """(job id, name) -> the points that have a value of that name, in any order; what there is none of is left out.
 
@@ -43,7 +43,7 @@ async def read_values(
     every = list(names)
     some = [every[begin : begin + NAMES_AT_ONCE] for begin in range(0, len(every), NAMES_AT_ONCE)]
     for together, sought in product(_statements(spans, at_once), some):
-        rows = await _rows(together, sought)
+        rows = await _rows(reader, together, sought)
         # In a thread, and each statement's at once: others are not to wait, and so many rows are not to pile up.
         for key, curve in await asyncio.to_thread(_curves, sought, rows):
             found[key].append(curve)
@@ -66,7 +66,7 @@ def _statements(spans: Iterable[Span], at_once: int) -> Iterator[list[Span]]:
         yield together
 
 
-async def _rows(spans: Sequence[Span], names: Collection[str]) -> Sequence[Sequence[Any]]:
+async def _rows(reader: Reader, spans: Sequence[Span], names: Collection[str]) -> Sequence[Sequence[Any]]:
     """(job id, seq, step, the column of each name that has one, the text of all values or None), in any order.
 
     The text is there where a name may have to be looked for in it: one without a column is nowhere else, and where a
@@ -88,7 +88,7 @@ async def _rows(spans: Sequence[Span], names: Collection[str]) -> Sequence[Seque
         ) AS found
         WHERE {" OR ".join(f"{column} IS NOT NULL" for column in ["text", *columns])}
     """  # noqa: S608  # whole numbers and names of columns; all else is bound
-    return await read_tuples(query, patterns)
+    return await reader.rows(Query(query, patterns), in_thread=True)
 
 
 def _pattern(name: str) -> str:

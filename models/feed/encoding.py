@@ -1,7 +1,6 @@
 """Events as bytes, between processes of one version: who was it about, then what happened."""
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
@@ -23,8 +22,7 @@ POINT_BYTES = 50
 
 def encode(event: Event) -> bytes:
     """One line: the job's id, a space, and the event as JSON."""
-    job = {name: getattr(event.job, name) for name in _columns()}
-    content: dict[str, Any] = {"job": job}
+    content: dict[str, Any] = {"job": event.job._asdict()}
     if isinstance(event, MetricsRecorded):
         content["metrics"] = orjson.Fragment(_encoded(event.metrics))
     return b"%d %b" % (event.job.id, orjson.dumps(content))
@@ -39,10 +37,9 @@ def decode(line: bytes) -> Event:
     """The event of a line. Raises ValueError, KeyError, TypeError, AttributeError where it is none."""
     content = orjson.loads(line.partition(b" ")[2])
     row = content["job"]
-    if row.keys() != _columns():
+    if row.keys() != {*Job._fields}:
         raise ValueError("the job is not whole")
-    searchable = Job.folded(row["name"], row["model_name"])
-    job = Job._init_from_db(**row, searchable=searchable)  # noqa: SLF001  # as rows are read, a quarter of what __init__ costs
+    job = Job.of([row[name] for name in Job._fields])
     if "metrics" not in content:
         return JobChanged(job)
     return MetricsRecorded(
@@ -52,11 +49,6 @@ def decode(line: bytes) -> Event:
             for *numbers, values, at in content["metrics"]
         ),
     )
-
-
-def _columns() -> AbstractSet[str]:
-    """Those of a job, without what follows from its names. Tortoise knows them once a store was opened."""
-    return Job._meta.fields_db_projection.keys() - {"searchable"}  # noqa: SLF001  # its columns
 
 
 def _encoded(metrics: Sequence[Recorded]) -> bytes:

@@ -1,8 +1,6 @@
 from tortoise import migrations
 from tortoise.migrations import operations as ops
-from models.job import UtcField
 from models.lifecycle import JobStatus
-from models.metric import NamedValuesField
 from tortoise.fields.base import OnDelete
 from tortoise import fields
 from tortoise.indexes import Index
@@ -28,11 +26,11 @@ class Migration(migrations.Migration):
                 ('batch_size', fields.IntField()),
                 ('metric_count', fields.BigIntField(default=0)),
                 ('furthest_step', fields.BigIntField(default=0)),
-                ('created_at', UtcField(auto_now=False, auto_now_add=False)),
-                ('updated_at', UtcField(auto_now=False, auto_now_add=False)),
-                ('started_at', UtcField(null=True, auto_now=False, auto_now_add=False)),
-                ('finished_at', UtcField(null=True, auto_now=False, auto_now_add=False)),
-                ('status_changed_at', UtcField(db_index=True, auto_now=False, auto_now_add=False)),
+                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('updated_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('started_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('finished_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('status_changed_at', fields.DatetimeField(db_index=True, auto_now=False, auto_now_add=False)),
                 ('failure_reason', fields.TextField(null=True, unique=False)),
             ],
             options={'table': 'job', 'app': 'models', 'indexes': [Index(fields=['created_at', 'id'], name='job_newest_first'), Index(fields=['status', 'created_at', 'id'], name='job_newest_first_by_status')], 'pk_attr': 'id', 'table_description': 'One training run: its settings, where it is in its life, and how far it has come.'},
@@ -49,8 +47,8 @@ class Migration(migrations.Migration):
                 ('loss', fields.FloatField(null=True)),
                 ('accuracy', fields.FloatField(null=True)),
                 ('learning_rate', fields.FloatField(null=True)),
-                ('values', NamedValuesField(generated=False, null=False, unique=False)),
-                ('recorded_at', UtcField(auto_now=False, auto_now_add=False)),
+                ('values', fields.TextField(unique=False)),
+                ('recorded_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
             options={'table': 'metric', 'app': 'models', 'unique_together': (('job', 'seq'),), 'indexes': [Index(fields=['job_id', 'step'], name='metric_by_step')], 'pk_attr': 'id', 'table_description': "One recorded point. Its `seq` numbers the job's points 1, 2, 3… in order of arrival, without a gap."},
             bases=['Model'],

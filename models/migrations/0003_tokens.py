@@ -1,6 +1,5 @@
 from tortoise import migrations
 from tortoise.migrations import operations as ops
-from models.job import UtcField
 from models.token import Scope
 from tortoise import fields
 
@@ -17,8 +16,8 @@ class Migration(migrations.Migration):
                 ('name', fields.CharField(max_length=200)),
                 ('scope', fields.CharEnumField(description='READ: READ\nWRITE: WRITE', enum_type=Scope, max_length=8)),
                 ('digest', fields.CharField(unique=True, max_length=64)),
-                ('created_at', UtcField(auto_now=False, auto_now_add=False)),
-                ('revoked_at', UtcField(null=True, auto_now=False, auto_now_add=False)),
+                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('revoked_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
             options={'table': 'token', 'app': 'models', 'pk_attr': 'id', 'table_description': 'A token without its secret, of which only the digest is kept. Written only by the verbs of `models.tokens`.'},
             bases=['Model'],

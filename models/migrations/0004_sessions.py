@@ -1,6 +1,5 @@
 from tortoise import migrations
 from tortoise.migrations import operations as ops
-from models.job import UtcField
 from tortoise import fields
 
 class Migration(migrations.Migration):
@@ -15,7 +14,7 @@ class Migration(migrations.Migration):
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ('token_id', fields.BigIntField(db_index=True)),
                 ('digest', fields.CharField(unique=True, max_length=64)),
-                ('created_at', UtcField(auto_now=False, auto_now_add=False)),
+                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
             options={'table': 'session', 'app': 'models', 'pk_attr': 'id', 'table_description': 'A browser that signed in with a token. Written only by the verbs of `models.sessions`.'},
             bases=['Model'],

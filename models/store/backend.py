@@ -7,17 +7,13 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from models.store.reader import Reader, Timed
 from models.store.transaction import Writer
 
-__all__ = ["APP", "CONNECTION", "Backend", "StoreError"]
+__all__ = ["APP", "CONNECTION", "Backend"]
 
 APP = "models"
-"""What Tortoise calls us, where it notes which migrations were applied."""
+"""The name of our app in Tortoise's record of applied migrations."""
 
 CONNECTION = "default"
-"""What Tortoise calls the connection to the store."""
-
-
-class StoreError(Exception):
-    """The store cannot be used as it is. The message says why, in one line, and what to do."""
+"""Tortoise's name of the connection to the store."""
 
 
 class Backend(Protocol):
@@ -33,23 +29,20 @@ class Backend(Protocol):
     async def check(self) -> None:
         """Return if the store can be opened. Raises StoreError, or what `why_not_opened` explains."""
 
-    async def migrating(self, connection: BaseDBAsyncClient) -> BaseDBAsyncClient:
+    async def migrating(self, client: BaseDBAsyncClient) -> BaseDBAsyncClient:
         """Wait, in a transaction, until no other process migrates, and keep others from it until the transaction ends.
 
-        Gives the client that runs scripts inside the transaction.
+        Returns the client that runs scripts inside the transaction.
         """
 
-    def reader(self, timed: Timed) -> Reader:
-        """The quickest way to rows, once the store is open; whoever asked for it closes it.
+    def reader(self, client: BaseDBAsyncClient, timed: Timed) -> Reader:
+        """The reader of the open store. `timed` is called with the seconds of each query."""
 
-        `timed` is told of what it asks past Tortoise's client.
-        """
+    def writer(self, client: BaseDBAsyncClient) -> Writer:
+        """The writer of the open store."""
 
-    def writer(self) -> Writer:
-        """What runs the work of verbs, once the store is open; whoever asked for it closes it."""
-
-    async def place(self, connection: BaseDBAsyncClient) -> str:
-        """Where the store is, in words that no copy of it shares."""
+    async def place(self, reader: Reader) -> str:
+        """An identifier of this physical store; copies of it have another. Raises StoreFailure."""
 
     def why_not_opened(self, error: Exception) -> str:
         """One line for people: what went wrong, and what to do."""

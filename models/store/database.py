@@ -1,56 +1,36 @@
 """The store: its connection, its schema, its transactions."""
 
 import asyncio
-import contextlib
 import functools
 import logging
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
+import asyncpg
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.backends.base.executor import EXECUTOR_CACHE
-from tortoise.connection import get_connection
-
-# Tortoise finds its connections through this variable. `TortoiseContext.__enter__` sets it too, but keeps the token on
-# the shared context object, so two requests at once would reset each other's.
-from tortoise.context import TortoiseContext, _current_context
-from tortoise.exceptions import BaseORMException, DBConnectionError, OperationalError
+from tortoise.context import TortoiseContext
+from tortoise.exceptions import BaseORMException
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.transactions import in_transaction
 
 from models import migrations
 from models.errors import JobError
-from models.store import postgres, sqlite
-from models.store.backend import APP, CONNECTION, Backend, StoreError
+from models.store.backend import APP, CONNECTION, Backend
+from models.store.errors import Changed, StoreError, StoreFailure
 from models.store.postgres import Postgres
 from models.store.reader import Query, Reader, Timed
 from models.store.sqlite import SQLite
-from models.store.timing import time_statements
 from models.store.transaction import Result, Work, Writer
 from models.store.urls import without_password
 
-__all__ = [
-    "APP",
-    "OUTAGES",
-    "UNREACHABLE",
-    "Database",
-    "StoreError",
-    "known_migrations",
-    "read_tuples",
-    "sqlite_file",
-    "uninterrupted",
-]
+__all__ = ["Database", "known_migrations", "sqlite_file", "uninterrupted"]
 
 APPS: dict[str, dict[str, Any]] = {
-    APP: {
-        "models": ["models.job", "models.metric", "models.curves.chunk", "models.token"],
-        "migrations": "models.migrations",
-        "default_connection": CONNECTION,
-    }
+    APP: {"models": ["models.tables"], "migrations": "models.migrations", "default_connection": CONNECTION}
 }
 CONNECTIONS = 10
 """The most connections of one process, where the store is a server."""
@@ -58,22 +38,23 @@ SECONDS = 10.0
 """How long to wait for the store: for a connection, for another writer, for an answer."""
 
 LOOKS_LIKE = "It looks like sqlite://training-monitor.sqlite3, or postgres://user:password@host:5432/name."
+NOT_OPENED = (
+    BaseORMException,
+    StoreFailure,
+    sqlite3.Error,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    ValueError,
+)
+"""What is raised where a store cannot be opened: by Tortoise, which migrates it, and by the drivers."""
 
 log = logging.getLogger(__name__)
 
-UNREACHABLE = DBConnectionError
-"""What a query raises where the store's server is out of reach: nothing was done, or nobody knows whether it was."""
-# Tortoise translates what SQLite's statements raise, but not what a COMMIT does.
-OUTAGES = (OperationalError, UNREACHABLE, sqlite3.OperationalError)
-"""What a query raises where the store is locked, full or out of reach: trying again may help."""
-
 
 class Database:
-    """One store, from opening to closing.
-
-    Several may be open in one process: whoever queries does so inside `scope()`, which tells Tortoise which is meant.
-    They must be of one kind, for Tortoise writes its statements in one dialect a process.
-    """
+    """One store, from opening to closing. Several may be open in one process."""
 
     def __init__(
         self,
@@ -87,9 +68,9 @@ class Database:
     ) -> None:
         """`url`: sqlite://path from here, sqlite:///absolute/path, or postgres://user:password@host:port/name.
 
-        `create`: a file that is not there; `connections`: the most of them, `seconds`: for each thing waited for.
-        `timed_read` and `timed_write` are told the seconds of each statement, and of each work from when it is asked
-        for until it is committed. Raises StoreError where the address is none.
+        `create`: a file that is not there; `connections`: the most of them, `seconds`: to wait for each thing.
+        `timed_read` and `timed_write` are called with the seconds of each query, and of each work from its request to
+        its commit. Raises StoreError where the address is none.
         """
         self._timed_read = timed_read
         self._timed_write = timed_write
@@ -97,10 +78,10 @@ class Database:
         self.applied: list[str] = []
         """Names of the migrations that opening it applied."""
         self.identity = ""
-        """What tells this store from every other, and from its copies: when it was made, and where it is."""
+        """What distinguishes this store from every other, and from its copies: when it was made, and where it is."""
         self._reader: Reader | None = None
-        self._context = TortoiseContext()
         self._writer: Writer | None = None
+        self._context = TortoiseContext()
         self._writes: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
@@ -110,45 +91,37 @@ class Database:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    @contextlib.contextmanager
-    def scope(self) -> Iterator[None]:
-        """Queries inside, and in the tasks created inside, are asked of this store."""
-        token = _current_context.set(self._context)
-        try:
-            yield
-        finally:
-            _current_context.reset(token)
-
     async def open(self) -> None:
         """Connect, and bring the tables up to date.
 
         Raises StoreError where the store cannot be reached or written, or a newer version made it.
         """
         try:
-            with self.scope():
-                await self._backend.check()
-                EXECUTOR_CACHE.clear()  # statements in the dialect of whichever store was opened before
+            await self._backend.check()
+            with self._context:  # Tortoise's own: it migrates, and keeps PostgreSQL's pool; no query goes through it
                 await self._context.init(config={"connections": {CONNECTION: self._backend.connection}, "apps": APPS})
-                self.applied = await self._migrate()
-                self.identity = await self._identity()
-                time_statements(self._context.db(CONNECTION), self._timed_read)
-                self._reader = self._backend.reader(self._timed_read)
-                self._writer = self._backend.writer()
+                client = self._context.db(CONNECTION)
+                self.applied = await self._migrate(client)
+                if isinstance(self._backend, SQLite):  # reader and writer have connections of their own
+                    await self._context.close_connections()
+            self._reader = self._backend.reader(client, self._timed_read)
+            self._writer = self._backend.writer(client)
+            self.identity = await self._identity()
         except BaseException as error:
-            await self.close()  # its thread would keep the process from ending
-            if isinstance(error, BaseORMException | sqlite3.Error | OSError | ValueError):
+            await self.close()  # its threads would keep the process from ending
+            if isinstance(error, NOT_OPENED):
                 raise StoreError(self._backend.why_not_opened(error)) from error
             raise
 
     async def close(self) -> None:
-        """Let writes under way finish, then disconnect."""
+        """Let the writes under way finish, then disconnect."""
         while self._writes:
             await asyncio.wait(self._writes)
         if self._writer:
             await self._writer.close()
             self._writer = None
         if self._reader:
-            self._reader.close()
+            await self._reader.close()
             self._reader = None
         await self._context.close_connections()
 
@@ -159,15 +132,16 @@ class Database:
 
     @property
     def reader(self) -> Reader:
-        """The quickest way to rows. To be asked inside `scope()`."""
+        """The way to rows, while it is open."""
         assert self._reader, "the database is not open"
         return self._reader
 
     async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
         """What the work that `begin` begins returns, once it is committed: all of its statements, or none.
 
-        Its first statement must write: PostgreSQL then holds the row, so that what follows reads it as it is. Nothing
-        comes between the commit and `committed`, which hears of works in the order of their commits.
+        Its first statement must write or lock: PostgreSQL then holds the row, so that what follows reads it as it is.
+        Nothing comes between the commit and `committed`, which is called in the order of the commits. Raises what the
+        work raises, and StoreFailure.
         """
         assert self._writer, "the database is not open"
         began = perf_counter()
@@ -176,15 +150,20 @@ class Database:
         finally:
             self._timed_write(perf_counter() - began)
 
+    def until_done(self, write: asyncio.Task[Any]) -> None:
+        """Let closing wait for a task that writes."""
+        self._writes.add(write)
+        write.add_done_callback(self._writes.discard)
+
     async def model_changes(self) -> list[str]:
         """The operations that take the migrations to the models: empty while the two agree."""
-        with self.scope():
+        with self._context:
             writers = await self._autodetector().changes()
         return [type(operation).__name__ for writer in writers for operation in writer.operations]
 
     async def write_migrations(self) -> list[str]:
         """Write what `model_changes` finds as a new migration, and give the paths of the files."""
-        with self.scope():
+        with self._context:
             return await self._autodetector().write()
 
     def _autodetector(self) -> MigrationAutodetector:
@@ -192,41 +171,38 @@ class Database:
         return MigrationAutodetector(self._context.apps, APPS)
 
     async def check(self) -> None:
-        """Return if the store answers with what it keeps, and is the one that was opened. Raises OUTAGES."""
-        with self.scope():
-            await self._context.db(CONNECTION).execute_query("SELECT id FROM job LIMIT 1")
-            try:
-                is_same = await self._identity() == self.identity
-            except OSError:  # its file is gone, which SQLite does not see
-                is_same = False
-            if not is_same:
-                raise OperationalError("it is not the store that was opened: was it replaced?")
+        """Return if the store answers with what it keeps, and is the one that was opened. Raises StoreFailure."""
+        await self.reader.rows(Query("SELECT id FROM job LIMIT 1"))
+        try:
+            is_same = await self._identity() == self.identity
+        except OSError as error:  # its file is gone, which SQLite does not see
+            raise Changed(error) from error
+        if not is_same:
+            raise Changed("was it replaced?")
 
     async def check_writes(self) -> None:
-        """Return once a write that changes nothing is committed. Raises OUTAGES."""
+        """Return once a write that changes nothing is committed. Raises StoreFailure."""
         assert self._writer, "the database is not open"
-        with self.scope():
-            await self._writer.write(lambda: _one(self._backend.probe), lambda _: None)
+        await self._writer.write(lambda: _one(self._backend.probe), lambda _: None)
 
     async def _identity(self) -> str:
         query = "SELECT applied_at FROM tortoise_migrations ORDER BY applied_at LIMIT 1"
-        connection = self._context.db(CONNECTION)
-        _, rows = await connection.execute_query(query)
-        return f"{rows[0]['applied_at']}:{await self._backend.place(connection)}"
+        ((made,),) = await self.reader.rows(Query(query))
+        return f"{made}:{await self._backend.place(self.reader)}"
 
-    async def _migrate(self) -> list[str]:
+    async def _migrate(self, client: BaseDBAsyncClient) -> list[str]:
         """Apply what is pending, all of it or nothing, one process at a time."""
-        if not await _pending(_executor(self._context.db(CONNECTION))):
+        if not await _pending(_executor(client)):
             return []
         async with in_transaction(CONNECTION) as connection:
-            client = await self._backend.migrating(connection)
-            executor = _executor(connection)  # who waited looks again at what is pending
+            migrating = await self._backend.migrating(connection)
+            executor = _executor(connection)  # a process that waited looks again at what is pending
             books = executor._schema_editor(atomic=False)  # noqa: SLF001  # no public way
-            books.client = client
+            books.client = migrating
             await executor.recorder.ensure_schema(books)
             pending = await _pending(executor)
             for name in pending:
-                await client.execute_script("\n".join(await executor.collect_sql(APP, name)))
+                await migrating.execute_script("\n".join(await executor.collect_sql(APP, name)))
                 await executor.recorder.record_applied(APP, name)
         return pending
 
@@ -277,15 +253,6 @@ async def _pending(executor: MigrationExecutor) -> list[str]:
     return pending
 
 
-_TUPLES = {"sqlite": sqlite.read_tuples, "postgres": postgres.read_tuples}
-
-
-async def read_tuples(query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The rows of a query, with a ? for each parameter, as bare tuples: the fastest way to many of them."""
-    client = get_connection(CONNECTION)
-    return await _TUPLES[client.capabilities.dialect](client, query, parameters)
-
-
 class _HasDatabase(Protocol):
     database: Database
 
@@ -299,28 +266,26 @@ def uninterrupted(
 ) -> Callable[Concatenate[Owner, Parameters], Coroutine[Any, Any, Result]]:
     """Run a verb to its end, even where its caller is cancelled (a client that hangs up, a socket that closes).
 
-    Otherwise a cancellation between commit and publication would leave a change that nobody was told of, and one
-    inside Tortoise's `BEGIN` would keep SQLite's connection locked for ever.
+    Otherwise a cancellation between commit and publication would leave a change that no subscriber hears of.
     """
 
     @functools.wraps(verb)
     async def run(owner: Owner, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         task = asyncio.create_task(verb(owner, *args, **kwargs))
-        owner.database._writes.add(task)  # noqa: SLF001  # the database waits for its writers when it closes
-        task.add_done_callback(owner.database._writes.discard)  # noqa: SLF001  # as above
+        owner.database.until_done(task)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            task.add_done_callback(_left_behind)
+            task.add_done_callback(_log_failure)
             raise
 
     return run
 
 
-def _left_behind(task: asyncio.Task[Any]) -> None:
-    """A verb has ended whose caller is gone: what it would have been refused for is nobody's business any more."""
+def _log_failure(task: asyncio.Task[Any]) -> None:
+    """Log why a write failed whose caller was cancelled. What only its caller did wrong is not worth a line."""
     error = None if task.cancelled() else task.exception()
-    if isinstance(error, OUTAGES):
-        log.warning("the store is busy or out of reach: %s", error)
+    if isinstance(error, StoreFailure):
+        log.warning("%s", error)
     elif error is not None and not isinstance(error, JobError):
-        log.error("a verb whose caller is gone raised", exc_info=error)
+        log.error("background write failed after its client disconnected", exc_info=error)

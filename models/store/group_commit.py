@@ -7,7 +7,6 @@ which a busy loop gives up only every 5 ms.
 """
 
 import asyncio
-import functools
 import logging
 import sqlite3
 from collections import deque
@@ -15,14 +14,15 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
-from itertools import chain, count
+from itertools import chain
+from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, cast
 
-from tortoise.exceptions import IntegrityError, OperationalError
-
+from models.store import sql
+from models.store.errors import is_of, sqlite_failure
 from models.store.reader import Row
-from models.store.transaction import Insert, NotBegun, Result, Statement, Work, run
+from models.store.transaction import Insert, Result, Statement, Work, run
 
 __all__ = ["GroupCommit"]
 
@@ -37,7 +37,7 @@ LOOK = 0.002
 ROWS = (100, 10, 1)
 """Rows that one statement inserts: many at once cost half as much, and few sizes keep their statements prepared."""
 
-log = logging.getLogger("tortoise.db_client")  # where Tortoise's statements are told of
+log = logging.getLogger("tortoise.db_client")  # where Tortoise logs its statements
 
 
 @dataclass(eq=False, slots=True)
@@ -77,7 +77,7 @@ class _Verb(Generic[Result]):
 class GroupCommit:
     """The one who writes to a file, over a connection of its own."""
 
-    def __init__(self, path: str, pragmas: Mapping[str, Any], seconds: float) -> None:
+    def __init__(self, path: Path, pragmas: Mapping[str, Any], seconds: float) -> None:
         """`seconds`: how long a verb waits for another process that is writing. Raises sqlite3.Error."""
         self._seconds = seconds
         self._waiting: deque[_Verb[Any]] = deque()
@@ -138,12 +138,10 @@ class GroupCommit:
                     self._usable = True
                 self._connection.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as error:
-                busy = (
-                    isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                )
+                busy = is_of(error, sqlite3.SQLITE_BUSY)
                 while self._waiting and (not busy or self._waiting[0].patient_until <= monotonic()):
                     verb = self._waiting.popleft()
-                    verb.error = NotBegun(error) if isinstance(error, sqlite3.OperationalError) else _translated(error)
+                    verb.error = self._translated(error)
                     verb.tell()
             else:
                 self._others_turn = monotonic() + TURN
@@ -187,7 +185,7 @@ class GroupCommit:
             if not self._connection.in_transaction:  # on a full disk, for one, SQLite rolls back by itself
                 raise
             self._connection.execute("ROLLBACK TO verb")
-            verb.error = _translated(error)
+            verb.error = self._translated(error)
         self._connection.execute("RELEASE verb")
 
     def _lost(self, group: list[_Verb[Any]], error: Exception) -> None:
@@ -201,7 +199,7 @@ class GroupCommit:
             self._connection.close()
             self._usable = False
         if len(group) == 1:
-            group[0].error = _translated(error)
+            group[0].error = self._translated(error)
             group[0].tell()
             return
         for verb in reversed(group):
@@ -216,14 +214,15 @@ class GroupCommit:
         return self._connection.execute(statement.sql, statement.parameters).fetchall()
 
     async def _insert(self, insert: Insert) -> list[Row]:
-        log.debug("%s: %s", _insert_sql(insert.table, (*insert.shared,), insert.columns, 1), insert.rows)
+        shared = (*insert.shared,)
+        log.debug("%s: %s", sql.insert(insert.table, insert.columns, shared=shared), insert.rows)
         done = 0
         for size in ROWS:
             while len(insert.rows) - done >= size:
                 await self._let_others()
                 rows = insert.rows[done : done + size]
-                sql = _insert_sql(insert.table, (*insert.shared,), insert.columns, size)
-                self._connection.execute(sql, [*insert.shared.values(), *chain.from_iterable(rows)])
+                text = sql.insert(insert.table, insert.columns, shared=shared, rows=size)
+                self._connection.execute(text, [*insert.shared.values(), *chain.from_iterable(rows)])
                 done += size
         return []
 
@@ -232,22 +231,9 @@ class GroupCommit:
             await asyncio.sleep(0)
             self._others_turn = monotonic() + TURN
 
-
-@functools.lru_cache(64)
-def _insert_sql(table: str, shared: tuple[str, ...], columns: tuple[str, ...], rows: int) -> str:
-    names = ", ".join(f'"{name}"' for name in (*shared, *columns))
-    numbers = count(len(shared) + 1)
-    together = "".join(f"?{number}, " for number in range(1, len(shared) + 1))  # bound once for all rows
-    places = (", ".join(f"?{next(numbers)}" for _ in columns) for _ in range(rows))
-    values = ", ".join(f"({together}{own})" for own in places)
-    return f'INSERT INTO "{table}" ({names}) VALUES {values}'  # noqa: S608  # names of ours, and places
-
-
-def _translated(error: Exception) -> Exception:
-    """By Tortoise's name, as whatever else is asked of the store raises it."""
-    if isinstance(error, sqlite3.IntegrityError):
-        return IntegrityError(error)
-    if isinstance(error, sqlite3.OperationalError):
-        return OperationalError(error)
-    # One for each who is told of it: whoever raises an exception writes into it.
-    return copy(error).with_traceback(error.__traceback__) if isinstance(error, sqlite3.Error) else error
+    def _translated(self, error: Exception) -> Exception:
+        """As the reader raises it too."""
+        if not isinstance(error, sqlite3.Error):
+            return error
+        # One for each verb: raising an exception writes into it.
+        return sqlite_failure(error, self._path) or copy(error).with_traceback(error.__traceback__)

@@ -1,36 +1,35 @@
 """PostgreSQL: the store is a server, which processes of many machines share.
 
-Tortoise's client for asyncpg, with time limits, and with one name for all that a connection raises when the server is
-out of reach: Tortoise's DBConnectionError.
+Everything runs over the pool of Tortoise's client, with time limits, and failures are raised by their kinds.
 """
 
+import asyncio
 import contextlib
 import functools
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from itertools import count
+from time import perf_counter
 from typing import Any, cast
 from urllib.parse import unquote
 
 import asyncpg
-from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
-from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContextPooled
-from tortoise.connection import get_connection, get_connections
-from tortoise.exceptions import DBConnectionError, OperationalError
-from tortoise.transactions import in_transaction
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.log import db_client_logger
 
-from models.store.backend import CONNECTION
-from models.store.reader import Query, Row, Timed
-from models.store.transaction import Insert, Result, Statement, Work, run
+from models.store import sql
+from models.store.errors import StoreFailure, postgres_failures
+from models.store.reader import Query, Reader, Row, Timed
+from models.store.transaction import Result, Statement, Work, run
 from models.store.urls import parameters_of, parts_of, without_password
 
-__all__ = ["Postgres", "client_class", "read_tuples"]
+__all__ = ["Postgres"]
 
 MIGRATION_LOCK = 0x74726D6F
 """The advisory lock of those who migrate: any number, but always the same."""
 MIGRATION_SECONDS = 3600.0
-"""How long a migration may take, and whoever waits for it wait."""
+"""How long a migration may take, and other processes wait for it."""
 
 PARAMETERS: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(
@@ -42,19 +41,6 @@ PARAMETERS: Mapping[str, Callable[[str], Any]] = {
 """What an address may say behind its question mark, and how it is read."""
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 """libpq's, as it means them."""
-
-OUT_OF_REACH = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # shut down, starting up, a statement cut off by a time limit
-    asyncpg.TransactionRollbackError,  # a deadlock: the other one won
-    asyncpg.LockNotAvailableError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.ReadOnlySQLTransactionError,  # it was the primary, and is a standby now
-    asyncpg.InterfaceError,  # asyncpg's own, for what is asked of a connection that is closed
-    asyncpg.InternalClientError,  # or was closed while it was being asked
-    OSError,  # TimeoutError is one too
-)
-"""What is raised where the server could not do it just now: the transaction is gone, and trying again may help."""
 
 
 class Postgres:
@@ -84,46 +70,53 @@ class Postgres:
                 "plan_cache_mode": "force_custom_plan",
             },
         }
-        self.connection: dict[str, Any] = {"engine": __name__, "credentials": {**limits, **_credentials(url)}}
+        self.connection: dict[str, Any] = {
+            "engine": "tortoise.backends.asyncpg",
+            "credentials": {**limits, **_credentials(url)},
+        }
         self.shown = without_password(url)
 
     async def check(self) -> None:
-        """Connect once. Raises Tortoise's errors."""
+        """Connect once."""
         credentials = self.connection["credentials"]
         named = {name: credentials.get(name) for name in ("user", "password", "database", "host", "port", "ssl")}
         given = {name: value for name, value in named.items() if value is not None}
-        connection = await _translated(asyncpg.connect, timeout=credentials["timeout"], **given)
+        connection = await asyncpg.connect(timeout=credentials["timeout"], **given)
         await connection.close()
 
-    async def migrating(self, connection: BaseDBAsyncClient) -> BaseDBAsyncClient:
+    async def migrating(self, client: BaseDBAsyncClient) -> BaseDBAsyncClient:
         """Take the advisory lock of the database."""
-        client = _Patient(connection)
-        await client.execute_script(
+        patient = _Patient(client)
+        await patient.execute_script(
             "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
         )
-        await client.execute_script(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
-        return cast("BaseDBAsyncClient", client)
+        await patient.execute_script(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+        return cast("BaseDBAsyncClient", patient)
 
-    def reader(self, timed: Timed) -> "_Reader":  # noqa: ARG002  # the client tells of its statements itself
+    def reader(self, client: BaseDBAsyncClient, timed: Timed) -> "_Reader":
         """Over the pool's connections."""
-        return _Reader()
+        return _Reader(_Pool(client, self._seconds), timed)
 
-    def writer(self) -> "_Transactions":
-        """The pool's connections, one for each verb."""
-        return _Transactions()
+    def writer(self, client: BaseDBAsyncClient) -> "_Writer":
+        """Over the pool's connections, one for each verb."""
+        return _Writer(_Pool(client, self._seconds))
 
-    async def place(self, connection: BaseDBAsyncClient) -> str:
+    async def place(self, reader: Reader) -> str:
         """The cluster, the database and the schema: copies have others, standbys that take over have the same."""
         query = """
-            SELECT oid, current_schema() AS schema, has_function_privilege('pg_control_system()', 'EXECUTE') AS is_told
+            SELECT oid, current_schema(), has_function_privilege('pg_control_system()', 'EXECUTE')
             FROM pg_database WHERE datname = current_database()
         """
-        _, (row, *_) = await connection.execute_query(query)
+        ((database, schema, may_ask),) = await reader.rows(Query(query))
         cluster = 0
-        if row["is_told"]:  # unless an administrator took that from everyone
-            _, (system, *_) = await connection.execute_query("SELECT system_identifier FROM pg_control_system()")
-            cluster = system["system_identifier"]
-        return f"{cluster}:{row['oid']}:{row['schema']}"
+        if may_ask:  # unless an administrator took that from everyone
+            ((cluster,),) = await reader.rows(Query("SELECT system_identifier FROM pg_control_system()"))
+        return f"{cluster}:{database}:{schema}"
+
+    @property
+    def _seconds(self) -> float:
+        """How long to wait for a connection."""
+        return float(self.connection["credentials"]["timeout"])
 
     def why_not_opened(self, error: Exception) -> str:
         """What is wrong with the server, or with what we are to it."""
@@ -169,181 +162,115 @@ def _trusting(root: str, mode: str | None) -> ssl.SSLContext:
     return context
 
 
-async def read_tuples(client: BaseDBAsyncClient, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The rows of a query."""
-    _, rows = await client.execute_query(_numbered(query), list(parameters))
-    return [tuple(row) for row in rows]
-
-
-@functools.lru_cache(128)
+@functools.lru_cache(256)
 def _numbered(query: str) -> str:
-    """The query with numbers for its places, as PostgreSQL has them."""
+    """The query with PostgreSQL's places: $1 for ?1, and for each bare ? the next number."""
     numbers = count(1)
-    return re.sub(r"\?", lambda _: f"${next(numbers)}", query)
+    return re.sub(r"\?(\d*)", lambda place: f"${place[1] or next(numbers)}", query)
+
+
+class _Pool:
+    """The pool of Tortoise's client."""
+
+    def __init__(self, client: BaseDBAsyncClient, seconds: float) -> None:
+        """`seconds`: how long to wait for a connection."""
+        self._client = client
+        self._seconds = seconds
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
+        """A connection, for as long as the context is open. Raises StoreFailure."""
+        held = self._client.acquire_connection()
+        with postgres_failures():
+            async with asyncio.timeout(self._seconds):
+                connection = await held.__aenter__()
+        try:
+            yield connection
+        finally:
+            with contextlib.suppress(StoreFailure), postgres_failures():  # a connection that is lost is not missed
+                await held.__aexit__(None, None, None)
 
 
 class _Reader:
     """Reads over the pool's connections."""
 
+    def __init__(self, pool: _Pool, timed: Timed) -> None:
+        self._pool = pool
+        self._timed = timed
+
     def version(self) -> int | None:
-        """Nobody knows without asking the server."""
+        """Only the server knows."""
         return None
 
-    async def rows(self, query: Query) -> list[Row]:
+    async def rows(self, query: Query, *, in_thread: bool = False) -> list[Row]:  # noqa: ARG002  # the server is one
         """The rows of a query."""
-        return await read_tuples(get_connection(CONNECTION), *query)
+        began = perf_counter()
+        try:
+            async with self._pool.connection() as connection:
+                return await _rows(connection, query)
+        finally:
+            self._timed(perf_counter() - began)
 
-    def close(self) -> None:
-        """The pool closes its connections itself, after those that use them."""
+    async def close(self) -> None:
+        """The pool closes its connections itself, once they are free."""
+
+
+class _Writer:
+    """Each verb in a transaction of its own, on one of the pool's connections."""
+
+    def __init__(self, pool: _Pool) -> None:
+        self._pool = pool
+
+    async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
+        """What the work returns, once it is committed; see `Writer`."""
+        async with self._pool.connection() as connection:
+            transaction = connection.transaction()
+            with postgres_failures():
+                await transaction.start()
+            try:
+                result = await run(begin(), functools.partial(_asked, connection))
+            except BaseException:
+                with contextlib.suppress(StoreFailure), postgres_failures():  # the server rolls back what is left open
+                    await transaction.rollback()
+                raise
+            with postgres_failures():
+                await transaction.commit()
+            # Here, as giving the connection back takes time, in which those who waited for the row overtake.
+            committed(result)
+        return result
+
+    async def close(self) -> None:
+        """The pool closes its connections itself, once they are free."""
+
+
+async def _asked(connection: "asyncpg.Connection[Any]", statement: Statement) -> list[Row]:
+    if isinstance(statement, Query):
+        return await _rows(connection, statement)
+    text = _numbered(sql.insert(statement.table, statement.columns, shared=(*statement.shared,)))
+    db_client_logger.debug("%s: %s", text, statement.rows)
+    shared = (*statement.shared.values(),)
+    with postgres_failures():
+        await connection.executemany(text, [(*shared, *row) for row in statement.rows])
+    return []
+
+
+async def _rows(connection: "asyncpg.Connection[Any]", query: Query) -> list[Row]:
+    text = _numbered(f"{query.sql} FOR NO KEY UPDATE" if query.locks else query.sql)
+    db_client_logger.debug("%s: %s", text, query.parameters)
+    with postgres_failures():
+        return [tuple(row) for row in await connection.fetch(text, *query.parameters)]
 
 
 class _Patient:
     """Runs scripts with a migration's patience."""
 
-    def __init__(self, connection: BaseDBAsyncClient) -> None:
-        self._connection = connection
+    def __init__(self, client: BaseDBAsyncClient) -> None:
+        self._client = client
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
+        return getattr(self._client, name)
 
     async def execute_script(self, script: str) -> None:
         """Run the script."""
-        connection = cast("asyncpg.Connection[Any]", cast("TransactionWrapper", self._connection)._connection)  # noqa: SLF001  # no public way to a limit of its own
-        await _translated(connection.execute, script, timeout=MIGRATION_SECONDS)
-
-
-async def _translated(func: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
-    """What `func` gives; what it raises by Tortoise's names. The first to raise is the one that is told."""
-    try:
-        return await func(*args, **kwargs)
-    except OperationalError:
-        raise
-    except OUT_OF_REACH as error:
-        raise DBConnectionError(str(error) or type(error).__name__) from error
-    except asyncpg.PostgresError as error:
-        raise OperationalError(error) from error
-
-
-class _Client(AsyncpgDBClient):
-    """Tortoise's, which waits for a connection no longer than for an answer."""
-
-    async def _translate_exceptions(self, func: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
-        return await _translated(super()._translate_exceptions, func, *args, **kwargs)
-
-    def acquire_connection(self) -> Any:
-        """One of the pool's connections, for as long as the context is open."""
-        return self._acquired()
-
-    def _in_transaction(self) -> "_Transaction":
-        return _Transaction(_TransactionClient(self), self._pool_init_lock)
-
-    @contextlib.asynccontextmanager
-    async def _acquired(self) -> AsyncIterator[Any]:
-        pool = await self.pool()
-        connection = await pool.acquire(timeout=self.patience)
-        try:
-            yield connection
-        finally:
-            await pool.release(connection)
-
-    async def pool(self) -> Any:
-        """The pool, made at first use."""
-        if not self._pool:
-            async with self._pool_init_lock:
-                if not self._pool:
-                    await self.create_connection(with_db=True)
-        return self._pool
-
-    @property
-    def patience(self) -> float:
-        """Seconds to wait for a connection."""
-        return float(self.extra["timeout"])
-
-
-class _TransactionClient(TransactionWrapper):
-    """The statements of one transaction."""
-
-    _parent: _Client
-
-    async def _translate_exceptions(self, func: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
-        return await _translated(super()._translate_exceptions, func, *args, **kwargs)
-
-    async def commit(self) -> None:
-        """Commit. Where that fails, nobody knows whether it was done."""
-        await _translated(super().commit)
-
-    async def rollback(self) -> None:
-        """Roll back."""
-        await _translated(super().rollback)
-
-    async def ask(self, statement: Statement) -> list[Row]:
-        """The rows of a statement."""
-        if isinstance(statement, Insert):
-            names = (*statement.shared, *statement.columns)
-            columns, places = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
-            sql = _numbered(f'INSERT INTO "{statement.table}" ({columns}) VALUES ({places})')  # noqa: S608  # names of ours
-            shared = (*statement.shared.values(),)
-            self.log.debug("%s: %s", sql, statement.rows)
-            await _translated(self._connection.executemany, sql, [(*shared, *row) for row in statement.rows])
-            return []
-        sql = _numbered(statement.sql)
-        self.log.debug("%s: %s", sql, statement.parameters)
-        rows = await _translated(self._connection.fetch, sql, *statement.parameters)
-        return [tuple(row) for row in rows]
-
-
-class _Transaction(TransactionContextPooled):
-    """Tortoise's, but whatever happens the connection goes back to the pool."""
-
-    client: _TransactionClient
-
-    async def __aenter__(self) -> Any:
-        parent = self.client._parent  # noqa: SLF001  # Tortoise's own way from a transaction to its pool
-        self._pool = await _translated(parent.pool)
-        self._connection = await _translated(self._pool.acquire, timeout=parent.patience)
-        self.client._connection = self._connection  # noqa: SLF001  # as above
-        try:
-            await self.client.begin()
-        except BaseException:
-            await self._release()
-            raise
-        self.token = get_connections().set(self.connection_name, self.client)
-        return self.client
-
-    async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
-        get_connections().reset(self.token)
-        try:
-            if self.client._finalized:  # noqa: SLF001  # Tortoise's own flag
-                return
-            if exc_type is None:
-                await self.client.commit()
-            else:
-                with contextlib.suppress(DBConnectionError):  # the server rolls back what is left to it
-                    await self.client.rollback()
-        finally:
-            await self._release()
-
-    async def _release(self) -> None:
-        with contextlib.suppress(DBConnectionError):  # a connection that is lost is not missed
-            await _translated(self._pool.release, self._connection)
-
-
-class _Transactions:
-    """Each verb in a transaction of its own, on one of the pool's connections."""
-
-    async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
-        """What the work returns, once it is committed; see `Writer`."""
-        async with in_transaction() as client:
-            transaction = cast("_TransactionClient", client)
-            result = await run(begin(), transaction.ask)
-            # Here, as giving the connection back takes time, in which those who waited for the row overtake.
-            await transaction.commit()
-            committed(result)
-        return result
-
-    async def close(self) -> None:
-        """The pool closes its connections itself, after those that use them."""
-
-
-client_class = _Client
-"""What Tortoise looks for in the module that is named as its engine."""
+        async with self._client.acquire_connection() as connection:
+            await connection.execute(script, timeout=MIGRATION_SECONDS)

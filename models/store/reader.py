@@ -1,4 +1,4 @@
-"""Reading rows as they are, for those who know which columns they want."""
+"""Reading rows: the one way to what the store has."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -7,7 +7,7 @@ __all__ = ["Query", "Reader", "Row", "Timed"]
 
 Row = tuple[Any, ...]
 Timed = Callable[[float], object]
-"""Is told the seconds that something took."""
+"""Is called with the seconds that something took."""
 
 
 class Query(NamedTuple):
@@ -19,19 +19,26 @@ class Query(NamedTuple):
 
     sql: str
     parameters: Sequence[Any] = ()
+    locks: bool = False
+    """Whether no other transaction may change the rows until this one ends. Of a SELECT, in the work of a verb."""
 
 
 class Reader(Protocol):
     """A store that can be read."""
 
     def version(self) -> int | None:
-        """A number that is another after every commit, whoever made it; None where that cannot be told at once.
+        """A number that is another after every commit, whoever made it; None where only a query could say.
 
-        What was read since it became this number is still so.
+        What was read since it became this number is still so. Raises StoreFailure.
         """
 
-    async def rows(self, query: Query) -> list[Row]:
-        """The rows of a query. Raises what `models.store.database.OUTAGES` names."""
+    async def rows(self, query: Query, *, in_thread: bool = False) -> list[Row]:
+        """The rows of a query. Raises StoreFailure.
 
-    def close(self) -> None:
+        `in_thread`: for a query that reads much. On SQLite it is then run in a thread; any other is run at once, on the
+        event loop, where it takes microseconds. On PostgreSQL no query holds up the event loop, and it makes no
+        difference.
+        """
+
+    async def close(self) -> None:
         """Disconnect."""

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,17 +14,12 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.log import db_client_logger
 
-from models.store.backend import StoreError
-from models.store.contents import migrations_in, tables_in
+from models.store.errors import StoreError, is_full_disk, is_of, sqlite_failure
 from models.store.group_commit import GroupCommit
-from models.store.reader import Query, Row, Timed
-from models.store.sqlite_errors import is_full_disk
+from models.store.identify import migrations_in, tables_in
+from models.store.reader import Query, Reader, Row, Timed
 
-__all__ = ["SQLite", "SQLiteReader", "read_tuples"]
-
-USUAL_CACHE = 256
-"""KiB of the file that Tortoise's connection keeps in memory: most is read and written over two others, with SQLite's
-own two MiB each."""
+__all__ = ["SQLite", "SQLiteReader"]
 
 SMALLEST = 512
 """Bytes of the smallest page of a database."""
@@ -45,8 +40,7 @@ class SQLite:
         }
         connection = dict(expand_db_url(url))
         self._pragmas = {**pragmas, **connection["credentials"]}
-        usual = {"cache_size": -USUAL_CACHE, **self._pragmas}
-        self.connection: dict[str, Any] = {**connection, "credentials": usual}
+        self.connection: dict[str, Any] = {**connection, "credentials": {**self._pragmas}}
         self._path: str = self._pragmas.pop("file_path")
         if self._path == ":memory:":
             raise ValueError("each connection to :memory: has a store of its own; name a file")
@@ -68,23 +62,28 @@ class SQLite:
         """
         await asyncio.to_thread(self._check_file)
 
-    async def migrating(self, connection: BaseDBAsyncClient) -> BaseDBAsyncClient:
+    async def migrating(self, client: BaseDBAsyncClient) -> BaseDBAsyncClient:
         """Take the write lock."""
-        await connection.execute_query("PRAGMA user_version = 0")  # a write, though it changes nothing
-        return cast("BaseDBAsyncClient", _OneByOne(connection))
+        await client.execute_query("PRAGMA user_version = 0")  # a write, though it changes nothing
+        return cast("BaseDBAsyncClient", _OneByOne(client))
 
-    def reader(self, timed: Timed) -> "SQLiteReader":
+    def reader(self, client: BaseDBAsyncClient, timed: Timed) -> "SQLiteReader":  # noqa: ARG002  # it has connections of its own
         """A reader of the file."""
-        return SQLiteReader(self._path, timed)
+        return SQLiteReader(self.path, self._patience, timed)
 
-    def writer(self) -> GroupCommit:
-        """The one of this process who writes to the file."""
-        return GroupCommit(self._path, self._pragmas, int(self._pragmas["busy_timeout"]) / 1000)
+    def writer(self, client: BaseDBAsyncClient) -> GroupCommit:  # noqa: ARG002  # as above
+        """The one writer of this process to the file."""
+        return GroupCommit(self.path, self._pragmas, self._patience)
 
-    async def place(self, connection: BaseDBAsyncClient) -> str:  # noqa: ARG002  # the file system knows it
+    async def place(self, reader: Reader) -> str:  # noqa: ARG002  # the file system knows it
         """The file. Seen through two mounts it may count as two: its processes then find news in the store alone."""
-        file = await asyncio.to_thread(Path(self._path).stat)
+        file = await asyncio.to_thread(self.path.stat)
         return f"{file.st_dev}:{file.st_ino}"
+
+    @property
+    def _patience(self) -> float:
+        """Seconds to wait for another process."""
+        return int(self._pragmas["busy_timeout"]) / 1000
 
     def why_not_opened(self, error: Exception) -> str:
         """What is wrong with the file."""
@@ -115,7 +114,7 @@ class SQLite:
                     connection.execute("PRAGMA journal_mode = WAL")
                     break
                 except sqlite3.OperationalError as error:
-                    # Of two who do this to a new file at once, one is told that it is locked, whatever its patience.
+                    # Of two processes that do this to a new file at once, one fails, however long it would wait.
                     if "locked" not in str(error) or time.monotonic() > deadline:
                         raise
                     time.sleep(0.05)
@@ -147,60 +146,80 @@ def _make(file: Path) -> None:
 
 
 class SQLiteReader:
-    """Reads the file over a connection of its own, at once, in the thread that asks.
+    """Reads the file over two connections: short queries at once on the event loop, long ones in a thread.
 
-    Readers of SQLite wait for nobody, and what they read is mostly in memory: handing a short query to another thread
-    takes longer than answering it. While another process recovers the file there is nothing to be read, and it raises.
+    Readers of SQLite wait for no writer, and what they read is mostly in memory: handing a short query to another
+    thread takes longer than answering it. Only while another process recovers the file do all of them wait, in the
+    thread.
     """
 
-    def __init__(self, path: str, timed: Timed) -> None:
+    def __init__(self, path: Path, seconds: float, timed: Timed) -> None:
+        """`seconds`: how long to wait for another process that recovers the file."""
+        self._path = path
+        self._seconds = seconds
         self._timed = timed
-        self._connection = sqlite3.connect(path, 0, isolation_level=None)
-        self._connection.execute("PRAGMA query_only = ON")
+        self._connection = self._connected(0)
+        self._thread = ThreadPoolExecutor(1, "read")
+        self._threads_own: sqlite3.Connection | None = None
 
     def version(self) -> int | None:
         """A number that is another after every commit of another connection; and this one makes none."""
-        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        try:
+            version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error as error:
+            if failure := sqlite_failure(error, self._path):
+                raise failure from error
+            raise
         return version
 
-    async def rows(self, query: Query) -> list[Row]:
+    async def rows(self, query: Query, *, in_thread: bool = False) -> list[Row]:
         """The rows of a query."""
-        db_client_logger.debug("%s: %s", *query)
+        db_client_logger.debug("%s: %s", query.sql, query.parameters)
         began = time.perf_counter()
         try:
-            return self._connection.execute(*query).fetchall()
+            if not in_thread:
+                try:
+                    return self._connection.execute(query.sql, query.parameters).fetchall()
+                except sqlite3.OperationalError as error:
+                    if not is_of(error, sqlite3.SQLITE_BUSY):
+                        raise
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, query)
+        except sqlite3.Error as error:
+            if failure := sqlite_failure(error, self._path):
+                raise failure from error
+            raise
         finally:
             self._timed(time.perf_counter() - began)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Disconnect."""
         self._connection.close()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect_thread)
+        self._thread.shutdown()
 
+    def _read(self, query: Query) -> list[Row]:
+        if self._threads_own is None:
+            self._threads_own = self._connected(self._seconds)
+        return self._threads_own.execute(query.sql, query.parameters).fetchall()
 
-async def read_tuples(client: BaseDBAsyncClient, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The rows of a query as SQLite has them: those that Tortoise gives cost half as much again."""
-    client.log.debug("%s: %s", query, parameters)
-    async with client.acquire_connection() as connection:
-        # In one go: whoever is cancelled between a query and its rows leaves it open, and with it what the store was at
-        # that moment, for all who ask over this connection next.
-        rows = await connection._execute(_tuples, connection._conn, query, parameters)  # noqa: SLF001  # no public way
-    return cast("list[tuple[Any, ...]]", rows)
+    def _disconnect_thread(self) -> None:
+        if self._threads_own:
+            self._threads_own.close()
 
-
-def _tuples(connection: sqlite3.Connection, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    cursor = connection.cursor()
-    cursor.row_factory = None
-    return cursor.execute(query, parameters).fetchall()
+    def _connected(self, seconds: float) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, seconds, isolation_level=None)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
 
 
 class _OneByOne:
     """Runs a script a statement at a time: SQLite's own way with scripts is to commit first what is under way."""
 
-    def __init__(self, connection: BaseDBAsyncClient) -> None:
-        self._connection = connection
+    def __init__(self, client: BaseDBAsyncClient) -> None:
+        self._client = client
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
+        return getattr(self._client, name)
 
     async def execute_script(self, script: str) -> None:
         """Run each statement of the script."""
@@ -208,5 +227,5 @@ class _OneByOne:
         for line in script.splitlines():
             statement += line + "\n"
             if sqlite3.complete_statement(statement):
-                await self._connection.execute_query(statement)
+                await self._client.execute_query(statement)
                 statement = ""

@@ -6,51 +6,44 @@ A verb's work is written once, as a generator; each kind of store runs it its ow
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from tortoise.exceptions import OperationalError
-
 from models.store.reader import Query, Row
 
-__all__ = ["Insert", "NotBegun", "Statement", "Work", "Writer", "run"]
+__all__ = ["Insert", "Statement", "Work", "Writer", "run"]
 
 
 class Insert(NamedTuple):
-    """Rows for a table."""
+    """Rows for a table. It has no rows for an answer."""
 
     table: str
     shared: Mapping[str, Any]
     """The columns that have one value in all of the rows."""
     columns: tuple[str, ...]
     rows: Sequence[Row]
-    """The values of the other columns. It gives none back."""
+    """The values of the other columns."""
 
 
 Statement = Query | Insert
 Result = TypeVar("Result")
 Work = Generator[Statement, list[Row], Result]
-"""Yields statements, is sent their rows, and returns what came of it. What it raises undoes all of them."""
-
-
-class NotBegun(OperationalError):
-    """The store is busy or out of order, and nothing of the work is done, nor was it tried in vain."""
+"""Yields statements, is sent their rows, and returns a result. What it raises undoes all of them."""
 
 
 class Writer(Protocol):
     """Runs the work of verbs, each in a transaction, or in what is as good as one."""
 
     async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
-        """What the work that `begin` begins returns, once it is committed; `committed` is told of it first.
+        """What the work that `begin` begins returns, once it is committed; `committed` is called with it first.
 
-        It is told in the order of the commits. A work may be begun again where a transaction was lost through no fault
-        of its own. Raises what the work raises, and Tortoise's errors; of them NotBegun where the store was not free
-        when it was to begin, or to begin again.
+        It is called in the order of the commits. A work may be begun again where a transaction was lost through no
+        fault of its own. Raises what the work raises, and StoreFailure.
         """
 
     async def close(self) -> None:
-        """Let who writes finish, then disconnect."""
+        """Let the works under way finish, then disconnect."""
 
 
 async def run(work: Work[Result], ask: Callable[[Statement], Awaitable[list[Row]]]) -> Result:
-    """What the work returns when it is given what `ask` answers."""
+    """What the work returns when it is given the rows that `ask` returns."""
     try:
         statement = next(work)
         while True:

@@ -14,7 +14,7 @@ import pytest
 
 from models.backup.backup import backup
 from models.backup.file import opened, reported
-from models.store.backend import StoreError
+from models.store.errors import StoreError
 from tests.tools.api import Api
 from tests.tools.process import ServerProcess, command, here
 from tests.tools.stores import (

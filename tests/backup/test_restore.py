@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from models.backup.restore import restore
-from models.store.backend import StoreError
+from models.store.errors import StoreError
 from tests.tools.process import ServerProcess, command
 from tests.tools.stores import (
     add_token,

@@ -53,9 +53,9 @@ def fresh(domain: Domain, grain: Grain = SMALL) -> Curves:
     return Curves(Chunks(domain.database, grain))
 
 
-async def all_of(job: Job, name: str = "loss", points: int = MAX_POINTS) -> Wanted:
+async def all_of(domain: Domain, job: Job, name: str = "loss", points: int = MAX_POINTS) -> Wanted:
     """The curve of a job as it now is."""
-    return Wanted(job.id, (await Job.get(id=job.id)).metric_count, name, points, None, None)
+    return Wanted(job.id, (await domain.now(job.id)).metric_count, name, points, None, None)
 
 
 def plain(points: Sequence[Point], wanted: Wanted) -> list[tuple[int, int, str]]:
@@ -165,7 +165,7 @@ async def test_a_long_curve_has_as_many_points_as_are_asked_for(domain: Domain, 
     logged = [a_point(step, loss=value if step < finite else math.nan) for step, value in enumerate(walk)]
     await domain.jobs.log(job.id, logged)
     for points in (10, 20, 40, 80, 160, 320):
-        (curve,) = await fresh(domain).read([await all_of(job, points=points)])
+        (curve,) = await fresh(domain).read([await all_of(domain, job, points=points)])
         assert min(points, finite) - 2 <= len(curve.step) <= points
 
 
@@ -173,7 +173,9 @@ async def test_more_names_than_one_statement_takes_are_read_like_any(domain: Dom
     job = await domain.job()
     values = {f"value {number}": float(number) for number in range(999)}
     await domain.jobs.log(job.id, [Point(step, {"loss": 0.5, **values}) for step in range(10)])
-    wanted = [await all_of(job, name) for name in ["loss", *values, *(f"nobody {number}" for number in range(300))]]
+    wanted = [
+        await all_of(domain, job, name) for name in ["loss", *values, *(f"nobody {number}" for number in range(300))]
+    ]
     drawn = await fresh(domain).read(wanted)
     assert [curve.value.tolist() for curve in drawn] == [
         *([value] * 10 for value in (0.5, *values.values())),
@@ -226,7 +228,7 @@ class TestMaking:
     async def test_is_done_once_and_no_point_of_a_full_run_is_read_again(self, domain: Domain) -> None:
         job = await domain.job()
         await domain.record(job, 1, 80)
-        wanted = await all_of(job)
+        wanted = await all_of(domain, job)
         first = await fresh(domain).read([wanted])
         with statements() as asked:
             again = await fresh(domain).read([wanted])
@@ -238,7 +240,7 @@ class TestMaking:
         job = await domain.job()
         values = {f"value {number}": float(number) for number in range(300)}
         await domain.jobs.log(job.id, [Point(step, values) for step in range(17)])
-        (curve,) = await fresh(domain).read([await all_of(job, "value 7")])
+        (curve,) = await fresh(domain).read([await all_of(domain, job, "value 7")])
         assert curve.value.tolist() == [7.0] * 17
         assert outside.execute("SELECT name, number FROM curve_chunk ORDER BY number") == [
             ("value 7", 0),
@@ -248,7 +250,7 @@ class TestMaking:
     async def test_for_a_name_that_was_never_logged_stores_nothing(self, domain: Domain, outside: Outside) -> None:
         job = await domain.job()
         await domain.record(job, 1, 80)
-        (curve,) = await fresh(domain).read([await all_of(job, "nobody")])
+        (curve,) = await fresh(domain).read([await all_of(domain, job, "nobody")])
         assert listed(curve) == []
         assert outside.execute("SELECT count(*) FROM curve_chunk") == [(0,)]
 
@@ -258,7 +260,7 @@ class TestMaking:
         chunks = Chunks(domain.database, SMALL, at_once=16)
         for more, looks in ((0, 5), (0, 0), (20, 1)):
             await domain.record(job, 81, more)
-            until = (await all_of(job)).until
+            until = (await all_of(domain, job)).until
             with statements() as asked:
                 (shelf,) = (await chunks.shelves(job.id, ["nobody"], until)).values()
             assert shelf.heads == []
@@ -269,10 +271,10 @@ class TestMaking:
         job = await domain.job()
         await domain.record(job, 1, 20)
         chunks = Chunks(domain.database, SMALL)
-        assert listed((await Curves(chunks).read([await all_of(job, "late")]))[0]) == []
+        assert listed((await Curves(chunks).read([await all_of(domain, job, "late")]))[0]) == []
         await domain.jobs.log(job.id, [a_point(step, late=1.0) for step in range(21, 41)])
         for _ in range(2):
-            (curve,) = await Curves(chunks).read([await all_of(job, "late")])
+            (curve,) = await Curves(chunks).read([await all_of(domain, job, "late")])
             assert curve.step.tolist() == [*range(21, 41)]
 
     async def test_remembers_a_bounded_number_of_names_that_are_not_there(
@@ -291,7 +293,7 @@ class TestMaking:
         job = await domain.job()
         for step in range(1, 81):
             await domain.jobs.log(job.id, [Point(step, {"rare" if step == 60 else "loss": 1.0})])
-        wanted = await all_of(job, "rare")
+        wanted = await all_of(domain, job, "rare")
         for _ in range(2):
             assert [point[:2] for point in listed((await fresh(domain).read([wanted]))[0])] == [(60, 60)]
         with statements() as asked:
@@ -316,7 +318,7 @@ class TestMaking:
         async def counting(begin: Callable[[], Work[None]], committed: Callable[[None], None]) -> None:
             before = len(asked.all)
             await write(begin, committed)
-            written.append(len([text for text in asked.all[before:] if "INSERT INTO curve_chunk" in text]))
+            written.append(len([text for text in asked.all[before:] if 'INSERT INTO "curve_chunk"' in text]))
 
         names = [f"value {number}" for number in range(450)]
         job = await domain.job()
@@ -331,7 +333,7 @@ class TestMaking:
             outside.execute("UPDATE curve_chunk SET size = 1, points = coarse")
             held.clear()
             written.clear()
-            async for _ in chunks.rebuild(await Job.get(id=job.id)):
+            async for _ in chunks.rebuild(await domain.now(job.id)):
                 pass
         assert (max(held), max(written)) == (200, 20)
         assert [row for row in outside.execute(PACKED) if row[1] not in COLUMNS] == made
@@ -339,7 +341,7 @@ class TestMaking:
     async def test_at_once_by_many_readers_makes_each_once(self, domain: Domain, outside: Outside) -> None:
         job = await domain.job()
         await domain.record(job, 1, 80)
-        wanted = await all_of(job)
+        wanted = await all_of(domain, job)
         chunks = Chunks(domain.database, SMALL, at_once=8)
         with statements() as asked:
             drawn = await asyncio.gather(*(Curves(chunks).read([wanted]) for _ in range(5)))
@@ -352,14 +354,13 @@ class TestMaking:
         async with opened_domain(database_url) as domain:
             job = await domain.job()
             await domain.record(job, 1, 20)
+            wanted = await all_of(domain, job, points=10)
         async with Database(database_url, seconds=0.2) as database:
-            with database.scope():
-                wanted = await all_of(job, points=10)
-                reader = Curves(Chunks(database, SMALL))
-                with outside.writing():
-                    (while_busy,) = await reader.read([wanted])
-                assert outside.execute("SELECT count(*) FROM curve_chunk") == [(0,)]
-                (later,) = await Curves(Chunks(database, SMALL)).read([wanted])
+            reader = Curves(Chunks(database, SMALL))
+            with outside.writing():
+                (while_busy,) = await reader.read([wanted])
+            assert outside.execute("SELECT count(*) FROM curve_chunk") == [(0,)]
+            (later,) = await Curves(Chunks(database, SMALL)).read([wanted])
         assert listed(while_busy) == listed(later)
         assert outside.execute("SELECT count(*) FROM curve_chunk") == [(2,)]
 
@@ -367,7 +368,7 @@ class TestMaking:
         """A client that hangs up leaves no lock behind."""
         job = await domain.job()
         await domain.record(job, 1, 800)
-        wanted = await all_of(job, points=10)
+        wanted = await all_of(domain, job, points=10)
         chunks = Chunks(domain.database, SMALL, at_once=8)
         for turns in (1, 5, 25, 50, 100):
             reading = asyncio.create_task(Curves(chunks).read([wanted]))
@@ -401,10 +402,9 @@ class Deadly(Chunks):
 
 async def main():
     async with Database(url) as database:
-        with database.scope():
-            chunks = Deadly(database, Grain(run=8, fine=2, coarse=4), at_once=16)
-            (curve,) = await Curves(chunks).read([Wanted(1, until, "loss", 40, None, None)])
-            print(curve.step.tolist())
+        chunks = Deadly(database, Grain(run=8, fine=2, coarse=4), at_once=16)
+        (curve,) = await Curves(chunks).read([Wanted(1, until, "loss", 40, None, None)])
+        print(curve.step.tolist())
 
 asyncio.run(main())
 """
@@ -416,7 +416,7 @@ class TestProcesses:
         """A job of 80 chunks, and its curve."""
         job = await domain.job()
         await domain.record(job, 1, 640)
-        return await all_of(job, points=40)
+        return await all_of(domain, job, points=40)
 
     def reading(self, url: str, wanted: Wanted, deadly: int = 0) -> subprocess.Popen[str]:
         script = [sys.executable, "-c", READ, url, str(wanted.until), str(deadly)]
@@ -450,7 +450,7 @@ class TestRebuilding:
     ) -> None:
         job = await domain.job()
         await domain.jobs.log(job.id, [a_point(step, loss=1 / step, val=0.5) for step in range(1, RUN + 10)])
-        wanted = [await all_of(job, name, 100) for name in ("loss", "val")]
+        wanted = [await all_of(domain, job, name, 100) for name in ("loss", "val")]
         drawn = [listed(curve) for curve in await fresh(domain, Grain()).read(wanted)]
         before = outside.execute(PACKED)
         outside.execute("UPDATE curve_chunk SET size = 1, finite = 1, last_step = 1, points = coarse")
@@ -467,9 +467,9 @@ class TestRebuilding:
         self, domain: Domain, outside: Outside
     ) -> None:
         await domain.record(await domain.job(), 1, 20)
-        as_it_was = await Job.get(id=1)
+        as_it_was = await domain.now(1)
         await domain.record(as_it_was, 21, 20)
-        await fresh(domain).read([await all_of(as_it_was)])
+        await fresh(domain).read([await all_of(domain, as_it_was)])
         assert [done async for done in Chunks(domain.database, SMALL).rebuild(as_it_was)] == [2]
         assert outside.execute("SELECT number FROM curve_chunk WHERE name = 'loss' ORDER BY number") == [
             (number,) for number in range(5)
@@ -508,7 +508,7 @@ async def test_chunks_that_go_while_a_curve_is_drawn_of_them_are_made_again(
     taken: list[object] = []
     job = await domain.job()
     await domain.record(job, 1, 90)
-    wanted = await all_of(job, points=points)
+    wanted = await all_of(domain, job, points=points)
     (expected,) = await fresh(domain).read([wanted])
     (curve,) = await Curves(Losing(domain.database, SMALL)).read([wanted])
     assert taken
@@ -531,7 +531,7 @@ class TestGrowth:
             await domain.record(job, 21, 3)
             await domain.record(job, 24, 30)
             await self.until_grown(chunks, job, 53)
-        wanted = await all_of(job, points=20)
+        wanted = await all_of(domain, job, points=20)
         with statements() as asked:
             (curve,) = await Curves(chunks).read([wanted])
         assert len([text for text in asked.all if "JOIN metric" in text]) == 1, "what is beyond the last full run"
@@ -543,7 +543,7 @@ class TestGrowth:
         for first in (1, 9, 17):
             await domain.jobs.log(job.id, [a_point(first + step, asked=1.0, other=1.0) for step in range(8)])
             if first == 1:
-                await Curves(chunks).read([await all_of(job, "asked")])
+                await Curves(chunks).read([await all_of(domain, job, "asked")])
         async with Growth(chunks, domain.feed).running():
             await domain.jobs.log(job.id, [a_point(step, asked=1.0, other=1.0) for step in range(25, 33)])
             await self.until_grown(chunks, job, 32)
@@ -602,7 +602,7 @@ class TestWhatIsRemembered:
         job = await domain.job()
         await domain.record(job, 1, 20)
         remembering = fresh(domain)
-        wanted = await all_of(job)
+        wanted = await all_of(domain, job)
         (first,) = await remembering.read([wanted])
         with statements() as asked:
             again = await remembering.read([wanted, wanted])
@@ -613,9 +613,9 @@ class TestWhatIsRemembered:
         job = await domain.job()
         await domain.record(job, 1, 20)
         remembering = fresh(domain)
-        await remembering.read([await all_of(job)])
+        await remembering.read([await all_of(domain, job)])
         await domain.jobs.log(job.id, [a_point(20, loss=99.0)])
-        (curve,) = await remembering.read([await all_of(job)])
+        (curve,) = await remembering.read([await all_of(domain, job)])
         assert listed(curve)[-1] == (20, 21, "99.0")
 
     async def test_takes_a_bounded_number_of_bytes_and_the_latest_stay(
@@ -625,7 +625,7 @@ class TestWhatIsRemembered:
         job = await domain.job()
         await domain.record(job, 1, 20)
         remembering = fresh(domain)
-        wanted = [(await all_of(job))._replace(until=until) for until in range(1, 21)]
+        wanted = [(await all_of(domain, job))._replace(until=until) for until in range(1, 21)]
         for each in wanted:
             await remembering.read([wanted[0]])
             await remembering.read([each])

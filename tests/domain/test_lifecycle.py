@@ -12,7 +12,7 @@ from models.feed.channel import JobChanged
 from models.job import Job
 from models.jobs import Jobs
 from models.lifecycle import ENDED, TRANSITIONS, JobStatus, epoch_of_step, sources_of
-from models.metric import Metric, Point
+from models.metric import Point
 from simulator.runner import make_points
 from tests.tools.domain import Domain, a_point, opened_domain, points
 from tests.tools.outside import Outside
@@ -99,7 +99,7 @@ class TestEveryVerbInEveryStatus:
     async def test_what_is_allowed_is_done(self, domain: Domain, verb: str, status: JobStatus) -> None:
         before = await domain.job(status)
         await VERBS[verb](domain.jobs, before.id)
-        job = await Job.get(id=before.id)
+        job = await domain.now(before.id)
         assert job.status is OUTCOMES[verb, status]
         assert job.updated_at > before.updated_at
         assert (job.started_at is not None) == (status is RUNNING or job.status is RUNNING)
@@ -117,12 +117,12 @@ class TestEveryVerbInEveryStatus:
     ) -> None:
         for status in (status for status in JobStatus if (verb, status) not in OUTCOMES):
             id = (await domain.job(status)).id
-            before = await Job.filter(id=id).values()
+            before = await domain.now(id)
             with domain.heard() as events, pytest.raises(IllegalTransition, match=f"is {status}: only a ") as refusal:
                 await VERBS[verb](domain.jobs, id)
             assert (refusal.value.job.id, refusal.value.job.status) == (id, status)
-            assert await Job.filter(id=id).values() == before
-            assert await Metric.filter(job_id=id).count() == 0
+            assert await domain.now(id) == before
+            assert await domain.stored(before) == []
             assert events == []
 
     @pytest.mark.parametrize("verb", VERBS)
@@ -170,7 +170,7 @@ class TestSimulating:
 
         with domain.heard() as events, pytest.raises(SimulationFailed, match="disk") as failure:
             await domain.jobs.simulate(id, maker)
-        job = await Job.get(id=id)
+        job = await domain.now(id)
         assert (job.status, job.failure_reason) == (FAILED, "the disk of the simulated machine is full")
         assert failure.value.job.status is FAILED
         assert [type(event) for event in events] == [JobChanged]
@@ -185,7 +185,7 @@ class TestSimulating:
 
         with pytest.raises(SimulationFailed) as failure:
             await domain.jobs.simulate(id, maker)
-        job = await Job.get(id=id)
+        job = await domain.now(id)
         assert (job.status, job.failure_reason) == (FAILED, "An unexpected error; the server's log has it.")
         assert "secret" not in failure.value.message
         assert "RuntimeError: secret" in caplog.text
@@ -199,7 +199,7 @@ class TestSimulating:
             outside.execute(statement)
         with domain.heard() as events, pytest.raises(SimulationFailed):
             await domain.jobs.simulate(id, make_points, 5)
-        job = await Job.get(id=id)
+        job = await domain.now(id)
         assert (job.status, job.metric_count, job.furthest_step) == (FAILED, 2, 2)
-        assert [metric.seq for metric in await Metric.filter(job_id=id).order_by("seq")] == [1, 2]
+        assert [metric.seq for metric in await domain.stored(job)] == [1, 2]
         assert [type(event) for event in events] == [JobChanged]

@@ -24,11 +24,6 @@ async def domain(database_url: str) -> AsyncIterator[Domain]:
         yield domain
 
 
-async def stored(job: Job) -> list[Recorded]:
-    """All points of a job, by seq."""
-    return (await read_after([job.id], 0, MAX_BATCH))[job.id]
-
-
 async def recorded(domain: Domain, job: Job, *batch: Point) -> int:
     """How many of a batch were new."""
     return len((await domain.jobs.log(job.id, batch)).metrics)
@@ -45,7 +40,7 @@ class TestNumbering:
         job = await domain.job()
         for steps in ([5, 3], [4], [9, 0, 5]):
             await domain.jobs.log(job.id, [a_point(step, at=len(steps)) for step in steps])
-        assert [(metric.seq, metric.step) for metric in await stored(job)] == [
+        assert [(metric.seq, metric.step) for metric in await domain.stored(job)] == [
             (1, 5), (2, 3), (3, 4), (4, 9), (5, 0), (6, 5),
         ]  # fmt: skip
 
@@ -54,7 +49,13 @@ class TestNumbering:
         assert await recorded(domain, job, *points(1, 2)) == 2
         assert await recorded(domain, job, *points(2, 3)) == 2
         assert await recorded(domain, job, a_point(2), a_point(9), a_point(1)) == 1
-        assert [(metric.seq, metric.step) for metric in await stored(job)] == [(1, 1), (2, 2), (3, 3), (4, 4), (5, 9)]
+        assert [(metric.seq, metric.step) for metric in await domain.stored(job)] == [
+            (1, 1),
+            (2, 2),
+            (3, 3),
+            (4, 4),
+            (5, 9),
+        ]
 
     async def test_the_job_counts_its_points_and_keeps_its_furthest_step(self, domain: Domain) -> None:
         id = (await domain.job()).id
@@ -65,7 +66,7 @@ class TestNumbering:
             ([a_point(8)], (4, 8)),
         ):
             logged = await domain.jobs.log(id, batch)
-            job = await Job.get(id=id)
+            job = await domain.now(id)
             assert (job.metric_count, job.furthest_step) == counters
             assert (logged.job.metric_count, logged.job.furthest_step) == counters
 
@@ -74,7 +75,7 @@ class TestNumbering:
         batches = [points(1 + 5 * index, 5) for index in range(30)]
         logged = await asyncio.gather(*(domain.jobs.log(job.id, batch) for batch in batches))
         assert sorted(metric.seq for each in logged for metric in each.metrics) == [*range(1, 151)]
-        assert seqs(await stored(job)) == [*range(1, 151)]
+        assert seqs(await domain.stored(job)) == [*range(1, 151)]
         for each in logged:  # a batch is not torn apart
             first = each.metrics[0].seq
             assert seqs(each.metrics) == [*range(first, first + 5)]
@@ -84,7 +85,7 @@ class TestNumbering:
         with pytest.raises(InvalidInput) as refusal:
             await domain.jobs.log(job.id, [a_point(1), a_point(-1)])
         assert refusal.value.field == "metrics[1].step"
-        assert await stored(job) == []
+        assert await domain.stored(job) == []
 
 
 class TestEqualPoints:
@@ -109,7 +110,7 @@ class TestEqualPoints:
         assert await recorded(domain, job, one, other) == 1, "within a batch"
         assert await recorded(domain, job, other) == 0, "in a later batch"
         assert await recorded(domain, job, a_point(500), one) == 1, "behind the furthest step"
-        assert len(await stored(job)) == 2
+        assert len(await domain.stored(job)) == 2
 
     @pytest.mark.parametrize(
         ("one", "other"),
@@ -201,7 +202,7 @@ class TestEqualPoints:
         job = await domain.job(epochs=1_000)
         batch = points(1, MAX_BATCH)
         assert [await recorded(domain, job, *batch), await recorded(domain, job, *batch)] == [MAX_BATCH, 0]
-        assert (await Job.get(id=job.id)).metric_count == MAX_BATCH
+        assert (await domain.now(job.id)).metric_count == MAX_BATCH
 
     async def test_a_batch_that_lies_beyond_the_furthest_step_is_not_looked_up(self, domain: Domain) -> None:
         job = await domain.job()
@@ -224,7 +225,7 @@ class TestValues:
         job = await domain.job()
         values = {"zeta": NAN, "loss": INFINITY, "alpha": -INFINITY, "Beta": -0.0, "train/é \"'": 5e-324}
         await domain.jobs.log(job.id, [Point(1, values)])
-        (metric,) = await stored(job)
+        (metric,) = await domain.stored(job)
         assert repr(dict(metric.values)) == repr(values)
 
     @pytest.mark.parametrize("value", [NAN, INFINITY, -INFINITY])
@@ -234,13 +235,13 @@ class TestValues:
         job = await domain.job()
         batch = [a_point(1, loss=value, accuracy=0.5), a_point(2, loss=0.25, learningRate=value), a_point(3, x=1.0)]
         await domain.jobs.log(job.id, batch)
-        drawn = [(metric.loss, metric.accuracy, metric.learning_rate) for metric in await stored(job)]
+        drawn = [(metric.loss, metric.accuracy, metric.learning_rate) for metric in await domain.stored(job)]
         assert drawn == [(None, 0.5, None), (0.25, None, None), (None, None, None)]
 
     async def test_the_epoch_is_the_one_given_else_that_of_the_step(self, domain: Domain) -> None:
         job = await domain.job(steps_per_epoch=10)
         await domain.jobs.log(job.id, [a_point(10), a_point(11), a_point(12, 7), a_point(0)])
-        assert [metric.epoch for metric in await stored(job)] == [1, 2, 7, 1]
+        assert [metric.epoch for metric in await domain.stored(job)] == [1, 2, 7, 1]
 
 
 class TestReading:
@@ -250,7 +251,7 @@ class TestReading:
             if count:
                 await domain.jobs.log(job.id, points(1, count))
         with statements() as asked:
-            pages = await read_after([job.id for job in jobs], 1, 3)
+            pages = await read_after(domain.database.reader, [job.id for job in jobs], 1, 3)
         assert [seqs(pages[job.id]) for job in jobs] == [[2, 3, 4], [2], []]
         assert len(asked.all) == 1
 
@@ -258,7 +259,7 @@ class TestReading:
         job = await domain.job()
         await domain.jobs.log(job.id, points(1, 25))
         read: list[int] = []
-        while page := (await read_after([job.id], len(read), 7))[job.id]:
+        while page := (await read_after(domain.database.reader, [job.id], len(read), 7))[job.id]:
             read += seqs(page)
         assert read == [*range(1, 26)]
 
@@ -267,9 +268,9 @@ class TestReading:
         for job, count in zip(jobs, (5, 1, 0), strict=True):
             if count:
                 await domain.jobs.log(job.id, points(1, count))
-        jobs = [await Job.get(id=job.id) for job in jobs]
+        jobs = [await domain.now(job.id) for job in jobs]
         with statements() as asked:
-            latest = await read_latest(jobs, 2)
+            latest = await read_latest(domain.database.reader, jobs, 2)
         assert [seqs(latest[job.id]) for job in jobs] == [[4, 5], [1], []]
         assert len(asked.all) == 1
 
@@ -279,10 +280,10 @@ async def test_a_read_that_is_broken_off_holds_nobody_to_what_the_store_was_then
     job = await domain.job()
     await domain.record(job, 1, 3)
     for turns in range(60):
-        reading = asyncio.create_task(read_after([job.id], 0, 10))
+        reading = asyncio.create_task(read_after(domain.database.reader, [job.id], 0, 10))
         for _ in range(turns % 12):
             await asyncio.sleep(0)
         reading.cancel()
         await asyncio.wait([reading])
         later = await domain.job()
-        assert await Job.get_or_none(id=later.id)
+        assert await domain.now(later.id)

@@ -10,14 +10,13 @@ import pytest
 
 from models.errors import IllegalTransition, SimulationFailed
 from models.feed.channel import Event, Feed, JobChanged, MetricsRecorded
-from models.job import Job
 from models.lifecycle import JobStatus
 from simulator.runner import make_points
-from tests.tools.domain import Domain, opened_domain, points
+from tests.tools.domain import Domain, a_job, opened_domain, points
 from tests.tools.outside import Outside
 from tests.tools.waiting import eventually
 
-ONE, OTHER = Job(id=1), Job(id=2)
+ONE, OTHER = a_job(id=1), a_job(id=2)
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from redis.asyncio.client import PubSub
 from models.feed.channel import Event, FeedError, JobChanged, MetricsRecorded
 from models.feed.encoding import EVENT_BYTES, decode, encode
 from models.feed.redis import WAITING_BYTES, RedisFeed
-from models.job import Job, now
+from models.job import now
 from models.metric import Point, Recorded
 from models.store.database import Database
-from tests.tools.domain import Domain, opened_domain, points
+from tests.tools.domain import Domain, a_job, opened_domain, points
 from tests.tools.valkey import Valkey
 from tests.tools.waiting import PATIENCE, eventually
 
@@ -70,15 +70,14 @@ def hearing(feed: RedisFeed, job_id: int | None = None) -> Iterator[list[Event]]
 
 def changed(id: int = 1, name: str = "run") -> JobChanged:
     """A job took on a status, as far as those who carry the news look."""
-    return JobChanged(Job(id=id, name=name, model_name="resnet"))
+    return JobChanged(a_job(id=id, name=name))
 
 
 def contents(event: Event) -> object:
     """All that an event says, comparable."""
-    job = {name: getattr(event.job, name) for name in Job._meta.fields_db_projection}
     if isinstance(event, JobChanged):
-        return job
-    return job, [(*point[:7], repr(dict(point.values)), point.recorded_at) for point in event.metrics]
+        return event.job
+    return event.job, [(*point[:7], repr(dict(point.values)), point.recorded_at) for point in event.metrics]
 
 
 class TestBetweenProcesses:
@@ -248,7 +247,7 @@ class TestWithoutValkey:
                 await eventually(lambda: feed.connected)
 
     async def test_what_waits_to_be_sent_is_bounded(self) -> None:
-        event = MetricsRecorded(Job(id=1, name="x" * (EVENT_BYTES // 2)), ())
+        event = MetricsRecorded(a_job(name="x" * (EVENT_BYTES // 2)), ())
         with Valkey() as valkey:
             async with opened(valkey) as feed:
                 for _ in range(2 * WAITING_BYTES // EVENT_BYTES * 2):
@@ -337,7 +336,7 @@ class TestWithoutValkey:
 def recorded(count: int, name: str) -> MetricsRecorded:
     """That points were stored, each with one value."""
     metrics = [Recorded(1, n, n, 1, 0.5, None, None, {name: 0.5}, now()) for n in range(1, count + 1)]
-    return MetricsRecorded(Job(id=1, name="run", model_name="resnet", metric_count=count), tuple(metrics))
+    return MetricsRecorded(a_job(metric_count=count), tuple(metrics))
 
 
 @pytest.mark.parametrize("name", ["x", "x" * 200])

@@ -7,15 +7,15 @@ from contextlib import aclosing
 from datetime import timedelta
 
 import pytest
-from tortoise import connections
 
 from graph.live.changes import Changes
 from models.feed.channel import Feed, JobChanged
-from models.job import Job, now
+from models.job import now
 from models.jobs import Jobs
 from models.lifecycle import JobStatus
 from models.validation import NewJob
 from tests.tools.domain import Domain, opened_domain, points, statements
+from tests.tools.outside import Outside
 from tests.tools.waiting import PATIENCE, eventually
 from tests.tools.watchers import NEVER, OFTEN, Follower, following, intervals
 
@@ -38,7 +38,7 @@ async def elsewhere(domain: Domain, database_url: str) -> AsyncIterator[Jobs]:
 
 
 def by_feed(domain: Domain, buffer: int = BUFFER) -> Changes:
-    return Changes(domain.feed, buffer, NEVER)
+    return Changes(domain.database, domain.feed, buffer, NEVER)
 
 
 class TestByTheFeed:
@@ -56,9 +56,11 @@ class TestByTheFeed:
             await domain.jobs.complete(one.id)
             assert await follower.told() == (one.id, COMPLETE)
 
-    async def test_nor_is_it_one_of_a_job_that_changed_so_long_ago_that_nobody_remembers(self, domain: Domain) -> None:
+    async def test_nor_is_it_one_of_a_job_that_changed_so_long_ago_that_nobody_remembers(
+        self, domain: Domain, outside: Outside
+    ) -> None:
         old, other = await domain.job(), await domain.job()
-        await Job.filter(id=old.id).update(status_changed_at=now() - timedelta(days=1))
+        outside.execute("UPDATE job SET status_changed_at = ? WHERE id = ?", [str(now() - timedelta(days=1)), old.id])
         async with following(by_feed(domain)) as follower:
             await domain.jobs.log(old.id, points(1, 3))
             await domain.jobs.complete(other.id)
@@ -103,7 +105,7 @@ class TestByTheFeed:
     async def test_news_that_overtook_what_came_before_it_is_told_and_the_late_is_not(self, domain: Domain) -> None:
         """A job that is COMPLETE was RUNNING: whoever was not told of that in time learns how it came out."""
         lossy = Feed()
-        async with following(Changes(lossy, BUFFER, NEVER)) as follower:
+        async with following(Changes(domain.database, lossy, BUFFER, NEVER)) as follower:
             with domain.heard() as events:
                 job = await domain.job(COMPLETE)
             queued, running, complete = events
@@ -194,7 +196,7 @@ class TestFallingBehind:
 class TestByItsLookAtTheStore:
     async def test_changes_that_another_process_made_are_found(self, domain: Domain, elsewhere: Jobs) -> None:
         mine = await domain.job()
-        changes = Changes(domain.feed, BUFFER, OFTEN)
+        changes = Changes(domain.database, domain.feed, BUFFER, OFTEN)
         async with following(changes) as follower, following(changes, mine.id) as of_mine:
             await elsewhere.fail(mine.id, "by another process")
             assert await follower.told() == (mine.id, FAILED)
@@ -209,7 +211,7 @@ class TestByItsLookAtTheStore:
         self, domain: Domain, elsewhere: Jobs
     ) -> None:
         job = await domain.job(QUEUED)
-        changes = Changes(domain.feed, BUFFER, 0.3)
+        changes = Changes(domain.database, domain.feed, BUFFER, 0.3)
         async with following(changes) as follower, following(changes, job.id) as of_it:
             await elsewhere.start(job.id)
             await elsewhere.complete(job.id)
@@ -221,7 +223,7 @@ class TestByItsLookAtTheStore:
             assert await of_it.ends()
 
     async def test_what_the_feed_told_already_is_not_told_again(self, domain: Domain) -> None:
-        async with following(Changes(domain.feed, BUFFER, OFTEN)) as follower:
+        async with following(Changes(domain.database, domain.feed, BUFFER, OFTEN)) as follower:
             job = await domain.job(COMPLETE)
             assert await follower.all(3) == [(job.id, QUEUED), (job.id, RUNNING), (job.id, COMPLETE)]
             with statements() as asked:
@@ -230,7 +232,7 @@ class TestByItsLookAtTheStore:
             assert await follower.told() == (marker.id, QUEUED)
 
     async def test_there_is_one_look_however_many_follow(self, domain: Domain) -> None:
-        changes = Changes(domain.feed, BUFFER, 0.1)
+        changes = Changes(domain.database, domain.feed, BUFFER, 0.1)
         followers = [Follower(changes.follow(None)) for _ in range(50)]
         for follower in followers:
             await follower.begin()
@@ -242,14 +244,13 @@ class TestByItsLookAtTheStore:
             await follower.leave()
 
     async def test_it_goes_on_after_the_store_was_out_of_order(
-        self, domain: Domain, elsewhere: Jobs, caplog: pytest.LogCaptureFixture
+        self, domain: Domain, elsewhere: Jobs, outside: Outside, caplog: pytest.LogCaptureFixture
     ) -> None:
-        store = connections.get("default")
-        async with following(Changes(domain.feed, BUFFER, OFTEN)) as follower:
+        async with following(Changes(domain.database, domain.feed, BUFFER, OFTEN)) as follower:
             with statements() as asked, caplog.at_level(logging.WARNING):
-                await store.execute_script("ALTER TABLE job RENAME TO gone")
+                outside.execute("ALTER TABLE job RENAME TO gone")
                 await asked.until(2, "job")
-                await store.execute_script("ALTER TABLE gone RENAME TO job")
+                outside.execute("ALTER TABLE gone RENAME TO job")
             theirs = await elsewhere.create(THEIRS)
             assert await follower.told() == (theirs.id, QUEUED)
         assert "could not look for changed jobs in the store" in caplog.text
@@ -257,7 +258,7 @@ class TestByItsLookAtTheStore:
 
 class TestLeaving:
     async def test_behind_the_last_follower_nothing_is_left(self, domain: Domain) -> None:
-        changes = Changes(domain.feed, BUFFER, OFTEN)
+        changes = Changes(domain.database, domain.feed, BUFFER, OFTEN)
         tasks = asyncio.all_tasks()
         async with following(changes), following(changes) as second:
             assert (changes.followers, domain.feed.listener_count) == (2, 1)
@@ -271,7 +272,7 @@ class TestLeaving:
             assert await again.told() == (job.id, RUNNING)
 
     async def test_a_follower_that_is_cut_while_it_begins_leaves_nothing_either(self, domain: Domain) -> None:
-        changes = Changes(domain.feed, BUFFER, OFTEN)
+        changes = Changes(domain.database, domain.feed, BUFFER, OFTEN)
         tasks = asyncio.all_tasks()
         for moment in range(30):
             stream = changes.follow(None)

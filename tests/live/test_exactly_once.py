@@ -11,6 +11,7 @@ from graph.live.stream import Streams
 from models.errors import IllegalTransition
 from models.job import Job
 from models.lifecycle import ENDED, JobStatus
+from models.listing import MAX_PAGE, newest_first
 from simulator.runner import make_points
 from tests.tools.chaos import ChaosFeed
 from tests.tools.domain import all_has_begun, opened_domain, points
@@ -33,7 +34,7 @@ class TestPoints:
         random = Random(seed)
         async with opened_domain(database_url, ChaosFeed(seed)) as domain:
             job = await domain.job(epochs=self.TOTAL, steps_per_epoch=1)
-            streams = Streams(domain.feed, BUFFER, OFTEN)
+            streams = Streams(domain.database, domain.feed, BUFFER, OFTEN)
             watchers = [Watcher(streams, job.id, batched=number == 0) for number in range(self.WATCHERS)]
             cuts = sorted(random.randrange(self.TOTAL) for _ in range(self.CUTS))
             recorded = 0
@@ -59,7 +60,7 @@ class TestPoints:
         """Several writers: what they publish overtakes each other even before the feed meddles with it."""
         async with opened_domain(database_url, ChaosFeed(seed)) as domain:
             job = await domain.job(epochs=200, steps_per_epoch=1)
-            streams = Streams(domain.feed, 3, OFTEN)
+            streams = Streams(domain.database, domain.feed, 3, OFTEN)
             watchers = [Watcher(streams, job.id) for _ in range(4)]
 
             async def step(watcher: Watcher) -> None:
@@ -79,7 +80,7 @@ class TestChanges:
     ) -> None:
         random = Random(seed)
         async with opened_domain(database_url, ChaosFeed(seed), connections=1) as domain:
-            changes = Changes(domain.feed, 4, OFTEN)
+            changes = Changes(domain.database, domain.feed, 4, OFTEN)
             watched = await domain.job(QUEUED)
             followers = [Follower(changes.follow(None)) for _ in range(3)]
             of_one = Follower(changes.follow(watched.id))
@@ -107,7 +108,8 @@ class TestChanges:
                 *(make(10) for _ in range(4)),
                 live(watched),
             )
-            ends = {job.id: job.status for job in await Job.all()}
+            everyone = await newest_first(domain.database.reader, status=None, search=None, after=None, limit=MAX_PAGE)
+            ends = {job.id: job.status for job in everyone}
             for told in results[:3]:
                 statuses: dict[int, list[JobStatus]] = {}
                 for id, status in told or ():

@@ -34,7 +34,7 @@ class TestWhereItBegins:
     async def test_what_is_stored_comes_first_then_what_is_recorded(self, domain: Domain) -> None:
         job = await domain.job()
         await domain.record(job, 1, 3)
-        watcher = Watcher(Streams(domain.feed, BUFFER, NEVER), job.id)
+        watcher = Watcher(Streams(domain.database, domain.feed, BUFFER, NEVER), job.id)
         await watcher.has_seen(3)
         await domain.record(job, 4, 2)
         await domain.jobs.complete(job.id)
@@ -43,7 +43,7 @@ class TestWhereItBegins:
     async def test_with_a_cursor_it_begins_behind_it(self, domain: Domain) -> None:
         job = await domain.job()
         await domain.record(job, 1, 1_700)
-        watcher = Watcher(Streams(domain.feed, BUFFER, NEVER), job.id, after=600)
+        watcher = Watcher(Streams(domain.database, domain.feed, BUFFER, NEVER), job.id, after=600)
         await watcher.has_seen(1_700)
         await domain.record(job, 1_701, 1)
         await domain.jobs.complete(job.id)
@@ -52,7 +52,7 @@ class TestWhereItBegins:
     async def test_without_a_cursor_only_what_is_recorded_from_now_on_comes(self, domain: Domain) -> None:
         job = await domain.job()
         await domain.record(job, 1, 3)
-        streams = Streams(domain.feed, BUFFER, NEVER)
+        streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
         seen = Watcher(streams, job.id, after=None)
         await all_has_begun()
         await domain.record(job, 4, 2)
@@ -62,7 +62,7 @@ class TestWhereItBegins:
     async def test_a_cursor_beyond_the_end_waits_until_the_job_has_come_there(self, domain: Domain) -> None:
         job = await domain.job()
         await domain.record(job, 1, 3)
-        streams = Streams(domain.feed, BUFFER, NEVER)
+        streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
         beyond, far_beyond = Watcher(streams, job.id, after=5), Watcher(streams, job.id, after=2**40)
         marker = Watcher(streams, job.id, after=None)
         await all_has_begun()
@@ -84,25 +84,25 @@ class TestTheEnd:
         job = await domain.job()
         await domain.record(job, 1, 3)
         await (domain.jobs.complete(job.id) if status is JobStatus.COMPLETE else domain.jobs.fail(job.id))
-        assert await Watcher(Streams(domain.feed, BUFFER, NEVER), job.id, after).end() == seen
+        assert await Watcher(Streams(domain.database, domain.feed, BUFFER, NEVER), job.id, after).end() == seen
 
     async def test_a_job_that_fails_while_it_is_watched_gives_its_last_point_then_the_end(self, domain: Domain) -> None:
         job = await domain.job()
-        watcher = Watcher(Streams(domain.feed, BUFFER, NEVER), job.id)
+        watcher = Watcher(Streams(domain.database, domain.feed, BUFFER, NEVER), job.id)
         await domain.record(job, 1, 2)
         await domain.jobs.fail(job.id)
         assert await watcher.end() == [1, 2]
 
     async def test_a_queued_job_that_fails_has_no_points_and_ends(self, domain: Domain) -> None:
         job = await domain.job(JobStatus.QUEUED)
-        watcher = Watcher(Streams(domain.feed, BUFFER, NEVER), job.id)
+        watcher = Watcher(Streams(domain.database, domain.feed, BUFFER, NEVER), job.id)
         await domain.jobs.fail(job.id)
         assert await watcher.end() == []
 
     async def test_an_end_that_is_heard_before_the_last_points_does_not_cut_them_off(self, domain: Domain) -> None:
         job = await domain.job()
         late = Feed()
-        watcher = Watcher(Streams(late, BUFFER, NEVER), job.id)
+        watcher = Watcher(Streams(domain.database, late, BUFFER, NEVER), job.id)
         with domain.heard(job.id) as events:
             await domain.record(job, 1, 4, at_once=2)
             await domain.jobs.complete(job.id)
@@ -117,7 +117,7 @@ class TestALostMessage:
     ) -> None:
         async with opened_domain(database_url, feed := DeafFeed()) as domain:
             job = await domain.job()
-            watcher = Watcher(Streams(domain.feed, BUFFER, OFTEN), job.id)
+            watcher = Watcher(Streams(domain.database, domain.feed, BUFFER, OFTEN), job.id)
             await domain.record(job, 1, 2)
             feed.lost = True
             await domain.record(job, 3, 1)
@@ -129,7 +129,7 @@ class TestALostMessage:
         async with opened_domain(database_url, feed := DeafFeed()) as domain:
             job = await domain.job()
             await domain.record(job, 1, 2)
-            streams = Streams(domain.feed, BUFFER, 0.1)
+            streams = Streams(domain.database, domain.feed, BUFFER, 0.1)
             watchers = [Watcher(streams, job.id) for _ in range(50)]
             for watcher in watchers:
                 await watcher.has_seen(2)
@@ -150,7 +150,7 @@ class TestALostMessage:
     ) -> None:
         async with opened_domain(database_url, feed := DeafFeed()) as domain:
             job = await domain.job()
-            watcher = Watcher(Streams(domain.feed, BUFFER, NEVER), job.id)
+            watcher = Watcher(Streams(domain.database, domain.feed, BUFFER, NEVER), job.id)
             await domain.record(job, 1, 2)
             await watcher.has_seen(2)
             feed.lost = True
@@ -169,7 +169,7 @@ class TestBatches:
         job = await domain.job()
         await domain.record(job, 1, 2 * BATCH + 300)
         await domain.jobs.complete(job.id)
-        streams = Streams(domain.feed, BUFFER, NEVER)
+        streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
         sizes = [len(batch) async for batch in streams.batches(job.id, 0, every=0)]
         assert sizes == [BATCH, BATCH, 300]
 
@@ -177,7 +177,7 @@ class TestBatches:
         job = await domain.job()
         await domain.record(job, 1, 1)
         batches = []
-        async for batch in Streams(domain.feed, BUFFER, NEVER).batches(job.id, 0, every=0.1):
+        async for batch in Streams(domain.database, domain.feed, BUFFER, NEVER).batches(job.id, 0, every=0.1):
             batches.append([metric.seq for metric in batch])
             if len(batches) <= 2:
                 await domain.record(job, batches[-1][-1] + 1, 4, at_once=2)
@@ -186,7 +186,7 @@ class TestBatches:
         assert batches == [[1], [2, 3, 4, 5], [6, 7, 8, 9]]
 
     async def test_none_comes_before_its_interval_and_the_end_does_not_wait_for_it(self, domain: Domain) -> None:
-        job, streams = await domain.job(), Streams(domain.feed, BUFFER, NEVER)
+        job, streams = await domain.job(), Streams(domain.database, domain.feed, BUFFER, NEVER)
         await domain.record(job, 1, 1)
         async with aclosing(streams.batches(job.id, 0, every=NEVER)) as slow:
             assert [metric.seq for metric in await anext(slow)] == [1]

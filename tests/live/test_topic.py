@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tortoise import connections
 
 from graph.live.topic import Topic
 from graph.live.wakeups import Wakeups
@@ -15,7 +14,8 @@ from models.feed.channel import Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
 from models.lifecycle import JobStatus
 from models.metric import Recorded
-from tests.tools.domain import Domain, opened_domain, points, statements
+from tests.tools.domain import Domain, a_job, opened_domain, points, statements
+from tests.tools.outside import Outside
 from tests.tools.waiting import PATIENCE
 
 BUFFER = 5
@@ -28,7 +28,7 @@ async def domain(database_url: str) -> AsyncIterator[Domain]:
 
 
 def job(metric_count: int, status: JobStatus = JobStatus.RUNNING) -> Job:
-    return Job(id=1, status=status, metric_count=metric_count)
+    return a_job(status=status, metric_count=metric_count)
 
 
 def point(seq: int) -> Recorded:
@@ -160,7 +160,7 @@ class TestItsLookAtTheStore:
     async def test_it_finds_what_the_feed_never_told_and_stops_with_the_job(self, domain: Domain) -> None:
         id = (await domain.job()).id
         topic = Topic(id, BUFFER, Wakeups())
-        topic.open(deaf := Feed(), 0.02)
+        topic.open(domain.database, deaf := Feed(), 0.02)
         (checking,) = asyncio.all_tasks() - {asyncio.current_task()}
         assert deaf.listener_count == 1
         async with asyncio.timeout(PATIENCE):
@@ -177,7 +177,7 @@ class TestItsLookAtTheStore:
     async def test_closing_ends_it(self, domain: Domain) -> None:
         id = (await domain.job()).id
         topic = Topic(id, BUFFER, Wakeups())
-        topic.open(domain.feed, 0.02)
+        topic.open(domain.database, domain.feed, 0.02)
         (checking,) = asyncio.all_tasks() - {asyncio.current_task()}
         with statements() as asked:
             await asked.until(2, "job")
@@ -187,18 +187,17 @@ class TestItsLookAtTheStore:
         assert domain.feed.listener_count == 0
 
     async def test_it_goes_on_after_the_store_was_out_of_order(
-        self, domain: Domain, caplog: pytest.LogCaptureFixture
+        self, domain: Domain, outside: Outside, caplog: pytest.LogCaptureFixture
     ) -> None:
         id = (await domain.job()).id
         await domain.jobs.log(id, points(1, 3))
         topic = Topic(id, BUFFER, Wakeups())
-        topic.open(Feed(), 0.02)
-        store = connections.get("default")
+        topic.open(domain.database, Feed(), 0.02)
         with statements() as asked, caplog.at_level(logging.WARNING):
-            await store.execute_script("ALTER TABLE job RENAME TO gone")
+            outside.execute("ALTER TABLE job RENAME TO gone")
             await asked.until(2, "job")
             assert topic.stored == 0
-            await store.execute_script("ALTER TABLE gone RENAME TO job")
+            outside.execute("ALTER TABLE gone RENAME TO job")
             async with asyncio.timeout(PATIENCE):
                 await topic.news(0)
         assert topic.stored == 3

@@ -14,7 +14,7 @@ from models.feed.channel import Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
 from models.lifecycle import JobStatus
 from models.metric import Recorded
-from tests.tools.domain import Domain, opened_domain
+from tests.tools.domain import Domain, a_job, opened_domain
 from tests.tools.waiting import PATIENCE, eventually
 from tests.tools.watchers import NEVER
 
@@ -75,8 +75,7 @@ async def domain(database_url: str) -> AsyncIterator[Domain]:
 def recorded(job: Job, first: int, last: int) -> MetricsRecorded:
     """The event of the points first .. last."""
     points = [Recorded(job.id, seq, seq, 1, 0.5, None, None, {"loss": 0.5}, now()) for seq in range(first, last + 1)]
-    job.metric_count = last
-    return MetricsRecorded(job, Points(points))
+    return MetricsRecorded(job._replace(metric_count=last), Points(points))
 
 
 class TestATopic:
@@ -86,7 +85,7 @@ class TestATopic:
         watching = [asyncio.create_task(topic.news(0)) for _ in range(WATCHERS)]
         await asyncio.sleep(0)
         Points.looked_at = 0
-        topic.hear(recorded(Job(id=1, status=JobStatus.RUNNING), 1, BATCH))
+        topic.hear(recorded(a_job(), 1, BATCH))
         assert wakeups.times == 1
         assert Points.looked_at == BUFFER
         await asyncio.wait_for(asyncio.gather(*watching), PATIENCE)
@@ -139,7 +138,7 @@ class TestWakeups:
 class TestManyWatchersOfALongBatch:
     async def test_are_given_a_few_points_a_turn(self, domain: Domain, turns: Turns) -> None:
         job = await domain.job()
-        streams = Streams(domain.feed, BUFFER, NEVER)
+        streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
         given: Counter[int] = Counter()
         last: list[int] = [0] * WATCHERS
 
@@ -161,7 +160,7 @@ class TestManyWatchersOfALongBatch:
         job = await domain.job()
         await domain.record(job, 1, 1_000, at_once=1_000)
         await domain.jobs.complete(job.id)
-        streams = Streams(domain.feed, BUFFER, NEVER)
+        streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
         given: Counter[int] = Counter()
 
         async def watch() -> None:
@@ -175,7 +174,7 @@ class TestManyWatchersOfALongBatch:
 
 class TestManyWhoFollow:
     async def test_are_given_a_few_jobs_a_turn(self, domain: Domain, turns: Turns) -> None:
-        changes = Changes(feed := Feed(), BUFFER, NEVER)
+        changes = Changes(domain.database, feed := Feed(), BUFFER, NEVER)
         given: Counter[int] = Counter()
         begun: list[None] = []
 
@@ -208,4 +207,4 @@ async def changes_are_followed(changes: Changes, feed: Feed) -> None:
 
 
 def queued(id: int) -> Job:
-    return Job(id=id, status=JobStatus.QUEUED, status_changed_at=now())
+    return a_job(id=id, status=JobStatus.QUEUED)

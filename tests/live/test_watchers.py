@@ -23,7 +23,7 @@ class TestManyWatchers:
         self, domain: Domain
     ) -> None:
         job = await domain.job()
-        streams = Streams(domain.feed, BUFFER, NEVER)
+        streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
         quick = Watcher(streams, job.id)
         async with aclosing(streams.metrics(job.id, 0)) as slow:
             await domain.record(job, 1, 2)
@@ -40,7 +40,7 @@ class TestManyWatchers:
     async def test_watchers_at_different_places_each_get_what_follows_theirs(self, domain: Domain) -> None:
         job, other = await domain.job(), await domain.job()
         await domain.record(job, 1, 120)
-        streams = Streams(domain.feed, BUFFER, NEVER)
+        streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
         watchers = [Watcher(streams, job.id, after) for after in range(0, 160, 20)]
         elsewhere = Watcher(streams, other.id)
         await domain.record(job, 121, 30, at_once=7)
@@ -53,7 +53,7 @@ class TestManyWatchers:
 
     async def test_those_who_keep_up_are_served_by_the_feed_alone(self, domain: Domain) -> None:
         job = await domain.job()
-        streams = Streams(domain.feed, BUFFER, NEVER)
+        streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
         watchers = [Watcher(streams, job.id) for _ in range(20)]
         await domain.record(job, 1, 1)
         for watcher in watchers:
@@ -71,7 +71,7 @@ class TestManyWatchers:
 class TestLeaving:
     async def test_behind_the_last_watcher_nothing_is_left(self, domain: Domain) -> None:
         jobs = [await domain.job() for _ in range(3)]
-        streams = Streams(domain.feed, BUFFER, OFTEN)
+        streams = Streams(domain.database, domain.feed, BUFFER, OFTEN)
         tasks = asyncio.all_tasks()
         watchers = [Watcher(streams, job.id) for job in jobs for _ in range(4)]
         for job in jobs:
@@ -92,7 +92,7 @@ class TestLeaving:
     async def test_one_that_is_cancelled_at_any_moment_leaves_nothing(self, domain: Domain) -> None:
         job = await domain.job()
         await domain.record(job, 1, 3_000)
-        streams = Streams(domain.feed, BUFFER, OFTEN)
+        streams = Streams(domain.database, domain.feed, BUFFER, OFTEN)
         tasks = asyncio.all_tasks()
         moments = [*range(40), *range(40, 400, 20)]
         for moment in moments:
@@ -106,7 +106,7 @@ class TestLeaving:
     async def test_one_that_reads_no_further_and_closes_leaves_nothing(self, domain: Domain) -> None:
         job = await domain.job()
         await domain.record(job, 1, 3)
-        streams = Streams(domain.feed, BUFFER, NEVER)
+        streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
         stream = streams.metrics(job.id, 0)
         assert (await anext(stream)).seq == 1
         await stream.aclose()
@@ -114,7 +114,7 @@ class TestLeaving:
 
     async def test_a_job_whose_watchers_came_and_went_is_watched_again_from_the_store(self, domain: Domain) -> None:
         job = await domain.job()
-        streams = Streams(domain.feed, BUFFER, NEVER)
+        streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
         first = Watcher(streams, job.id)
         await domain.record(job, 1, 2)
         await first.has_seen(2)

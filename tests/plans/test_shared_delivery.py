@@ -75,7 +75,7 @@ class Both:
         operations, database = Operations(schema.graphql, Limits.of(Settings())), domain.database
         self.answers = Answers(Plans(schema.graphql, operations.documents), operations, database, domain.jobs)
         self.answers.parts = self.parts = CountingParts()
-        streams, curves = Streams(domain.feed, 500, 3_600), Curves(Chunks(database))
+        streams, curves = Streams(database, domain.feed, 500, 3_600), Curves(Chunks(database))
         self.services = Services(operations, database, domain.jobs, streams, curves, self.answers)
 
     def context(self, *, plans: bool = True) -> Context:

@@ -13,12 +13,12 @@ from models.errors import IllegalTransition, JobNotFound, PointsNotMade, Simulat
 from models.job import Job
 from models.jobs import Simulated
 from models.lifecycle import JobStatus
-from models.metric import Metric
+from models.metric import Recorded
 from simulator import curves
 from simulator.runner import BLOCK, CHUNK, Pace, make_points, run
 from simulator.scenarios import Scenario
 from simulator.schedules import Schedule
-from tests.tools.domain import Domain, a_point, opened_domain, statements
+from tests.tools.domain import Domain, a_job, a_point, opened_domain, statements
 from tests.tools.waiting import PATIENCE
 
 
@@ -28,12 +28,7 @@ async def domain(database_url: str) -> AsyncIterator[Domain]:
         yield domain
 
 
-async def stored(job: Job) -> list[Metric]:
-    """All points of a job, by seq."""
-    return await Metric.filter(job_id=job.id).order_by("seq")
-
-
-def values_of(metrics: list[Metric]) -> list[tuple[int, int, str]]:
+def values_of(metrics: list[Recorded]) -> list[tuple[int, int, str]]:
     """(step, epoch, values) of each, comparable even where a value is NaN."""
     return [(metric.step, metric.epoch, repr(dict(metric.values))) for metric in metrics]
 
@@ -67,7 +62,7 @@ class TestMakingPoints:
     def test_they_are_those_of_the_curves_with_the_jobs_own_settings(
         self, scenario: Scenario, schedule: Schedule, seed: int, batch_size: int, first: int, count: int
     ) -> None:
-        job = Job(
+        job = a_job(
             epochs=4, steps_per_epoch=15, learning_rate=0.02, seed=seed, batch_size=batch_size,
             scenario=scenario.value, schedule=schedule.value,
         )  # fmt: skip
@@ -78,7 +73,7 @@ class TestMakingPoints:
         )
 
     def test_a_crash_leaves_the_steps_before_it_and_at_the_first_step_requested_is_the_reason(self) -> None:
-        job = Job(
+        job = a_job(
             epochs=1, steps_per_epoch=10, learning_rate=0.1, seed=1, batch_size=32,
             scenario="crash", schedule="constant",
         )  # fmt: skip
@@ -92,7 +87,7 @@ class TestMakingPoints:
     @pytest.mark.parametrize("scenario", Scenario)
     def test_one_by_one_they_are_those_of_the_range(self, scenario: Scenario) -> None:
         """A single step comes from a block, of which the last may be cut short by a crash."""
-        job = Job(
+        job = a_job(
             epochs=3, steps_per_epoch=15, learning_rate=0.02, seed=11, batch_size=32,
             scenario=scenario.value, schedule="cosine",
         )  # fmt: skip
@@ -110,10 +105,10 @@ class TestRunning:
         done = [step async for step in run(domain.jobs, job.id)]
         assert pieces(done) == [60, 0]
         assert [step.complete for step in done] == [False, True]
-        metrics = await stored(job)
+        metrics = await domain.stored(job)
         assert values_of(metrics) == expected(job, 60)
         assert any(math.isnan(metric.values["loss"]) for metric in metrics)
-        assert (await Job.get(id=job.id)).status is JobStatus.COMPLETE
+        assert (await domain.now(job.id)).status is JobStatus.COMPLETE
 
     async def test_beyond_a_chunk_it_goes_on_in_the_next(self, domain: Domain) -> None:
         job = await domain.job(epochs=23, steps_per_epoch=100)
@@ -121,7 +116,7 @@ class TestRunning:
             done = [step async for step in run(domain.jobs, job.id)]
         assert pieces(done) == [CHUNK, CHUNK, 300, 0]
         assert len(asked.all) < 200, "a chunk is a handful of statements, however many steps it has"
-        assert values_of(await stored(job)) == expected(job, 2_300)
+        assert values_of(await domain.stored(job)) == expected(job, 2_300)
 
     @pytest.mark.parametrize(("steps", "written"), [(0, []), (1, [1]), (7, [7]), (CHUNK + 5, [CHUNK, 5])])
     async def test_so_many_steps_as_requested_are_made_and_the_job_runs_on(
@@ -129,13 +124,13 @@ class TestRunning:
     ) -> None:
         job = await domain.job(epochs=20, steps_per_epoch=100)
         assert pieces([step async for step in run(domain.jobs, job.id, steps=steps)]) == written
-        job = await Job.get(id=job.id)
+        job = await domain.now(job.id)
         assert (job.metric_count, job.status) == (steps, JobStatus.RUNNING)
 
     async def test_more_steps_than_there_are_complete_the_job(self, domain: Domain) -> None:
         job = await domain.job(epochs=1, steps_per_epoch=5)
         assert pieces([step async for step in run(domain.jobs, job.id, steps=9)]) == [5, 0]
-        assert (await Job.get(id=job.id)).status is JobStatus.COMPLETE
+        assert (await domain.now(job.id)).status is JobStatus.COMPLETE
 
     async def test_it_goes_on_where_the_job_is(self, domain: Domain) -> None:
         job = await domain.job(epochs=1, steps_per_epoch=10)
@@ -143,7 +138,7 @@ class TestRunning:
             _ = [step async for step in run(domain.jobs, job.id, steps=steps)]
         await domain.jobs.simulate(job.id, make_points)
         _ = [step async for step in run(domain.jobs, job.id)]
-        assert values_of(await stored(job)) == expected(job, 10)
+        assert values_of(await domain.stored(job)) == expected(job, 10)
 
     async def test_a_simulated_step_is_stored_even_where_an_equal_point_was_logged(self, domain: Domain) -> None:
         """Or the step would be made and dropped again for ever, and the job would never complete."""
@@ -152,7 +147,7 @@ class TestRunning:
         async with asyncio.timeout(PATIENCE):
             done = [step async for step in run(domain.jobs, job.id)]
         assert done[-1].complete
-        assert [metric.step for metric in await stored(job)] == [2, 2, 3, 4]
+        assert [metric.step for metric in await domain.stored(job)] == [2, 2, 3, 4]
 
 
 class TestAtAPace:
@@ -187,7 +182,7 @@ class TestAtAPace:
         job = await domain.job(epochs=1, steps_per_epoch=40)
         done = [step async for step in run(domain.jobs, job.id, per_second=1_000)]
         assert (sum(pieces(done)), done[0].complete, done[-1].complete) == (40, False, True)
-        assert values_of(await stored(job)) == expected(job, 40)
+        assert values_of(await domain.stored(job)) == expected(job, 40)
 
 
 class TestWhatEndsIt:
@@ -202,8 +197,8 @@ class TestWhatEndsIt:
         assert sum([len((await anext(steps)).metrics) for _ in range(math.ceil(before / CHUNK))]) == before
         with pytest.raises(SimulationFailed, match=f"CUDA out of memory .simulated. at step {before + 1}$"):
             await anext(steps)
-        assert [metric.step for metric in await stored(job)] == [*range(1, before + 1)]
-        job = await Job.get(id=job.id)
+        assert [metric.step for metric in await domain.stored(job)] == [*range(1, before + 1)]
+        job = await domain.now(job.id)
         assert (job.status, job.metric_count) == (JobStatus.FAILED, before)
         assert job.failure_reason == f"CUDA out of memory (simulated) at step {before + 1}"
 
@@ -215,16 +210,16 @@ class TestWhatEndsIt:
         await domain.jobs.fail(job.id, "enough")
         with pytest.raises(IllegalTransition):
             await anext(steps)
-        last = await Job.get(id=job.id)
+        last = await domain.now(job.id)
         assert last.failure_reason == "enough"
-        assert [metric.seq for metric in await stored(job)] == [*range(1, last.metric_count + 1)]
+        assert [metric.seq for metric in await domain.stored(job)] == [*range(1, last.metric_count + 1)]
 
     @pytest.mark.parametrize("status", [JobStatus.QUEUED, JobStatus.COMPLETE, JobStatus.FAILED])
     async def test_a_job_that_does_not_run_is_not_stepped(self, domain: Domain, status: JobStatus) -> None:
         job = await domain.job(status)
         with pytest.raises(IllegalTransition):
             await anext(run(domain.jobs, job.id))
-        assert await stored(job) == []
+        assert await domain.stored(job) == []
 
     async def test_a_job_that_is_not_there_is_not_found(self, domain: Domain) -> None:
         with pytest.raises(JobNotFound):

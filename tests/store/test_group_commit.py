@@ -15,11 +15,12 @@ from models.feed.channel import Feed, JobChanged, MetricsRecorded
 from models.job import Job
 from models.jobs import Jobs
 from models.lifecycle import JobStatus
-from models.metric import Metric, Point
-from models.store.database import OUTAGES, Database
+from models.metric import Point
+from models.store.database import Database
+from models.store.errors import Busy, NotPermitted, StoreFailure
 from models.store.group_commit import GROUP, GroupCommit
 from models.store.reader import Query, Row
-from models.store.transaction import NotBegun, Work
+from models.store.transaction import Work
 from simulator.runner import make_points
 from tests.tools.domain import Domain, a_point, opened_domain, points
 from tests.tools.outside import Outside, path_of
@@ -57,9 +58,9 @@ def commits(domain: Domain) -> Iterator[list[int]]:
     connection.set_trace_callback(None)
 
 
-async def stored(job: Job) -> list[tuple[int, int]]:
+async def stored(domain: Domain, job: Job) -> list[tuple[int, int]]:
     """(seq, step) of all points of a job."""
-    return [(point.seq, point.step) for point in await Metric.filter(job_id=job.id).order_by("seq")]
+    return [(point.seq, point.step) for point in await domain.stored(job)]
 
 
 class TestTogether:
@@ -69,7 +70,7 @@ class TestTogether:
             logged = await asyncio.gather(*(domain.jobs.log(job.id, [a_point(1)]) for job in jobs))
         assert [len(each.metrics) for each in logged] == [1] * 20
         assert sizes == [20]
-        assert [await stored(job) for job in jobs] == [[(1, 1)]] * 20
+        assert [await stored(domain, job) for job in jobs] == [[(1, 1)]] * 20
 
     async def test_a_commit_is_shared_by_no_more_than_a_hundred(self, domain: Domain) -> None:
         job = await domain.job()
@@ -88,7 +89,7 @@ class TestTogether:
                 )
             )
         # Each verb has the step of its place in the order.
-        assert await stored(job) == [(seq, seq) for seq in range(1, 51)]
+        assert await stored(domain, job) == [(seq, seq) for seq in range(1, 51)]
         told = [point.seq for event in events if isinstance(event, MetricsRecorded) for point in event.metrics]
         assert told == [*range(1, 51)]
 
@@ -143,10 +144,10 @@ class TestAFailure:
             )
         kinds = [type(outcome) for outcome in outcomes[1:4]]
         assert kinds[:2] == [JobNotFound, SimulationFailed]
-        assert isinstance(outcomes[3], OUTAGES)
-        assert [await stored(job) for job in (bad, refused)] == [[], []]
-        assert [await stored(job) for job in (good, late)] == [[(1, 1), (2, 2), (3, 3)]] * 2
-        assert [(await Job.get(id=job.id)).metric_count for job in (good, bad, refused, late)] == [3, 0, 0, 3]
+        assert isinstance(outcomes[3], StoreFailure)
+        assert [await stored(domain, job) for job in (bad, refused)] == [[], []]
+        assert [await stored(domain, job) for job in (good, late)] == [[(1, 1), (2, 2), (3, 3)]] * 2
+        assert [(await domain.now(job.id)).metric_count for job in (good, bad, refused, late)] == [3, 0, 0, 3]
         told = [(type(event), event.job.id) for event in events]
         assert told == [(MetricsRecorded, good.id), (MetricsRecorded, late.id), (JobChanged, bad.id)]
 
@@ -158,12 +159,12 @@ class TestAFailure:
             outcomes = await asyncio.gather(
                 *(domain.jobs.log(job.id, points(1, 3)) for job in jobs), return_exceptions=True
             )
-        assert all(isinstance(outcome, OUTAGES) for outcome in outcomes)
+        assert all(isinstance(outcome, StoreFailure) for outcome in outcomes)
         assert len({id(outcome) for outcome in outcomes}) == 5, "each has an error of its own"
         assert events == []
-        assert [await stored(job) for job in jobs] == [[]] * 5
+        assert [await stored(domain, job) for job in jobs] == [[]] * 5
         await domain.jobs.log(jobs[0].id, points(1, 3))
-        assert len(await stored(jobs[0])) == 3
+        assert len(await stored(domain, jobs[0])) == 3
 
     async def test_a_verb_too_large_for_the_disk_does_not_take_those_along_that_share_its_commit(
         self, domain: Domain, database_url: str
@@ -176,10 +177,10 @@ class TestAFailure:
                 domain.jobs.simulate(later.id, make_points),
                 return_exceptions=True,
             )
-        assert isinstance(outcomes[1], OUTAGES)
-        assert [await stored(job) for job in (small, large, later)] == [[(1, 1)], [], [(1, 1)]]
+        assert isinstance(outcomes[1], StoreFailure)
+        assert [await stored(domain, job) for job in (small, large, later)] == [[(1, 1)], [], [(1, 1)]]
         assert [event.job.id for event in events] == [small.id, later.id]
-        assert [(await Job.get(id=job.id)).status for job in (small, large, later)] == [JobStatus.RUNNING] * 3
+        assert [(await domain.now(job.id)).status for job in (small, large, later)] == [JobStatus.RUNNING] * 3
 
     async def test_a_connection_that_cannot_roll_back_is_opened_anew_and_everybody_is_answered(
         self, domain: Domain, outside: Outside
@@ -191,7 +192,7 @@ class TestAFailure:
             async with asyncio.timeout(PATIENCE):
                 await asyncio.gather(*(domain.jobs.log(job.id, points(1, 3)) for job in jobs))
         assert [event.job.id for event in events] == [job.id for job in jobs]
-        assert [seq for job in jobs for seq, _ in await stored(job)] == [1, 2, 3] * 3
+        assert [seq for job in jobs for seq, _ in await stored(domain, job)] == [1, 2, 3] * 3
         assert writer_of(domain.database)._connection is not broken
         assert writer_of(domain.database)._connection.execute("PRAGMA synchronous").fetchone() == (2,), (
             "FULL, as it was"
@@ -204,10 +205,10 @@ class TestAFailure:
         job = await domain.job()
         writer_of(domain.database)._connection.set_authorizer(refuses_to_end_a_transaction)
         async with asyncio.timeout(PATIENCE):
-            with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+            with pytest.raises(NotPermitted, match="not authorized"):
                 await domain.jobs.log(job.id, points(1, 3))
             await domain.jobs.log(job.id, points(1, 2))
-        assert await stored(job) == [(1, 1), (2, 2)]
+        assert await stored(domain, job) == [(1, 1), (2, 2)]
 
     async def test_those_who_cannot_begin_are_told_by_an_error_each(self, domain: Domain) -> None:
         job = await domain.job()
@@ -216,8 +217,8 @@ class TestAFailure:
         outcomes = await asyncio.gather(
             *(domain.jobs.log(job.id, [a_point(step)]) for step in range(3)), return_exceptions=True
         )
-        assert [type(outcome) for outcome in outcomes] == [sqlite3.DatabaseError] * 3
-        assert {str(outcome) for outcome in outcomes} == {"not authorized"}
+        assert [type(outcome) for outcome in outcomes] == [NotPermitted] * 3
+        assert {str(outcome) for outcome in outcomes} == {"the store does not permit it: not authorized"}
         assert len({id(outcome) for outcome in outcomes}) == 3
 
     @pytest.mark.parametrize("bug", [RuntimeError("a bug"), StopIteration()], ids=repr)
@@ -234,8 +235,8 @@ class TestAFailure:
             )
         assert isinstance(failed, RuntimeError)
         assert not isinstance(done, BaseException)
-        assert [await stored(job) for job in (watched, other)] == [[(1, 1)]] * 2
-        assert (await Job.get(id=watched.id)).status is JobStatus.RUNNING
+        assert [await stored(domain, job) for job in (watched, other)] == [[(1, 1)]] * 2
+        assert (await domain.now(watched.id)).status is JobStatus.RUNNING
 
 
 class TestACallerWhoGoesAway:
@@ -249,7 +250,7 @@ class TestACallerWhoGoesAway:
             outcomes = await asyncio.gather(*calls, return_exceptions=True)
         assert [isinstance(outcome, asyncio.CancelledError) for outcome in outcomes] == [True, False] * 5
         await domain.jobs.complete(job.id)  # behind all of them
-        assert await stored(job) == [(seq, seq) for seq in range(1, 11)]
+        assert await stored(domain, job) == [(seq, seq) for seq in range(1, 11)]
         assert len(events) == 10
 
     async def test_a_bare_write_is_no_different(self, domain: Domain) -> None:
@@ -272,10 +273,10 @@ class TestAnotherWriter:
         with outside.writing():
             calls = [asyncio.create_task(domain.jobs.log(job.id, [a_point(step)])) for step in (1, 2)]
             for _ in range(20):
-                assert await stored(job) == []
+                assert await stored(domain, job) == []
             assert not any(call.done() for call in calls)
         await asyncio.gather(*calls)
-        assert await stored(job) == [(1, 1), (2, 2)]
+        assert await stored(domain, job) == [(1, 1), (2, 2)]
 
     async def test_each_verb_waits_as_long_as_it_may_and_is_then_told_that_the_store_is_locked(
         self, database_url: str, outside: Outside
@@ -283,66 +284,63 @@ class TestAnotherWriter:
         patience = 0.3
         clock = asyncio.get_running_loop().time
         async with Database(database_url, seconds=patience) as database:
-            with database.scope():
-                jobs = Jobs(database, Feed())
-                job = await Domain(database, Feed(), jobs).job()
+            jobs = Jobs(database, Feed())
+            here = Domain(database, Feed(), jobs)
+            job = await here.job()
 
-                async def waited(step: int) -> float:
-                    began = clock()
-                    with pytest.raises(OUTAGES, match="locked"):
-                        await jobs.log(job.id, [a_point(step)])
-                    return clock() - began
+            async def waited(step: int) -> float:
+                began = clock()
+                with pytest.raises(StoreFailure, match="locked"):
+                    await jobs.log(job.id, [a_point(step)])
+                return clock() - began
 
-                with outside.writing():
-                    first = asyncio.create_task(waited(1))
-                    while (
-                        not first.done()
-                    ):  # others come while it waits, and must not wait for what is left of its time
-                        second = asyncio.create_task(waited(2))
-                        await asyncio.wait([first], timeout=patience / 2)
-                    times = [await first, await second]
-                assert all(patience <= time < 1.9 * patience for time in times), times
-                assert await stored(job) == []
-                await jobs.log(job.id, [a_point(3)])
-                assert await stored(job) == [(1, 3)]
+            with outside.writing():
+                first = asyncio.create_task(waited(1))
+                while not first.done():  # others come while it waits, and must not wait for what is left of its time
+                    second = asyncio.create_task(waited(2))
+                    await asyncio.wait([first], timeout=patience / 2)
+                times = [await first, await second]
+            assert all(patience <= time < 1.9 * patience for time in times), times
+            assert await stored(here, job) == []
+            await jobs.log(job.id, [a_point(3)])
+            assert await stored(here, job) == [(1, 3)]
 
     async def test_a_step_that_was_lost_with_its_group_and_then_found_the_store_busy_leaves_the_job_running(
         self, database_url: str, outside: Outside
     ) -> None:
         async with Database(database_url, seconds=0.3) as database:
-            with database.scope():
-                jobs = Jobs(database, Feed())
-                here = Domain(database, Feed(), jobs)
-                stepped, lost = await here.job(), await here.job()
-                outside.execute(
-                    f"CREATE TRIGGER no BEFORE INSERT ON metric WHEN NEW.job_id = {lost.id} "
-                    "BEGIN SELECT RAISE(ROLLBACK, 'no'); END"
+            jobs = Jobs(database, Feed())
+            here = Domain(database, Feed(), jobs)
+            stepped, lost = await here.job(), await here.job()
+            outside.execute(
+                f"CREATE TRIGGER no BEFORE INSERT ON metric WHEN NEW.job_id = {lost.id} "
+                "BEGIN SELECT RAISE(ROLLBACK, 'no'); END"
+            )
+            begun = 0
+            with ExitStack() as stack:
+
+                def trace(statement: str) -> None:
+                    nonlocal begun
+                    begun += statement == "BEGIN IMMEDIATE"
+                    if statement == "BEGIN IMMEDIATE" and begun == 2:  # the other process is a little quicker
+                        stack.enter_context(outside.writing())
+
+                writer_of(database)._connection.set_trace_callback(trace)
+
+                async def until_both_are_told() -> None:
+                    try:
+                        await jobs.log(lost.id, points(1, 3))
+                    finally:
+                        stack.close()
+
+                outcomes = await asyncio.gather(
+                    jobs.simulate(stepped.id, make_points), until_both_are_told(), return_exceptions=True
                 )
-                begun = 0
-                with ExitStack() as stack:
-
-                    def trace(statement: str) -> None:
-                        nonlocal begun
-                        begun += statement == "BEGIN IMMEDIATE"
-                        if statement == "BEGIN IMMEDIATE" and begun == 2:  # the other process is a little quicker
-                            stack.enter_context(outside.writing())
-
-                    writer_of(database)._connection.set_trace_callback(trace)
-
-                    async def until_both_are_told() -> None:
-                        try:
-                            await jobs.log(lost.id, points(1, 3))
-                        finally:
-                            stack.close()
-
-                    outcomes = await asyncio.gather(
-                        jobs.simulate(stepped.id, make_points), until_both_are_told(), return_exceptions=True
-                    )
-                assert [type(outcome) for outcome in outcomes] == [NotBegun, NotBegun]
-                assert begun > 2
-                assert (await Job.get(id=stepped.id)).status is JobStatus.RUNNING
-                await jobs.simulate(stepped.id, make_points)
-                assert await stored(stepped) == [(1, 1)]
+            assert [type(outcome) for outcome in outcomes] == [Busy, Busy]
+            assert begun > 2
+            assert (await here.now(stepped.id)).status is JobStatus.RUNNING
+            await jobs.simulate(stepped.id, make_points)
+            assert await stored(here, stepped) == [(1, 1)]
 
     async def test_two_who_write_to_one_file_take_turns(self, domain: Domain, database_url: str) -> None:
         job = await domain.job()
@@ -350,7 +348,7 @@ class TestAnotherWriter:
             writers = (domain, other)
             calls = [writers[step % 2].jobs.log(job.id, [a_point(step)]) for step in range(1, 201)]
             await asyncio.gather(*calls)
-        assert [seq for seq, _ in await stored(job)] == [*range(1, 201)]
+        assert [seq for seq, _ in await stored(domain, job)] == [*range(1, 201)]
 
 
 class TestClosing:
@@ -362,8 +360,8 @@ class TestClosing:
         logged = [call.result() for call in calls]
         assert [point.seq for each in logged for point in each.metrics] == [*range(1, 301)]
         assert not any(thread.name.startswith("commit") for thread in threading.enumerate())
-        async with opened_domain(database_url):
-            assert len(await stored(job)) == 300
+        async with opened_domain(database_url) as again:
+            assert len(await stored(again, job)) == 300
 
     async def test_it_waits_for_a_bare_write_too(self, database_url: str) -> None:
         async with opened_domain(database_url) as domain:

@@ -12,7 +12,7 @@ import pytest
 
 from graph.app import App
 from graph.context import Context
-from models.job import Job
+from models.job_reads import get_job
 from tests.tools.api import Api
 from tests.tools.outside import path_of
 
@@ -230,10 +230,10 @@ async def test_one_job_read_at_two_moments_is_given_the_latest_points_of_each(ap
     """As operations on one socket may read it: they share a batch of reads."""
     id = await api.started()
     await api.step(id)
-    with app.services.database.scope():
-        before = await Job.get(id=id)
-        await api.step(id)
-        after = await Job.get(id=id)
-        context = Context(app.services, None)
-        points = await asyncio.gather(*(context.latest_metrics(job, 1) for job in (before, after)))
+    reader = app.services.database.reader
+    before = await get_job(reader, int(id))
+    await api.step(id)
+    after = await get_job(reader, int(id))
+    context = Context(app.services, None)
+    points = await asyncio.gather(*(context.latest_metrics(job, 1) for job in (before, after)))
     assert [[point.seq for point in of_job] for of_job in points] == [[1], [2]]

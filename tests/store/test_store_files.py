@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from models.store.backend import StoreError
 from models.store.database import Database
+from models.store.errors import StoreError
 from models.token import Scope
 from models.tokens import Tokens
 from tests.tools.process import here

@@ -8,23 +8,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.feed.channel import Event, Feed
-from models.job import Job
+from models.job import Job, now
+from models.job_reads import get_job
 from models.jobs import Jobs
 from models.lifecycle import JobStatus
-from models.metric import Point
+from models.metric import Point, Recorded
+from models.points import MAX_READ, read_after
 from models.store.database import Database
+from models.store.reader import Query, Reader
 from models.validation import NewJob
 from tests.tools.waiting import PATIENCE
 
 __all__ = [
     "Domain",
     "Statements",
+    "a_job",
     "a_point",
     "all_has_begun",
     "opened_domain",
     "points",
     "statements",
 ]
+
+
+_OPEN: list[Database] = []
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,14 @@ class Domain:
             job = await self.jobs.start(job.id)
         return await self.jobs.complete(job.id) if status is JobStatus.COMPLETE else job
 
+    async def now(self, id: int) -> Job:
+        """The job as it is stored now."""
+        return await get_job(self.database.reader, id)
+
+    async def stored(self, job: Job) -> list[Recorded]:
+        """All points of a job, by seq."""
+        return (await read_after(self.database.reader, [job.id], 0, MAX_READ))[job.id]
+
     async def record(self, job: Job, first: int, count: int, at_once: int = 500) -> None:
         """Log the points of `count` steps from `first` on."""
         for start in range(first, first + count, at_once):
@@ -62,11 +77,24 @@ A_JOB = {"name": "run", "model_name": "resnet", "epochs": 10, "learning_rate": 0
 
 @contextlib.asynccontextmanager
 async def opened_domain(url: str, feed: Feed | None = None, connections: int = 10) -> AsyncIterator[Domain]:
-    """A store, asked by whoever queries inside the block."""
+    """A store, open inside the block."""
     feed = feed or Feed()
     async with Database(url, connections=connections) as database:
-        with database.scope():
+        _OPEN.append(database)
+        try:
             yield Domain(database, feed, Jobs(database, feed))
+        finally:
+            _OPEN.remove(database)
+
+
+def a_job(**fields: Any) -> Job:
+    """A job that no store has: RUNNING, with defaults for what is not named."""
+    at = now()
+    plain = {"id": 1, "name": "run", "model_name": "resnet", "status": JobStatus.RUNNING, "epochs": 10}
+    plain |= {"steps_per_epoch": 100, "learning_rate": 0.1, "scenario": "healthy", "schedule": "constant", "seed": 7}
+    plain |= {"batch_size": 32, "metric_count": 0, "furthest_step": 0, "created_at": at, "updated_at": at}
+    plain |= {"started_at": at, "finished_at": None, "status_changed_at": at, "failure_reason": None}
+    return Job(**{**plain, **fields})
 
 
 def a_point(step: int, /, epoch: int | None = None, **values: float) -> Point:
@@ -79,14 +107,15 @@ def points(first: int, count: int) -> Sequence[Point]:
     return [a_point(step) for step in range(first, first + count)]
 
 
-async def all_has_begun() -> None:
-    """Return once the tasks that were begun have read what they read first.
+async def all_has_begun(*readers: Reader) -> None:
+    """Return once the tasks that were begun have read what they read first: by these readers, or by all open domains.
 
-    To be asked where the store has one connection, on which reads are answered one after another.
+    Each store must have one connection, on which reads are answered one after another.
     """
     for _ in range(4):
         await asyncio.sleep(0)
-        await Job.exists(id=0)
+        for reader in readers or [database.reader for database in _OPEN]:
+            await reader.rows(Query("SELECT 1"))
 
 
 class Statements(logging.Handler):

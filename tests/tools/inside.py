@@ -51,8 +51,7 @@ class Inside:
     async def all_have_begun(self, watchers: int = 0, followers: int = 0) -> None:
         """Return once so many watch and follow, and have read what they read first: see `all_has_begun`."""
         await eventually(lambda: (self.kept.watchers, self.kept.followers) == (watchers, followers))
-        with self.services.database.scope():
-            await all_has_begun()
+        await all_has_begun(self.services.database.reader)
 
     async def changes_are_heard(self) -> None:
         """Return once each change from now on reaches those who follow."""

@@ -1,4 +1,4 @@
-"""What is in a database in SQLite, and whether it is one of ours."""
+"""Whether a database in SQLite is one of ours, and of which version."""
 
 import sqlite3
 
