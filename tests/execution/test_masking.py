@@ -21,6 +21,7 @@ POINTS = "query ($id: ID!) { job(id: $id) { name metrics { seq values { name } }
 STREAM = "subscription ($id: ID!) { metricAdded(jobId: $id, after: 0) { seq values { name } } }"
 BUG = {"message": "Something went wrong on the server.", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}
 OUTAGE = {"message": "The store is busy or out of reach; try again.", "extensions": {"code": "SERVICE_UNAVAILABLE"}}
+GONE = {**OUTAGE, "message": "The store is not what it was when the server started."}
 INTERNALS = (
     "secret-place",
     "sqlite",
@@ -67,7 +68,7 @@ broken = pytest.mark.parametrize(
     ("break_store", "told", "cause"),
     [
         pytest.param(break_values, BUG, "JSONDecodeError", id="a stored text that cannot be read"),
-        pytest.param(take_table_away, OUTAGE, "gone", id="a table that is gone"),
+        pytest.param(take_table_away, GONE, "gone", id="a table that is gone"),
     ],
 )
 Break = Callable[[Outside], None]
@@ -86,7 +87,7 @@ async def test_a_query_tells_a_code_and_the_log_the_cause(
     assert_told(answer, answer["errors"], told)
     assert answer["errors"][0]["path"][:2] == ["job", "metrics"]
     assert logged(caplog) == 1
-    assert (outside.says(cause) if told is OUTAGE else cause) in caplog.text
+    assert (outside.says(cause) if told is GONE else cause) in caplog.text
 
 
 @broken
@@ -109,7 +110,7 @@ async def test_an_operation_over_a_socket_tells_a_code_and_leaves_the_socket(
     payload = message["payload"]
     assert_told([message], payload if message["type"] == "error" else payload["errors"], told)
     assert logged(caplog) == 1
-    assert (outside.says(cause) if told is OUTAGE else cause) in caplog.text
+    assert (outside.says(cause) if told is GONE else cause) in caplog.text
     assert await socket.next(await socket.subscribe("{ __typename }")) == {"__typename": "Query"}
 
 
@@ -133,7 +134,7 @@ async def test_points_that_cannot_be_stored_are_not_counted(api: Api, outside: O
     take_table_away(outside)
     answer = await api.post(mutation("logMetrics", id))
     assert answer["data"] is None
-    assert_told(answer, answer["errors"], OUTAGE)
+    assert_told(answer, answer["errors"], GONE)
     outside.execute("ALTER TABLE taken_away RENAME TO metric")
     assert (await api.job(id))["metricCount"] == 1
     assert (await api.log(id, [{"step": 2}]))["recorded"] == 1
