@@ -48,6 +48,7 @@ class WebSocketConnection(WriteTimeout, WebSocketsSansIOProtocol):
         self.write_seconds = 2 * settings.ping_seconds
         self._message_seconds = settings.request_seconds
         self._max_message = settings.max_message_bytes
+        self._max_first = min(FIRST_MESSAGE_BYTES, self._max_message)
         self._bucket = Bucket(settings.max_messages_a_second)
         self._arriving = arriving
         self._deadline: asyncio.TimerHandle | None = None
@@ -68,7 +69,7 @@ class WebSocketConnection(WriteTimeout, WebSocketsSansIOProtocol):
 
     def _parse(self, data: bytes) -> None:
         is_acknowledged = self.scope.get(ACKNOWLEDGED, False)
-        self.conn.max_message_size = self._max_message if is_acknowledged else FIRST_MESSAGE_BYTES
+        self.conn.max_message_size = self._max_message if is_acknowledged else self._max_first
         self.conn.receive_data(data)
         frames = [event for event in self.conn.events if isinstance(event, Frame)]
         if any(self._counts(frame) and self._bucket.take(self.loop.time()) for frame in frames):

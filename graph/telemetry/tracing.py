@@ -22,7 +22,8 @@ CLOSE_SECONDS = 1.0
 class Tracing:
     """Exports each operation that ended as a span. Raises ValueError for an OTEL_ variable with a wrong value."""
 
-    def __init__(self) -> None:
+    def __init__(self, close_seconds: float = CLOSE_SECONDS) -> None:
+        self._close_seconds = close_seconds
         named = Resource.create({"service.name": "training-monitor"}).merge(OTELResourceDetector().detect())
         self._provider = TracerProvider(resource=named, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
@@ -51,7 +52,7 @@ class Tracing:
         span.end(ended)
 
     def close(self) -> None:
-        """Send the spans that are left, for CLOSE_SECONDS at most."""
+        """Send the spans that are left, within `close_seconds`."""
         sending = threading.Thread(target=self._provider.shutdown, daemon=True)
         sending.start()
-        sending.join(CLOSE_SECONDS)
+        sending.join(self._close_seconds)

@@ -1,4 +1,4 @@
-"""What a server writes to its log: a line a request, in JSON where that is set, and nothing of what clients send."""
+"""The log: a line a request, as JSON where that is set, and nothing that clients sent."""
 
 import asyncio
 import json
@@ -105,7 +105,7 @@ async def test_each_request_and_each_operation_of_a_socket_has_one_line_and_noth
         ("GET", "/session", 200, "ok"),
     ],
 )
-async def test_what_came_of_a_request_is_told_by_its_status(
+async def test_the_status_of_a_request_decides_its_outcome(
     api: Api, outside: Outside, method: str, path: str, status: int, outcome: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     if status == 503:
@@ -118,7 +118,7 @@ async def test_what_came_of_a_request_is_told_by_its_status(
 
 
 @pytest.mark.sqlite_alone("of the store only the tokens matter")
-async def test_who_asked_is_told_by_their_address_and_the_id_of_their_token(
+async def test_a_line_names_the_address_of_the_client_and_the_id_of_its_token(
     database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "graph.calls")
@@ -148,13 +148,13 @@ async def test_who_asked_is_told_by_their_address_and_the_id_of_their_token(
 
 
 @pytest.mark.sqlite_alone("no store is asked")
-async def test_by_itself_a_server_has_nothing_to_say_of_requests(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+async def test_by_default_requests_are_not_logged(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     await asyncio.gather(*(api.post("{ jobs { id } }") for _ in range(3)))
     assert [record for record in caplog.records if record.name == "graph.calls"] == []
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
-def test_a_line_tells_which_worker_wrote_it_and_what_was_raised(form: str, tmp_path: Path) -> None:
+def test_a_line_names_its_worker_and_the_exception(form: str, tmp_path: Path) -> None:
     settings = Settings(database_url=f"sqlite://{tmp_path}/x", log_format=form)  # type: ignore[arg-type]  # of two
     error = ValueError("the reason")
     raised = (ValueError, error, None)
@@ -173,7 +173,7 @@ def test_a_line_tells_which_worker_wrote_it_and_what_was_raised(form: str, tmp_p
         assert traceback[-1] == "ValueError: the reason"
 
 
-def test_nothing_that_others_chose_tells_a_terminal_what_to_do_or_begins_a_line(tmp_path: Path) -> None:
+def test_nothing_in_a_line_begins_another_or_controls_a_terminal(tmp_path: Path) -> None:
     error = ValueError("wiped: \x1b[2J\r\x07")
     record = logging.LogRecord(
         "a", logging.ERROR, "", 0, "got %s", ("\x1b]0;x\x07\nforged é",), (ValueError, error, None)

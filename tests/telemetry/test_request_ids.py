@@ -1,4 +1,4 @@
-"""Every request has an id, which whoever asked is told: one of their own choice, where it is a fit one."""
+"""Every answer bears the id of its request: the client's own, where that is valid."""
 
 import asyncio
 import re
@@ -40,7 +40,7 @@ MADE = re.compile(r"[0-9a-f]{16}")
         ("naïve", False),
     ],
 )
-async def test_a_fit_id_is_taken_and_any_other_replaced(api: Api, given: str, is_taken: bool) -> None:
+async def test_a_valid_id_is_kept_and_any_other_replaced(api: Api, given: str, is_taken: bool) -> None:
     headers = [(b"X-Request-Id", given.encode())]
     told = (await api.http.post("/graphql", json=QUERY, headers=headers)).headers.get_list("x-request-id")
     assert len(told) == 1
@@ -67,13 +67,13 @@ async def test_two_ids_are_none(api: Api) -> None:
         pytest.param("GET", "/metrics", {}, 200, id="metrics"),
     ],
 )
-async def test_every_answer_tells_it(api: Api, method: str, path: str, headers: dict[str, str], status: int) -> None:
+async def test_every_answer_bears_it(api: Api, method: str, path: str, headers: dict[str, str], status: int) -> None:
     given = {**headers, "X-Request-Id": "mine"}
     answer = await api.http.request(method, path, json=QUERY if method == "POST" else None, headers=given)
     assert (answer.status_code, answer.headers.get_list("x-request-id")) == (status, ["mine"])
 
 
-async def test_a_refusal_at_the_gate_tells_it_and_is_counted() -> None:
+async def test_a_refusal_at_the_gate_bears_it_and_is_counted() -> None:
     metrics = AppMetrics()
 
     async def refuse(*_: object) -> None:
@@ -93,7 +93,7 @@ async def test_a_refusal_at_the_gate_tells_it_and_is_counted() -> None:
 
 
 class TestBeforeTheApp:
-    """What is refused before there is a request for the app; also that has an id, a line and a count."""
+    """Refusals before the app has a request: with an id, a line and a count as well."""
 
     @pytest.fixture
     def settings(self, database_url: str) -> Settings:
@@ -123,7 +123,7 @@ class TestBeforeTheApp:
         assert (await scrape(api.http)).values("requests_total") == {("<unknown>", "refused"): 1}
 
     @pytest.mark.parametrize("path", ["/graphql", "/monitor/graphql"])
-    async def test_where_the_app_has_begun_to_serve_it_it_is_one_call(self, api: Api, address: str, path: str) -> None:
+    async def test_a_request_that_the_app_serves_is_one_call(self, api: Api, address: str, path: str) -> None:
         with logged() as lines:
             sent = head(path=path, X_Request_Id="mine", Content_Type="application/json", Content_Length="10") + b"{"
             heard = await answer_to(address, sent)
@@ -133,7 +133,7 @@ class TestBeforeTheApp:
         assert (line["request_id"], line["status"], line["outcome"], line["method"]) == ("mine", 408, "refused", "POST")
         assert (await scrape(api.http)).values("requests_total") == {("<unknown>", "refused"): 1}
 
-    async def test_a_browser_that_asks_beforehand_is_answered_with_one(self, api: Api) -> None:
+    async def test_the_answer_to_a_preflight_bears_it(self, api: Api) -> None:
         headers = {"Origin": "https://dash.example.org", "Access-Control-Request-Method": "POST"}
         with logged() as lines:
             answer = await api.http.options("/graphql", headers={**headers, "X-Request-Id": "mine"})
@@ -142,7 +142,7 @@ class TestBeforeTheApp:
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/nowhere"])
-async def test_a_handshake_that_is_refused_tells_it_with_the_headers_of_every_answer(address: str, path: str) -> None:
+async def test_a_refused_handshake_bears_it_and_the_headers_of_every_answer(address: str, path: str) -> None:
     origin = {"Origin": "https://elsewhere.example.org"} if path == "/graphql" else {}
     status = 403 if path == "/graphql" else 404
     with logged() as lines:
@@ -163,7 +163,7 @@ class Answer(NamedTuple):
 
 
 async def answer_to(address: str, sent: bytes) -> Answer:
-    """What is answered to some bytes."""
+    """The answer to some bytes."""
     host, port = address.removeprefix("http://").split(":")
     async with asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection(host, int(port))
