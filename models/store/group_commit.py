@@ -20,7 +20,7 @@ from time import monotonic
 from typing import Any, Generic, cast
 
 from models.store import sql
-from models.store.errors import is_of, sqlite_failure
+from models.store.errors import Changed, is_of, sqlite_failure
 from models.store.reader import Row
 from models.store.transaction import Insert, Result, Statement, Work, run
 
@@ -89,6 +89,7 @@ class GroupCommit:
         self._pragmas = {**pragmas, "busy_timeout": 0}
         self._connection = self._connected(seconds)
         self._usable = True
+        self._file = self._identify()
 
     async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
         """What the work returns, once it is committed; see `Writer`."""
@@ -133,11 +134,12 @@ class GroupCommit:
         """
         while self._waiting:
             try:
+                self._check_file()
                 if not self._usable:
                     self._connection = self._connected(0)
                     self._usable = True
                 self._connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.Error as error:
+            except (sqlite3.Error, Changed) as error:
                 busy = is_of(error, sqlite3.SQLITE_BUSY)
                 while self._waiting and (not busy or self._waiting[0].patient_until <= monotonic()):
                     verb = self._waiting.popleft()
@@ -156,7 +158,7 @@ class GroupCommit:
             for verb in self._together():
                 group.append(verb)
                 await self._run(verb)
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.commit)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._commit_transaction)
         except Exception as error:  # noqa: BLE001  # told to whom it concerns
             self._lost(group, error)
         except BaseException:  # the loop is being ended
@@ -166,6 +168,22 @@ class GroupCommit:
         else:
             for verb in group:
                 verb.tell()
+
+    def _commit_transaction(self) -> None:
+        self._connection.commit()
+        self._check_file()  # before it is acknowledged
+
+    def _check_file(self) -> None:
+        """Raise Changed if the path no longer leads to the file that is open: what is written to it would be lost."""
+        if self._identify() != self._file:
+            raise Changed(f"{self._path} was deleted, moved or replaced")
+
+    def _identify(self) -> tuple[int, int] | None:
+        try:
+            file = self._path.stat()
+        except OSError:
+            return None
+        return file.st_dev, file.st_ino
 
     def _together(self) -> Iterator[_Verb[Any]]:
         """Those who wait, in turn, until there are enough for one commit."""
@@ -233,7 +251,9 @@ class GroupCommit:
 
     def _translated(self, error: Exception) -> Exception:
         """As the reader raises it too."""
+        # One for each verb: raising an exception writes into it.
+        if isinstance(error, Changed):
+            return Changed(f"{self._path} was deleted, moved or replaced")
         if not isinstance(error, sqlite3.Error):
             return error
-        # One for each verb: raising an exception writes into it.
         return sqlite_failure(error, self._path) or copy(error).with_traceback(error.__traceback__)
