@@ -238,11 +238,11 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
     def _is_late(self) -> None:
         if self.flow.read_paused or (self._is_answering() and not self.cycle.more_body):
             self._start_deadline()  # what has come is not read before the app has served what came before
-        elif not self._is_complete and (self._head_bytes or self._cycles):
+        elif self._is_answering() or (self._head_bytes and not self._is_complete):
             seconds = f"{self._request_seconds:g} seconds"
             self._refuse(RequestError(408, "TOO_SLOW", f"The request was not there within {seconds}."))
         else:
-            self.transport.close()  # nothing was requested
+            self.transport.close()  # nothing is requested, or it is answered already
 
     def _disconnect(self) -> None:
         """Have the app know that the client is gone."""
