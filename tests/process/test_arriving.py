@@ -263,4 +263,4 @@ async def test_a_socket_that_hangs_up_in_the_middle_of_a_frame_gives_its_bytes_b
 
 
 def bytes_in_readers() -> int:
-    return sum(len(each.buffer) for each in gc.get_objects() if isinstance(each, StreamReader))
+    return sum(len(each.buffer) for each in gc.get_objects() if type(each) is StreamReader)

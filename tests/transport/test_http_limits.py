@@ -80,6 +80,10 @@ class TestTimeEnough:
         whole = post(HELLO)
         assert status_of(await answer_to(address, whole[:40], whole[40:])) == 200
 
+    async def test_a_body_that_outlasts_its_answer_closes_the_connection_without_another(self, address: str) -> None:
+        answer = await answer_to(address, head(host="evil.example", Content_Length="9", Connection="keep-alive"))
+        assert (status_of(answer), answer.count(b"HTTP/1.1 ")) == (421, 1)
+
     async def test_a_stream_lasts_longer_than_a_request_may(self, address: str) -> None:
         """Its first sign of life comes later than that."""
         async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as http:
