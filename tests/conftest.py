@@ -124,9 +124,15 @@ def settings(database_url: str) -> Settings:
 
 
 @pytest.fixture
-async def app(settings: Settings) -> AsyncIterator[App]:
+def plans() -> bool:
+    """Whether the app has compiled plans; a test may be parametrized by it, to have Strawberry answer everything."""
+    return True
+
+
+@pytest.fixture
+async def app(settings: Settings, plans: bool) -> AsyncIterator[App]:
     """The app in this process, from its start to its end."""
-    app = create_app(settings)
+    app = create_app(settings, plans=plans)
     async with running(app):
         yield app
 

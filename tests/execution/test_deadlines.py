@@ -1,7 +1,6 @@
 """How long an operation may take."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
@@ -24,14 +23,14 @@ class TestTime:
     async def job(self, api: Api) -> str:
         return await api.started()
 
-    @pytest.mark.parametrize("extensions", [{}, {"a": 1}], ids=["the quick way", "the usual way"])
+    @pytest.mark.parametrize("plans", [True, False], ids=["by a plan", "by Strawberry"])
     async def test_a_mutation_that_waits_too_long_is_answered_and_done_when_it_can_be(
-        self, api: Api, outside: Outside, job: str, socket: Socket, extensions: dict[str, Any]
+        self, api: Api, outside: Outside, job: str, socket: Socket
     ) -> None:
         stream = await socket.subscribe(f"subscription {{ metricAdded(jobId: {job}, after: 0) {{ seq }} }}")
         query = f"mutation {{ simulateStep(id: {job}) {{ __typename }} }}"
         with outside.writing():
-            response = await api.http.post("/graphql", json={"query": query, "extensions": extensions})
+            response = await api.http.post("/graphql", json={"query": query})
             late = await socket.subscribe(query)
             message = await socket.message(late)
         assert response.status_code == 200

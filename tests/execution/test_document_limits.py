@@ -13,7 +13,7 @@ from graph.execution.limits import Limits
 from graph.execution.running import Operations
 from graph.schema import schema
 from graph.settings import Settings, flag_name
-from tests.tools.api import Api
+from tests.tools.api import BY_THE_VIEW, Api
 from tests.tools.sockets import Socket
 from tests.tools.streaming import TRANSPORTS
 from tests.tools.waiting import PATIENCE
@@ -107,9 +107,9 @@ async def errors_everywhere(http: httpx.AsyncClient, query: str, variables: dict
     body = {"query": query, "variables": variables}
     posted = await http.post("/graphql", json=body)
     again = await http.post("/graphql", json=body)
-    usual = await http.post("/graphql", json={**body, "extensions": {"a": 1}})
+    by_view = await http.post("/graphql", json=body, headers=BY_THE_VIEW)
     got = await http.get("/graphql", params={"query": query, "variables": json.dumps(variables)})
-    answers = {"POST": posted, "POST, again": again, "POST, the usual way": usual, "GET": got}
+    answers = {"POST": posted, "POST, again": again, "POST by the view": by_view, "GET": got}
     assert {response.status_code for response in answers.values()} == {200}
     found = {name: response.json().get("errors", []) for name, response in answers.items()}
     for name in ("graphql-transport-ws", "SSE by POST"):

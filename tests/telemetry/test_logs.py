@@ -18,7 +18,7 @@ from models.store.database import Database
 from models.token import Scope
 from models.tokens import Tokens
 from tests.conftest import running
-from tests.tools.api import Api
+from tests.tools.api import BY_THE_VIEW, Api
 from tests.tools.outside import Outside
 from tests.tools.process import ServerProcess
 from tests.tools.serving import served
@@ -53,7 +53,7 @@ async def test_each_request_and_each_operation_of_a_socket_has_one_line_and_noth
     server: ServerProcess,
 ) -> None:
     async with httpx.AsyncClient(base_url=server.url, headers=HEADERS) as http:
-        for number, headers in enumerate(({}, {"content-type": "application/json; charset=utf8"})):
+        for number, headers in enumerate(({}, BY_THE_VIEW)):
             body = {"query": NAMED, "variables": {"search": "vari4ble"}}
             await http.post("/graphql", json=body, headers={**headers, "X-Request-Id": f"read-{number}"})
         body = {"query": CREATE, "variables": {"name": "pr0ject"}}

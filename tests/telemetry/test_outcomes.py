@@ -26,17 +26,15 @@ from tests.tools.sockets import PROTOCOL, websocket_url
 from tests.tools.waiting import PATIENCE, eventually
 from tests.tools.wire import head
 
-UNPLANNED = {"accept": "application/json", "content-type": "application/json; charset=utf8"}
-"""Headers with which Strawberry, not a compiled plan, executes a request."""
-BOTH_WAYS = pytest.mark.parametrize("headers", [{}, UNPLANNED], ids=["by a plan", "by Strawberry"])
+BOTH_WAYS = pytest.mark.parametrize("plans", [True, False], ids=["by a plan", "by Strawberry"])
 CREATE = 'mutation Make { createJob(input: {name: "a", modelName: "m", epochs: 1, learningRate: 1}) { __typename } }'
 
 
 @pytest.mark.sqlite_alone("no store is asked")
 @BOTH_WAYS
-async def test_requests_are_counted_by_operation_and_outcome(api: Api, headers: dict[str, str]) -> None:
+async def test_requests_are_counted_by_operation_and_outcome(api: Api) -> None:
     async def post(query: str, variables: Any = None) -> None:
-        await api.http.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
+        await api.http.post("/graphql", json={"query": query, "variables": variables})
 
     await post("query Mine { jobs { id } }")
     await post("query Mine { jobs { id } }")
@@ -60,11 +58,9 @@ async def test_requests_are_counted_by_operation_and_outcome(api: Api, headers: 
 
 @pytest.mark.sqlite_alone("no store is asked")
 @BOTH_WAYS
-async def test_of_a_long_name_only_the_beginning_is_recorded(
-    api: Api, caplog: pytest.LogCaptureFixture, headers: dict[str, str]
-) -> None:
+async def test_of_a_long_name_only_the_beginning_is_recorded(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "graph.calls")
-    await api.http.post("/graphql", json={"query": f"query {'x' * 40_000} {{ jobs {{ id }} }}"}, headers=headers)
+    await api.http.post("/graphql", json={"query": f"query {'x' * 40_000} {{ jobs {{ id }} }}"})
     found = await scrape(api.http)
     assert found.values("requests_total").keys() == {("x" * 100, "ok")}
     assert found.values("request_duration_seconds_count").keys() == {("x" * 100,)}
@@ -131,16 +127,16 @@ async def test_a_socket_is_recorded_at_its_end(database_url: str, sent: list[Any
 
 @pytest.mark.sqlite_alone("a lock of SQLite's is held")
 @BOTH_WAYS
-async def test_times_include_the_wait_for_the_store(settings: Settings, headers: dict[str, str]) -> None:
+async def test_times_include_the_wait_for_the_store(settings: Settings, plans: bool) -> None:
     limit = 0.2
-    app = create_app(settings.model_copy(update={"operation_seconds": limit}))
+    app = create_app(settings.model_copy(update={"operation_seconds": limit}), plans=plans)
     transport = httpx.ASGITransport(app)
     async with running(app), httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         id = await Api(http).started()
         before = await scrape(http)
         with Outside(settings.database_url) as outside, outside.writing():
             query = f"mutation Step {{ simulateStep(id: {id}) {{ __typename }} }}"
-            answer = await http.post("/graphql", json={"query": query}, headers=headers)
+            answer = await http.post("/graphql", json={"query": query})
         assert "TIMED_OUT" in answer.text  # so it has waited for that long
         written = before.value("database_duration_seconds_count", "write") + 1
         found = await scraped_once(
@@ -159,12 +155,12 @@ async def test_times_include_the_wait_for_the_store(settings: Settings, headers:
 @pytest.mark.sqlite_alone("which store it is does not matter")
 @BOTH_WAYS
 async def test_a_simulation_that_raised_has_failed_and_its_error_names_the_request(
-    api: Api, outside: Outside, headers: dict[str, str], caplog: pytest.LogCaptureFixture
+    api: Api, outside: Outside, caplog: pytest.LogCaptureFixture
 ) -> None:
     id = await api.started()
     outside.execute("ALTER TABLE metric RENAME TO taken_away")
     query = f"mutation Step {{ simulateStep(id: {id}) {{ __typename ... on Error {{ message }} }} }}"
-    answer = await api.http.post("/graphql", json={"query": query}, headers=headers)
+    answer = await api.http.post("/graphql", json={"query": query})
     result = answer.json()["data"]["simulateStep"]
     assert result["__typename"] == "SimulationFailed"
     assert answer.headers["x-request-id"] in result["message"]
