@@ -86,8 +86,7 @@ class WebSocketConnection(WriteTimeout, WebSocketsSansIOProtocol):
         if self._is_closing:
             return
         pending = len(self.conn.reader.buffer) + (self.conn.current_size or 0)
-        if pending or self._deadline is not None:
-            self._arriving.record(self, pending)
+        self._arriving.record(self, pending)
         if not pending:
             self._cancel_deadline()
         elif self._deadline is None:

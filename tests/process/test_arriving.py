@@ -17,7 +17,7 @@ from graph.settings import Settings
 from tests.tools.serving import served
 from tests.tools.sockets import PROTOCOL, opened, websocket_url
 from tests.tools.waiting import PATIENCE, eventually
-from tests.tools.wire import INIT, SOCKET, STATUS, Wire, close_code_of, frame, head, post
+from tests.tools.wire import INIT, SOCKET, STATUS, Wire, close_code_of, frame, head, post, said
 
 pytestmark = pytest.mark.sqlite_alone("what arrives has not come to a store yet")
 
@@ -169,9 +169,16 @@ class TestAllTogether:
         assert await going_on in {200, None}
 
     @pytest.mark.parametrize("way", WAYS)
-    async def test_one_after_the_other_they_are_answered(self, address: str, stack: AsyncExitStack, way: str) -> None:
+    async def test_one_after_the_other_they_are_answered_and_stay(
+        self, address: str, stack: AsyncExitStack, way: str
+    ) -> None:
+        uploads = []
         for _ in range(4):
-            assert await (await WAYS[way](address, stack)).outcome() in {200, None}
+            uploads.append(await WAYS[way](address, stack))
+            assert await uploads[-1].outcome() in {200, None}
+        for upload in uploads if way != "a body" else []:
+            await upload.wire.send(said({"type": "ping"}))
+            await upload.wire.hear(b"pong")
 
     @pytest.mark.parametrize("way", WAYS)
     async def test_one_that_hangs_up_counts_no_more(self, address: str, stack: AsyncExitStack, way: str) -> None:
