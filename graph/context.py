@@ -1,4 +1,4 @@
-"""What every resolver is given."""
+"""What every resolver gets."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -69,9 +69,9 @@ class Context:
         self.operations, self.database, self.jobs, self.streams, self.curves, self.answers = services
         self.caller = caller
         self.connection_params: dict[str, Any] | None = None
-        """What a socket's first message carries, until it was looked at: it may have a token."""
+        """The payload of a socket's connection_init, until it is authenticated: it may have a token."""
         self.place: Place | None = None
-        """A socket's: one to wait on until that message was looked at."""
+        """The slot of an unauthenticated socket."""
         self._job: DataLoader[int, Job | None] | None = None
         self._after: DataLoader[tuple[Job, int, int], list[Recorded]] | None = None
         self._latest: DataLoader[tuple[Job, int], list[Recorded]] | None = None
@@ -116,7 +116,7 @@ class Context:
         return [found.get(id) for id in ids]
 
     async def _load_after(self, asked: list[tuple[Job, int, int]]) -> Sequence[list[Recorded]]:
-        """One query for each range that is asked for, whatever the number of jobs."""
+        """One query for each requested range, whatever the number of jobs."""
         ranges: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for job, after, limit in asked:
             ranges[after, limit].append(job.id)
@@ -126,12 +126,12 @@ class Context:
         return [found[after, limit][job.id] for job, after, limit in asked]
 
     async def _load_latest(self, asked: list[tuple[Job, int]]) -> Sequence[list[Recorded]]:
-        """One query for each count that is asked for, whatever the number of jobs."""
+        """One query for each requested count, whatever the number of jobs."""
         counts: defaultdict[int, list[Job]] = defaultdict(list)
         for job, count in asked:
             counts[count].append(job)
         found = {count: await read_latest(self.reader, jobs, count) for count, jobs in counts.items()}
-        # One job may be asked for as it was at two moments: each is given the last points of its own.
+        # One job may be requested as it was at two moments: each gets the last points of its own.
         return [
             [point for point in found[count][job.id] if job.metric_count - count < point.seq <= job.metric_count]
             for job, count in asked

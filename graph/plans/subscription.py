@@ -1,4 +1,4 @@
-"""The plan of a subscription: what subscribers share who select the same, whatever else their documents say."""
+"""The plan of a subscription: what its subscribers share that select the same, whatever else their documents say."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Refusals of a field's arguments: errors of GraphQL, with a code that a client can tell them by."""
+"""Refusals of a field's arguments: errors of GraphQL, each with a code for clients."""
 
 from graphql import GraphQLError
 

@@ -1,4 +1,4 @@
-"""What is asked of the API over HTTP: whether it is a request at all, and the quick way to see what it wants."""
+"""A request over HTTP: whether it is one of GraphQL, and whether it can be answered past Strawberry's view."""
 
 import functools
 from typing import Any, NamedTuple
@@ -99,14 +99,14 @@ def _quick_media_type(content_type: bytes, accept: bytes) -> str | None:
 
 
 def is_for_a_browser(request: Request | WebSocket) -> bool:
-    """Whether someone opens the address in a browser."""
+    """Whether a browser opens the address."""
     return request.scope.get("method") == "GET" and "text/html" in request.headers.get("accept", "")
 
 
 def check_body_type(request: AsyncHTTPRequestAdapter) -> None:
     """Raise HTTPException 415 unless a POST says that its body is JSON in UTF-8."""
     media_type, parameters = media_type_of(request.headers.get("content-type", ""))
-    # Also the names of RFC 2231, charset* and charset*0, which nobody needs to say UTF-8.
+    # Also the names of RFC 2231, charset* and charset*0, which no client needs to say UTF-8.
     charsets = {value.lower() for name, value in parameters.items() if name.partition("*")[0] == "charset"}
     is_utf8 = charsets <= {"utf-8", "utf8"}
     if request.method == "POST" and (media_type != JSON or not is_utf8):

@@ -1,4 +1,4 @@
-"""What the API answers over HTTP: its encoding, and the quick way to send it."""
+"""Answers over HTTP: their encoding, and how they are sent."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def response_of(answer: object, media_type: str) -> Response:
 
 
 async def send_answer(send: Send, body: bytes, media_type: str) -> None:
-    """Send a whole answer: Starlette's way with a response takes as long as finding one that is remembered."""
+    """Send a whole answer. A response of Starlette's would take as long as recalling a remembered answer."""
     headers = [
         (b"content-type", media_type.encode()),
         (b"content-length", b"%d" % len(body)),

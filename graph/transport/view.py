@@ -162,7 +162,7 @@ class GraphQLView(GraphQL[Context, None]):
         return sub_response
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData | list[GraphQLRequestData]:
-        """The operation that is asked for. Raises HTTPException where it is none, Refusal where there is no place."""
+        """The operation of a request. Raises HTTPException where it is none, Refusal where no stream may begin."""
         check_body_type(request)
         request_data = await super().parse_http_body(request)
         if isinstance(request_data, GraphQLRequestData):
@@ -175,7 +175,7 @@ class GraphQLView(GraphQL[Context, None]):
         return request_data
 
     async def _kind_of(self, request: GraphQLRequestData) -> OperationType | None:
-        """What the operation is; None where it cannot be told."""
+        """The operation's type; None where it has none."""
         if not isinstance(request.query, str):
             return None
         document = await self.operations.documents.get(request.query)

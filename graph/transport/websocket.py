@@ -42,15 +42,15 @@ MAX_REASON_BYTES = 123
 
 
 class TransportWSAdapter(ASGIWebSocketAdapter):
-    """Strawberry's socket, which gives nothing but objects, and whose end is told in one way, whoever ended it."""
+    """Strawberry's socket, which yields only objects, and reports its end in one way, whichever side ended it."""
 
     view: Any
     """A GraphQLView, which is made of this."""
     length = 0
-    """Characters of the message that was given last."""
+    """Characters of the latest message."""
 
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:  # noqa: ARG002  # Strawberry's signature
-        """The messages, as objects, each until the next is asked for.
+        """The messages, as objects, each valid until the next is requested.
 
         Raises NonJsonMessageReceived, NonTextMessageReceived.
         """
@@ -97,7 +97,7 @@ class TransportWSAdapter(ASGIWebSocketAdapter):
 
 
 class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
-    """Strawberry's handler, strict about messages, and mild about operations: what is wrong with one ends that one."""
+    """Strawberry's handler, strict about messages; an error of an operation ends that operation, not the socket."""
 
     websocket: TransportWSAdapter
     _lengths: Mapping[str, int] = MappingProxyType({})
@@ -122,7 +122,7 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
             await self.websocket.close(TRY_AGAIN_LATER, str(refusal))
         if self.connection_acknowledged:
             self.websocket.ws.scope[ACKNOWLEDGED] = True
-            self.context.caller.follow(self._no_longer_let_in)
+            self.context.caller.follow(self._revoked)
             self.connection_init_timeout_task = None  # it has been cancelled, and thousands of sockets keep theirs
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
@@ -130,8 +130,8 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
         id, length = message["id"], self.websocket.length
         lengths = {other: its for other, its in self._lengths.items() if other in self.operations}
         if lengths and id not in lengths and sum(lengths.values()) + length > MAX_HELD:
-            told = f"The operations of this socket came with more than {MAX_HELD} characters: end one, or wait."
-            error = GraphQLError(told, extensions={"code": "TOO_MUCH_AT_ONCE"})
+            reason = f"The operations of this socket came with more than {MAX_HELD} characters: end one, or wait."
+            error = GraphQLError(reason, extensions={"code": "TOO_MUCH_AT_ONCE"})
             await self.send_message({"id": id, "type": "error", "payload": [error.formatted]})
         else:
             self._lengths = {**lengths, id: length}
@@ -145,7 +145,7 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
             operation.task = None  # it holds the operation
 
     def on_request_accepted(self) -> None:
-        """Give the peer its time to begin, which is over when another socket waits in its place."""
+        """Start the time limit of connection_init, which ends early where another socket takes this one's slot."""
         super().on_request_accepted()
         if self.context.place:
             self.context.place.follow(self._wait_no_longer)
@@ -154,13 +154,13 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
         self.connection_timed_out = True
         self._parting = asyncio.create_task(self.websocket.close(TOO_LATE, "Connection initialisation timeout"))
 
-    def _no_longer_let_in(self) -> None:
+    def _revoked(self) -> None:
         self._parting = asyncio.create_task(self.websocket.close(FORBIDDEN, "Forbidden"))
 
     async def shutdown(self) -> None:
         """End what runs on the socket."""
         if self.context.caller is not None:
-            self.context.caller.unfollow(self._no_longer_let_in)
+            self.context.caller.unfollow(self._revoked)
         self.context.place = None  # which knows of this
         await super().shutdown()
 
@@ -177,7 +177,7 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
                 context_value=self.context,
                 operation_name=operation.operation_name,
             )
-            operation.variables = None  # whoever needs them has them
+            operation.variables = None  # the results have what they need of them
             async with aclosing(results):
                 async for result in results:
                     if isinstance(result, Encoded):
@@ -188,7 +188,7 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
                         await operation.send_next(cast("ExecutionResult", result))
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except (WebSocketDisconnected, asyncio.CancelledError) as end:
-            if call.kind != "subscription":  # who follows something ends it so
+            if call.kind != "subscription":  # a subscriber ends a stream so
                 call.outcome = "cut"
             if isinstance(end, asyncio.CancelledError):
                 raise
