@@ -173,7 +173,7 @@ async def test_signing_in_gives_a_cookie_for_the_prefix_and_tls_alone(
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "multipart/mixed;boundary=graphql;subscriptionSpec=1.0"])
-async def test_streams_tell_any_proxy_not_to_buffer_or_transform_them(behind: ServerProcess, accept: str) -> None:
+async def test_streams_forbid_proxies_to_buffer_or_transform_them(behind: ServerProcess, accept: str) -> None:
     body = {"query": "subscription { jobChanged { id } }"}
     async with (
         httpx.AsyncClient(base_url=behind.url, headers={"Accept": accept}) as http,

@@ -161,12 +161,12 @@ def test_a_line_names_its_worker_and_the_exception(form: str, tmp_path: Path) ->
     record = logging.LogRecord("some.logger", logging.ERROR, "", 0, "%s happened", ("it",), raised)
     line = formatter(settings, worker=3).format(record)
     if form == "json":
-        told = json.loads(line)
-        assert [told[each] for each in ("event", "level", "logger", "worker")] == [
+        fields = json.loads(line)
+        assert [fields[each] for each in ("event", "level", "logger", "worker")] == [
             "it happened", "error", "some.logger", 3,
         ]  # fmt: skip
-        assert "request_id" not in told
-        assert "ValueError: the reason" in told["exception"]
+        assert "request_id" not in fields
+        assert "ValueError: the reason" in fields["exception"]
     else:
         first, *traceback = line.splitlines()
         assert ["it happened" in first, "error" in first, "worker=3" in first] == [True, True, True]
@@ -179,8 +179,8 @@ def test_nothing_in_a_line_begins_another_or_controls_a_terminal(tmp_path: Path)
         "a", logging.ERROR, "", 0, "got %s", ("\x1b]0;x\x07\nforged é",), (ValueError, error, None)
     )
     record.path = "/\x1b[31m\u202e\nforged"
-    told = formatter(Settings(database_url=f"sqlite://{tmp_path}/x", log_format="console")).format(record)
-    first, *traceback = told.splitlines()
+    line = formatter(Settings(database_url=f"sqlite://{tmp_path}/x", log_format="console")).format(record)
+    first, *traceback = line.splitlines()
     assert [r"got \x1b]0;x\x07\nforged é" in first, r"/\x1b[31m\u202e\nforged" in first] == [True, True]
     assert traceback[-1] == r"ValueError: wiped: \x1b[2J\r\x07"
-    assert [each for each in told if not each.isprintable() and each != "\n"] == []
+    assert [each for each in line if not each.isprintable() and each != "\n"] == []

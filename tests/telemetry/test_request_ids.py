@@ -41,9 +41,9 @@ MADE = re.compile(r"[0-9a-f]{16}")
 )
 async def test_a_valid_id_is_kept_and_any_other_replaced(api: Api, given: str, is_taken: bool) -> None:
     headers = [(b"X-Request-Id", given.encode())]
-    told = (await api.http.post("/graphql", json=QUERY, headers=headers)).headers.get_list("x-request-id")
-    assert len(told) == 1
-    assert told == [given] if is_taken else MADE.fullmatch(told[0])
+    ids = (await api.http.post("/graphql", json=QUERY, headers=headers)).headers.get_list("x-request-id")
+    assert len(ids) == 1
+    assert ids == [given] if is_taken else MADE.fullmatch(ids[0])
 
 
 async def test_two_ids_are_none(api: Api) -> None:

@@ -29,7 +29,7 @@ class Lines(logging.Handler):
 
 @contextlib.contextmanager
 def logged(name: str = CALLS, level: int = logging.INFO) -> Iterator[list[dict[str, Any]]]:
-    """Inside, lines of that logger and that level are kept, whoever asks for them."""
+    """Inside, lines of that logger and that level are kept."""
     logger, lines = logging.getLogger(name), Lines(level)
     before = logger.level
     logger.addHandler(lines)
