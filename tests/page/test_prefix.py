@@ -115,8 +115,8 @@ async def test_signing_in_and_out_stays_below_the_prefix(visits: Visits, tmp_pat
         await page.get_by_role("button", name="Sign out").click()
         await expect(page).to_have_url(re.compile(f"{PREFIX}/sign-in"))
         async with asyncio.timeout(PATIENCE):  # the page may leave when its session ends, before the answer is there
-            while await page.context.cookies():  # noqa: ASYNC110  # the browser has no event for it
-                await asyncio.sleep(0.02)
+            while await page.context.cookies():
+                pass
 
 
 @pytest.mark.sqlite_alone("of the store nothing is asked but whether it is there")

@@ -24,7 +24,8 @@ from models.store.transaction import Work
 from simulator.runner import make_points
 from tests.tools.domain import Domain, a_point, opened_domain, points
 from tests.tools.outside import Outside, path_of
-from tests.tools.waiting import PATIENCE
+from tests.tools.waiting import PATIENCE, eventually
+from tests.tools.watchers import intervals
 
 pytestmark = pytest.mark.sqlite_alone("on PostgreSQL each verb has a transaction of its own")
 
@@ -278,32 +279,42 @@ class TestAnotherWriter:
         await asyncio.gather(*calls)
         assert await stored(domain, job) == [(1, 1), (2, 2)]
 
-    async def test_each_verb_waits_as_long_as_it_may_and_is_then_told_that_the_store_is_locked(
-        self, database_url: str, outside: Outside
+    @pytest.mark.parametrize("count", [1, 5])
+    async def test_a_verb_waits_as_long_as_it_may_and_is_then_told_that_the_store_is_locked(
+        self, database_url: str, outside: Outside, count: int
     ) -> None:
-        patience = 0.3
-        clock = asyncio.get_running_loop().time
-        async with Database(database_url, seconds=patience) as database:
+        async with Database(database_url, seconds=0.3) as database:
             jobs = Jobs(database, Feed())
             here = Domain(database, Feed(), jobs)
             job = await here.job()
 
-            async def waited(step: int) -> float:
-                began = clock()
+            async def refused(step: int) -> None:
                 with pytest.raises(StoreFailure, match="locked"):
                     await jobs.log(job.id, [a_point(step)])
-                return clock() - began
 
             with outside.writing():
-                first = asyncio.create_task(waited(1))
-                while not first.done():  # others come while it waits, and must not wait for what is left of its time
-                    second = asyncio.create_task(waited(2))
-                    await asyncio.wait([first], timeout=patience / 2)
-                times = [await first, await second]
-            assert all(patience <= time < 1.9 * patience for time in times), times
+                await asyncio.gather(*(refused(step) for step in range(count)))
             assert await stored(here, job) == []
-            await jobs.log(job.id, [a_point(3)])
-            assert await stored(here, job) == [(1, 3)]
+            await jobs.log(job.id, [a_point(9)])
+            assert await stored(here, job) == [(1, 9)]
+
+    async def test_a_verb_that_comes_while_others_wait_has_the_whole_of_its_time(
+        self, database_url: str, outside: Outside
+    ) -> None:
+        """It comes late in the time of the first, which is over before the store is free."""
+        async with Database(database_url, seconds=1.5) as database:
+            jobs = Jobs(database, Feed())
+            here = Domain(database, Feed(), jobs)
+            job = await here.job()
+            with outside.writing():
+                first = asyncio.create_task(jobs.log(job.id, [a_point(1)]))
+                async with intervals(0.1) as passed:
+                    await eventually(lambda: len(passed) >= 10)
+                second = asyncio.create_task(jobs.log(job.id, [a_point(2)]))
+                with pytest.raises(StoreFailure, match="locked"):
+                    await first
+            await second
+            assert await stored(here, job) == [(1, 2)]
 
     async def test_a_step_that_was_lost_with_its_group_and_then_found_the_store_busy_leaves_the_job_running(
         self, database_url: str, outside: Outside
