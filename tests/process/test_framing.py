@@ -83,7 +83,7 @@ class TestAnUpgrade:
     async def test_to_what_is_not_spoken_here_takes_no_body_from_its_request(
         self, address: str, protocol: str, by: str, size: int
     ) -> None:
-        """Java's HttpClient asks for h2c with whatever it posts, unless it is told not to. Pieces are of any size."""
+        """Java's HttpClient asks for h2c with every POST, unless set to HTTP/1.1. Pieces are of any size."""
         lines = [f"Upgrade: {protocol}", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAEAAEAAAAIAAAAB"]
         said, body = (LENGTH, HELLO) if by == "a length" else (IN_CHUNKS, CHUNKS + b"\r\n")
         request = HEALTHY + asking(*lines, said, body=body)
@@ -221,13 +221,13 @@ class TestABody:
         request = asking(IN_CHUNKS, "Connection: keep-alive", body=CHUNKS + b"\r\n", first="POST /graphql HTTP/1.0")
         assert await answers(address, request + SMUGGLED) == [400]
 
-    async def test_that_nobody_waits_for_is_read_all_the_same(self, address: str) -> None:
+    async def test_of_a_refused_request_is_read_all_the_same(self, address: str) -> None:
         elsewhere = asking(f"Content-Length: {len(SMUGGLED)}").replace(b"localhost", b"evil.example")
         assert await answers(address, elsewhere, SMUGGLED + SMUGGLED) == [421, 200]
 
 
 class TestAnExpectation:
-    """Who waits to be told to go on may send the body after a refusal, or the next request: nobody can know."""
+    """A client that waits for 100 Continue may send the body after a refusal, or the next request."""
 
     async def test_that_is_not_met_ends_the_connection(self, address: str) -> None:
         request = asking("Expect: 100-continue", f"Content-Length: {len(SMUGGLED)}")

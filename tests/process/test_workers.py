@@ -197,13 +197,13 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "told"), REFUSED)
+@pytest.mark.parametrize(("arguments", "named"), REFUSED)
 def test_what_cannot_be_served_is_refused_at_the_start_in_one_line(
-    sqlite_url: str, arguments: list[str], told: list[str]
+    sqlite_url: str, arguments: list[str], named: list[str]
 ) -> None:
     ended = command(*arguments, "--port", "0", "--database-url", sqlite_url)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
-    assert [text for text in told if text not in ended.stderr] == []
+    assert [text for text in named if text not in ended.stderr] == []
     assert "secret" not in ended.stderr
 
 
@@ -232,7 +232,7 @@ async def test_points_stored_at_one_replica_reach_a_watcher_at_the_other_by_the_
                 assert await coming == {"seq": step}
 
 
-async def test_a_command_tells_the_replicas_of_what_it_did(server: ServerProcess, remote: Api, valkey: Valkey) -> None:
+async def test_a_command_publishes_to_the_replicas(server: ServerProcess, remote: Api, valkey: Valkey) -> None:
     id = await remote.created()
     url = server.arguments[server.arguments.index("--database-url") + 1]
     async with opened(websocket_url(server.url)) as socket:
