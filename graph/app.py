@@ -12,9 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.addresses import networks_in
 from graph.admission.access import Access
-from graph.admission.connection_slots import Places
+from graph.admission.connection_slots import ConnectionSlots
+from graph.admission.cors import Cors
 from graph.admission.gate import Check, Gate, failure
-from graph.admission.hosts_and_origins import Cors, Doors
+from graph.admission.hosts_and_origins import HostsAndOrigins
 from graph.admission.rates import Rates
 from graph.admission.refusal import Refusal
 from graph.admission.sign_in import SignIn
@@ -66,14 +67,14 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     growth = Growth(chunks, feed)
     tokens = TokenCache(Tokens(database))
     access = Access(settings, tokens)
-    places, http_streams = Places(settings.max_sockets), HTTPStreams(settings.ping_seconds)
+    slots, http_streams = ConnectionSlots(settings.max_sockets), HTTPStreams(settings.ping_seconds)
     pages = Pages(settings.root_path)
     operations = Operations(schema.graphql, Limits.of(settings))
     answers = Answers(Plans(schema.graphql, operations.documents), operations, database, jobs) if plans else None
     services = Services(operations, database, jobs, streams, Curves(chunks), answers)
-    view = GraphQLView(settings, services, access, places, http_streams, pages)
+    view = GraphQLView(settings, services, access, slots, http_streams, pages)
     health = Health(database, feed)
-    metrics = Metrics(app_metrics, database, feed, streams, places)
+    metrics = Metrics(app_metrics, database, feed, streams, slots)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -86,7 +87,7 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
 
     cors = Cors(settings) if settings.allowed_origins else None
     asked_beforehand = [cors.check] if cors else []
-    checks: list[Check] = [Rates(settings).check, *asked_beforehand, Doors(settings).check, access.check]
+    checks: list[Check] = [Rates(settings).check, *asked_beforehand, HostsAndOrigins(settings).check, access.check]
     app = App(
         view,
         services,
@@ -130,6 +131,7 @@ class App(FastAPI):
         self.http_streams = http_streams
         self.add_exception_handler(Exception, _failed)
         self.add_exception_handler(Refusal, _refused)
+        self.add_exception_handler(405, self._wrong_method)
         self.watch = watch
         self._root_path = root_path
         gate = Gate(checks, self._serve, watch)
@@ -150,6 +152,11 @@ class App(FastAPI):
         if prefix and (path == prefix or path.startswith(f"{prefix}/")):
             raw_path = scope["raw_path"].removeprefix(prefix.encode())
             scope.update(path=path.removeprefix(prefix) or "/", raw_path=raw_path or b"/", root_path="")
+
+    async def _wrong_method(self, _: Request, error: Exception) -> Response:
+        """The answer to a POST to a page, mostly of a client with a wrong address of the API."""
+        message = f"Method Not Allowed. The API is at {self._root_path}{GRAPHQL}."
+        return Refusal(405, "METHOD_NOT_ALLOWED", message, getattr(error, "headers", None)).response()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == GRAPHQL:

@@ -8,7 +8,7 @@ from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
 from graph.admission.caller import Caller
-from graph.admission.connection_slots import Place
+from graph.admission.connection_slots import Slot
 from graph.execution.running import Operations
 from graph.live.stream import Streams
 from graph.plans.answers import Answers
@@ -60,7 +60,7 @@ class Context:
         "database",
         "jobs",
         "operations",
-        "place",
+        "slot",
         "streams",
     )
 
@@ -70,7 +70,7 @@ class Context:
         self.caller = caller
         self.connection_params: dict[str, Any] | None = None
         """The payload of a socket's connection_init, until it is authenticated: it may have a token."""
-        self.place: Place | None = None
+        self.slot: Slot | None = None
         """The slot of an unauthenticated socket."""
         self._job: DataLoader[int, Job | None] | None = None
         self._after: DataLoader[tuple[Job, int, int], list[Recorded]] | None = None

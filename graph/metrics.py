@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from graph.admission.connection_slots import Places
+from graph.admission.connection_slots import ConnectionSlots
 from graph.live.stream import Streams
 from graph.telemetry.prometheus import PREFIX, AppMetrics
 from models.feed.channel import Event, Feed, MetricsRecorded
@@ -44,12 +44,14 @@ STORE_SECONDS = 1.0
 class Metrics:
     """The metrics of one app, sampled and exposed; of all its workers, whichever of them is scraped."""
 
-    def __init__(self, metrics: AppMetrics, database: Database, feed: Feed, streams: Streams, places: Places) -> None:
+    def __init__(
+        self, metrics: AppMetrics, database: Database, feed: Feed, streams: Streams, slots: ConnectionSlots
+    ) -> None:
         self._metrics = metrics
         self._database = database
         self._feed = feed
         self._streams = streams
-        self._places = places
+        self._slots = slots
         self._jobs: Mapping[JobStatus, int] | None = None
         """None while the store does not answer."""
         self._jobs_until = 0.0
@@ -85,8 +87,8 @@ class Metrics:
             self._sample()
 
     def _sample(self) -> None:
-        self._metrics.sockets.set(self._places.sockets)
-        self._metrics.streams.set(self._places.streams)
+        self._metrics.sockets.set(self._slots.sockets)
+        self._metrics.streams.set(self._slots.streams)
         self._metrics.watchers.set(self._streams.watchers)
         self._metrics.count_live(self._streams.counts)
 

@@ -1,4 +1,4 @@
-"""The places for what stays open, of which there are so many."""
+"""Slots for connections that stay open: sockets, and requests whose answers stream."""
 
 from collections.abc import Callable
 
@@ -6,86 +6,83 @@ from starlette.types import Scope
 
 from graph.admission.refusal import Refusal
 
-__all__ = ["PLACE", "WAITING_SHARE", "Place", "Places"]
+__all__ = ["SLOT", "UNAUTHENTICATED_SHARE", "ConnectionSlots", "Slot"]
 
-PLACE = "training_monitor.place"
-"""In the scope of what has one."""
-WAITING_SHARE = 10
-"""For so many places there is one to wait on, for a socket that has not said yet who it is: that takes no time."""
+SLOT = "training_monitor.slot"
+"""The key in the scope of a connection that has one."""
+UNAUTHENTICATED_SHARE = 10
+"""For so many slots there is one for a socket that has not authenticated yet: that takes no time."""
 
 
-class Place:
-    """That of one socket or stream. A socket may lose one that it only waits on."""
+class Slot:
+    """The slot of one socket or stream. An unauthenticated socket may lose its slot to another."""
 
-    __slots__ = ("_is_lost", "_told")
+    __slots__ = ("_is_lost", "_on_loss")
 
     def __init__(self) -> None:
         self._is_lost = False
-        self._told: Callable[[], object] | None = None
+        self._on_loss: Callable[[], object] | None = None
 
-    def follow(self, told: Callable[[], object]) -> None:
-        """Call `told` when it is lost."""
+    def follow(self, on_loss: Callable[[], object]) -> None:
+        """Call `on_loss` when it is lost."""
         if self._is_lost:
-            told()
+            on_loss()
         else:
-            self._told = told
+            self._on_loss = on_loss
 
     def lose(self) -> None:
-        """It is another's now."""
+        """Give it to another socket."""
         self._is_lost = True
-        if self._told:
-            self._told()
+        if self._on_loss:
+            self._on_loss()
 
 
-class Places:
-    """Those of one app, for sockets and for requests whose answers stream.
+class ConnectionSlots:
+    """The slots of one app.
 
-    Who has not said who they are wait on places of their own, so that they take none from those who have. Of these the
-    first gives way to one too many: who means to come in waits for a moment, who means to be in the way for long.
+    Unauthenticated sockets have slots of their own, so that they take none from the others. When these are all taken,
+    the oldest loses its slot: an honest client authenticates in a moment, a hostile one stays.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._most_waiting = max(1, most // WAITING_SHARE)
-        self._waiting: dict[Place, None] = {}
-        """The first first."""
-        self._sockets: set[Place] = set()
-        self._streams: set[Place] = set()
+        self._most_unauthenticated = max(1, most // UNAUTHENTICATED_SHARE)
+        self._unauthenticated: dict[Slot, None] = {}
+        """The oldest first."""
+        self._sockets: set[Slot] = set()
+        self._streams: set[Slot] = set()
 
     def take(self, scope: Scope) -> None:
-        """Give a socket or a request a place, until it leaves; for now one to wait on where nobody knows whose it is.
-
-        Raises Refusal where all are taken.
-        """
+        """Give a socket or a request a slot until `leave`. Raises Refusal where all are taken."""
         self._check()
-        place = scope[PLACE] = Place()
+        slot = scope[SLOT] = Slot()
         if scope["caller"] is None:
-            if len(self._waiting) >= self._most_waiting:
-                first = next(iter(self._waiting))
-                del self._waiting[first]
-                first.lose()
-            self._waiting[place] = None
+            if len(self._unauthenticated) >= self._most_unauthenticated:
+                oldest = next(iter(self._unauthenticated))
+                del self._unauthenticated[oldest]
+                oldest.lose()
+            self._unauthenticated[slot] = None
         else:
-            (self._sockets if scope["type"] == "websocket" else self._streams).add(place)
+            (self._sockets if scope["type"] == "websocket" else self._streams).add(slot)
 
-    def let_in(self, place: Place) -> None:
-        """Let a socket that has said who it is wait no longer. Raises Refusal where all places are taken."""
-        if place not in self._sockets:
+    def authenticate(self, slot: Slot) -> None:
+        """Move a socket that has authenticated to the slots of sockets. Raises Refusal where all are taken."""
+        if slot not in self._sockets:
             self._check()
-            self._waiting.pop(place, None)
-            self._sockets.add(place)
+            self._unauthenticated.pop(slot, None)
+            self._sockets.add(slot)
 
     def leave(self, scope: Scope) -> None:
-        """Take the place back, where it has one."""
-        if place := scope.pop(PLACE, None):
-            self._waiting.pop(place, None)
-            self._sockets.discard(place)
-            self._streams.discard(place)
+        """Take the slot back, where the connection has one."""
+        if slot := scope.pop(SLOT, None):
+            self._unauthenticated.pop(slot, None)
+            self._sockets.discard(slot)
+            self._streams.discard(slot)
 
     @property
     def sockets(self) -> int:
         """Sockets that are open now."""
-        return len(self._sockets) + len(self._waiting)
+        return len(self._sockets) + len(self._unauthenticated)
 
     @property
     def streams(self) -> int:

@@ -57,7 +57,7 @@ class Gate:
             call.outcome = "failed"
             if call.status and not call.is_answered:
                 raise  # uvicorn logs it, and breaks off an answer that is half sent
-            log.exception("a request was not expected to end so")
+            log.exception("unhandled exception while serving a request")
             if call.is_socket:
                 if not call.close_code:
                     await call.send({"type": "websocket.close", "code": INTERNAL_ERROR})

@@ -1,9 +1,9 @@
-"""The browser's doors: which names this server goes by, whose pages may call it, and in what a body may come.
+"""The hosts that this server serves, and the origins whose pages may call it.
 
-A browser lends its user's place in the network, and their cookies, to every page. So a page of another site must not
-reach this server: by a name of its own that suddenly leads here (DNS rebinding: Host), or by a request that needs no
-leave (CSRF, sockets: Origin; images, scripts, frames and the like, for which none is sent: Sec-Fetch-Site). What is
-left to it are links to pages. Programs send neither header, and pass.
+A browser gives every page its user's place in the network and their cookies. So a page of another site must not reach
+this server: neither by a name of its own that resolves to here (DNS rebinding: Host), nor by a request that a browser
+sends without a preflight (CSRF, sockets: Origin; images, scripts and frames, which have no Origin: Sec-Fetch-Site). It
+can only link to pages. Programs send neither header, and pass.
 
 Browsers send Sec-Fetch-Site by https and to their own machine only. By plain http from elsewhere a page of another site
 can have a query executed, which changes nothing, and whose answer it cannot read.
@@ -13,9 +13,7 @@ import functools
 import re
 import socket
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from graph.addresses import address_in, listed
 from graph.admission.gate import Head
@@ -23,7 +21,7 @@ from graph.admission.refusal import Refusal
 from graph.media import GRAPHQL
 from graph.settings import Settings
 
-__all__ = ["Cors", "Doors"]
+__all__ = ["HostsAndOrigins"]
 
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{0,5}))?", re.IGNORECASE | re.ASCII)
 DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -34,7 +32,7 @@ SHOWN = 100
 """Characters of a header that a refusal repeats."""
 
 
-class Doors:
+class HostsAndOrigins:
     """Checks Host, Origin, Sec-Fetch-Site and Content-Encoding of each request and each socket's handshake."""
 
     def __init__(self, settings: Settings) -> None:
@@ -83,53 +81,6 @@ class Doors:
         own = host.decode("latin-1").lower()
         port = DEFAULT_PORTS.get(scheme)  # which browsers leave out
         return said in self._origins or (port is not None and place == own.removesuffix(f":{port}"))
-
-
-class Cors:
-    """Lets pages of the origins that are set read what they are answered: https://fetch.spec.whatwg.org/#cors-protocol
-
-    Around everything else, so that they can also read why they are refused.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._origins = {*listed(settings.allowed_origins)}
-
-    async def check(self, scope: Scope, head: Head) -> Response | None:
-        """The answer to a browser that asks whether a page may ask, which it does without any credentials."""
-        is_asked = scope.get("method") == "OPTIONS" and b"access-control-request-method" in head
-        origin = head.get(b"origin", b"").decode("latin-1").lower()
-        return Response(None, 204, PREFLIGHT) if is_asked and origin in self._origins else None
-
-    def around(self, inner: ASGIApp) -> ASGIApp:
-        """An app whose answers say who may read them."""
-
-        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            await self._serve(inner, scope, receive, send)
-
-        return serve
-
-    async def _serve(self, inner: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        origin = Headers(scope=scope).get("origin", "").lower()
-        is_allowed = origin in self._origins
-
-        async def send_allowed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                answered = MutableHeaders(scope=message)
-                answered.add_vary_header("Origin")
-                answered["Cross-Origin-Resource-Policy"] = "cross-origin" if is_allowed else "same-origin"
-                if is_allowed:
-                    answered["Access-Control-Allow-Origin"] = origin
-                    answered["Access-Control-Expose-Headers"] = "retry-after, x-request-id"
-            await send(message)
-
-        await inner(scope, receive, send_allowed if scope["type"] == "http" else send)
-
-
-PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Allow-Headers": "content-type, authorization, accept, x-request-id",
-    "Access-Control-Max-Age": "600",
-}
 
 
 def _leads_to_a_page(scope: Scope, head: Head) -> bool:

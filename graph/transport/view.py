@@ -22,7 +22,7 @@ from strawberry.types.unset import UNSET, UnsetType
 
 from graph.admission.access import Access
 from graph.admission.caller import Caller, unknown
-from graph.admission.connection_slots import PLACE, Places
+from graph.admission.connection_slots import SLOT, ConnectionSlots
 from graph.context import Context, Services
 from graph.execution.body import Body
 from graph.media import JSON, accepted_media_type, answers_by_name
@@ -58,7 +58,7 @@ class GraphQLView(GraphQL[Context, None]):
         settings: Settings,
         services: Services,
         access: Access,
-        places: Places,
+        slots: ConnectionSlots,
         http_streams: HTTPStreams,
         pages: Pages,
     ) -> None:
@@ -73,7 +73,7 @@ class GraphQLView(GraphQL[Context, None]):
         self._services = services
         self._without_plans = services._replace(answers=None)
         self._access = access
-        self._places = places
+        self._slots = slots
         self._http_streams = http_streams
         self._pages = pages
 
@@ -81,12 +81,12 @@ class GraphQLView(GraphQL[Context, None]):
         """Serve one request or socket, its queries asked of this app's store. Raises Refusal."""
         try:
             if scope["type"] == "websocket":
-                self._places.take(scope)
+                self._slots.take(scope)
                 await self.run(WebSocket(scope, receive, send))
             else:
                 await self._serve_request(scope, receive, send)
         finally:
-            self._places.leave(scope)
+            self._slots.leave(scope)
 
     async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = Body(receive, self._max_body_bytes, self.operations.worker)
@@ -125,7 +125,7 @@ class GraphQLView(GraphQL[Context, None]):
         return await self.run(request)
 
     def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:  # noqa: ARG002  # Strawberry's signature
-        """Any that comes here: the doors have looked at it."""
+        """True: HostsAndOrigins has checked it."""
         return True
 
     async def render_graphql_ide(self, request: Request) -> Response:
@@ -136,7 +136,7 @@ class GraphQLView(GraphQL[Context, None]):
         """What resolvers are given."""
         services = request.state.services if isinstance(request, Request) else self._services
         context = Context(services, request.scope["caller"])
-        context.place = request.scope.get(PLACE)
+        context.slot = request.scope.get(SLOT)
         return context
 
     async def on_ws_connect(self, context: Context) -> UnsetType:
@@ -145,8 +145,8 @@ class GraphQLView(GraphQL[Context, None]):
         context.caller = await self._access.of_socket(context.caller, payload)
         if context.caller is None:
             raise ConnectionRejectionError
-        assert context.place is not None
-        self._places.let_in(context.place)
+        assert context.slot is not None
+        self._slots.authenticate(context.slot)
         nothing_to_add: UnsetType = UNSET
         return nothing_to_add
 
@@ -171,7 +171,7 @@ class GraphQLView(GraphQL[Context, None]):
             if takes_both and await self._kind_of(request_data) in {OperationType.QUERY, OperationType.MUTATION}:
                 request_data.protocol = "http"  # a client that takes both, as urql does, wants a stream of what streams
             if request_data.protocol != "http":
-                self._places.take(cast("RequestAdapter", request).scope)
+                self._slots.take(cast("RequestAdapter", request).scope)
         return request_data
 
     async def _kind_of(self, request: GraphQLRequestData) -> OperationType | None:

@@ -147,8 +147,8 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
     def on_request_accepted(self) -> None:
         """Start the time limit of connection_init, which ends early where another socket takes this one's slot."""
         super().on_request_accepted()
-        if self.context.place:
-            self.context.place.follow(self._wait_no_longer)
+        if self.context.slot:
+            self.context.slot.follow(self._wait_no_longer)
 
     def _wait_no_longer(self) -> None:
         self.connection_timed_out = True
@@ -161,7 +161,7 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
         """End what runs on the socket."""
         if self.context.caller is not None:
             self.context.caller.unfollow(self._revoked)
-        self.context.place = None  # which knows of this
+        self.context.slot = None  # which knows of this
         await super().shutdown()
 
     async def run_operation(self, operation: Operation[Any, None]) -> None:

@@ -28,7 +28,7 @@ Ask = Callable[[httpx.AsyncClient, Operation], Awaitable[str]]
 WRONG = "tm_" + "x" * 43
 
 
-class Doors(NamedTuple):
+class Guarded(NamedTuple):
     """Two servers of one store, of which one lets everyone read; and what lets whom in."""
 
     url: str
@@ -39,12 +39,12 @@ class Doors(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     path = tmp_path_factory.mktemp("access") / "test.sqlite3"
     url = f"sqlite://{path}"
     secrets = asyncio.run(made(url))
     with ServerProcess(url) as server, ServerProcess(url, "--open-reads") as with_open_reads:
-        yield Doors(server.url, with_open_reads.url, secrets, asyncio.run(ended_job(server.url, secrets["write"])))
+        yield Guarded(server.url, with_open_reads.url, secrets, asyncio.run(ended_job(server.url, secrets["write"])))
         for one in (server, with_open_reads):
             assert one.log == "", "nothing of this is worth a line, least of all a token"
 
@@ -167,13 +167,13 @@ TRANSPORTS: dict[str, Ask] = {
 
 @pytest.mark.parametrize("open_reads", [False, True], ids=["", "with open reads"])
 @pytest.mark.parametrize("who", WHO)
-async def test_who_may_do_what(doors: Doors, who: str, open_reads: bool) -> None:
-    url = doors.open_reads_url if open_reads else doors.url
+async def test_who_may_do_what(guarded: Guarded, who: str, open_reads: bool) -> None:
+    url = guarded.open_reads_url if open_reads else guarded.url
     async with (
-        httpx.AsyncClient(base_url=doors.url, headers=bearer(doors.secrets["write"])) as owner,
-        httpx.AsyncClient(base_url=url, headers=WHO[who](doors.secrets), timeout=PATIENCE) as http,
+        httpx.AsyncClient(base_url=guarded.url, headers=bearer(guarded.secrets["write"])) as owner,
+        httpx.AsyncClient(base_url=url, headers=WHO[who](guarded.secrets), timeout=PATIENCE) as http,
     ):
-        every = operations(ended=doors.ended, running=await Api(owner).started())
+        every = operations(ended=guarded.ended, running=await Api(owner).started())
         rows = [(transport, each) for transport in TRANSPORTS for each in every]
         before = await jobs(owner)
         found = await asyncio.gather(*(TRANSPORTS[transport](http, each) for transport, each in rows))

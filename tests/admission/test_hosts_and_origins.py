@@ -14,7 +14,7 @@ from tests.conftest import running
 from tests.tools.api import Api
 from tests.tools.sockets import PROTOCOL, websocket_url
 
-pytestmark = pytest.mark.sqlite_alone("doors are the same whatever is stored where")
+pytestmark = pytest.mark.sqlite_alone("hosts and origins do not depend on the store")
 
 HELLO = {"query": "{ __typename }"}
 OURS = "https://dash.example.org"
@@ -222,3 +222,10 @@ class TestSettings:
 async def test_a_body_that_is_compressed_is_refused(api: Api) -> None:
     response = await api.http.post("/graphql", json=HELLO, headers={"Content-Encoding": "gzip"})
     assert (response.status_code, response.headers["accept-encoding"]) == (415, "identity")
+
+
+@pytest.mark.parametrize("path", ["/", "/graphq", "/api", "/training/jobs"])
+async def test_a_post_to_another_address_is_answered_with_that_of_the_api(api: Api, path: str) -> None:
+    response = await api.http.post(path, json=HELLO)
+    assert (response.status_code, "GET" in response.headers["allow"]) == (405, True)
+    assert response.json()["errors"][0]["message"] == "Method Not Allowed. The API is at /graphql."

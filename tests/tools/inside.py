@@ -35,7 +35,7 @@ class Inside:
         """What is kept now."""
         streams = self.services.streams
         return Kept(
-            sockets=self.view._places.sockets + self.view._places.streams,
+            sockets=self.view._slots.sockets + self.view._slots.streams,
             topics=len(streams._topics),
             watchers=sum(topic.watchers for topic in streams._topics.values()),
             followers=streams.changes.followers,

@@ -14,7 +14,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from graph.admission.connection_slots import WAITING_SHARE
+from graph.admission.connection_slots import UNAUTHENTICATED_SHARE
 from graph.app import App, create_app
 from graph.settings import Settings
 from graph.transport.websocket import MAX_HELD
@@ -128,13 +128,13 @@ class TestWhoHasNotSaidWhoTheyAre:
 
     @pytest.fixture
     def settings(self, database_url: str, secret: str) -> Settings:
-        return Settings(database_url=database_url, max_sockets=2 * WAITING_SHARE)
+        return Settings(database_url=database_url, max_sockets=2 * UNAUTHENTICATED_SHARE)
 
     async def test_they_take_no_place_from_those_who_have(self, address: str, secret: str, inside: Inside) -> None:
         async with AsyncExitStack() as stack, httpx.AsyncClient(base_url=address, timeout=PATIENCE) as http:
-            for _ in range(3 * WAITING_SHARE):
+            for _ in range(3 * UNAUTHENTICATED_SHARE):
                 await stack.enter_async_context(connect(websocket_url(address), subprotocols=[PROTOCOL]))
-            for _ in range(2 * WAITING_SHARE - 1):
+            for _ in range(2 * UNAUTHENTICATED_SHARE - 1):
                 connection = await stack.enter_async_context(connect(websocket_url(address), subprotocols=[PROTOCOL]))
                 assert await answer_to_init(connection, secret) == {"type": "connection_ack"}
             bearer = {"Authorization": f"Bearer {secret}", "Accept": "text/event-stream"}
@@ -165,13 +165,13 @@ class TestWhoHasNotSaidWhoTheyAre:
         async with AsyncExitStack() as stack:
             late = await stack.enter_async_context(connect(websocket_url(address), subprotocols=[PROTOCOL]))
             bearer = {"Authorization": f"Bearer {secret}"}
-            for _ in range(2 * WAITING_SHARE):
+            for _ in range(2 * UNAUTHENTICATED_SHARE):
                 known = connect(websocket_url(address), subprotocols=[PROTOCOL], additional_headers=bearer)
                 await stack.enter_async_context(known)
             with pytest.raises(ConnectionClosed):
                 await answer_to_init(late, secret)
             assert (late.close_code, late.close_reason) == (1013, "Too many sockets and streams are open.")
-            await inside.comes_to(sockets=2 * WAITING_SHARE)
+            await inside.comes_to(sockets=2 * UNAUTHENTICATED_SHARE)
         await inside.comes_to()
 
     async def test_one_who_may_not_come_in_makes_room(self, address: str, inside: Inside) -> None:
