@@ -1,9 +1,9 @@
 """Documents, each parsed, measured and validated once: that costs more than answering most of them."""
 
 import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from cachetools import LRUCache
 from graphql import (
@@ -29,13 +29,11 @@ TOKEN_BYTES = 1_000
 ABORTED = "Validation aborted."
 """graphql-core's message where the fields of a document would take too many comparisons."""
 
-Compiled = TypeVar("Compiled")
-
 
 class Document:
     """What is known of a document."""
 
-    __slots__ = ("_compiled", "_costs", "_limits", "_schema", "bytes", "errors", "node")
+    __slots__ = ("_costs", "_limits", "_schema", "bytes", "compiled", "errors", "node")
 
     def __init__(
         self,
@@ -54,7 +52,8 @@ class Document:
         self._schema = schema
         self._limits = limits
         self._costs: dict[str | None, Cost] = {}
-        self._compiled: dict[Hashable, Any] = {}
+        self.compiled: dict[Hashable, Any] = {}
+        """What others compiled from it, for as long as it is kept."""
 
     @property
     def valid(self) -> DocumentNode | None:
@@ -82,12 +81,6 @@ class Document:
         if cost <= self._limits.max_cost:
             return None
         return limit_error("max_cost", self._limits.max_cost, "The operation asks for {} values", cost)
-
-    def compiled(self, key: Hashable, compile: "Callable[[], Compiled]") -> Compiled:
-        """What was compiled from the document, found by `key`; kept as long as the document is."""
-        if key not in self._compiled:
-            self._compiled[key] = compile()
-        return cast("Compiled", self._compiled[key])
 
 
 class Documents:

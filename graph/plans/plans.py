@@ -49,14 +49,13 @@ class Plans:
 
     def of(self, document: Document, name: str | None) -> Planned | None:
         """The same for a document that is there."""
-        if document.valid is None or document.operation(name) is None:
-            return None
-        return document.compiled(name, lambda: self._compiled(document, name))
-
-    def _compiled(self, document: Document, name: str | None) -> Planned | None:
+        if name in document.compiled:
+            found: Planned | None = document.compiled[name]
+            return found
         node, operation = document.valid, document.operation(name)
-        assert node is not None
-        assert operation is not None
+        if node is None or operation is None:
+            return None
         fragments = {each.name.value: each for each in node.definitions if isinstance(each, FragmentDefinitionNode)}
         plan = COMPILERS[operation.operation](self._schema, operation, fragments)
-        return None if plan is None else Planned(document, operation, plan)
+        planned = document.compiled[name] = None if plan is None else Planned(document, operation, plan)
+        return planned

@@ -1,4 +1,4 @@
-"""What nobody expected: the client is told that it happened, the log is told what. Provoked in the store, for real."""
+"""Unexpected errors: the client gets a code, the log the cause. Provoked in the store, for real."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ INTERNALS = (
     "timeout",
     ".py",
 )
-"""What would tell a client of the inside, in small letters."""
+"""Words that would give internals away, in lower case."""
 VERBS = {
     "createJob": 'createJob(input: {name: "other", modelName: "m", epochs: 1, learningRate: 1})',
     "startJob": "startJob(id: $id)",
@@ -52,7 +52,7 @@ VERBS = {
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    """A file with a name that nobody is to hear."""
+    """A file whose name no client may see."""
     return f"sqlite://{tmp_path / 'secret-place.sqlite3'}"
 
 
@@ -65,29 +65,29 @@ def take_table_away(outside: Outside) -> None:
 
 
 broken = pytest.mark.parametrize(
-    ("break_store", "told", "cause"),
+    ("break_store", "expected", "cause"),
     [
         pytest.param(break_values, BUG, "JSONDecodeError", id="a stored text that cannot be read"),
         pytest.param(take_table_away, GONE, "gone", id="a table that is gone"),
     ],
 )
 Break = Callable[[Outside], None]
-Told = dict[str, Any]
+Answer = dict[str, Any]
 
 
 @broken
 async def test_a_query_tells_a_code_and_the_log_the_cause(
-    api: Api, outside: Outside, caplog: pytest.LogCaptureFixture, break_store: Break, told: Told, cause: str
+    api: Api, outside: Outside, caplog: pytest.LogCaptureFixture, break_store: Break, expected: Answer, cause: str
 ) -> None:
     id = await api.started()
     await api.step(id)
     break_store(outside)
     answer = await api.post(POINTS, {"id": id})
     assert answer["data"] == {"job": None}
-    assert_told(answer, answer["errors"], told)
+    assert_masked(answer, answer["errors"], expected)
     assert answer["errors"][0]["path"][:2] == ["job", "metrics"]
     assert logged(caplog) == 1
-    assert (outside.says(cause) if told is GONE else cause) in caplog.text
+    assert (outside.says(cause) if expected is GONE else cause) in caplog.text
 
 
 @broken
@@ -99,7 +99,7 @@ async def test_an_operation_over_a_socket_tells_a_code_and_leaves_the_socket(
     caplog: pytest.LogCaptureFixture,
     operation: str,
     break_store: Break,
-    told: Told,
+    expected: Answer,
     cause: str,
 ) -> None:
     job = await api.started()
@@ -108,9 +108,9 @@ async def test_an_operation_over_a_socket_tells_a_code_and_leaves_the_socket(
     id = await socket.subscribe(operation, id=job)
     message = await socket.message(id)
     payload = message["payload"]
-    assert_told([message], payload if message["type"] == "error" else payload["errors"], told)
+    assert_masked([message], payload if message["type"] == "error" else payload["errors"], expected)
     assert logged(caplog) == 1
-    assert (outside.says(cause) if told is GONE else cause) in caplog.text
+    assert (outside.says(cause) if expected is GONE else cause) in caplog.text
     assert await socket.next(await socket.subscribe("{ __typename }")) == {"__typename": "Query"}
 
 
@@ -124,7 +124,7 @@ async def test_a_step_that_cannot_be_stored_fails_its_job_without_saying_more(
     job = await api.job(id)
     assert (job["status"], job["metricCount"]) == ("FAILED", 0)
     assert job["failureReason"] in answer["message"]
-    assert_nothing_told([answer, job])
+    assert_nothing_internal([answer, job])
     assert outside.says("gone") in caplog.text
 
 
@@ -134,7 +134,7 @@ async def test_points_that_cannot_be_stored_are_not_counted(api: Api, outside: O
     take_table_away(outside)
     answer = await api.post(mutation("logMetrics", id))
     assert answer["data"] is None
-    assert_told(answer, answer["errors"], GONE)
+    assert_masked(answer, answer["errors"], GONE)
     outside.execute("ALTER TABLE taken_away RENAME TO metric")
     assert (await api.job(id))["metricCount"] == 1
     assert (await api.log(id, [{"step": 2}]))["recorded"] == 1
@@ -157,13 +157,13 @@ class TestAStoreThatKeepsVerbsWaiting:
         with outside.writing():
             answer = await api.post(mutation(verb, id))
             assert answer["data"] is None
-            assert_told(answer, answer["errors"], OUTAGE)
+            assert_masked(answer, answer["errors"], OUTAGE)
             assert await everything(api) == before
             assert outside.says("locked") in caplog.text
         assert await everything(api) == before
         async with asyncio.timeout(PATIENCE):
             while "errors" in (answer := await api.post(mutation(verb, id))):  # a machine may stall for a second too
-                assert_told(answer, answer["errors"], OUTAGE)
+                assert_masked(answer, answer["errors"], OUTAGE)
         assert answer["data"]["answer"]["__typename"].endswith("Success")
 
 
@@ -181,7 +181,7 @@ async def test_a_full_disk_is_an_outage_that_has_stored_nothing(
     assert await everything(api) == before
     assert (await api.step(id))["metric"]["seq"] == 2
     assert logged(caplog) == 1
-    assert_told(answer, answer["errors"], OUTAGE)
+    assert_masked(answer, answer["errors"], OUTAGE)
 
 
 async def test_what_a_client_does_wrong_is_no_matter_for_the_log(
@@ -215,23 +215,23 @@ async def everything(api: Api) -> Any:
     return await api.data(f"{{ jobs {{ updatedAt {JOB} metrics {{ {METRIC} }} }} }}")
 
 
-def assert_told(body: Any, errors: list[dict[str, Any]], expected: Told) -> None:
+def assert_masked(body: Any, errors: list[dict[str, Any]], expected: Answer) -> None:
     """One error, as expected, and nothing else of what happened."""
     (error,) = errors
     extensions = {**error["extensions"]}
-    assert extensions.pop("requestId"), "what the log tells of it is found by this"
+    assert extensions.pop("requestId"), "which is in the log too"
     assert {**{key: error.get(key) for key in expected}, "extensions": extensions} == expected
-    assert_nothing_told(body)
+    assert_nothing_internal(body)
 
 
-def assert_nothing_told(body: Any) -> None:
+def assert_nothing_internal(body: Any) -> None:
     text = json.dumps(body).lower()
     assert [word for word in INTERNALS if word in text] == []
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> int:
-    """How many errors the log tells of: a bug with its traceback, an outage, of which there will be many, in a line."""
-    told = [record for record in caplog.records if record.levelno >= logging.ERROR or record.name == "graph.errors"]
-    for record in told:
+    """How many errors were logged: a bug with its traceback; an outage, which many will meet, in one line."""
+    records = [record for record in caplog.records if record.levelno >= logging.ERROR or record.name == "graph.errors"]
+    for record in records:
         assert bool(record.exc_info) == (record.levelno >= logging.ERROR)
-    return len(told)
+    return len(records)

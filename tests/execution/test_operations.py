@@ -60,7 +60,7 @@ async def busy(operations: Operations) -> AsyncIterator[None]:
         loop.call_soon_threadsafe(begun.set)
         done.wait(PATIENCE)
 
-    working = task_of("somebody", operations.worker.run(compute))
+    working = task_of("another", operations.worker.run(compute))
     try:
         await begun.wait()
         yield
@@ -73,7 +73,7 @@ async def busy(operations: Operations) -> AsyncIterator[None]:
 async def reading(operations: Operations) -> AsyncIterator[None]:
     """Inside, all turns for long reads are taken."""
     done = asyncio.Event()
-    readings = [task_of("somebody", operations.read(done.wait())) for _ in range(READS)]
+    readings = [task_of("another", operations.read(done.wait())) for _ in range(READS)]
     await asyncio.sleep(0)
     try:
         yield
@@ -90,9 +90,9 @@ class TestTheWorkerThread:
         operations = Operations(schema.graphql, LIMITS)
         order: list[str] = []
 
-        async def read(who: str, query: str) -> None:
+        async def read(client: str, query: str) -> None:
             assert (await operations.documents.get(query)).valid
-            order.append(who)
+            order.append(client)
 
         async with busy(operations):
             tasks = [
@@ -149,8 +149,8 @@ class TestLongReads:
         operations = Operations(schema.graphql, LIMITS)
         order: list[str] = []
 
-        async def read(who: str) -> None:
-            order.append(who)
+        async def read(client: str) -> None:
+            order.append(client)
 
         async with reading(operations):
             tasks = [task_of("10.0.0.1", operations.read(read("many"))) for _ in range(50)]
