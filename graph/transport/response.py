@@ -36,9 +36,9 @@ def encoded(answer: object) -> bytes:
 
 def response_of(answer: object, media_type: str) -> Response:
     """The response with an answer, in the media type that the client accepts."""
-    return Response(
-        encoded(answer), status_of(answer, media_type), {"Cache-Control": "no-store"}, media_type=media_type
-    )
+    # What is encoded already was executed.
+    status = 200 if isinstance(answer, Payload) else status_of(answer, media_type)
+    return Response(encoded(answer), status, {"Cache-Control": "no-store"}, media_type=media_type)
 
 
 async def send_answer(send: Send, body: bytes, media_type: str) -> None:

@@ -99,6 +99,13 @@ class TestAccept:
         assert (response.status_code, response.headers["content-type"]) == (200, answered)
         assert response.json() == HELLO_BACK
 
+    @pytest.mark.parametrize("type", [JSON, f"{JSON};a=b", f"{JSON};q"])
+    async def test_whatever_stands_beside_the_type_of_the_body_an_executed_operation_has_the_status_200(
+        self, http: httpx.AsyncClient, type: str
+    ) -> None:
+        response = await post(http, type=type, accept=RESPONSE_JSON)
+        assert (response.status_code, response.json()) == (200, HELLO_BACK)
+
     @pytest.mark.parametrize("accept", ["text/plain", "image/*", "*/*;q=0", f"{JSON};q=0", f"{JSON};q=x", "é"])
     async def test_a_client_that_takes_neither_is_answered_with_406(self, http: httpx.AsyncClient, accept: str) -> None:
         refused(await post(http, accept=accept), 406)
