@@ -14,7 +14,7 @@ from models.job import Job, now
 from models.job_writes import created, held, moved
 from models.lifecycle import JobStatus
 from models.metric import Point, Recorded
-from models.points import store, unrecorded
+from models.points import store
 from models.store.database import Database, uninterrupted
 from models.store.errors import Busy, StoreFailure, Unreachable
 from models.store.transaction import Work
@@ -143,7 +143,7 @@ class Jobs:
 
         def batch() -> Work[Logged]:
             job = yield from held(id, "log")
-            return Logged(*(yield from store(job, (yield from unrecorded(job, points)), now())))
+            return Logged(*(yield from store(job, points, now(), once=True)))
 
         def stored(batch: Logged) -> None:
             if batch.metrics:

@@ -1,38 +1,31 @@
 """A job's points: stored without gap or double, and read by their seq."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 from math import isfinite
-from operator import attrgetter
 from typing import overload
 
 from models.job import Job, moment_of
 from models.lifecycle import epoch_of_step
-from models.metric import Point, Recorded, StoredValues, decode_values, encode_values, key_pattern
+from models.metric import Point, Recorded, StoredValues, decode_values, digest_of, encode_values
 from models.store.reader import Query, Reader, Row
 from models.store.sql import places, select, update
 from models.store.transaction import Insert, Work
 
-__all__ = ["MAX_READ", "Stored", "after_query", "latest_query", "read_after", "read_latest", "store", "unrecorded"]
+__all__ = ["MAX_READ", "Stored", "after_query", "latest_query", "read_after", "read_latest", "store"]
 
 _COLUMNS = Recorded._fields
 
-_STORED = ("seq", "step", "epoch", "loss", "accuracy", "learning_rate", "values")
-"""Of the columns of a new point those that are its own."""
+_STORED = ("seq", "step", "epoch", "loss", "accuracy", "learning_rate", "values", "digest")
+"""The columns of a new point, without those that it shares with its batch."""
 _COUNT = update("job", ("metric_count", "furthest_step", "updated_at"), '"id" = ?')
-# At a step there may be very many points, so the store itself passes over those that equal none. Equal points have the
-# same text; or their values were named in another order, and then all this is alike. PostgreSQL is told the types, for
-# it takes a bare parameter for text.
-_EQUAL = """SELECT "step", "epoch", "values" FROM "metric" WHERE "job_id" = ? AND "step" IN ({steps}) AND (
-    "values" IN ({texts})
-    OR ("epoch", length("values"), coalesce("loss", 0), coalesce("accuracy", 0), coalesce("learning_rate", 0))
-        IN (VALUES {alike}) AND "values" NOT LIKE ? ESCAPE '!')"""
-_LIKENESS = f"(CAST(? AS BIGINT), CAST(? AS BIGINT){', CAST(? AS DOUBLE PRECISION)' * 3})"
 
-LOOKED_UP = 2000
-"""The most points that are looked up at once."""
+SLICE = 1_000
+"""Points that are made into rows in one turn of the event loop."""
+LOOKED_UP = (100, 10, 1)
+"""Points that one statement looks up: few sizes keep their statements prepared."""
 LONG = 500
 """The most points that are read on the event loop: more take over a millisecond, and are read in a thread."""
 MAX_READ = 10_000
@@ -50,7 +43,7 @@ class Stored(Sequence[Recorded]):
 
     @cached_property
     def _points(self) -> list[Recorded]:
-        return [Recorded._make((self._job_id, *own, StoredValues(text), self._at)) for *own, text in self._rows]
+        return [Recorded._make((self._job_id, *own, StoredValues(text), self._at)) for *own, text, _ in self._rows]
 
     @overload
     def __getitem__(self, index: int) -> Recorded: ...
@@ -66,84 +59,83 @@ class Stored(Sequence[Recorded]):
         return len(self._rows)
 
 
-def store(job: Job, points: Sequence[Point], at: datetime) -> Work[tuple[Job, Stored]]:
+def store(job: Job, points: Sequence[Point], at: datetime, *, once: bool = False) -> Work[tuple[Job, Stored]]:
     """Store points, numbered on from the job's last, and give them as they are stored, with the job as it then is.
 
-    To be done in the work that holds the job's row, with the row as it is in there: the job's counters are raised by
-    the same commit.
+    `once`: without those that equal a stored point of the job, or an earlier one among them; equal are points of the
+    same step and epoch with the same values, in whichever order these are named. To be done in the work that holds the
+    job's row, with the row as it is in there: the job's counters are raised by the same commit.
     """
-    rows = [_row(seq, point, job.steps_per_epoch) for seq, point in enumerate(points, start=job.metric_count + 1)]
-    if rows:
-        yield Insert("metric", {"job_id": job.id, "recorded_at": at}, _STORED, rows)
-        furthest = max(job.furthest_step, max(point.step for point in points))
-        job = job._replace(metric_count=job.metric_count + len(rows), furthest_step=furthest, updated_at=at)
+    stored: list[Row] = []
+    known: set[tuple[int, int]] = set()
+    for begin in range(0, len(points), SLICE):
+        rows = [_row(point, job.steps_per_epoch) for point in points[begin : begin + SLICE]]
+        if once:
+            # Nothing at or before the furthest step: nothing to look up.
+            known |= yield from _recorded(job.id, [row for row in rows if row[0] <= job.furthest_step])
+            rows = [row for row in rows if _is_new(row, known)]
+        first = job.metric_count + len(stored) + 1
+        numbered = [(seq, *row) for seq, row in enumerate(rows, first)]
+        if numbered:
+            yield Insert("metric", {"job_id": job.id, "recorded_at": at}, _STORED, numbered)
+        stored += numbered
+    if stored:
+        furthest = max(job.furthest_step, max(row[1] for row in stored))
+        job = job._replace(metric_count=job.metric_count + len(stored), furthest_step=furthest, updated_at=at)
         yield Query(_COUNT, [job.metric_count, furthest, at, job.id])
-    return job, Stored(job.id, rows, at)
+    return job, Stored(job.id, stored, at)
 
 
-def _row(seq: int, point: Point, steps_per_epoch: int) -> Row:
+def _row(point: Point, steps_per_epoch: int) -> Row:
+    """The columns of _STORED without seq."""
     values = point.values
+    epoch = epoch_of_step(point.step, steps_per_epoch) if point.epoch is None else point.epoch
     return (
-        seq,
         point.step,
-        _epoch(point, steps_per_epoch),
+        epoch,
         _finite(values.get("loss")),
         _finite(values.get("accuracy")),
         _finite(values.get("learningRate")),
         encode_values(values),
+        digest_of(epoch, values),
     )
 
 
-def unrecorded(job: Job, points: Sequence[Point]) -> Work[Sequence[Point]]:
-    """Those of `points` that equal neither a stored point of the job nor an earlier one among them.
+def _is_new(row: Row, known: set[tuple[int, int]]) -> bool:
+    """Whether the row's point is not known yet; from then on it is."""
+    before = len(known)
+    known.add((row[0], row[-1]))
+    return len(known) > before
 
-    Equal are points of the same step and epoch with the same values. To be done where `store` is.
+
+def _recorded(job_id: int, rows: Sequence[Row]) -> Work[set[tuple[int, int]]]:
+    """(step, digest) of the stored points that equal one of the rows'.
+
+    Found by an index, however many points there are at a step. Those that a version without digests has stored are
+    compared by their text.
     """
-    # Nothing at or before the furthest step: nothing to look up.
-    late = sorted((point for point in points if point.step <= job.furthest_step), key=attrgetter("step"))
-    if not late and len({point.step for point in points}) == len(points):
-        return points
-    seen = set()
-    for begin in range(0, len(late), LOOKED_UP):
-        some = late[begin : begin + LOOKED_UP]
-        stored = yield _equal_query(job, some)
-        seen |= {_identity(step, epoch, decode_values(values)) for step, epoch, values in stored}
-    fresh = []
-    for point in points:
-        identity = _identity(point.step, _epoch(point, job.steps_per_epoch), point.values)
-        if identity not in seen:
-            seen.add(identity)
-            fresh.append(point)
-    return fresh
+    found: set[tuple[int, int]] = set()
+    done = 0
+    for size in LOOKED_UP:
+        while len(rows) - done >= size:
+            some = rows[done : done + size]
+            keys = chain.from_iterable((row[0], row[-1], row[0], 0) for row in some)
+            query = Query(_recorded_sql(size), [*keys, job_id, *(row[-2] for row in some)])
+            for step, digest, epoch, text in (yield query):
+                found.add((step, digest or digest_of(epoch, decode_values(text))))
+            done += size
+    return found
 
 
-def _equal_query(job: Job, points: Sequence[Point]) -> Query:
-    """For the stored points that equal one of these, and maybe for some that equal none."""
-    rows = [_row(0, point, job.steps_per_epoch) for point in points]
-    steps, texts = sorted({point.step for point in points}), sorted({text for *_, text in rows})
-    alike = {
-        (epoch, len(text), loss or 0.0, accuracy or 0.0, learning_rate or 0.0)
-        for _, _, epoch, loss, accuracy, learning_rate, text in rows
-    }
-    query = _EQUAL.format(
-        steps=", ".join("?" * len(steps)),
-        texts=", ".join("?" * len(texts)),
-        alike=", ".join([_LIKENESS] * len(alike)),
-    )
-    return Query(query, [job.id, *steps, *texts, *chain.from_iterable(alike), _same_order(points)])
-
-
-def _same_order(points: Sequence[Point]) -> str:
-    """What LIKE finds in each text that has the names of the points in their order; nothing where they have several.
-
-    Of two such texts with no other name, those that differ have other values.
-    """
-    orders = {(*point.values,) for point in points}
-    names = orders.pop()
-    # SQLite's LIKE takes a for A.
-    if orders or len({name.lower() for name in names}) < len(names):
-        return ""
-    return "{" + ",".join(map(key_pattern, names)) + "}"
+@lru_cache
+def _recorded_sql(size: int) -> str:
+    pair = "(CAST(? AS BIGINT), CAST(? AS BIGINT))"  # PostgreSQL takes a bare parameter for text
+    columns = """"step", "digest", "epoch", CASE WHEN "digest" = 0 THEN "values" END"""
+    sought = ", ".join([pair] * 2 * size)
+    # CROSS JOIN tells SQLite to go from what is sought to the index; PostgreSQL does so by itself.
+    return f"""SELECT {columns} FROM (VALUES {sought}) AS sought CROSS JOIN "metric"
+        WHERE "job_id" = ? AND "step" = "column1" AND "digest" = "column2"
+        AND ("digest" <> 0 OR "values" IN ({places(range(size))}))"""  # noqa: S608  # names of ours, and places
 
 
 async def read_after(reader: Reader, job_ids: Sequence[int], after: int, limit: int) -> dict[int, list[Recorded]]:
@@ -184,14 +176,5 @@ async def _read(reader: Reader, job_ids: Sequence[int], query: Query, most: int)
     return grouped
 
 
-def _epoch(point: Point, steps_per_epoch: int) -> int:
-    return epoch_of_step(point.step, steps_per_epoch) if point.epoch is None else point.epoch
-
-
 def _finite(value: float | None) -> float | None:
     return value if value is not None and isfinite(value) else None
-
-
-def _identity(step: int, epoch: int, values: Mapping[str, float]) -> tuple[int, int, frozenset[tuple[str, str]]]:
-    # By repr, for NaN does not equal itself, and 0.0 equals -0.0.
-    return step, epoch, frozenset((name, repr(value)) for name, value in values.items())

@@ -63,12 +63,14 @@ class Metric(Model):
     values = fields.TextField()
     """All values by name, as JSON in the order of logging: a binary JSON column would sort the names."""
     recorded_at = fields.DatetimeField()
+    digest = fields.BigIntField(default=0, db_default=0)
+    """Of the epoch and the values, in whichever order they are named; 0 in rows of versions that had none."""
 
     class Meta:
         table = "metric"
         unique_together = (("job", "seq"),)
         # By column: an index on the relation's name would be one on a constant, for SQLite takes "job" for a string.
-        indexes = (Index(fields=("job_id", "step"), name="metric_by_step"),)
+        indexes = (Index(fields=("job_id", "step", "digest"), name="metric_by_digest"),)
 
 
 class CurveChunk(Model):

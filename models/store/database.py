@@ -202,7 +202,8 @@ class Database:
             await executor.recorder.ensure_schema(books)
             pending = await _pending(executor)
             for name in pending:
-                await migrating.execute_script("\n".join(await executor.collect_sql(APP, name)))
+                statements = await executor.collect_sql(APP, name)
+                await migrating.execute_script("\n".join(f"{each.rstrip().removesuffix(';')};" for each in statements))
                 await executor.recorder.record_applied(APP, name)
         return pending
 

@@ -27,7 +27,7 @@ from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.unmigrated
 
-MIGRATIONS = ["0001_initial", "0002_curve_chunks", "0003_tokens", "0004_sessions"]
+MIGRATIONS = ["0001_initial", "0002_curve_chunks", "0003_tokens", "0004_sessions", "0005_point_digests"]
 BOOKS = {"tortoise_migrations"}
 """Tortoise's table of the migrations that are applied: empty, it may be left behind."""
 
