@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+
+from cachetools import LRUCache
 
 from models.curves.chunk import Chunk, Column, Grain, Head, unpacked
 from models.curves.curve import Curve
@@ -72,7 +73,7 @@ class Chunks:
         self.grain = grain or Grain()
         self.at_once = at_once
         self._making = asyncio.Lock()
-        self._empty: OrderedDict[tuple[int, str], int] = OrderedDict()
+        self._empty: LRUCache[tuple[int, str], int] = LRUCache(REMEMBERED)
         """(job id, name) -> how many of the job's runs, from the first on, are known to have none of it, though no
         chunk says so. It stays true, for full runs do not change; who asks again has no points read for it."""
 
@@ -185,8 +186,6 @@ class Chunks:
             until += number == until
         if until:
             self._empty[job_id, name] = until
-        if len(self._empty) > REMEMBERED:
-            self._empty.popitem(last=False)
 
     async def _heads(self, job_id: int, names: Collection[str], runs: range) -> dict[str, dict[int, Head]]:
         heads: dict[str, dict[int, Head]] = {name: {} for name in names}

@@ -6,12 +6,12 @@ points beyond the last full run. What is drawn depends on the points alone, not 
 
 import asyncio
 from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 import numpy as np
+from cachetools import LRUCache
 
 from models.curves.chunk import Head
 from models.curves.chunks import ChunkGone, Chunks, Shelf
@@ -33,8 +33,7 @@ class Curves:
 
     def __init__(self, chunks: Chunks) -> None:
         self._chunks = chunks
-        self._remembered: OrderedDict[Wanted, Curve] = OrderedDict()
-        self._bytes = 0
+        self._remembered: LRUCache[Wanted, Curve] = LRUCache(REMEMBERED_BYTES, attrgetter("bytes"))
 
     async def read(self, wanted: Sequence[Wanted]) -> list[Curve]:
         """The curves in the order in which they are asked for; `downsampled` says which points they have.
@@ -42,7 +41,7 @@ class Curves:
         Where several points of a step carry the name, the latest seq counts. Jobs that are shorter than a chunk are
         read together, in one statement if they are few.
         """
-        curves = {each: curve for each in wanted if (curve := self._recalled(each)) is not None}
+        curves = {each: curve for each in wanted if (curve := self._remembered.get(each)) is not None}
         if new := [each for each in dict.fromkeys(wanted) if each not in curves]:
             shelves, tails = await self._shelves(new), await self._tails(new)
             for each, tail in zip(new, tails, strict=True):
@@ -51,7 +50,8 @@ class Curves:
                 except ChunkGone:  # taken away meanwhile, as may be done at any time: it is made again
                     shelves |= await self._shelves([each])
                     curves[each] = await _drawn(each, shelves[each.job_id, each.name], tail)
-                self._remember(each, curves[each])
+                if curves[each].bytes <= REMEMBERED_BYTES:
+                    self._remembered[each] = curves[each]
         return [curves[each] for each in wanted]
 
     async def _shelves(self, wanted: Iterable[Wanted]) -> dict[tuple[int, str], Shelf]:
@@ -91,19 +91,6 @@ class Curves:
         """The first seq beyond the last full run."""
         run = self._chunks.grain.run
         return wanted.until // run * run + 1
-
-    def _recalled(self, wanted: Wanted) -> Curve | None:
-        if wanted in self._remembered:
-            self._remembered.move_to_end(wanted)
-        return self._remembered.get(wanted)
-
-    def _remember(self, wanted: Wanted, curve: Curve) -> None:
-        if wanted not in self._remembered:
-            self._remembered[wanted] = curve
-            self._bytes += curve.bytes
-        while self._bytes > REMEMBERED_BYTES:
-            _, oldest = self._remembered.popitem(last=False)
-            self._bytes -= oldest.bytes
 
 
 async def _drawn(wanted: Wanted, shelf: Shelf, tail: Curve) -> Curve:
