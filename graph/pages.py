@@ -72,7 +72,7 @@ class Pages:
         ]
 
     async def playground(self, request: Request) -> Response:
-        """GraphiQL. At the API's own address it is what browsers get, and others do not."""
+        """GraphiQL. At the API's own address browsers get it, and other clients do not."""
         response = self._playground.response(request.headers)
         response.headers.add_vary_header("Accept")
         return response
@@ -81,7 +81,7 @@ class Pages:
         return self._index.response(request.headers)
 
     async def _not_found(self, request: Request) -> Response:
-        """For a person the page, which says that there is none at this address."""
+        """404: for a browser with the page, which says so."""
         if "text/html" not in request.headers.get("accept", ""):
             raise HTTPException(404)
         response = self._index.response(request.headers)
@@ -98,7 +98,7 @@ class _Document:
         self._etag = hashlib.sha256(self._plain).hexdigest()[:32]
 
     def response(self, request_headers: Headers) -> Response:
-        """The document, or that it is what the client has already."""
+        """The document, or 304 where the client has it already."""
         is_compressed = _accepts_gzip(request_headers)
         headers = {**HEADERS, "Vary": "Accept-Encoding", "ETag": f'"{self._etag}{"-gzip" if is_compressed else ""}"'}
         if is_compressed:
@@ -119,7 +119,7 @@ async def _favicon(request: Request) -> Response:
 
 
 class _Assets(StaticFiles):
-    """Files whose names are made from their content: whoever has one need not ask again."""
+    """Files whose names are made from their content: a client that has one need not request it again."""
 
     def file_response(self, full_path: object, stat_result: object, scope: Scope, status_code: int = 200) -> Response:  # noqa: ARG002  # Starlette's signature
         """The file, compressed where that is understood."""
@@ -149,6 +149,6 @@ def _accepts_gzip(request_headers: Headers) -> bool:
 
 
 def _unless_known(response: Response, request_headers: Headers) -> Response:
-    """The response, or that it is what the client has already."""
+    """The response, or 304 where the client has it already."""
     known = [tag.strip().removeprefix("W/") for tag in request_headers.get("if-none-match", "").split(",")]
     return NotModifiedResponse(response.headers) if response.headers["etag"] in known else response

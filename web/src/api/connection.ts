@@ -4,7 +4,7 @@ import { useSyncExternalStore } from "react";
 import { socketAddressOf } from "./base";
 import { goToSignIn, NOT_LET_IN } from "./session";
 
-/** What is known of the line to the server. */
+/** The state of the connection to the server. */
 export type Connection = "connecting" | "live" | "lost";
 
 const PING_MS = 10_000;
@@ -31,7 +31,7 @@ function listen(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
-/** How the line to the server is. */
+/** The state of the connection to the server. */
 export function useConnection(): Connection {
   return useSyncExternalStore(listen, () => state);
 }
@@ -84,7 +84,7 @@ export function subscribe<Data>(payload: SubscribePayload, sink: Sink<Result<Dat
 
 let unanswered: ReturnType<typeof setTimeout> | undefined;
 
-/** The one WebSocket of the page. It is open all the time, and made anew for ever: what was asked on it is asked again. */
+/** The one WebSocket of the page. It is open all the time; when it breaks it is made anew, and its operations are sent again. */
 export const sockets = createClient({
   url: socketAddressOf("graphql"),
   lazy: false,
@@ -92,7 +92,7 @@ export const sockets = createClient({
   retryAttempts: Number.POSITIVE_INFINITY,
   shouldRetry: () => true,
   retryWait: async (retries) => {
-    // Apart from each other: a server that comes back is not met by everyone at once.
+    // With jitter: a server that comes back is not met by all pages at once.
     const wait = Math.min(LONGEST_WAIT_MS, 200 * 2 ** retries) * (0.5 + Math.random() / 2);
     await new Promise((resolve) => setTimeout(resolve, wait));
   },
@@ -104,7 +104,7 @@ export const sockets = createClient({
       if (event instanceof CloseEvent && event.code === NOT_LET_IN) goToSignIn();
       become("lost");
     },
-    // A peer that vanished without a word is noticed by its silence.
+    // A peer that vanished without closing answers no ping.
     ping: (received) => {
       if (!received) unanswered = setTimeout(() => sockets.terminate(), PATIENCE_MS);
     },

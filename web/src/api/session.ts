@@ -2,7 +2,7 @@ import { createContext, useContext, useEffect, useState } from "react";
 import { addressOf } from "./base";
 
 export interface Session {
-  /** Whether someone is signed in; OPEN where nobody has to. */
+  /** Whether this browser is signed in; OPEN where the server takes no token. */
   session: "SIGNED_IN" | "SIGNED_OUT" | "OPEN";
   mayWrite: boolean;
 }
@@ -34,20 +34,20 @@ export async function signOut(): Promise<void> {
   location.assign(addressOf(""));
 }
 
-/** Whether jobs may be created, started, stopped and stepped; taken for granted until the server has said. */
+/** Whether jobs may be created, started, stopped and stepped; true until the session is known. */
 export function useMayWrite(): boolean {
   return useContext(SessionContext)?.mayWrite ?? true;
 }
 
-/** The session, once the server has said. */
+/** The session; undefined until the server has answered. */
 export function useSession(): Session | undefined {
   const [session, setSession] = useState<Session>();
   useEffect(() => {
     const leaving = new AbortController();
     fetch(addressOf("session"), { signal: leaving.signal })
       .then((response) => (response.ok ? response.json() : undefined))
-      .then((said?: Session) => setSession(said))
-      .catch(() => {}); // what else is asked finds out that the server is gone
+      .then((answer?: Session) => setSession(answer))
+      .catch(() => {}); // other requests show that the server is away
     return () => leaving.abort();
   }, []);
   return session;

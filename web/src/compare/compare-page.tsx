@@ -12,7 +12,7 @@ import { StatusBadge } from "../parts/status";
 import { ComparisonTable } from "./comparison-table";
 import { Watch, type Watched } from "./watched";
 
-/** As many jobs as can be told apart at once. */
+/** The most jobs that colours and dashes distinguish. */
 const MOST = 8;
 const DASHES = [[], [8, 4], [2, 3], [8, 3, 2, 3], [14, 4], [4, 8], [12, 3, 2, 3, 2, 3], [1, 5]];
 const NOTHING: Line = { x: new Float64Array(), y: new Float64Array(), length: 0 };
@@ -20,11 +20,11 @@ const NOTHING: Line = { x: new Float64Array(), y: new Float64Array(), length: 0 
 /** Some jobs in one picture: which ones, and how they are looked at, is in the address. */
 export default function ComparePage() {
   const [params, setParams] = useSearchParams();
-  const asked = [...new Set((params.get("jobs") ?? "").split(",").filter((id) => id !== ""))];
-  const ids = asked.slice(0, MOST);
-  const [news, setNews] = useState<ReadonlyMap<string, Watched>>(new Map());
+  const wanted = [...new Set((params.get("jobs") ?? "").split(",").filter((id) => id !== ""))];
+  const ids = wanted.slice(0, MOST);
+  const [watched, setWatched] = useState<ReadonlyMap<string, Watched>>(new Map());
   const [view, setView] = useView();
-  const onNews = useCallback((watched: Watched) => setNews((now) => new Map(now).set(watched.id, watched)), []);
+  const onChange = useCallback((job: Watched) => setWatched((now) => new Map(now).set(job.id, job)), []);
   useEffect(() => {
     document.title = `Compare ${ids.length} jobs`;
   }, [ids.length]);
@@ -40,11 +40,11 @@ export default function ComparePage() {
     );
 
   if (ids.length === 0) return <NothingToCompare />;
-  const jobs = ids.flatMap((id) => news.get(id) ?? []);
+  const jobs = ids.flatMap((id) => watched.get(id) ?? []);
   // A job keeps its colour and dash by its place in the address.
   const looks = ids.map(
     (id, place): Look => ({
-      label: news.get(id)?.job?.name ?? `job ${id}`,
+      label: watched.get(id)?.job?.name ?? `job ${id}`,
       colour: `--curve-${place + 1}`,
       dash: DASHES[place] ?? [],
     }),
@@ -59,7 +59,7 @@ export default function ComparePage() {
   return (
     <main>
       {ids.map((id) => (
-        <Watch key={id} id={id} view={view} onNews={onNews} />
+        <Watch key={id} id={id} view={view} onChange={onChange} />
       ))}
       <p className="back">
         <Link href="/training/jobs">← All jobs</Link>
@@ -71,14 +71,14 @@ export default function ComparePage() {
         </div>
         <ConnectionMark />
       </div>
-      {asked.length > MOST && (
-        <p className="notice">Only the first {MOST} jobs are shown: no more can be told apart.</p>
+      {wanted.length > MOST && (
+        <p className="notice">Only the first {MOST} jobs are shown: there are no more colours.</p>
       )}
       <ul className="legend" aria-label="Jobs compared">
         {ids.map((id, place) => (
           <LegendEntry
             key={id}
-            watched={news.get(id)}
+            watched={watched.get(id)}
             id={id}
             look={looks[place] as Look}
             onRemove={() => remove(id)}
@@ -93,7 +93,7 @@ export default function ComparePage() {
             title={name}
             looks={looks}
             lines={() => linesOf(name)}
-            version={news}
+            version={watched}
             view={view}
             onView={setView}
             group="compare"

@@ -18,25 +18,25 @@ export interface Watched {
 
 const NO_POINTS = new Points();
 
-/** Watches one job and tells of it; it shows nothing. One for each job, for their number changes. */
-export function Watch({ id, view, onNews }: { id: string; view: View; onNews: (watched: Watched) => void }) {
+/** Watches one job and reports its state; it shows nothing. One for each job, for their number changes. */
+export function Watch({ id, view, onChange }: { id: string; view: View; onChange: (watched: Watched) => void }) {
   const { job, error, missing } = useJob(id);
   const wrong = missing ?? error;
   useEffect(() => {
-    if (wrong) onNews({ id, job: undefined, points: NO_POINTS, overview: undefined, error: wrong });
-  }, [id, wrong, onNews]);
+    if (wrong) onChange({ id, job: undefined, points: NO_POINTS, overview: undefined, error: wrong });
+  }, [id, wrong, onChange]);
   // By its creation: a store that was emptied has other jobs under the same ids.
-  return job && !wrong ? <WatchPoints key={job.createdAt} job={job} view={view} onNews={onNews} /> : null;
+  return job && !wrong ? <WatchPoints key={job.createdAt} job={job} view={view} onChange={onChange} /> : null;
 }
 
-function WatchPoints(props: { job: WholeJobFragment; view: View; onNews: (watched: Watched) => void }) {
-  const { job, view, onNews } = props;
+function WatchPoints(props: { job: WholeJobFragment; view: View; onChange: (watched: Watched) => void }) {
+  const { job, view, onChange } = props;
   const { points, version, error } = usePoints(job.id);
   const overview = useOverview(job, points, view);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the points are the same ones, with more in them
   useEffect(
-    () => onNews({ id: job.id, job, points, overview, error }),
-    [job, points, version, overview, error, onNews],
+    () => onChange({ id: job.id, job, points, overview, error }),
+    [job, points, version, overview, error, onChange],
   );
   return null;
 }

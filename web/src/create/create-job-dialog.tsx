@@ -59,7 +59,7 @@ export function CreateJobDialog(props: { onClose: () => void; onCreated: (job: J
   const choice = (name: Setting, label: string, choices: Descriptions) => ({
     ...field(name, label),
     hint: choices[settings.texts[name]],
-    // Until the server has said what there is, there is what is chosen.
+    // Until the server has answered, only what is chosen.
     options: choices[settings.texts[name]] === undefined ? [settings.texts[name]] : Object.keys(choices),
   });
   return (

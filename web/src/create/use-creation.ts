@@ -23,7 +23,7 @@ export function useCreation() {
   // Two presses may come before React has drawn the first.
   const working = useRef(false);
 
-  async function ask(creation: Creation, input: CreateJobInput): Promise<Outcome> {
+  async function send(creation: Creation, input: CreateJobInput): Promise<Outcome> {
     const { data, error } = await client.mutation(CreateJobDocument, { input });
     if (data?.createJob.__typename === "InvalidInput") return { refusal: data.createJob };
     if (data?.createJob.__typename !== "CreateJobSuccess") return { problem: messageOf(error) };
@@ -38,7 +38,7 @@ export function useCreation() {
     working.current = true;
     setBusy(creation);
     try {
-      return await ask(creation, input);
+      return await send(creation, input);
     } finally {
       working.current = false;
       setBusy(undefined);

@@ -3,18 +3,18 @@ import { useClient } from "urql";
 import { useConnectionCount } from "../api/connection";
 import { SettingsDocument } from "../api/generated";
 
-/** Name -> what the server says it means, in the server's order. */
+/** Name -> its description in the schema, in the schema's order. */
 export type Descriptions = Readonly<Record<string, string>>;
 
 const NONE = { settings: {}, scenarios: {}, schedules: {} };
 
-/** What the settings mean, and what can be chosen; empty until the server has said it. */
+/** What the settings mean, and what can be chosen; empty until the server has answered. */
 export function useDescriptions(): { settings: Descriptions; scenarios: Descriptions; schedules: Descriptions } {
   const client = useClient();
   const connections = useConnectionCount();
   const [descriptions, setDescriptions] = useState(NONE);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a server that is back is asked again
+  // biome-ignore lint/correctness/useExhaustiveDependencies: requested again once the server is back
   useEffect(() => {
     const { unsubscribe } = client.query(SettingsDocument, {}).subscribe(({ data }) => {
       if (!data) return;

@@ -21,13 +21,13 @@ export interface Preview {
   problem?: string;
 }
 
-/** What a simulated run of the settings would look like, asked for when the typing rests. */
+/** What a simulated run of the settings would look like, requested when the typing rests. */
 export function usePreview(input: CreateJobInput | undefined): Preview {
   const client = useClient();
   const connections = useConnectionCount();
   const [preview, setPreview] = useState<Preview>({});
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a server that is back is asked again
+  // biome-ignore lint/correctness/useExhaustiveDependencies: requested again once the server is back
   useEffect(() => {
     if (input === undefined) {
       setPreview(({ run }) => ({ run, unreadable: true }));
@@ -40,7 +40,7 @@ export function usePreview(input: CreateJobInput | undefined): Preview {
         setPreview((last) => next(last, data?.previewJob, messageOf(error))),
       );
     }, TYPING_MS);
-    // What was asked of settings of before is not waited for.
+    // The answer for earlier settings is not awaited.
     return () => {
       clearTimeout(timer);
       question?.unsubscribe();

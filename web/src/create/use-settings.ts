@@ -15,7 +15,7 @@ export function useSettings() {
     preview,
     /** Whether closing loses something. */
     changed: SETTINGS.some((setting) => texts[setting] !== DEFAULTS[setting]),
-    /** Nobody is told off for what they did not come to yet. */
+    /** The error of a setting, once its field was changed or the form was sent. */
     shownError: (setting: Setting) => (touched.has(setting) ? errors[setting] : undefined),
     change: (setting: Setting, text: string) => {
       setTexts((now) => ({ ...now, [setting]: text }));
@@ -23,7 +23,7 @@ export function useSettings() {
       setRefusal(undefined);
     },
     touchAll: () => setTouched(new Set(SETTINGS)),
-    /** Keeps what the server said against creating the job, until something is changed. */
+    /** Keeps why the server refused the job, until a setting is changed. */
     refuse: setRefusal,
   };
 }

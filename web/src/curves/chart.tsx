@@ -10,7 +10,7 @@ import type { View } from "./view";
 interface ChartProps {
   title: string;
   looks: readonly Look[];
-  /** Makes the lines, one for each look: asked for only while the chart is in sight. */
+  /** Makes the lines, one for each look: called only while the chart is in sight. */
   lines: () => readonly Line[];
   /** Changes whenever the lines may have. */
   version: unknown;
@@ -100,7 +100,7 @@ export function Chart({ title, looks, lines, version, view, onView, group }: Cha
       <figcaption>
         <h2>{title}</h2>
         <span className="reading">
-          {readings && <Readings readings={readings} view={view} named={looks.length > 1} told={focused} />}
+          {readings && <Readings readings={readings} view={view} named={looks.length > 1} spoken={focused} />}
         </span>
         {/* Dragging needs a mouse. */}
         <button
@@ -142,13 +142,13 @@ export function Chart({ title, looks, lines, version, view, onView, group }: Cha
   );
 }
 
-/** Told to those who read with keys here; the other charts of the group only show it. */
-function Readings(props: { readings: readonly Reading[]; view: View; named: boolean; told: boolean }) {
-  const { readings, view, named, told } = props;
+/** Read out by screen readers where the focus is here (`spoken`); the other charts of the group only show it. */
+function Readings(props: { readings: readonly Reading[]; view: View; named: boolean; spoken: boolean }) {
+  const { readings, view, named, spoken } = props;
   const [first] = readings;
   if (first === undefined) return null;
   return (
-    <output aria-live={told ? "polite" : "off"}>
+    <output aria-live={spoken ? "polite" : "off"}>
       <span className="place">{placeName(view.axis, first.x)}</span>
       {readings.map(({ label, value }) => (
         <span key={label}>

@@ -16,8 +16,8 @@ export function namesIn({ points, overview }: Run): string[] {
 
 /** The curve of a name, as far as it is known. */
 export function lineOf({ job, points, overview }: Run, name: string, axis: Axis): Line {
-  const ahead = overview && overviewLine(overview, name, axis, job.stepsPerEpoch);
-  return ahead ?? points.line(name, axis, job.stepsPerEpoch, startOf(job, points));
+  const downsampled = overview && overviewLine(overview, name, axis, job.stepsPerEpoch);
+  return downsampled ?? points.line(name, axis, job.stepsPerEpoch, startOf(job, points));
 }
 
 /** The moment that a job's time axis begins at, in milliseconds. */

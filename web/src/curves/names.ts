@@ -1,4 +1,4 @@
-/** What every job is told by, before whatever else was logged. */
+/** The curves that are shown first, before whatever else was logged. */
 const FIRST = ["loss", "accuracy", "learningRate"];
 
 /** Of these more is better; of everything else less. */

@@ -24,7 +24,7 @@ export function curvesOf({ loss, accuracy, learningRate }: NonNullable<OverviewQ
   return [loss, accuracy, learningRate].filter(({ step }) => step.length > 0);
 }
 
-/** The steps in sight that are to be asked for; nothing where the whole shows them as well as can be. */
+/** The steps in sight that are to be requested; undefined where the whole shows them as well as can be. */
 export function spanInSight(overview: Overview, range: Range, axis: Axis, stepsPerEpoch: number): Span | undefined {
   if (range.kind === "all" || axis === "time") return undefined;
   const scale = axis === "epoch" ? stepsPerEpoch : 1;

@@ -6,7 +6,7 @@ import type { Line } from "./points";
 import { type Drawn, type Mark, marksOf, nearest, reduceLine, smooth } from "./reduce";
 import { endsOf, type View } from "./view";
 
-/** How a curve is told from others. */
+/** The label, colour and dashes of a curve. */
 export interface Look {
   label: string;
   /** The custom property that holds its colour. */
@@ -34,7 +34,7 @@ const APART = 10;
 /** Heights of the chart that a curve may go up and down before it counts as a zigzag. */
 const ZIGZAG = 20;
 
-/** A chart on a canvas: draws traces in a view, and tells what was dragged and pointed at. It knows no React. */
+/** A chart on a canvas: draws traces in a view, and reports what was dragged and pointed at. It knows no React. */
 export class Plot {
   private readonly uplot: uPlot;
   private readonly observer: ResizeObserver;

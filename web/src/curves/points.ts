@@ -15,7 +15,7 @@ export interface Line {
 
 const NON_FINITE = { NAN: Number.NaN, INFINITY: Number.POSITIVE_INFINITY, NEGATIVE_INFINITY: Number.NEGATIVE_INFINITY };
 
-/** What the simulator makes at every step: together they are a loop's that nobody else wrote. */
+/** What the simulator makes at every step: no other loop logs just these. */
 const SIMULATED = ["loss", "accuracy", "learningRate", "grad_norm", "tokens_per_second"];
 
 /** How far back the recent rate goes. */

@@ -7,12 +7,12 @@ import type { View } from "./view";
 
 /** Points above which a run is shown by its overview first: fewer are here as soon as that would be. */
 const LONG = 5_000;
-/** How long a view must rest before what is in sight is asked for. */
+/** How long a view must rest before what is in sight is requested. */
 const REST_MS = 150;
 
 /**
  * A long run's main curves, until all of its points are here; nothing for a run that was short when it was opened. What
- * is in sight is asked for again when the view has come to rest; until its answer is here the last one stays.
+ * is in sight is requested again when the view has come to rest; until its answer is here the last one stays.
  */
 export function useOverview(job: WholeJobFragment, points: Points, view: View): Overview | undefined {
   const client = useClient();
@@ -30,8 +30,8 @@ export function useOverview(job: WholeJobFragment, points: Points, view: View): 
     };
   }, [client, id, long]);
 
-  const ahead = overview !== undefined && points.lastSeq < overview.upTo ? overview : undefined;
-  const span = ahead && spanInSight(ahead, view.range, view.axis, job.stepsPerEpoch);
+  const current = overview !== undefined && points.lastSeq < overview.upTo ? overview : undefined;
+  const span = current && spanInSight(current, view.range, view.axis, job.stepsPerEpoch);
   const [from, to] = [span?.from, span?.to];
   useEffect(() => {
     if (from === undefined || to === undefined) return;
@@ -47,5 +47,5 @@ export function useOverview(job: WholeJobFragment, points: Points, view: View): 
       clearTimeout(resting);
     };
   }, [client, id, from, to]);
-  return ahead;
+  return current;
 }

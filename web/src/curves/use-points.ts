@@ -16,14 +16,14 @@ export interface LivePoints {
   error: string | undefined;
 }
 
-type News = { type: "points" } | { type: "error"; message: string };
+type Action = { type: "points" } | { type: "error"; message: string };
 
-function reduce(live: LivePoints, news: News): LivePoints {
-  switch (news.type) {
+function reduce(live: LivePoints, action: Action): LivePoints {
+  switch (action.type) {
     case "points":
       return { ...live, version: live.version + 1, error: undefined };
     case "error":
-      return { ...live, error: news.message };
+      return { ...live, error: action.message };
   }
 }
 
@@ -32,16 +32,16 @@ export function usePoints(id: string): LivePoints {
   const [points] = useState(() => new Points());
   const [live, dispatch] = useReducer(reduce, { points, version: 0, error: undefined });
   useEffect(() => {
-    let told = Number.NEGATIVE_INFINITY;
+    let drawnAt = Number.NEGATIVE_INFINITY;
     let due: ReturnType<typeof setTimeout> | undefined;
-    const tell = () => {
+    const draw = () => {
       due ??= setTimeout(
         () => {
           due = undefined;
-          told = performance.now();
+          drawnAt = performance.now();
           dispatch({ type: "points" });
         },
-        told + REST_MS - performance.now(),
+        drawnAt + REST_MS - performance.now(),
       );
     };
     const unsubscribe = subscribe<PointsSubscription>(
@@ -59,7 +59,7 @@ export function usePoints(id: string): LivePoints {
         next: ({ data }) => {
           if (!data) return;
           points.add(data.metricsAdded);
-          tell();
+          draw();
         },
         error: (error) => dispatch({ type: "error", message: textOf(error) }),
         // The job has ended, and its last point is here; or we hung up.

@@ -65,7 +65,7 @@ function written(view: View, params: URLSearchParams): URLSearchParams {
   return next;
 }
 
-/** As many digits as tell the ends of the range apart by a thousandth. */
+/** As many digits as distinguish the ends of the range to a thousandth of its width. */
 function shortened(value: number, { from, to }: { from: number; to: number }): string {
   return value.toFixed(Math.max(0, Math.min(12, 3 - Math.floor(Math.log10(to - from)))));
 }

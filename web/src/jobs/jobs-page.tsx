@@ -71,7 +71,7 @@ export function JobsPage() {
 
 function FilterBar({ filter, onChange }: { filter: Filter; onChange: (change: Partial<Filter>) => void }) {
   const [text, setText] = useState(filter.search);
-  // What is typed is asked for when the typing rests.
+  // A search is requested when the typing rests.
   const typing = useRef<ReturnType<typeof setTimeout>>(undefined);
   const search = (to: string) => {
     setText(to);
@@ -113,7 +113,7 @@ function FilterBar({ filter, onChange }: { filter: Filter; onChange: (change: Pa
   );
 }
 
-/** The end of what was fetched: in sight, it asks for more. */
+/** The end of what was fetched: in sight, it fetches more. */
 function More({ loading, count, onInView }: { loading: boolean; count: number; onInView: () => void }) {
   const end = useRef<HTMLParagraphElement>(null);
   const inView = useInView(end, "800px");

@@ -18,7 +18,7 @@ export function Sparkline({ id, metricCount, ended }: { id: string; metricCount:
   const [path, setPath] = useState("");
   const drawn = useRef({ metricCount: 0, at: Number.NEGATIVE_INFINITY });
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: asked again with each connection, for the last may have failed
+  // biome-ignore lint/correctness/useExhaustiveDependencies: fetched again with each connection, for the last request may have failed
   useEffect(() => {
     const fresh = metricCount - drawn.current.metricCount;
     // Less than a point's worth cannot be seen.

@@ -161,7 +161,7 @@ export function useJobs(filter: Filter) {
     return () => clearTimeout(begun);
   }, [connections, reload]);
 
-  // A server that was away, or whose store was, is asked again; and once more when the subscription has begun as well.
+  // After an outage the list is fetched again, and once more when the subscription has surely begun as well.
   const { error, loading } = jobs;
   const failed = useRef(false);
   useEffect(() => {

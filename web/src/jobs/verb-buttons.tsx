@@ -6,7 +6,7 @@ import { useVerbs } from "./verbs";
 
 interface VerbProps {
   job: Pick<JobCardFragment, "id" | "name">;
-  /** Hears of the job as the verb left it, before the news comes to everyone. */
+  /** Called with the job as the verb left it, before the event reaches every page. */
   onJob?: (job: JobCardFragment) => void;
 }
 

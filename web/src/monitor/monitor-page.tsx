@@ -47,7 +47,7 @@ function Monitor({ job, wrong }: { job: WholeJobFragment; wrong: string | undefi
   const overview = useOverview(job, points, view);
   const drawn = useMemo(() => ({ version, overview }), [version, overview]);
   useEndToasts(job);
-  // The points are ahead of the job's own news while it runs.
+  // While the job runs its points arrive before its own events.
   const progress =
     job.status === "COMPLETE" ? 1 : Math.min(1, Math.max(job.progress, points.furthest / job.totalSteps));
   useTab(job, progress);
@@ -113,7 +113,7 @@ function Monitor({ job, wrong }: { job: WholeJobFragment; wrong: string | undefi
   );
 }
 
-/** Say so when the job ends while it is watched; one that had ended before is no news. */
+/** Say so when the job ends while it is watched; not where it had ended before. */
 function useEndToasts(job: WholeJobFragment): void {
   const before = useRef(job.status);
   useEffect(() => {

@@ -9,7 +9,7 @@ export function Stats(props: { job: WholeJobFragment; points: Points; progress: 
   const { job, points } = props;
   const running = job.status === "RUNNING";
   const now = useNow(running);
-  // While a long run is still on its way here, the job knows better how far it is.
+  // While the points of a long run are still being loaded, its own progress is further.
   const step = Math.max(points.furthest, Math.round(job.status === "COMPLETE" ? 0 : props.progress * job.totalSteps));
   const epoch = points.epoch;
   const began = job.startedAt === null ? undefined : Date.parse(job.startedAt);

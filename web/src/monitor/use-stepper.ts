@@ -4,7 +4,7 @@ import { useClient } from "urql";
 import { SimulateStepDocument } from "../api/generated";
 import { messageOf } from "../jobs/verbs";
 
-/** Simulates steps of a job: one, or one after another at a pace (steps a second) until it is told to pause. */
+/** Simulates steps of a job: one, or one after another at a pace (steps a second) until it is paused. */
 export function useStepper(id: string, pace: number, possible: boolean) {
   const client = useClient();
   const [running, setRunning] = useState(false);
@@ -14,7 +14,7 @@ export function useStepper(id: string, pace: number, possible: boolean) {
     const { data, error } = await client.mutation(SimulateStepDocument, { id });
     const result = data?.simulateStep;
     if (result?.__typename === "SimulateStepSuccess") return !result.complete;
-    // That the job failed is told to all who watch it; that it ended meanwhile is no news to who sees it.
+    // A job that failed has a toast of its own on every page that shows it.
     if (result?.__typename !== "SimulationFailed") toast.error(result?.message ?? messageOf(error));
     return false;
   }, [client, id]);

@@ -1,6 +1,6 @@
 import { Component, type ReactNode } from "react";
 
-/** Says so where a page cannot be shown: it broke, or the server has newer files than the ones this page asks for. */
+/** A notice in place of a page that failed, or whose files the server has no more because it was updated. */
 export class Boundary extends Component<{ children: ReactNode }, { broken: boolean }> {
   override state = { broken: false };
 

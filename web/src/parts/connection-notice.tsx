@@ -1,6 +1,6 @@
 import { useConnection } from "../api/connection";
 
-/** Says when the server went away. It is asked again and again without anyone's doing. */
+/** A notice while the server is away; the page reconnects by itself. */
 export function ConnectionNotice() {
   const connection = useConnection();
   return (
@@ -19,7 +19,7 @@ export function ConnectionNotice() {
 
 const WORDS = { connecting: "Connecting", live: "Live", lost: "Reconnecting" } as const;
 
-/** A small mark of how the line to the server is. */
+/** A small mark with the state of the connection. */
 export function ConnectionMark() {
   const connection = useConnection();
   return (

@@ -1,6 +1,6 @@
 import type { JobStatus } from "../api/generated";
 
-/** Word, colour and shape: no one has to tell the four by colour alone. */
+/** Word, colour and shape: a status is never shown by its colour alone. */
 const LOOKS: Record<JobStatus, { word: string; shape: string; colour: string }> = {
   QUEUED: { word: "Queued", shape: "M8 3a5 5 0 1 0 0 10A5 5 0 1 0 8 3", colour: "#6b7280" },
   RUNNING: { word: "Running", shape: "M4 3l9 5-9 5z", colour: "#2563eb" },

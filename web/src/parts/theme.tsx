@@ -12,7 +12,7 @@ export function useTheme(): [Theme, (theme: Theme) => void] {
     remember(theme);
     if (theme === "system") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
-    // Canvases are painted with colours of their own, and have to hear of it.
+    // Canvases are painted with colours of their own, and are drawn anew.
     window.dispatchEvent(new Event("themechange"));
   }, [theme]);
   return [theme, setTheme];
