@@ -1,4 +1,4 @@
-"""The changes of jobs' statuses as a stream, of all jobs or of one; and their progress, for who asks for it."""
+"""The changes of jobs' statuses as a stream, of all jobs or of one; and, on request, their progress."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,7 @@ import functools
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
+from contextvars import Context
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -29,17 +30,17 @@ WINDOW = timedelta(seconds=30)
 
 
 FORGET_ABOVE = 1_000
-"""Jobs that a follower may have been told of before it forgets the old ones."""
+"""Jobs whose statuses a follower keeps before it forgets the old ones."""
 
 
-class Known:
-    """The statuses that jobs are known to have, as far back as a look at the store reaches."""
+class KnownStatuses:
+    """The statuses that jobs are known to have, as far back as a check of the store reaches."""
 
     def __init__(self, jobs: dict[int, Job] | None = None) -> None:
         self._jobs = jobs or {}
 
-    def is_news(self, job: Job) -> bool:
-        """Whether the job has moved on since it was last heard of; from then on it is known."""
+    def update(self, job: Job) -> bool:
+        """Take the job's status as known; returns whether it is later than the one known so far."""
         known = self._jobs.get(job.id)
         if known is not None and not may_become(known.status, job.status):
             return False
@@ -52,22 +53,22 @@ class Known:
         return known is not None and known.status in ENDED
 
     def forget(self, before: datetime) -> None:
-        """Forget jobs whose status is older: no look at the store will find them again."""
+        """Forget jobs whose status is older: no check of the store will find them again."""
         self._jobs = {id: job for id, job in self._jobs.items() if job.status_changed_at > before}
 
-    def copy(self) -> "Known":
-        """The same, to go its own way."""
-        return Known(dict(self._jobs))
+    def copy(self) -> "KnownStatuses":
+        """A copy that changes independently."""
+        return KnownStatuses(dict(self._jobs))
 
     def __len__(self) -> int:
         return len(self._jobs)
 
 
 class Changes:
-    """The newest changes, shared by all who follow them; each follower keeps its place, and what it was told of late.
+    """The newest changes, shared by all followers; each follower keeps its place, and the statuses it was given.
 
     A follower that falls behind the buffer reads the store instead, and is given each job that changed meanwhile as it
-    now is. News that the feed lost, or that another process never sent, is found by a look at the store now and then.
+    now is. Changes that the feed lost, or that another process never sent, are found by regular checks of the store.
     """
 
     def __init__(
@@ -85,8 +86,8 @@ class Changes:
         self._check_seconds = check_seconds
         self._recent: deque[Job] = deque(maxlen=buffer)
         self._count = 0
-        """Changes heard of so far: the place of the newest in `_recent`."""
-        self._known = Known()
+        """Changes received so far: the place of the newest in `_recent`."""
+        self._known = KnownStatuses()
         self._wakeups = wakeups or Wakeups()
         self._progress = Progress(database, self._wakeups)
         self._ready = asyncio.Event()
@@ -98,7 +99,7 @@ class Changes:
     ) -> AsyncGenerator[Job, None]:
         """Each job as it is after a change of its status, from now on. That of one job ends with the job.
 
-        With `current`, and one job, first that job as it is now: nothing can happen in between that is not told.
+        With `current`, and one job, first that job as it is now: nothing that happens in between is missed.
         With `every`, also a RUNNING job as it is when it has come further, at most once in so many seconds; the latest
         always in the end, but nothing behind the end of the job.
         """
@@ -106,17 +107,17 @@ class Changes:
             await self._ready.wait()
             if every is not None:
                 await patiently(self._progress.begin, self._check_seconds)
-            place, round, seen, told = self._count, pace.round, now(), self._known.copy()
+            place, round, seen, given = self._count, pace.round, now(), self._known.copy()
             if job_id is not None:
                 job = await patiently(lambda: get_job(self._database.reader, job_id), self._check_seconds)
                 if current:
-                    told.is_news(job)
+                    given.update(job)
                     yield job
                 if job.status in ENDED:
                     return
             while True:
                 while place == self._count and round == pace.round:
-                    await pace.news()
+                    await pace.wait()
                 missed, place = self._count - place, self._count
                 if missed > len(self._recent):
                     self._counts.overflows += 1
@@ -128,27 +129,27 @@ class Changes:
                 due: list[Job] = []
                 for job in changed:
                     seen = max(seen, job.status_changed_at)
-                    if told.is_news(job) and job_id in (None, job.id):
+                    if given.update(job) and job_id in (None, job.id):
                         due.append(job)
                 for job in progressed:
-                    # It may be known here to have ended, or not yet to have started: then this is news of that too.
-                    if job_id in (None, job.id) and not told.has_ended(job.id):
-                        told.is_news(job)
+                    # It may be known here to have ended, or not yet to have started: then this reports that too.
+                    if job_id in (None, job.id) and not given.has_ended(job.id):
+                        given.update(job)
                         due.append(job)
-                for place, job in enumerate(due, start=1):
+                for number, job in enumerate(due, start=1):
                     yield job
                     if job_id == job.id and job.status in ENDED:
                         return
-                    if place % A_TURN == 0:
+                    if number % A_TURN == 0:
                         await self._wakeups.turn()
-                if len(told) > FORGET_ABOVE:
-                    told.forget(seen - 2 * WINDOW)
+                if len(given) > FORGET_ABOVE:
+                    given.forget(seen - 2 * WINDOW)
 
     def hear(self, event: Event) -> None:
-        """Take note of an event of the feed; a change that is known already is not told again."""
+        """Receive an event of the feed; a change that is known already is passed over."""
         job = event.job
         if isinstance(event, JobChanged):
-            if self._known.is_news(job):
+            if self._known.update(job):
                 self._progress.learn(job)
                 self._recent.append(job)
                 self._count += 1
@@ -158,11 +159,11 @@ class Changes:
 
     @contextlib.contextmanager
     def _following(self) -> Iterator[None]:
-        """Inside, changes are heard of: begun for the first follower, ended behind the last."""
+        """Inside, changes are received: begun for the first follower, ended after the last."""
         self.followers += 1
         if self.followers == 1:
             self._open.enter_context(self._feed.listening(self.hear))
-            checking = asyncio.create_task(self._check())
+            checking = asyncio.create_task(self._check(), context=Context())  # of no request
             self._open.callback(checking.cancel)
         try:
             yield
@@ -172,20 +173,20 @@ class Changes:
                 self._open.close()
                 self._ready.clear()
                 self._recent.clear()
-                self._known = Known()
+                self._known = KnownStatuses()
 
     async def _check(self) -> None:
-        """Look at the store now and then, back to the last look. The first is to know what is no news."""
+        """Check the store for changes since the last check. The first learns the statuses there are."""
         looked = now()
         while True:
             began = now()
             try:
                 changed = await changed_since(self._database.reader, looked - WINDOW)
-                progressed = await self._progress.look()
+                progressed = await self._progress.check()
             except StoreFailure as outage:
-                log.warning("could not look for changed jobs in the store: %s", outage)
-            except Exception:  # whatever ails the store, the next look may find it well again
-                log.warning("could not look for changed jobs in the store", exc_info=True)
+                log.warning("could not check the store for changed jobs: %s", outage)
+            except Exception:  # whatever is wrong, the next check may succeed
+                log.warning("could not check the store for changed jobs", exc_info=True)
             else:
                 for job in changed:
                     if self._ready.is_set():
@@ -193,7 +194,7 @@ class Changes:
                         self.hear(JobChanged(job))
                         self._counts.gaps += self._count - heard
                     else:
-                        self._known.is_news(job)
+                        self._known.update(job)
                 for job in progressed:
                     self.hear(MetricsRecorded(job, ()))
                 self._ready.set()

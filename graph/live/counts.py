@@ -10,8 +10,8 @@ class LiveCounts:
     """Numbers that only grow."""
 
     delivered: int = 0
-    """Points given to watchers: one for each point and watcher."""
+    """Points delivered to watchers: one for each point and watcher."""
     overflows: int = 0
-    """Times that a watcher, or who follows jobs, fell behind the buffer and went on from the store."""
+    """Times that a watcher, or a follower of jobs, fell behind the buffer and went on from the store."""
     gaps: int = 0
-    """Times that news which the feed had not brought was found in the store."""
+    """Times that points or changes were found in the store that the feed had not brought."""

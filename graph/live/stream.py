@@ -1,4 +1,4 @@
-"""A job's points as a stream: a stream from the store that happens to be told when to look.
+"""A job's points as a stream from the store, with the feed as its doorbell.
 
 1. Begin to listen. 2. Read what is stored beyond the last point sent, and send it. 3. Send what the feed brings while
 it continues the sequence. 4. At a gap, an overflow or a doubt go back to 2. So nothing is lost and nothing comes twice,
@@ -32,7 +32,7 @@ class Streams:
     """The live streams of one process."""
 
     def __init__(self, database: Database, feed: Feed, buffer: int, check_seconds: float) -> None:
-        """`buffer`: newest points kept of each watched job; `check_seconds`: between two looks at the store."""
+        """`buffer`: newest points kept of each watched job; `check_seconds`: between two checks of the store."""
         self._database = database
         self._feed = feed
         self._buffer = buffer
@@ -44,7 +44,7 @@ class Streams:
 
     @property
     def watchers(self) -> int:
-        """How many watch a job's points, or follow the changes of jobs, now."""
+        """The number of streams of points, and of changes of jobs, that are open now."""
         return sum(topic.watchers for topic in self._topics.values()) + self.changes.followers
 
     async def has_job(self, job_id: int) -> bool:
@@ -84,12 +84,12 @@ class Streams:
                 del points
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(due):
-                        await topic.end(last)
+                        await topic.wait_for_end(last)
 
     async def _following(self, topic: Topic, last: int, limit: int, began: int) -> Sequence[Recorded]:
         """The points after `last` as soon as there are some, at most `limit`; none once the job has ended there.
 
-        `began`: how far the store reached when the watcher came; to read up to there is no misfortune to be counted.
+        `began`: how far the store reached when the watcher came; reading up to there is no gap to be counted.
         """
         while True:
             points: Sequence[Recorded] | None = topic.after(last, limit)
@@ -103,12 +103,12 @@ class Streams:
             if points:
                 return points
             if last < topic.stored:
-                # Known to be stored, and not to be read: a store that lags behind its own word is asked again.
+                # Known to be stored, but not read: a replica that lags behind is read again.
                 await asyncio.sleep(self._check_seconds)
             elif topic.ended:
                 return ()
             else:
-                await topic.news(last)
+                await topic.wait_for_point(last)
 
     async def _read(self, job_id: int, after: int, limit: int) -> Sequence[Recorded]:
         reader = self._database.reader
@@ -117,7 +117,7 @@ class Streams:
 
     @contextlib.contextmanager
     def _watching(self, job_id: int) -> Iterator[Topic]:
-        """The job's topic, opened for its first watcher and closed behind its last."""
+        """The job's topic, opened for its first watcher and closed after its last."""
         topic = self._topics.get(job_id)
         if topic is None:
             topic = self._topics[job_id] = Topic(job_id, self._buffer, self._wakeups)

@@ -1,9 +1,10 @@
-"""What a process knows of one watched job, shared by all who watch it."""
+"""What a process knows of one watched job, shared by all its watchers."""
 
 import asyncio
 import contextlib
 import logging
 from collections import deque
+from contextvars import Context
 from itertools import islice
 
 from graph.live.wakeups import Signal, Wakeups
@@ -41,7 +42,7 @@ class Topic:
         self._open = contextlib.ExitStack()
 
     def hear(self, event: Event) -> None:
-        """Take note of an event of the feed; doubled, late and missing ones do no harm."""
+        """Receive an event of the feed; doubled, late and missing ones do no harm."""
         if isinstance(event, MetricsRecorded):
             # Of a long batch only what the buffer keeps is looked at: its points are made readable one by one.
             skipped = max(0, len(event.metrics) - self._size)
@@ -50,7 +51,7 @@ class Topic:
         self.learn(event.job)
 
     def learn(self, job: Job) -> None:
-        """Take note of the job as it is, or was: what is known only ever grows."""
+        """Receive the job as it is, or was: what is known only ever grows."""
         last = self._recent[-1].seq if self._recent else 0
         stored, ended = max(self.stored, job.metric_count, last), self.ended or job.status in ENDED
         if (stored, ended) != (self.stored, self.ended):
@@ -72,24 +73,24 @@ class Topic:
         recent = self._recent
         return len(recent) == recent.maxlen and recent[0].seq > seq + 1
 
-    async def news(self, after: int) -> None:
+    async def wait_for_point(self, after: int) -> None:
         """Return as soon as a point with seq > `after` is known to be stored, or the job to have ended."""
         while self.stored <= after and not self.ended:
             await self._changed.wait()
 
-    async def end(self, after: int) -> None:
+    async def wait_for_end(self, after: int) -> None:
         """Return as soon as the job is known to have ended without a point with seq > `after`."""
         while self.stored > after or not self.ended:
             await self._changed.wait()
 
     def open(self, database: Database, feed: Feed, check_seconds: float) -> None:
-        """Begin to hear of the job: by the feed, and by a look at the store now and then."""
+        """Begin to receive the job's events by the feed, and to check the store regularly."""
         self._open.enter_context(feed.listening(self.hear, self.job_id))
-        checking = asyncio.create_task(self._check(database, check_seconds))
+        checking = asyncio.create_task(self._check(database, check_seconds), context=Context())  # of no request
         self._open.callback(checking.cancel)
 
     def close(self) -> None:
-        """Hear no more."""
+        """End that."""
         self._open.close()
 
     async def _check(self, database: Database, seconds: float) -> None:
@@ -98,10 +99,10 @@ class Topic:
             try:
                 job = await find_job(database.reader, self.job_id)
             except StoreFailure as outage:
-                log.warning("job %s: could not look for news in the store: %s", self.job_id, outage)
+                log.warning("job %s: could not check the store for new points: %s", self.job_id, outage)
                 continue
-            except Exception:  # whatever ails the store, the next look may find it well again
-                log.warning("job %s: could not look for news in the store", self.job_id, exc_info=True)
+            except Exception:  # whatever is wrong, the next check may succeed
+                log.warning("job %s: could not check the store for new points", self.job_id, exc_info=True)
                 continue
             if job is not None:
                 self.learn(job)

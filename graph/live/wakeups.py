@@ -1,4 +1,4 @@
-"""Who waits for what a stream is about is woken a few at a time, so that no turn of the event loop is long."""
+"""The tasks that wait for events of streams are woken a few at a time, so that no turn of the event loop is long."""
 
 import asyncio
 from collections import deque

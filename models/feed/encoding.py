@@ -1,4 +1,4 @@
-"""Events as bytes, between processes of one version: who was it about, then what happened."""
+"""Events as bytes, between processes: the id of the job, then what happened."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,7 +13,8 @@ from models.metric import Recorded, StoredValues, encode_values
 __all__ = ["EVENT_BYTES", "FORMAT", "decode", "encode", "job_id_of"]
 
 FORMAT = 1
-"""Raised with any change of what is written here: processes that speak another format do not hear each other."""
+"""Raised where what is written here gets another meaning: processes with another format do not hear each other. A new
+column of a job needs none: an older process passes over it, a newer one reads the store where it is missing."""
 EVENT_BYTES = 64 * 2**10
 """The most that an event carries of points; with more it says only that there are some, and where they end."""
 POINT_BYTES = 50
@@ -29,16 +30,15 @@ def encode(event: Event) -> bytes:
 
 
 def job_id_of(line: bytes) -> int:
-    """Whom an encoded event is about: most processes need to know no more. Raises ValueError."""
+    """The id of the job that an encoded event is about: most processes need no more. Raises ValueError."""
     return int(line.partition(b" ")[0])
 
 
 def decode(line: bytes) -> Event:
     """The event of a line. Raises ValueError, KeyError, TypeError, AttributeError where it is none."""
     content = orjson.loads(line.partition(b" ")[2])
+    # What another version adds is passed over; an event that lacks a column of ours is none.
     row = content["job"]
-    if row.keys() != {*Job._fields}:
-        raise ValueError("the job is not whole")
     job = Job.of([row[name] for name in Job._fields])
     if "metrics" not in content:
         return JobChanged(job)

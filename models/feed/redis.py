@@ -68,6 +68,8 @@ class RedisFeed(Feed):
         """Who we are, to know our own messages when they come back."""
         self._prefix = f"training-monitor:{FORMAT}:{pool.connection_kwargs.get('db', 0)}:"
         self._channel = ""
+        self._has_warned = False
+        """Whether a message that cannot be read was logged: in a rolling upgrade each event may be one."""
         self._outgoing: list[bytes] = []
         self._outgoing_bytes = 0
         self._news = asyncio.Event()
@@ -208,7 +210,9 @@ class RedisFeed(Feed):
             try:
                 event = decode(line) if self.is_heard(job_id_of(line)) else None
             except (ValueError, KeyError, TypeError, AttributeError):
-                log.warning("the feed %s brought something that is no event", self._shown)
+                if not self._has_warned:
+                    self._has_warned = True
+                    log.warning("the feed %s brought what is no event of this version; reading the store", self._shown)
                 continue
             try:
                 if event:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import math
 from collections.abc import AsyncIterator, Iterator
 
@@ -164,6 +165,23 @@ class TestBetweenProcesses:
                 here.publish(changed())
                 await eventually(lambda: bool(heard))
         assert [event.job.id for event in heard] == [1]
+
+    async def test_events_of_another_version_are_taken_where_they_have_what_this_one_needs(
+        self, valkey: Valkey, here: RedisFeed, there: RedisFeed, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """In a rolling upgrade a column is new to some: those warn once, and read the store instead."""
+        id, _, content = encode(changed()).partition(b" ")
+        event = json.loads(content)
+        newer = {**event, "new": 1, "job": {**event["job"], "new_column": [1]}}
+        older = {**event, "job": {name: value for name, value in event["job"].items() if name != "status"}}
+        async with Redis.from_url(valkey.url) as stranger:
+            with hearing(there) as heard:
+                for each in (newer, older, older, newer, older):
+                    await stranger.publish(there._channel, b"x\n%b %b" % (id, json.dumps(each).encode()))
+                here.publish(changed())
+                await eventually(lambda: len(heard) == 3)
+        assert [each.job.id for each in heard] == [1, 1, 1]
+        assert caplog.text.count("no event of this version") == 1
 
     async def test_a_listener_that_fails_costs_no_other_event(self, here: RedisFeed, there: RedisFeed) -> None:
         def fails(_: Event) -> None:

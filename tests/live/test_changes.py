@@ -253,7 +253,7 @@ class TestByItsLookAtTheStore:
                 outside.execute("ALTER TABLE gone RENAME TO job")
             theirs = await elsewhere.create(THEIRS)
             assert await follower.told() == (theirs.id, QUEUED)
-        assert "could not look for changed jobs in the store" in caplog.text
+        assert "could not check the store for changed jobs" in caplog.text
 
 
 class TestLeaving:

@@ -195,8 +195,8 @@ class TestPace:
         (pace,) = changes._progress._paces.values()
         for step in range(2, 30):
             await domain.record(job, step, 1)
-            await eventually(lambda: not pace._coming)
-        assert (len(pace._told), len(pace._coming)) == (1, 0)
+            await eventually(lambda: not pace._next)
+        assert (len(pace._reported), len(pace._next)) == (1, 0)
         assert state(await anext(stream)) == (job.id, RUNNING, 29)
         await stream.aclose()
 
@@ -380,7 +380,7 @@ class TestLeaving:
             await follower.until((job.id, COMPLETE, 1))
             domain.feed.publish(events[0])  # and late news changes nothing
             (pace,) = changes._progress._paces.values()
-            assert (changes._progress._counts, pace._told, pace._coming) == ({}, {}, {})
+            assert (changes._progress._counts, pace._reported, pace._next) == ({}, {}, {})
 
 
 class TestTheField:

@@ -133,7 +133,7 @@ class TestWhatItKnows:
 class TestNews:
     async def test_all_who_wait_are_woken_by_a_point_beyond_theirs_and_by_no_other(self) -> None:
         topic = told(recorded(1, 3))
-        behind, near, far = (asyncio.create_task(topic.news(seq)) for seq in (2, 3, 4))
+        behind, near, far = (asyncio.create_task(topic.wait_for_point(seq)) for seq in (2, 3, 4))
         await turns()
         assert [task.done() for task in (behind, near, far)] == [True, False, False]
         topic.hear(recorded(3, 3))
@@ -148,12 +148,12 @@ class TestNews:
 
     async def test_the_end_wakes_everybody_even_without_a_new_point(self) -> None:
         topic = told(recorded(1, 3))
-        waiting = [asyncio.create_task(topic.news(seq)) for seq in (3, 90)]
+        waiting = [asyncio.create_task(topic.wait_for_point(seq)) for seq in (3, 90)]
         await turns()
         topic.hear(ended(3))
         await turns()
         assert all(task.done() for task in waiting)
-        await topic.news(90)  # nor does anybody wait from then on
+        await topic.wait_for_point(90)  # nor does anybody wait from then on
 
 
 class TestItsLookAtTheStore:
@@ -165,10 +165,10 @@ class TestItsLookAtTheStore:
         assert deaf.listener_count == 1
         async with asyncio.timeout(PATIENCE):
             await domain.jobs.log(id, points(1, 3))
-            await topic.news(0)
+            await topic.wait_for_point(0)
             assert (topic.stored, topic.ended) == (3, False)
             await domain.jobs.fail(id)
-            await topic.news(3)
+            await topic.wait_for_point(3)
             assert (topic.stored, topic.ended) == (3, True)
             await checking
         topic.close()
@@ -199,9 +199,9 @@ class TestItsLookAtTheStore:
             assert topic.stored == 0
             outside.execute("ALTER TABLE gone RENAME TO job")
             async with asyncio.timeout(PATIENCE):
-                await topic.news(0)
+                await topic.wait_for_point(0)
         assert topic.stored == 3
-        assert f"job {id}: could not look for news in the store" in caplog.text
+        assert f"job {id}: could not check the store for new points" in caplog.text
         topic.close()
 
 

@@ -82,7 +82,7 @@ class TestATopic:
     async def test_wakes_its_watchers_once_a_batch_and_looks_at_no_more_of_it_than_it_keeps(self) -> None:
         wakeups = CountingWakeups()
         topic = Topic(1, BUFFER, wakeups)
-        watching = [asyncio.create_task(topic.news(0)) for _ in range(WATCHERS)]
+        watching = [asyncio.create_task(topic.wait_for_point(0)) for _ in range(WATCHERS)]
         await asyncio.sleep(0)
         Points.looked_at = 0
         topic.hear(recorded(a_job(), 1, BATCH))
