@@ -74,7 +74,7 @@ class TestTime:
 class TestTimeEnough:
     @pytest.fixture
     def settings(self, database_url: str) -> Settings:
-        return Settings(database_url=database_url, request_seconds=1, ping_seconds=2)
+        return Settings(database_url=database_url, request_seconds=3, ping_seconds=4)
 
     async def test_a_request_that_ends_in_time_is_served(self, address: str) -> None:
         whole = post(HELLO)

@@ -115,7 +115,13 @@ class TestConnectionInitTooLate:
         await fresh.send(json.dumps({"type": "ping"}))
         assert await closed(fresh) == (4408, "Connection initialisation timeout")
 
-    async def test_one_that_came_in_time_keeps_the_socket_open(self, fresh: ClientConnection, address: str) -> None:
+
+class TestConnectionInitInTime:
+    @pytest.fixture
+    def settings(self, database_url: str) -> Settings:
+        return Settings(database_url=database_url, init_seconds=3)
+
+    async def test_keeps_the_socket_open_beyond_that_time(self, fresh: ClientConnection, address: str) -> None:
         await fresh.send(json.dumps(INIT))
         assert await said(fresh) == ACK
         async with connect(websocket_url(address), subprotocols=[PROTOCOL]) as later:
