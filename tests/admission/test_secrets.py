@@ -37,9 +37,8 @@ def bug(*_: object, **__: object) -> NoReturn:
 
 
 def break_reads(database: Database, patch: pytest.MonkeyPatch) -> None:
-    """Have whatever is read from the store raise it: by our reader, and by Tortoise's client."""
+    """Have whatever is read from the store raise it."""
     patch.setattr(database.reader, "rows", bug)
-    patch.setattr(database._context.db("default"), "acquire_connection", bug)
 
 
 @pytest.fixture
