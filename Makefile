@@ -97,6 +97,7 @@ bench: peers ## Measure, side by side, and write the tables into docs/
 	$(BIN)/python -m benchmarks.growth --write
 	$(BIN)/python -m benchmarks.curves --write
 	$(BIN)/python -m benchmarks.attack --write
+	$(BIN)/python -m benchmarks.page --write
 
 clean: ## Remove the environment and what tools left behind
 	rm -rf .venv graph/static web/node_modules tests/tools/node/node_modules benchmarks/peers/node_modules benchmarks/peers/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
