@@ -1,11 +1,9 @@
 """What an operation costs, in values: objects, their fields that hold no objects, long names of these, and what is read
 beside what is returned.
-
-Compiled once a document, for it depends on the variables of each request.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -31,9 +29,9 @@ from graphql import (
 
 from graph.execution.document_size import fragments_in_order
 from graph.execution.limits import MOST
-from graph.execution.list_lengths import LENGTHS, READS, Given, Length
+from graph.execution.list_lengths import LENGTHS, READS, Length
 
-__all__ = ["Cost", "cost_of"]
+__all__ = ["Cost"]
 
 LONG_NAME = 32
 """Characters of a field's name in the answer that cost as much as a value: it stands there for each object."""
@@ -41,133 +39,81 @@ LONG_NAME = 32
 META: Mapping[str, GraphQLField] = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 
 
-class Step(int):
-    """The place of a sum that depends on variables, among those of its operation."""
+class Cost:
+    """The cost of an operation of a valid document."""
 
-
-class Variable(NamedTuple):
-    """A length that a variable gives."""
-
-    name: str
-    given: Given
-    default: Any
-    """Where the request leaves it out."""
-
-    def length(self, variables: Mapping[str, Any]) -> int:
-        """The length for a request."""
-        return self.given.of(variables.get(self.name, self.default))
-
-
-class Sum(NamedTuple):
-    """`constant`, and the sums at `added`, and for each of `lists` its length times one more than what it holds."""
-
-    constant: int
-    added: tuple[Step, ...]
-    lists: tuple[tuple[int | Variable, int], ...]
-    """Length, and the cost of each object: a Step or, where nothing in it depends on variables, a number."""
-
-
-class Cost(NamedTuple):
-    """The cost of an operation."""
-
-    sums: tuple[Sum, ...]
-    """In an order in which each needs only those before it; a fragment's stands once, however often it is spread."""
-    total: int
-    """A Step, or, where nothing depends on variables, the number itself."""
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> None:
+        self._schema = schema
+        self._operation = operation
+        self._fragments = fragments_in_order(document)
+        self._defaults = {node.variable.name.value: node.default_value for node in operation.variable_definitions or ()}
+        self._fixed: int | None = None
 
     def of(self, variables: Mapping[str, Any]) -> int:
         """The cost for a request, whose variables may be wrong: those are refused when they are coerced."""
-        if type(self.total) is int:
-            return self.total
-        found: list[int] = []
-        for constant, added, lists in self.sums:
-            cost = constant + sum(found[step] for step in added)
-            for length, held in lists:
-                times = length if isinstance(length, int) else length.length(variables)
-                cost += times * (1 + (found[held] if isinstance(held, Step) else held))
-            found.append(min(cost, MOST))
-        return found[self.total]
+        if self._fixed is not None:
+            return self._fixed
+        count = _Count(self._schema, self._defaults, variables)
+        for node in self._fragments:  # each once, however often it is spread
+            of_type = self._schema.get_type(node.type_condition.name.value)
+            count.fragments[node.name.value] = count.selected(of_type, node.selection_set)
+        total = count.selected(self._schema.get_root_type(self._operation.operation), self._operation.selection_set)
+        if not count.varies:
+            self._fixed = total
+        return total
 
 
-def cost_of(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> Cost:
-    """The cost of an operation of a valid document."""
-    return _Compiler(schema, operation).cost(document)
+class _Count:
+    """Counts for one request."""
 
-
-class _Compiler:
-    """Compiles the cost of one operation: its variables are its own, also within fragments."""
-
-    def __init__(self, schema: GraphQLSchema, operation: OperationDefinitionNode) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, defaults: Mapping[str, ValueNode | None], variables: Mapping[str, Any]
+    ) -> None:
         self._schema = schema
-        self._operation = operation
-        self._defaults = {node.variable.name.value: node.default_value for node in operation.variable_definitions or ()}
-        self._sums: list[Sum] = []
-        self._fragments: dict[str, int] = {}
+        self._defaults = defaults
+        self._variables = variables
+        self.fragments: dict[str, int] = {}
+        self.varies = False
+        """Whether a variable gives a length."""
 
-    def cost(self, document: DocumentNode) -> Cost:
-        for node in fragments_in_order(document):
-            self._fragments[node.name.value] = self._selection(
-                self._schema.get_type(node.type_condition.name.value), node.selection_set
-            )
-        root = self._schema.get_root_type(self._operation.operation)
-        total = self._selection(root, self._operation.selection_set)
-        return Cost(tuple(self._sums), total)
-
-    def _selection(self, type: GraphQLNamedType | None, selection: SelectionSetNode) -> int:
-        """What is selected of one object: a number, or a Step."""
-        constant = 0
-        added: list[Step] = []
-        lists: list[tuple[int | Variable, int]] = []
+    def selected(self, type: GraphQLNamedType | None, selection: SelectionSetNode) -> int:
+        """The cost of what is selected of one object."""
+        cost = 0
         for node in selection.selections:
             if isinstance(node, FieldNode):
-                constant += len((node.alias or node.name).value) // LONG_NAME
-                if node.selection_set is None:
-                    constant += 1
-                    continue
-                assert isinstance(type, GraphQLObjectType | GraphQLInterfaceType)
-                field = META.get(node.name.value) or type.fields[node.name.value]
-                place = f"{type.name}.{node.name.value}"
-                held = self._selection(get_named_type(field.type), node.selection_set)
-                counted = [(LENGTHS.get(place, 1), held)]
-                if place in READS:
-                    times, cost = READS[place]
-                    counted.append((times, cost - 1))
-                for given, inner in counted:
-                    length = self._length(given, field, node)
-                    if isinstance(length, Variable) or isinstance(inner, Step):
-                        lists.append((length, inner))
-                    else:
-                        constant += length * (1 + inner)
-                continue
-            if isinstance(node, FragmentSpreadNode):
-                part = self._fragments[node.name.value]
+                cost += len((node.alias or node.name).value) // LONG_NAME
+                cost += 1 if node.selection_set is None else self._objects(type, node, node.selection_set)
+            elif isinstance(node, FragmentSpreadNode):
+                cost += self.fragments[node.name.value]
             else:
                 assert isinstance(node, InlineFragmentNode)
                 condition = node.type_condition
-                part = self._selection(
-                    self._schema.get_type(condition.name.value) if condition else type, node.selection_set
-                )
-            if isinstance(part, Step):
-                added.append(part)
-            else:
-                constant += part
-        constant = min(constant, MOST)
-        if not added and not lists:
-            return constant
-        self._sums.append(Sum(constant, tuple(added), tuple(lists)))
-        return Step(len(self._sums) - 1)
+                of_type = self._schema.get_type(condition.name.value) if condition else type
+                cost += self.selected(of_type, node.selection_set)
+        return min(cost, MOST)
 
-    def _length(self, length: Length, field: GraphQLField, node: FieldNode) -> int | Variable:
+    def _objects(self, type: GraphQLNamedType | None, node: FieldNode, selection: SelectionSetNode) -> int:
+        assert isinstance(type, GraphQLObjectType | GraphQLInterfaceType)
+        field = META.get(node.name.value) or type.fields[node.name.value]
+        place = f"{type.name}.{node.name.value}"
+        held = self.selected(get_named_type(field.type), selection)
+        cost = self._length(LENGTHS.get(place, 1), field, node) * (1 + held)
+        if place in READS:
+            times, read = READS[place]
+            cost += self._length(times, field, node) * read
+        return cost
+
+    def _length(self, length: Length, field: GraphQLField, node: FieldNode) -> int:
         if isinstance(length, int):
             return length
-        default = field.args[length.argument].default_value
         given = next((each.value for each in node.arguments or () if each.name.value == length.argument), None)
-        if given is None:
-            return length.of(default)
-        if not isinstance(given, VariableNode):
-            return length.of(_value(given))
-        declared = self._defaults.get(given.name.value)
-        return Variable(given.name.value, length, default if declared is None else _value(declared))
+        if isinstance(given, VariableNode):
+            self.varies = True
+            name = given.name.value
+            if name in self._variables:
+                return length.of(self._variables[name])
+            given = self._defaults.get(name)
+        return length.of(field.args[length.argument].default_value if given is None else _value(given))
 
 
 def _value(node: ValueNode) -> object:

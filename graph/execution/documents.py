@@ -16,7 +16,7 @@ from graphql import (
     validate,
 )
 
-from graph.execution.cost import Cost, cost_of
+from graph.execution.cost import Cost
 from graph.execution.document_size import size_error
 from graph.execution.limits import CODES, Limits, limit_error
 from graph.execution.worker_thread import WorkerThread
@@ -65,22 +65,20 @@ class Document:
         return get_operation_ast(self.node, name) if self.node else None
 
     def cost(self, name: str | None, variables: Mapping[str, Any] | None) -> int:
-        """The cost in values of an operation of a valid document; 0 where there is no such operation."""
-        cost = self._costs.get(name)
-        if cost is None:
+        """The cost in values of an operation of a valid document; 0 where there is no such operation.
+
+        Raises GraphQLError where it is more than is allowed.
+        """
+        if name not in self._costs:
             operation = self.operation(name)
             if operation is None or self.node is None:
                 return 0
             # Not of all operations at once: each may spread every fragment.
-            cost = self._costs[name] = cost_of(self._schema, self.node, operation)
-        return cost.of(variables or {})
-
-    def cost_error(self, name: str | None, variables: Mapping[str, Any] | None) -> GraphQLError | None:
-        """The error for an operation of a valid document that costs more than is allowed."""
-        cost = self.cost(name, variables)
-        if cost <= self._limits.max_cost:
-            return None
-        return limit_error("max_cost", self._limits.max_cost, "The operation asks for {} values", cost)
+            self._costs[name] = Cost(self._schema, self.node, operation)
+        cost = self._costs[name].of(variables or {})
+        if cost > self._limits.max_cost:
+            raise limit_error("max_cost", self._limits.max_cost, "The operation asks for {} values", cost)
+        return cost
 
 
 class Documents:

@@ -4,10 +4,9 @@ What is answered here is the same, byte for byte, as what Strawberry answers; wh
 its arguments or the store is left to Strawberry.
 """
 
-import asyncio
 import logging
-from collections.abc import Mapping
-from time import monotonic, perf_counter
+from collections.abc import Awaitable, Mapping
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import orjson
@@ -19,10 +18,10 @@ from graph.execution.results import TimedOut, payload_of
 from graph.execution.running import Operations
 from graph.execution.variables import is_long
 from graph.plans.delivery import Results, deliver
-from graph.plans.mutation import BoundMutation, MutationPlan
+from graph.plans.mutation import MutationPlan
 from graph.plans.parts import Parts
-from graph.plans.plans import Planned, Plans
-from graph.plans.query import BoundQuery, QueryPlan
+from graph.plans.plans import Plans
+from graph.plans.query import QueryPlan
 from graph.plans.subscription import SubscriptionPlan
 from graph.telemetry.call import current_call
 from models.jobs import Jobs
@@ -39,8 +38,6 @@ REMEMBERED_SHARE = 4
 """No answer takes more than this part of them."""
 ENTRY_BYTES = 500
 """What remembering one costs beside its texts."""
-OUTAGE_SECONDS = 5.0
-"""How long after an outage Strawberry answers at once: it would be waited out twice."""
 
 Variables = Mapping[str, Any] | None
 AnswerKey = bytes | tuple[str, str | None, bytes]
@@ -70,9 +67,6 @@ class Answers:
         self._remembered: LRUCache[AnswerKey, Remembered] = LRUCache(
             REMEMBERED_BYTES, getsizeof=lambda remembered: remembered.size
         )
-        self._outage_until = 0.0
-        self._long = asyncio.Lock()
-        """Long answers are made one after another: together they would take as long, and all of their memory."""
         self.count = 0
         """How many operations were answered by a plan, those of streams included."""
 
@@ -95,10 +89,8 @@ class Answers:
         `key`: the body that says all this, by which the caller has not found a remembered answer.
         """
         try:
-            planned = await self.plans.find(query, name)
-            answer = None if planned is None else await self._answer(planned, query, variables, name, may_write, key)
-        except StoreFailure:  # Strawberry meets it too, and reports it
-            self._outage_until = monotonic() + OUTAGE_SECONDS
+            answer = await self._answer(query, variables, name, may_write, key)
+        except (StoreFailure, GraphQLError):  # Strawberry meets it too, and reports it
             return None
         except Exception:
             log.warning("compiled plan failed; falling back to Strawberry", exc_info=True)
@@ -115,70 +107,37 @@ class Answers:
         return deliver(executor, planned.plan, self.parts)
 
     async def _answer(
-        self,
-        planned: Planned,
-        query: str,
-        variables: Variables,
-        name: str | None,
-        may_write: bool,
-        body: bytes | None,
+        self, query: str, variables: Variables, name: str | None, may_write: bool, key: AnswerKey | None
     ) -> bytes | None:
-        plan = planned.plan
-        if isinstance(plan, MutationPlan) and may_write:
-            return await self._run(planned, variables, name, None)
-        if not isinstance(plan, QueryPlan) or is_long(variables):
+        planned = await self.plans.find(query, name)
+        if planned is None:
             return None
-        if body is not None:
-            return await self._run(planned, variables, name, body)
-        key = query, name, orjson.dumps(variables) if variables else b""
-        return self._recalled(key) or await self._run(planned, variables, name, key)
-
-    async def _run(
-        self, planned: Planned, variables: Variables, name: str | None, key: AnswerKey | None
-    ) -> bytes | None:
-        plan = planned.plan
-        assert not isinstance(plan, SubscriptionPlan)
-        if planned.document.cost_error(name, variables):
+        plan, cost = planned.plan, planned.document.cost(name, variables)
+        if isinstance(plan, QueryPlan):
+            if is_long(variables):
+                return None
+            if key is None:
+                key = query, name, orjson.dumps(variables) if variables else b""
+                if answer := self._recalled(key):
+                    return answer
+            doing = self._read(plan, variables or {}, key, planned.name)
+        elif isinstance(plan, MutationPlan) and may_write:
+            doing = plan.run(self._jobs, variables or {})
+        else:
             return None
         if call := current_call():
             call.know(planned.name, planned.operation.operation.value)
-        try:
-            bound = plan.bind(variables or {})
-        except GraphQLError:  # an argument that only its value shows to be wrong
-            return None
-        answer: bytes | TimedOut | None = None
-        if isinstance(bound, BoundMutation):
-            answer = await self._operations.run(self._done(bound))
-        elif bound is not None and key is not None and monotonic() >= self._outage_until:
-            answer = await self._operations.run(self._read(bound, key, planned.name))
-        return orjson.dumps(payload_of(answer)) if isinstance(answer, TimedOut) else answer
+        done = await self._operations.run(_timed(doing), cost)
+        return orjson.dumps(payload_of(done)) if isinstance(done, TimedOut) else done
 
-    async def _done(self, mutation: BoundMutation) -> bytes:
-        began = perf_counter()
-        try:
-            return await mutation.run(self._jobs)
-        finally:
-            if call := current_call():
-                call.resolved = perf_counter() - began
-
-    async def _read(self, query: BoundQuery, key: AnswerKey, name: str) -> bytes | None:
-        if not query.is_long:
-            return await self._read_now(query, key, name)
-        async with self._long:
-            return self._recalled(key) or await self._read_now(query, key, name)
-
-    async def _read_now(self, query: BoundQuery, key: AnswerKey, name: str) -> bytes | None:
-        reader, began = self._database.reader, perf_counter()
+    async def _read(self, plan: QueryPlan, variables: Mapping[str, Any], key: AnswerKey, name: str) -> bytes | None:
+        reader = self._database.reader
         # Before it is read: what is committed meanwhile may be in it, and is looked for again the next time.
         version = reader.version()
-        try:
-            data = await query.read(reader)
-            if data is None:
-                return None
-            answer = orjson.dumps({"data": data})
-        finally:
-            if call := current_call():
-                call.resolved = perf_counter() - began
+        data = await plan.read(reader, variables)
+        if data is None:
+            return None
+        answer = orjson.dumps({"data": data})
         size = len(answer) + ENTRY_BYTES + (len(key) if isinstance(key, bytes) else sum(map(len, filter(None, key))))
         if version is not None and size <= REMEMBERED_BYTES // REMEMBERED_SHARE:
             self._remembered[key] = Remembered(version, answer, name, size)
@@ -191,3 +150,13 @@ class Answers:
         if call := current_call():
             call.know(remembered.operation, "query")
         return remembered.answer
+
+
+async def _timed(doing: Awaitable[bytes | None]) -> bytes | None:
+    """What comes of it; the call takes note of the time."""
+    began = perf_counter()
+    try:
+        return await doing
+    finally:
+        if call := current_call():
+            call.resolved = perf_counter() - began

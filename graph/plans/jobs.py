@@ -23,7 +23,7 @@ from graph.plans.selection import Fragments, flat
 from models.points import MAX_READ, after_query, latest_query
 from models.store.reader import Reader, Row
 
-__all__ = ["SLICE", "BoundJob", "JobPlan", "plan_jobs"]
+__all__ = ["JobPlan", "plan_jobs"]
 
 MAX_ROWS = 20_000
 """The most points in one answer of a plan; Strawberry answers longer ones."""
@@ -33,11 +33,29 @@ MAX_PAGES = 8
 """Selections of points within one of jobs: a short document could have thousands, and each is compiled."""
 
 
-class PageOfPoints(NamedTuple):
+class Page(NamedTuple):
     """A selection of points within one of jobs."""
 
     node: FieldNode
     plan: PointPlan
+
+    async def read(
+        self, reader: Reader, counts: Mapping[int, int], arguments: Mapping[str, int]
+    ) -> dict[int, orjson.Fragment]:
+        """Job id -> the JSON list of its points; `counts`: job id -> its metric_count."""
+        alone = len(counts) == 1
+        columns = self.plan.columns if alone else ("job_id", *self.plan.columns)
+        if "count" in arguments:
+            query = latest_query(columns, counts.items(), arguments["count"])
+        else:
+            query = after_query(columns, counts, arguments["after"], arguments["limit"])
+        rows = await reader.rows(query)
+        if alone:
+            return dict.fromkeys(counts, await _encoded(self.plan.make, rows))
+        found = dict.fromkeys(counts, orjson.Fragment(b"[]"))
+        for id, those in groupby(rows, itemgetter(0)):
+            found[id] = await _encoded(self.plan.make_of_many, list(those))
+        return found
 
 
 class JobPlan(NamedTuple):
@@ -48,75 +66,29 @@ class JobPlan(NamedTuple):
     """What to read of each job."""
     make: Maker
     """Rows of these columns, and for each selection of points job id -> points; gives the objects."""
-    pages: tuple[PageOfPoints, ...]
+    pages: tuple[Page, ...]
 
-    def bind(self, variables: VariableValues) -> "BoundJob | None":
-        """The plan with its arguments; None where they break a rule."""
-        pages: list[BoundPage] = []
-        for node, plan in self.pages:
-            arguments = get_argument_values(self.type.fields[node.name.value], node, variables)
-            page = BoundPage(plan, arguments.get("count"), arguments.get("limit", 0), arguments.get("after", 0))
-            if not 1 <= page.most <= MAX_READ or page.after < 0:
-                return None
-            pages.append(page)
-        return BoundJob(self, pages)
+    async def objects(
+        self, reader: Reader, rows: Sequence[Row], variables: VariableValues
+    ) -> list[dict[str, Any]] | None:
+        """What is selected of the jobs that the rows are; None where arguments break a rule, or request too much.
 
-
-class BoundPage(NamedTuple):
-    """The points to read of each job: the `last` ones, or the first `limit` beyond `after`."""
-
-    plan: PointPlan
-    last: int | None
-    limit: int
-    after: int
-
-    @property
-    def most(self) -> int:
-        """The most points of one job."""
-        return self.limit if self.last is None else self.last
-
-    async def read(self, reader: Reader, counts: Mapping[int, int]) -> dict[int, orjson.Fragment]:
-        """Job id -> the JSON list of its points; `counts`: job id -> its metric_count."""
-        alone = len(counts) == 1
-        columns = self.plan.columns if alone else ("job_id", *self.plan.columns)
-        if self.last is None:
-            query = after_query(columns, counts, self.after, self.limit)
-        else:
-            query = latest_query(columns, counts.items(), self.last)
-        rows = await reader.rows(query)
-        if alone:
-            return dict.fromkeys(counts, await _encoded(self.plan.make, rows))
-        found = dict.fromkeys(counts, orjson.Fragment(b"[]"))
-        for id, those in groupby(rows, itemgetter(0)):
-            found[id] = await _encoded(self.plan.make_of_many, list(those))
-        return found
-
-
-class BoundJob(NamedTuple):
-    """A plan with its arguments."""
-
-    plan: JobPlan
-    pages: Sequence[BoundPage]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """What to read of each job."""
-        return self.plan.columns
-
-    @property
-    def most(self) -> int:
-        """The most points of one job."""
-        return sum(page.most for page in self.pages)
-
-    async def objects(self, reader: Reader, rows: Sequence[Row]) -> list[dict[str, Any]] | None:
-        """What is selected of the jobs that the rows are; None where that is too much at once."""
+        Raises GraphQLError where an argument has no value.
+        """
         if not self.pages or not rows:
-            return self.plan.make(rows, ())
-        if self.most * len(rows) > MAX_ROWS:
+            return self.make(rows, ())
+        pages = [
+            (page, get_argument_values(self.type.fields[page.node.name.value], page.node, variables))
+            for page in self.pages
+        ]
+        lengths = [given["count"] if "count" in given else given["limit"] for _, given in pages]
+        if not all(1 <= length <= MAX_READ for length in lengths) or sum(lengths) * len(rows) > MAX_ROWS:
+            return None
+        if any(given.get("after", 0) < 0 for _, given in pages):
             return None
         id, count = self.columns.index("id"), self.columns.index("metric_count")
         counts = {row[id]: row[count] for row in rows}
-        return self.plan.make(rows, [await page.read(reader, counts) for page in self.pages])
+        return self.make(rows, [await page.read(reader, counts, given) for page, given in pages])
 
 
 def plan_jobs(type: GraphQLObjectType, selection: SelectionSetNode, fragments: Fragments) -> JobPlan | None:
@@ -124,7 +96,7 @@ def plan_jobs(type: GraphQLObjectType, selection: SelectionSetNode, fragments: F
     selected = flat(selection, fragments, type.name)
     if selected is None:
         return None
-    shape, pages = Shape(), list[PageOfPoints]()
+    shape, pages = Shape(), list[Page]()
     for name, node in selected.items():
         expression = leaf(type, node.name.value)
         if expression is None:
@@ -138,14 +110,14 @@ def plan_jobs(type: GraphQLObjectType, selection: SelectionSetNode, fragments: F
     return JobPlan(type, columns, shape.maker(columns, also=["points"]), tuple(pages))
 
 
-def _page(type: GraphQLObjectType, node: FieldNode, fragments: Fragments) -> PageOfPoints | None:
+def _page(type: GraphQLObjectType, node: FieldNode, fragments: Fragments) -> Page | None:
     of_points = get_named_type(type.fields[node.name.value].type)
     if node.name.value not in {"metrics", "latestMetrics"}:
         return None
     assert isinstance(of_points, GraphQLObjectType)
     assert node.selection_set is not None
     plan = plan_points(of_points, node.selection_set, fragments)
-    return None if plan is None else PageOfPoints(node, plan)
+    return None if plan is None else Page(node, plan)
 
 
 async def _encoded(make: Maker, rows: Sequence[Row]) -> orjson.Fragment:

@@ -39,7 +39,7 @@ from models.metric import Point
 from models.validation import job_id_of
 from simulator.runner import make_points
 
-__all__ = ["BoundMutation", "MutationPlan", "plan_mutation"]
+__all__ = ["MutationPlan", "plan_mutation"]
 
 VERBS = {"simulateStep", "logMetrics"}
 
@@ -62,8 +62,11 @@ class MutationPlan(NamedTuple):
     failures: Mapping[str, ObjectMaker]
     """By the names of their types."""
 
-    def bind(self, variables: Mapping[str, Any]) -> "BoundMutation | None":
-        """The plan with its arguments; None where they are wrong, or others than it is made for."""
+    async def run(self, jobs: Jobs, variables: Mapping[str, Any]) -> bytes | None:
+        """Do it, and answer what came of it, whatever that is: it must not be done twice.
+
+        None where nothing was done: arguments are wrong, or others than the plan is made for.
+        """
         definitions = [
             each for each in self.operation.variable_definitions or () if each.variable.name.value != self.metrics
         ]
@@ -74,35 +77,23 @@ class MutationPlan(NamedTuple):
         if not isinstance(id, str):
             return None
         try:
-            return BoundMutation(self, id, None if self.metrics is None else points_of(variables.get(self.metrics)))
+            points = None if self.metrics is None else points_of(variables.get(self.metrics))
         except (NotCoercibleError, InvalidInput):  # of several, GraphQL chooses which it reports
             return None
-
-
-class BoundMutation(NamedTuple):
-    """A plan with its arguments."""
-
-    plan: MutationPlan
-    id: str
-    points: list[Point] | None
-    """To log; None where a step is to be simulated."""
-
-    async def run(self, jobs: Jobs) -> bytes:
-        """Do it, and answer what came of it, whatever that is: it must not be done twice."""
         try:
-            return orjson.dumps({"data": {self.plan.name: await self._done(jobs)}})
+            return orjson.dumps({"data": {self.name: await self._done(jobs, id, points)}})
         except Exception as error:  # noqa: BLE001  # logged, and the client gets a code
-            errors = [located_error(error, [self.plan.node], [self.plan.name])]
+            errors = [located_error(error, [self.node], [self.name])]
             return orjson.dumps(payload_of(ExecutionResult(None, logged_and_masked(errors))))
 
-    async def _done(self, jobs: Jobs) -> dict[str, Any] | None:
+    async def _done(self, jobs: Jobs, id: str, points: list[Point] | None) -> dict[str, Any] | None:
         try:
-            id = job_id_of(self.id)
-            done = await (jobs.simulate(id, make_points) if self.points is None else jobs.log(id, self.points))
+            job_id = job_id_of(id)
+            done = await (jobs.simulate(job_id, make_points) if points is None else jobs.log(job_id, points))
         except JobError as error:
             failure = failure_of(error)
-            return self.plan.failures[failure.type](failure)
-        return self.plan.success(done)
+            return self.failures[failure.type](failure)
+        return self.success(done)
 
 
 def plan_mutation(

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from graphql import (
     FieldNode,
+    GraphQLError,
     GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -13,7 +14,7 @@ from graphql import (
     get_variable_values,
 )
 
-from graph.plans.jobs import SLICE, BoundJob, JobPlan, plan_jobs
+from graph.plans.jobs import JobPlan, plan_jobs
 from graph.plans.selection import Fragments, flat
 from models.errors import JobNotFound
 from models.job_reads import one_query
@@ -21,50 +22,10 @@ from models.listing import MAX_PAGE, newest_query
 from models.store.reader import Query, Reader
 from models.validation import job_id_of
 
-__all__ = ["BoundQuery", "QueryPlan", "plan_query"]
+__all__ = ["QueryPlan", "plan_query"]
 
 MAX_ROOTS = 8
 """Fields at the root of a plan: each is compiled, and a short document could have hundreds."""
-
-
-class BoundRoot(NamedTuple):
-    """`job`, or the first page of `jobs`, with its arguments."""
-
-    job: BoundJob
-    query: Query
-    """For the rows of the jobs."""
-    is_list: bool
-    most: int
-    """The most points that it reads."""
-
-    async def read(self, reader: Reader) -> list[Any] | None:
-        """Its value, in a list; None where it has no plan after all."""
-        objects: list[Any] | None = await self.job.objects(reader, await reader.rows(self.query))
-        if objects is None:
-            return None
-        return [objects] if self.is_list else objects or [None]
-
-
-class BoundQuery(NamedTuple):
-    """A plan with its arguments."""
-
-    roots: Sequence[tuple[str, BoundRoot | str]]
-    """By their names in the response; `__typename` is a text."""
-
-    @property
-    def is_long(self) -> bool:
-        """Whether it is answered in several turns of the loop."""
-        return any(isinstance(root, BoundRoot) and root.most > SLICE for _, root in self.roots)
-
-    async def read(self, reader: Reader) -> dict[str, Any] | None:
-        """The data of the answer; None where it has no plan after all."""
-        data: dict[str, Any] = {}
-        for name, root in self.roots:
-            read = [root] if isinstance(root, str) else await root.read(reader)
-            if read is None:
-                return None
-            (data[name],) = read
-        return data
 
 
 class Root(NamedTuple):
@@ -74,6 +35,7 @@ class Root(NamedTuple):
     """Its name in the response."""
     node: FieldNode
     job: JobPlan | None
+    """None for `__typename`."""
 
 
 class QueryPlan(NamedTuple):
@@ -84,38 +46,37 @@ class QueryPlan(NamedTuple):
     operation: OperationDefinitionNode
     roots: Sequence[Root]
 
-    def bind(self, variables: Mapping[str, Any]) -> BoundQuery | None:
-        """The plan with its arguments; None where they are wrong, or others than it is made for."""
+    async def read(self, reader: Reader, variables: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The data of the answer; None where arguments are wrong, or others than the plan is made for."""
         definitions = self.operation.variable_definitions or ()
         values = get_variable_values(self.schema, definitions, dict(variables), max_errors=1)
         if isinstance(values, list):
             return None
-        roots: list[tuple[str, BoundRoot | str]] = []
-        for root in self.roots:
-            bound = self._bound(root, values)
-            if bound is None:
-                return None
-            roots.append((root.name, bound))
-        return BoundQuery(roots)
-
-    def _bound(self, root: Root, variables: VariableValues) -> BoundRoot | str | None:
-        if root.job is None:
-            return self.type.name
-        job = root.job.bind(variables)
-        if job is None:
+        data: dict[str, Any] = {}
+        try:
+            for name, node, job in self.roots:
+                if job is None:
+                    data[name] = self.type.name
+                    continue
+                query = self._rows(node, job, values)
+                objects = await job.objects(reader, await reader.rows(query), values) if query else None
+                if objects is None:
+                    return None
+                data[name] = objects if node.name.value == "jobs" else next(iter(objects), None)
+        except (GraphQLError, JobNotFound):  # an argument that only its value shows to be wrong
             return None
-        arguments = get_argument_values(self.type.fields[root.node.name.value], root.node, variables)
-        if root.node.name.value == "job":
-            try:
-                return BoundRoot(job, one_query(job.columns, job_id_of(arguments["id"])), is_list=False, most=job.most)
-            except JobNotFound:
-                return None
+        return data
+
+    def _rows(self, node: FieldNode, job: JobPlan, variables: VariableValues) -> Query | None:
+        """The query for the rows of `job`, or of the first page of `jobs`; None for other pages."""
+        arguments = get_argument_values(self.type.fields[node.name.value], node, variables)
+        if node.name.value == "job":
+            return one_query(job.columns, job_id_of(arguments["id"]))
         statuses, limit = arguments.get("status"), arguments["limit"]
         others = arguments.get("search"), arguments.get("after")
         if others != (None, None) or not 1 <= limit <= MAX_PAGE or (statuses is not None and len(statuses) != 1):
             return None
-        query = newest_query(job.columns, statuses[0] if statuses else None, limit)
-        return BoundRoot(job, query, is_list=True, most=limit * job.most)
+        return newest_query(job.columns, statuses[0] if statuses else None, limit)
 
 
 def plan_query(schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Fragments) -> QueryPlan | None:

@@ -57,11 +57,13 @@ class Schema(strawberry.Schema):
             answer = await context.answers.answer(query, variable_values, operation_name, may_write=may_write)
             if answer is not None:
                 return Encoded(data=None, errors=None, json=answer.decode())
-        found = await _found(query, variable_values, context, operation_name, allowed)
-        if isinstance(found, list):
-            return _refusal(found)
-        cost = found.document.cost(operation_name, variable_values)
-        return await context.operations.run(_executed(found, variable_values or {}, context), cost)
+        try:
+            found = await _found(query, variable_values, context, operation_name, allowed)
+            if isinstance(found, list):
+                return _refusal(found)
+            return await context.operations.run(_executed(found, variable_values or {}, context), found.cost)
+        except GraphQLError as error:
+            return _refusal([error])
 
     async def stream(
         self,
@@ -78,22 +80,18 @@ class Schema(strawberry.Schema):
         allowed = {*(allowed_operation_types or OperationType)}
         try:
             found = await _found(query, variable_values, context, operation_name, allowed)
-        except MissingQueryError as error:
-            return _only(_refusal([GraphQLError(str(error), original_error=error)]))
-        except CannotGetOperationTypeError as error:
-            return _only(_refusal([GraphQLError(error.as_http_error_reason(), original_error=error)]))
-        except InvalidOperationTypeError as error:
-            reason = error.as_http_error_reason("this kind of stream")
-            return _only(_refusal([GraphQLError(reason, original_error=error)]))
-        if isinstance(found, list):
-            return _only(_refusal(found))
-        document, operation = found
-        if operation.operation is not GraphQLOperationType.SUBSCRIPTION:
-            return self._one(query, variable_values, context, operation_name)
-        try:
-            executor = await context.operations.executor(*found, declared(operation, variable_values), context)
+            if isinstance(found, list):
+                return _only(_refusal(found))
+            document, operation, _ = found
+            if operation.operation is not GraphQLOperationType.SUBSCRIPTION:
+                return self._one(query, variable_values, context, operation_name)
+            executor = await context.operations.executor(
+                document, operation, declared(operation, variable_values), context
+            )
         except GraphQLError as error:
             return _only(_refusal([error]))
+        except (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError) as error:
+            return _only(_refusal([GraphQLError(_reason(error), original_error=error)]))
         _record(operation)
         if isinstance(executor, list):
             return _only(_refusal(executor))
@@ -109,6 +107,7 @@ class Schema(strawberry.Schema):
 class _Found(NamedTuple):
     document: Document
     operation: OperationDefinitionNode
+    cost: int
 
 
 async def _found(
@@ -120,7 +119,7 @@ async def _found(
 ) -> _Found | list[GraphQLError]:
     """The operation, where it may be executed, or why it is refused.
 
-    Raises MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError.
+    Raises GraphQLError, MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError.
     """
     if not query:
         raise MissingQueryError
@@ -141,15 +140,17 @@ async def _found(
         assert context.caller is not None
         refusal = context.caller.refusal()
         return [GraphQLError(str(refusal), extensions={"code": refusal.code})]
-    error = document.cost_error(name, variables)
-    return [error] if error else _Found(document, operation)
+    return _Found(document, operation, document.cost(name, variables))
+
+
+def _reason(error: MissingQueryError | CannotGetOperationTypeError | InvalidOperationTypeError) -> str:
+    if isinstance(error, InvalidOperationTypeError):
+        return error.as_http_error_reason("this kind of stream")
+    return str(error) if isinstance(error, MissingQueryError) else error.as_http_error_reason()
 
 
 async def _executed(found: _Found, variables: dict[str, Any], context: Context) -> ExecutionResult:
-    try:
-        executor = await context.operations.executor(*found, variables, context)
-    except GraphQLError as error:
-        return _refusal([error])
+    executor = await context.operations.executor(found.document, found.operation, variables, context)
     _record(found.operation)
     if isinstance(executor, list):
         return ExecutionResult(data=None, errors=logged_and_masked(executor))

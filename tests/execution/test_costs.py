@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from graphql import OperationDefinitionNode, get_nullable_type, is_interface_type, is_list_type, is_object_type, parse
 
-from graph.execution.cost import cost_of
+from graph.execution.cost import Cost
 from graph.execution.document_size import sizes_of
 from graph.execution.limits import Limits
 from graph.execution.list_lengths import CURVE, LENGTHS, READS, SEARCH, Given
@@ -63,7 +63,7 @@ def test_a_length_is_given_by_an_argument_of_its_field() -> None:
 def test_the_cost_is_what_may_be_returned_and_what_is_read(query: str, variables: dict[str, Any], cost: int) -> None:
     document = parse(query)
     (operation,) = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
-    assert cost_of(schema.graphql, document, operation).of(variables) == cost
+    assert Cost(schema.graphql, document, operation).of(variables) == cost
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_the_cost_is_what_may_be_returned_and_what_is_read(query: str, variables
 def test_few_long_reads_cost_as_much_as_very_many_values(query: str) -> None:
     document = parse(query)
     (operation,) = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
-    assert cost_of(schema.graphql, document, operation).of({}) > Limits.of(Settings()).max_cost * 0.99
+    assert Cost(schema.graphql, document, operation).of({}) > Limits.of(Settings()).max_cost * 0.99
 
 
 def test_a_search_of_the_page_waits_for_no_other_operation() -> None:
@@ -89,7 +89,7 @@ def test_a_search_of_the_page_waits_for_no_other_operation() -> None:
         for node in document.definitions
         if isinstance(node, OperationDefinitionNode) and node.name and node.name.value == "Jobs"
     )
-    assert cost_of(schema.graphql, document, operation).of({"search": "a", "limit": 500}) <= SMALL
+    assert Cost(schema.graphql, document, operation).of({"search": "a", "limit": 500}) <= SMALL
 
 
 def test_what_the_page_and_the_readme_ask_for_is_far_below_every_limit() -> None:
@@ -106,4 +106,4 @@ def test_what_the_page_and_the_readme_ask_for_is_far_below_every_limit() -> None
         for operation in document.definitions:
             if isinstance(operation, OperationDefinitionNode):
                 most = {"n": 500, "limit": 500, "points": 1_000, "count": 10_000}
-                assert cost_of(schema.graphql, document, operation).of(most) <= limits.max_cost / 2
+                assert Cost(schema.graphql, document, operation).of(most) <= limits.max_cost / 2
