@@ -5,9 +5,9 @@ import gc
 import json
 import re
 import tracemalloc
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from graphql import GraphQLError
@@ -249,22 +249,15 @@ class TestTheSameAsPlainStrawberry:
         event(f"{plain[0][0] if plain else 'nothing'}, shared: {await both.has_plan(query)}")
         assert shared == again == plain
 
-    @pytest.mark.parametrize("root", ["metricAdded(jobId: $id, after: 0)", "metricsAdded(jobId: $id, after: 0)"])
-    async def test_where_the_same_values_stand_in_other_variables(self, both: Both, root: str) -> None:
-        query = f"""subscription ($id: ID!, $a: [String!], $b: [String!]) {{ {root} {{
-            a: values(names: $a) {{ name }} b: values(names: $b) {{ name value }} }} }}"""
-        for names in ({"a": ["loss"]}, {"b": ["loss"]}, {"a": ["loss"], "b": None}, {"a": None, "b": ["loss"]}, {}):
-            given_variables = {"id": str(both.job_id), **names}
-            assert await both.shared(query, given_variables) == await both.plain(query, given_variables), names
-
-    async def test_where_one_selection_stands_under_several_fields_and_names(self, both: Both) -> None:
+    async def test_where_one_selection_or_one_value_stands_under_several_names(self, both: Both) -> None:
         roots = ["metricAdded", "metricsAdded", "x: metricAdded", "x: metricsAdded", "metricsAdded: metricAdded"]
+        named: list[dict[str, Any]] = [{"a": ["loss"]}, {"b": ["loss"]}, {"a": ["loss"], "b": None}, {}]
         for root in (*roots, *reversed(roots)):
-            for fields in ("seq values { name }", "seq values(names: $names) { name }"):
-                declared = ", $names: [String!]" if "$names" in fields else ""
-                query = f"subscription ($id: ID!{declared}) {{ {root}(jobId: $id, after: 0) {{ {fields} }} }}"
-                given_variables = {"id": str(both.job_id), "names": ["loss"]}
-                assert await both.shared(query, given_variables) == await both.plain(query, given_variables), root
+            query = f"""subscription ($id: ID!, $a: [String!], $b: [String!]) {{ {root}(jobId: $id, after: 0) {{
+                seq a: values(names: $a) {{ name }} b: values(names: $b) {{ name value }} }} }}"""
+            for names in named:
+                given_variables = {"id": str(both.job_id), **names}
+                assert await both.shared(query, given_variables) == await both.plain(query, given_variables), names
 
     @pytest.mark.parametrize(
         "query",
@@ -292,11 +285,11 @@ class TestTheSameAsPlainStrawberry:
             assert await both.shared(query, given_variables) == await both.plain(query, given_variables)
             assert (both.parts.made > 0) == is_shared
 
-    @pytest.mark.parametrize("name", [None, "A", "B", "Q", "Nobody", ""])
-    async def test_of_several_operations(self, both: Both, name: str | None) -> None:
+    async def test_of_several_operations(self, both: Both) -> None:
         query = """subscription A { metricAdded(jobId: 1, after: 2) { seq } }
             subscription B { metricAdded(jobId: 1, after: 2) { step } } query Q { __typename }"""
-        assert await both.shared(query, {}, name) == await both.plain(query, {}, name)
+        for name in (None, "A", "B", "Q", "Nobody", ""):
+            assert await both.shared(query, {}, name) == await both.plain(query, {}, name)
 
 
 class TestTheWorkIsShared:
@@ -358,39 +351,21 @@ class TestTheWorkIsShared:
 
 class TestTheMemoryOfAStream:
     @pytest.mark.parametrize("shared", [True, False], ids=["shared", "plain"])
-    async def test_once_it_has_ended_nothing_is_left_of_it(self, both: Both, shared: bool) -> None:
-        query = """subscription ($id: ID!, $n: [String!]) {
-            metricAdded(jobId: $id, after: 0) { values(names: $n) { name } } }"""
-        stream = both.shared if shared else both.plain
-        await stream(query, {"id": both.job_id, "n": ["loss"]})
-        tracemalloc.start()
-        try:
-            assert await stream(query, {"id": both.job_id, "n": ["x" * 10_000_000]})
-            gc.collect()
-            assert tracemalloc.get_traced_memory()[0] < 1_000_000
-        finally:
-            tracemalloc.stop()
-
-    @pytest.mark.parametrize("shared", [True, False], ids=["shared", "plain"])
     async def test_it_does_not_grow_with_what_was_sent(self, both: Both, shared: bool) -> None:
         """People leave a dashboard open for days."""
         job = await both.domain.job(epochs=100)
         await both.domain.record(job, 1, 4_000, at_once=2_000)
         query = "subscription ($id: ID!) { metricAdded(jobId: $id, after: 0) { seq } }"
         both.answers.parts = ForgetfulParts()
-        stream = cast(
-            "AsyncGenerator[Any, None]", await schema.stream(query, {"id": job.id}, both.context(plans=shared))
-        )
-        sizes, sent = [], 0
+        stream = await schema.stream(query, {"id": job.id}, both.context(plans=shared))
+        sizes = []
         tracemalloc.start()
         try:
-            async for _ in stream:
-                sent += 1
+            for sent in range(1, 4_001):
+                await anext(stream)
                 if sent % 1_000 == 0:
                     gc.collect()
                     sizes.append(tracemalloc.get_traced_memory()[0])
-                if sent == 4_000:
-                    break
         finally:
             tracemalloc.stop()
             await stream.aclose()

@@ -1,6 +1,5 @@
 """What createJob answers to settings that no job can have: which one it is, by the name it was given under, and why."""
 
-import json
 from typing import Any
 
 import pytest
@@ -15,33 +14,22 @@ BAD_SETTINGS = [
     ("name", " \t\n", "must not be empty or blank."),
     ("name", "\u00a0\u3000", "must not be empty or blank."),  # spaces, too
     ("name", "x" * 201, "must have at most 200 characters, got 201."),
-    ("name", "x" * 500, "must have at most 200 characters, got 500."),
     ("name", "two\nlines", "must not contain control characters."),
     ("name", "a\x00b", "must not contain control characters."),
     ("name", "red \x1b[31m", "must not contain control characters."),
-    ("name", "a\x7fb", "must not contain control characters."),
     ("name", "a\u0085b", "must not contain control characters."),
     ("modelName", "", "must not be empty or blank."),
-    ("modelName", "  ", "must not be empty or blank."),
-    ("modelName", "x" * 500, "must have at most 200 characters, got 500."),
     ("modelName", "res\tnet", "must not contain control characters."),
     ("epochs", 0, "must be 1 to 100000, got 0."),
-    ("epochs", -1, "must be 1 to 100000, got -1."),
     ("epochs", 100_001, "must be 1 to 100000, got 100001."),
-    ("epochs", 10**9, "must be 1 to 100000, got 1000000000."),
     ("stepsPerEpoch", 0, "must be 1 to 1000000, got 0."),
-    ("stepsPerEpoch", -1, "must be 1 to 1000000, got -1."),
     ("stepsPerEpoch", 1_000_001, "must be 1 to 1000000, got 1000001."),
-    ("stepsPerEpoch", 10**9, "must be 1 to 1000000, got 1000000000."),
     ("learningRate", 0, "must be above 0 and at most 1000, got 0."),
     ("learningRate", -0.0, "must be above 0 and at most 1000, got -0."),
-    ("learningRate", -1, "must be above 0 and at most 1000, got -1."),
     ("learningRate", 1000.1, "must be above 0 and at most 1000, got 1000.1."),
     ("learningRate", 10**300, "must be above 0 and at most 1000, got 1e+300."),
     ("batchSize", 0, "must be 1 to 1048576, got 0."),
-    ("batchSize", -2, "must be 1 to 1048576, got -2."),
     ("batchSize", 3, "must be a power of two, got 3."),
-    ("batchSize", 48, "must be a power of two, got 48."),
     ("batchSize", 2**21, "must be 1 to 1048576, got 2097152."),
     ("seed", -1, "must be 0 to 2147483647, got -1."),
 ]
@@ -110,27 +98,13 @@ async def test_the_first_setting_that_breaks_a_rule_is_named(api: Api) -> None:
     assert answer["field"] == "name"
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])
-async def test_a_number_that_json_has_not_is_a_bad_request(api: Api, number: str) -> None:
-    """What Python's json would write for one is no JSON."""
-    query = json.dumps(create_with("learningRate: $rate").replace("mutation", "mutation ($rate: Float!)"))
-    body = f'{{"query": {query}, "variables": {{"rate": %s}}}}'
-    headers = {"Content-Type": "application/json"}
-    assert (await api.http.post("/graphql", content=body % "0.1", headers=headers)).status_code == 200
-    assert (await api.http.post("/graphql", content=body % number, headers=headers)).status_code == 400
-
-
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "INFINITY"])
-async def test_a_document_has_no_word_for_what_is_not_finite(api: Api, number: str) -> None:
-    error = await api.error(create_with(f"learningRate: {number}"))
-    assert error["message"] == f"Float cannot represent non numeric value: {number}"
-
-
-@pytest.mark.parametrize(("number", "shown"), [("1e400", "inf"), ("-1e400", "-inf"), ("1" + "0" * 300, "1e+300")])
-async def test_a_number_in_the_document_beyond_the_largest_is_out_of_range(api: Api, number: str, shown: str) -> None:
-    answer = (await api.data(create_with(f"learningRate: {number}")))["createJob"]
-    assert answer["field"] == "learningRate"
-    assert answer["message"] == f"learningRate: must be above 0 and at most 1000, got {shown}."
+async def test_a_number_in_the_document_is_a_finite_one_and_no_larger_than_the_largest(api: Api) -> None:
+    for word in ("NaN", "Infinity", "INFINITY"):
+        error = await api.error(create_with(f"learningRate: {word}"))
+        assert error["message"] == f"Float cannot represent non numeric value: {word}"
+    for number, shown in (("1e400", "inf"), ("-1e400", "-inf"), ("1" + "0" * 300, "1e+300")):
+        answer = (await api.data(create_with(f"learningRate: {number}")))["createJob"]
+        assert answer["message"] == f"learningRate: must be above 0 and at most 1000, got {shown}."
 
 
 def create_with(field: str) -> str:

@@ -19,26 +19,15 @@ def value(name: str, **given: Any) -> dict[str, Any]:
 
 BAD_POINTS = [
     ({"step": -1}, ".step", "must be 0 or more, got -1."),
-    ({"step": -(2**31)}, ".step", "must be 0 or more, got -2147483648."),
     ({"step": 7, "epoch": -1}, ".epoch", "must be 0 or more, got -1."),
     (value("a"), ".values[0]", ONE_OF),
-    (value("a", value=None), ".values[0]", ONE_OF),
     (value("a", value=None, nonFinite=None), ".values[0]", ONE_OF),
     (value("a", value=1, nonFinite="NAN"), ".values[0]", ONE_OF),
-    (value("a", value=0, nonFinite="INFINITY"), ".values[0]", ONE_OF),
     (value("", value=1), ".values[0].name", "must have 1 to 200 characters, got 0."),
     (value("x" * 201, value=1), ".values[0].name", "must have 1 to 200 characters, got 201."),
-    (value("x" * 500, value=1), ".values[0].name", "must have 1 to 200 characters, got 500."),
-    (value("val\nloss", value=1), ".values[0].name", CONTROL),
     (value("val\x00loss", value=1), ".values[0].name", CONTROL),
-    (value("\x7f", value=1), ".values[0].name", CONTROL),
     (value("\u0085", value=1), ".values[0].name", CONTROL),
     ({"step": 7, "loss": 1, "values": [{"name": "loss", "value": 1}]}, ".values[0].name", f"'loss' {TWICE}"),
-    (
-        {"step": 7, "accuracy": 1, "values": [{"name": "accuracy", "value": 1}]},
-        ".values[0].name",
-        f"'accuracy' {TWICE}",
-    ),
     (
         {"step": 7, "learningRate": 1, "values": [{"name": "learningRate", "nonFinite": "NAN"}]},
         ".values[0].name",
@@ -48,11 +37,6 @@ BAD_POINTS = [
         {"step": 7, "values": [{"name": "a", "value": 1}, {"name": "b", "value": 1}, {"name": "a", "value": 2}]},
         ".values[2].name",
         f"'a' {TWICE}",
-    ),
-    (
-        {"step": 7, "values": [{"name": "loss", "value": 1}, {"name": "loss", "value": 1}]},
-        ".values[1].name",
-        f"'loss' {TWICE}",
     ),
 ]
 """A point, the place of what is wrong in it, and what is wrong with it."""

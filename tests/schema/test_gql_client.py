@@ -130,11 +130,3 @@ async def test_subscriptions_and_a_query_share_a_socket(over_http: Client, over_
         for id in ids:
             await stepped_to_its_end(caller, id)
         assert [[answer["metricAdded"]["seq"] async for answer in stream] for stream in streams] == [[2, 3], [2, 3]]
-
-
-async def test_a_subscription_to_an_unknown_job_is_refused_with_not_found(over_websocket: Client) -> None:
-    async with over_websocket as session:
-        with pytest.raises(TransportQueryError, match="There is no job with the id 999") as refused:
-            await anext(session.subscribe(GraphQLRequest(WATCH, variable_values={"id": "999"})))
-        assert refused.value.errors is not None
-        assert refused.value.errors[0]["extensions"]["code"] == "NOT_FOUND"

@@ -35,23 +35,6 @@ SEARCHES = [
 ]
 
 
-async def test_there_may_be_no_jobs(api: Api) -> None:
-    assert await listed(api) == []
-
-
-async def test_jobs_come_newest_first(api: Api) -> None:
-    ids = [await api.created() for _ in range(5)]
-    await api.start(ids[0])  # what happens to a job does not move it
-    assert await listed(api) == ids[::-1]
-    assert await listed(api, limit=2) == ids[:2:-1]
-
-
-async def test_of_jobs_created_at_once_the_later_id_comes_first(api: Api, outside: Outside) -> None:
-    ids = [await api.created() for _ in range(4)]
-    created_at(outside, **dict.fromkeys(ids, "2024-05-01 12:00:00+00:00"))
-    assert await listed(api) == ids[::-1]
-
-
 async def test_a_hundred_jobs_are_a_page_unless_asked_otherwise(api: Api, outside: Outside) -> None:
     await api.created()
     columns = ", ".join(name for name in outside.columns("job") if name != "id")

@@ -5,10 +5,9 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import InvalidInput
 from models.validation import MAX_TOTAL_STEPS, NewJob
 from simulator.curves import END_OF_EPOCH, EVERY_STEP, Run, points, values_at
 from simulator.preview import MAX_PREVIEW, Preview, preview
@@ -82,16 +81,6 @@ class TestPreview:
             if count >= new.epochs * new.steps_per_epoch:
                 assert len(steps) == ended
 
-    def test_ends_before_the_crash_where_there_is_one(self) -> None:
-        crashing = NewJob("run", "resnet", epochs=10, learning_rate=0.1, scenario="crash")
-        assert preview(crashing, 50).curves["loss"].step[-1] == 600
-
-    def test_of_a_run_that_crashes_at_its_first_step_is_empty(self) -> None:
-        crashing = NewJob("run", "resnet", epochs=1, steps_per_epoch=1, learning_rate=0.1, scenario="crash")
-        assert {name: len(curve.step) for name, curve in preview(crashing, 50).curves.items()} == dict.fromkeys(
-            NAMES, 0
-        )
-
     @pytest.mark.parametrize("scenario", Scenario)
     def test_makes_no_more_steps_however_long_the_run_is(
         self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
@@ -115,22 +104,6 @@ class TestPreview:
         assert exact(preview(without, 20)) == exact(preview(without, 20)) == exact(preview(zero, 20))
         one = NewJob("run", "resnet", 3, 0.1, scenario="noisy", seed=1)
         assert exact(preview(one, 20)) != exact(preview(zero, 20))
-
-    def test_refuses_what_creating_a_job_refuses(self) -> None:
-        with pytest.raises(InvalidInput, match="must be a power of two"):
-            preview(NewJob("run", "resnet", 3, 0.1, batch_size=33), 20)
-
-
-class TestAnySteps:
-    @given(JOBS, st.lists(st.integers(1, 10**9), min_size=1, max_size=30))
-    def test_a_step_has_the_same_values_whatever_is_asked_for_beside_it(self, new: NewJob, steps: list[int]) -> None:
-        run = run_of(new)
-        assume(run.scenario is not Scenario.CRASH)
-        together = values_at(run, np.array(steps))
-        for place, step in enumerate(steps):
-            (point,) = points(run, step, 1)
-            values = {name: float(together[name][place]) for name in point.values}
-            assert repr(values) == repr(point.values)
 
 
 class TestTheField:
