@@ -1,12 +1,15 @@
-"""A training job, as it is read."""
+"""A training job: its table, and a row of it as it is read."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
+from tortoise import Model, fields
+from tortoise.indexes import Index
+
 from models.lifecycle import JobStatus, progress_of
 
-__all__ = ["Job", "moment_of", "now", "searchable"]
+__all__ = ["Job", "JobTable", "moment_of", "now", "searchable"]
 
 
 def now() -> datetime:
@@ -22,6 +25,39 @@ def moment_of(value: datetime | str | None) -> datetime | None:
 def searchable(*names: str) -> str:
     """Names as they are searched."""
     return "\n".join(names).casefold()
+
+
+class JobTable(Model):
+    """One training run: its settings, where it is in its life, and how far it has come."""
+
+    id = fields.BigIntField(primary_key=True)
+    name = fields.CharField(max_length=200)
+    model_name = fields.CharField(max_length=200)
+    searchable = fields.TextField()
+    """Both names, with case folded: databases fold only what they know, SQLite no more than A to Z."""
+    status = fields.CharEnumField(JobStatus, max_length=16, default=JobStatus.QUEUED)
+    epochs = fields.IntField()
+    steps_per_epoch = fields.IntField()
+    learning_rate = fields.FloatField()
+    scenario = fields.CharField(max_length=32)
+    schedule = fields.CharField(max_length=32)
+    seed = fields.BigIntField()
+    batch_size = fields.IntField()
+    metric_count = fields.BigIntField(default=0)
+    furthest_step = fields.BigIntField(default=0)
+    created_at = fields.DatetimeField()
+    updated_at = fields.DatetimeField()
+    started_at = fields.DatetimeField(null=True)
+    finished_at = fields.DatetimeField(null=True)
+    status_changed_at = fields.DatetimeField(db_index=True)
+    failure_reason = fields.TextField(null=True)
+
+    class Meta:
+        table = "job"
+        indexes = (
+            Index(fields=("created_at", "id"), name="job_newest_first"),
+            Index(fields=("status", "created_at", "id"), name="job_newest_first_by_status"),
+        )
 
 
 class Job(NamedTuple):

@@ -10,8 +10,13 @@ from types import MappingProxyType
 from typing import NamedTuple, Self
 
 import orjson
+from tortoise import Model, fields
+from tortoise.indexes import Index
+
+from models.job import JobTable
 
 __all__ = [
+    "MetricTable",
     "NonFinite",
     "Point",
     "Recorded",
@@ -117,6 +122,34 @@ class StoredValues(Mapping[str, float]):
 
     def __repr__(self) -> str:
         return repr(self._values())
+
+
+class MetricTable(Model):
+    """One recorded point. Its `seq` numbers the job's points 1, 2, 3… in order of arrival, without a gap."""
+
+    id = fields.BigIntField(primary_key=True)
+    job: fields.ForeignKeyRelation[JobTable] = fields.ForeignKeyField(
+        "models.JobTable", related_name="metrics", on_delete=fields.CASCADE, db_index=False
+    )
+    seq = fields.BigIntField()
+    step = fields.BigIntField()
+    epoch = fields.IntField()
+    # The three that every dashboard draws, each null where it is not finite or was not logged: beside the values, so
+    # that reading them parses nothing.
+    loss = fields.FloatField(null=True)
+    accuracy = fields.FloatField(null=True)
+    learning_rate = fields.FloatField(null=True)
+    values = fields.TextField()
+    """All values by name, as JSON in the order of logging: a binary JSON column would sort the names."""
+    recorded_at = fields.DatetimeField()
+    digest = fields.BigIntField(default=0, db_default=0)
+    """Of the epoch and the values, in whichever order they are named; 0 in rows of versions that had none."""
+
+    class Meta:
+        table = "metric"
+        unique_together = (("job", "seq"),)
+        # By column: an index on the relation's name would be one on a constant, for SQLite takes "job" for a string.
+        indexes = (Index(fields=("job_id", "step", "digest"), name="metric_by_digest"),)
 
 
 class Recorded(NamedTuple):

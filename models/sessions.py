@@ -4,6 +4,8 @@ import re
 import secrets
 from datetime import timedelta
 
+from tortoise import Model, fields
+
 from models.job import now
 from models.store.database import Database, uninterrupted
 from models.store.reader import Query
@@ -11,7 +13,7 @@ from models.store.sql import insert
 from models.store.transaction import Work
 from models.tokens import digest_of
 
-__all__ = ["LASTS", "MOST", "Sessions", "is_session_secret"]
+__all__ = ["LASTS", "MOST", "SessionTable", "Sessions", "is_session_secret"]
 
 LASTS = timedelta(days=30)
 MOST = 1000
@@ -24,6 +26,18 @@ _PRUNE = """
         SELECT "id" FROM "session" WHERE "token_id" = ? ORDER BY "id" DESC LIMIT 1 OFFSET ?)
 """
 _END = 'DELETE FROM "session" WHERE "digest" = ?'
+
+
+class SessionTable(Model):
+    """A browser that signed in with a token. Written only by the verbs of `models.sessions`."""
+
+    id = fields.BigIntField(primary_key=True)
+    token_id = fields.BigIntField(db_index=True)
+    digest = fields.CharField(max_length=64, unique=True)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "session"
 
 
 class Sessions:

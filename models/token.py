@@ -1,10 +1,12 @@
-"""A token that lets its bearer in, as it is read."""
+"""Tokens that let their bearers in: their table, and a row of it as it is read."""
 
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["Scope", "Token"]
+from tortoise import Model, fields
+
+__all__ = ["Scope", "Token", "TokenTable"]
 
 
 class Scope(StrEnum):
@@ -12,6 +14,20 @@ class Scope(StrEnum):
 
     READ = "READ"
     WRITE = "WRITE"
+
+
+class TokenTable(Model):
+    """A token without its secret, of which only the digest is kept. Written only by the verbs of `models.tokens`."""
+
+    id = fields.BigIntField(primary_key=True)
+    name = fields.CharField(max_length=200)
+    scope = fields.CharEnumField(Scope, max_length=8)
+    digest = fields.CharField(max_length=64, unique=True)
+    created_at = fields.DatetimeField()
+    revoked_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "token"
 
 
 class Token(NamedTuple):

@@ -47,7 +47,6 @@ FLOORS = (
     "models.migrations",
     "models.validation",
     "models.errors",
-    "models.tables",
     "models.token",
     "models.metric",
     "models.job",

@@ -10,8 +10,9 @@ import numpy as np
 
 from models.curves.curve import Curve
 from models.curves.downsampling import outline
+from models.curves.stored import Head
 
-__all__ = ["Chunk", "Column", "Grain", "Head", "unpacked"]
+__all__ = ["Chunk", "Column", "Grain", "unpacked"]
 
 Column = Literal["points", "fine", "coarse"]
 """What is read of a chunk: all of it, or one of its outlines."""
@@ -39,19 +40,6 @@ class Grain(NamedTuple):
         """
         outlines: tuple[tuple[Column, int], ...] = (("coarse", self.coarse), ("fine", self.fine))
         return next((each for each in outlines if 2 * points * each[1] <= finite), ("points", 1))
-
-
-class Head(NamedTuple):
-    """What is known of a chunk without unpacking it."""
-
-    number: int
-    size: int
-    """Its points: one for each step at which the name has a value."""
-    finite: int
-    """Those of them whose value is finite."""
-    first_step: int
-    """0 where it has no point."""
-    last_step: int
 
 
 class Chunk(NamedTuple):

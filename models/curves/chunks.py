@@ -8,9 +8,10 @@ from functools import partial
 
 from cachetools import LRUCache
 
-from models.curves.chunk import Chunk, Column, Grain, Head, unpacked
+from models.curves.chunk import Chunk, Column, Grain, unpacked
 from models.curves.curve import Curve
 from models.curves.series import COLUMNS, READ_AT_ONCE, Span, read_values
+from models.curves.stored import Head
 from models.job import Job
 from models.store.database import Database, uninterrupted
 from models.store.errors import StoreFailure

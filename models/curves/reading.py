@@ -13,11 +13,11 @@ from operator import attrgetter, itemgetter
 import numpy as np
 from cachetools import LRUCache
 
-from models.curves.chunk import Head
 from models.curves.chunks import ChunkGone, Chunks, Shelf
 from models.curves.curve import Curve, Wanted
 from models.curves.downsampling import EVENLY_BELOW, chosen, evenly, outline
 from models.curves.series import Span, read_values
+from models.curves.stored import Head
 
 __all__ = ["Curves"]
 

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     operations = [
         ops.CreateModel(
-            name='Job',
+            name='JobTable',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ('name', fields.CharField(max_length=200)),
@@ -37,10 +37,10 @@ class Migration(migrations.Migration):
             bases=['Model'],
         ),
         ops.CreateModel(
-            name='Metric',
+            name='MetricTable',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
-                ('job', fields.ForeignKeyField('models.Job', source_field='job_id', db_constraint=True, to_field='id', related_name='metrics', on_delete=OnDelete.CASCADE)),
+                ('job', fields.ForeignKeyField('models.JobTable', source_field='job_id', db_constraint=True, to_field='id', related_name='metrics', on_delete=OnDelete.CASCADE)),
                 ('seq', fields.BigIntField()),
                 ('step', fields.BigIntField()),
                 ('epoch', fields.IntField()),

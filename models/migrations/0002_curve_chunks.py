@@ -10,10 +10,10 @@ class Migration(migrations.Migration):
 
     operations = [
         ops.CreateModel(
-            name='CurveChunk',
+            name='ChunkTable',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
-                ('job', fields.ForeignKeyField('models.Job', source_field='job_id', db_constraint=True, to_field='id', related_name='chunks', on_delete=OnDelete.CASCADE)),
+                ('job', fields.ForeignKeyField('models.JobTable', source_field='job_id', db_constraint=True, to_field='id', related_name='chunks', on_delete=OnDelete.CASCADE)),
                 ('name', fields.CharField(max_length=200)),
                 ('number', fields.BigIntField()),
                 ('size', fields.IntField()),

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     operations = [
         ops.CreateModel(
-            name='Token',
+            name='TokenTable',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ('name', fields.CharField(max_length=200)),

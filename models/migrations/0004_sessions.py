@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     operations = [
         ops.CreateModel(
-            name='Session',
+            name='SessionTable',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ('token_id', fields.BigIntField(db_index=True)),

@@ -10,17 +10,17 @@ class Migration(migrations.Migration):
 
     operations = [
         ops.RemoveIndex(
-            model_name='Metric',
+            model_name='MetricTable',
             name='metric_by_step',
             fields=None,
         ),
         ops.AddField(
-            model_name='Metric',
+            model_name='MetricTable',
             name='digest',
             field=fields.BigIntField(default=0, db_default=0),
         ),
         ops.AddIndex(
-            model_name='Metric',
+            model_name='MetricTable',
             index=Index(fields=['job_id', 'step', 'digest'], name='metric_by_digest'),
         ),
     ]

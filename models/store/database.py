@@ -29,8 +29,10 @@ from models.store.urls import without_password
 
 __all__ = ["Database", "known_migrations", "sqlite_file", "uninterrupted"]
 
+TABLES = ["models.job", "models.metric", "models.curves.stored", "models.token", "models.sessions"]
+"""The modules that have tables."""
 APPS: dict[str, dict[str, Any]] = {
-    APP: {"models": ["models.tables"], "migrations": "models.migrations", "default_connection": CONNECTION}
+    APP: {"models": TABLES, "migrations": "models.migrations", "default_connection": CONNECTION}
 }
 CONNECTIONS = 10
 """The most connections of one process, where the store is a server."""

@@ -1,0 +1,44 @@
+"""Chunks as they are stored. Apart from what makes them: migrations need no numpy."""
+
+from typing import NamedTuple
+
+from tortoise import Model, fields
+
+from models.job import JobTable
+
+__all__ = ["ChunkTable", "Head"]
+
+
+class ChunkTable(Model):
+    """A chunk as it is stored. What lies before the bytes can be read without them."""
+
+    id = fields.BigIntField(primary_key=True)
+    job: fields.ForeignKeyRelation[JobTable] = fields.ForeignKeyField(
+        "models.JobTable", related_name="chunks", on_delete=fields.CASCADE, db_index=False
+    )
+    name = fields.CharField(max_length=200)
+    number = fields.BigIntField()
+    size = fields.IntField()
+    finite = fields.IntField()
+    first_step = fields.BigIntField()
+    last_step = fields.BigIntField()
+    coarse = fields.BinaryField()
+    fine = fields.BinaryField()
+    points = fields.BinaryField()
+
+    class Meta:
+        table = "curve_chunk"
+        unique_together = (("job", "name", "number"),)
+
+
+class Head(NamedTuple):
+    """What is known of a chunk without unpacking it."""
+
+    number: int
+    size: int
+    """Its points: one for each step at which the name has a value."""
+    finite: int
+    """Those of them whose value is finite."""
+    first_step: int
+    """0 where it has no point."""
+    last_step: int
