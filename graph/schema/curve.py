@@ -20,7 +20,7 @@ MAX_INT = 2**31 - 1
     "of `step`, each step once."
 )
 class Curve:
-    name: str = strawberry.field(description="What was measured, as it was logged: loss, val_loss, train/grad_norm…")
+    name: str = strawberry.field(description="The name as it was logged: loss, val_loss, train/grad_norm…")
     seq: list[int] = strawberry.field(description="The `seq` of each point.")
     step: list[int] = strawberry.field(description="The step of each point: its place on the axis.")
     value: list[float | None] = strawberry.field(description="The value at each point; null where it is not finite.")

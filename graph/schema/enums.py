@@ -22,7 +22,7 @@ def _describe(enum: type[Enum], description: str, values: Mapping[str, str]) -> 
 
 _describe(
     JobStatus,
-    "Where a job is in its life. COMPLETE and FAILED are final.",
+    "The status of a job. COMPLETE and FAILED are final.",
     {
         "QUEUED": "Created and waiting: `startJob` starts it.",
         "RUNNING": "Training: the only status in which points are recorded.",
@@ -32,7 +32,7 @@ _describe(
 )
 _describe(
     NonFinite,
-    "What a value was that JSON has no number for.",
+    "A value that is not finite: JSON has no number for it.",
     {
         "NAN": "Not a number: the result of an undefined operation, such as ∞ − ∞.",
         "INFINITY": "Beyond the largest number.",
@@ -41,7 +41,7 @@ _describe(
 )
 _describe(
     Scenario,
-    "How a simulated run fares.",
+    "How a simulated run develops.",
     {
         "HEALTHY": "Training and validation loss fall together and level out.",
         "OVERFITTING": "The training loss falls on while the validation loss turns upward.",

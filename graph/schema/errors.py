@@ -1,26 +1,29 @@
 """Expected failures as data: each is a member of the result unions of the mutations that may meet it."""
 
-from typing import overload
+import functools
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar, cast
 
 import strawberry
 
 from graph.plans.failures import failure_of
 from graph.schema.job import Job
-from models import errors
+from models.errors import JobError
 
-__all__ = ["Error", "IllegalTransition", "InvalidInput", "JobNotFound", "SimulationFailed", "as_data"]
+__all__ = ["Error", "IllegalTransition", "InvalidInput", "JobNotFound", "SimulationFailed", "failures_as_data"]
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
-@strawberry.interface(description="Why a mutation did not do what it was asked.")
+@strawberry.interface(description="Why a mutation failed.")
 class Error:
-    message: str = strawberry.field(description="What went wrong, for a person to read.")
+    message: str = strawberry.field(description="What went wrong, for people.")
 
 
 @strawberry.type(description="There is no job with that id.")
 class JobNotFound(Error):
-    id: strawberry.ID = strawberry.field(
-        description="The id that was asked for; of one that is too long to be one, the beginning."
-    )
+    id: strawberry.ID = strawberry.field(description="The requested id; of one that is too long, the beginning.")
 
 
 @strawberry.type(description="The job's status does not allow it.")
@@ -38,19 +41,17 @@ class InvalidInput(Error):
     field: str = strawberry.field(description="The path of the value: learningRate, or metrics[2].values[0].name.")
 
 
-@overload
-def as_data(error: errors.JobNotFound) -> JobNotFound: ...
-@overload
-def as_data(error: errors.IllegalTransition) -> IllegalTransition: ...
-@overload
-def as_data(error: errors.SimulationFailed) -> SimulationFailed: ...
-@overload
-def as_data(error: errors.InvalidInput) -> InvalidInput: ...
-def as_data(
-    error: errors.JobNotFound | errors.IllegalTransition | errors.SimulationFailed | errors.InvalidInput,
-) -> JobNotFound | IllegalTransition | SimulationFailed | InvalidInput:
-    """The domain's error as a member of a result union; the call takes note of it."""
-    failure = failure_of(error)
-    member = {each.__name__: each for each in (JobNotFound, IllegalTransition, SimulationFailed, InvalidInput)}
-    given = {name: value for name, value in failure._asdict().items() if name != "type" and value is not None}
-    return member[failure.type](**given)
+def failures_as_data(resolver: Callable[Arguments, Awaitable[Result]]) -> Callable[Arguments, Awaitable[Result]]:
+    """A resolver that returns expected failures as members of its result; the call takes note of them."""
+
+    @functools.wraps(resolver)
+    async def resolved(*args: Arguments.args, **named: Arguments.kwargs) -> Result:
+        try:
+            return await resolver(*args, **named)
+        except JobError as error:
+            failure = failure_of(error)
+            member = {each.__name__: each for each in (JobNotFound, IllegalTransition, SimulationFailed, InvalidInput)}
+            given = {name: value for name, value in failure._asdict().items() if name != "type" and value is not None}
+            return cast("Result", member[failure.type](**given))
+
+    return resolved

@@ -17,7 +17,7 @@ __all__ = ["Metric", "MetricInput", "MetricValue", "MetricValueInput", "as_metri
 
 @strawberry.type(description="One value of a point, by name.")
 class MetricValue:
-    name: str = strawberry.field(description="What was measured, as it was logged: loss, val_loss, train/grad_norm…")
+    name: str = strawberry.field(description="The name as it was logged: loss, val_loss, train/grad_norm…")
     value: float | None = computed(
         "value if isfinite(value) else None",
         isfinite=math.isfinite,
@@ -45,7 +45,7 @@ class Metric:
     seq: int = strawberry.field(
         description="1, 2, 3… within the job in order of arrival, without a gap: the cursor for `after`."
     )
-    step: int = strawberry.field(description="Its place on the axis: the training step it was measured at.")
+    step: int = strawberry.field(description="The training step it was measured at: its place on the axis.")
     epoch: int = strawberry.field(description="The epoch that the step belongs to, counted from 1.")
     loss: float | None = strawberry.field(
         description="The training loss; null where it is not finite (a diverged run), and where it was not logged."
@@ -60,7 +60,7 @@ class Metric:
 
     @strawberry.field(
         description="Every value of the point by name, in the order it was logged: loss, accuracy and learningRate "
-        "among them, and whatever else was logged; all, or those asked for."
+        "among them, and whatever else was logged; all, or those in `names`."
     )
     def values(
         point: strawberry.Parent[Recorded],  # noqa: N805  # what GraphQL resolves on is no Metric
@@ -73,7 +73,7 @@ class Metric:
 
 
 def as_metrics(points: Sequence[Recorded]) -> list[Metric]:
-    """Stored points for a resolver to give."""
+    """Stored points, for a resolver to return."""
     return cast("list[Metric]", points)
 
 

@@ -1,54 +1,110 @@
-"""What can be done. Each answers with what it did, or with why it did not."""
+"""The mutations and their results: a union each, of its success and its expected failures."""
 
 from typing import Annotated
 
 import strawberry
 
 from graph.context import GraphInfo
+from graph.plans.fields import computed
 from graph.plans.metric_input import points_of
-from graph.schema import results
-from graph.schema.errors import as_data
-from graph.schema.job import as_job
-from graph.schema.job_input import CreateJobInput, new_job_of
-from graph.schema.metric import MetricInput, as_metrics
-from models.errors import IllegalTransition, InvalidInput, JobNotFound, SimulationFailed
-from models.validation import job_id_of
+from graph.schema.errors import IllegalTransition, InvalidInput, JobNotFound, SimulationFailed, failures_as_data
+from graph.schema.job import CreateJobInput, Job, as_job
+from graph.schema.metric import Metric, MetricInput, as_metrics
+from models.validation import NewJob, job_id_of
 from simulator.runner import make_points
 
 __all__ = ["Mutation"]
 
+
+@strawberry.type(description="The job was created.")
+class CreateJobSuccess:
+    job: Job = strawberry.field(description="The new job, QUEUED.")
+
+
+@strawberry.type(description="The job was started.")
+class StartJobSuccess:
+    job: Job = strawberry.field(description="The job, RUNNING.")
+
+
+@strawberry.type(description="The step was simulated, or, past the last one, the job completed.")
+class SimulateStepSuccess:
+    job: Job = strawberry.field(description="The job as it now is.")
+    metric: Metric | None = computed(
+        "metrics[0] if metrics else None", description="The new point; null on the call that completes the job."
+    )
+    complete: bool = strawberry.field(description="Whether the job is COMPLETE now.")
+    progress: float = strawberry.field(
+        description="0 to 1: this step over `totalSteps`; 1 on the call that completes it."
+    )
+
+
+@strawberry.type(description="The job was failed.")
+class FailJobSuccess:
+    job: Job = strawberry.field(description="The job, FAILED.")
+
+
+@strawberry.type(description="The job was completed.")
+class CompleteJobSuccess:
+    job: Job = strawberry.field(description="The job, COMPLETE.")
+
+
+@strawberry.type(description="The whole batch is stored.")
+class LogMetricsSuccess:
+    job: Job = strawberry.field(description="The job as it now is.")
+    recorded: int = computed(
+        "len(metrics)", len=len, description="Points stored by this call; the others of the batch were stored before."
+    )
+
+
+CreateJobResult = Annotated[
+    CreateJobSuccess | InvalidInput,
+    strawberry.union("CreateJobResult", description="Result of `createJob`."),
+]
+StartJobResult = Annotated[
+    StartJobSuccess | JobNotFound | IllegalTransition,
+    strawberry.union("StartJobResult", description="Result of `startJob`."),
+]
+SimulateStepResult = Annotated[
+    SimulateStepSuccess | JobNotFound | IllegalTransition | SimulationFailed,
+    strawberry.union("SimulateStepResult", description="Result of `simulateStep`."),
+]
+FailJobResult = Annotated[
+    FailJobSuccess | JobNotFound | IllegalTransition,
+    strawberry.union("FailJobResult", description="Result of `failJob`."),
+]
+CompleteJobResult = Annotated[
+    CompleteJobSuccess | JobNotFound | IllegalTransition,
+    strawberry.union("CompleteJobResult", description="Result of `completeJob`."),
+]
+LogMetricsResult = Annotated[
+    LogMetricsSuccess | JobNotFound | IllegalTransition | InvalidInput,
+    strawberry.union("LogMetricsResult", description="Result of `logMetrics`."),
+]
+
 JobId = Annotated[strawberry.ID, strawberry.argument(description="The job's id.")]
 
 
-@strawberry.type(
-    description="What can be done. Expected failures are members of the result, not errors of the request."
-)
+@strawberry.type(description="Changes of jobs. Expected failures are members of the result, not errors of the request.")
 class Mutation:
     @strawberry.mutation(description="Create a job, QUEUED.")
+    @failures_as_data
     async def create_job(
         self, info: GraphInfo, input: Annotated[CreateJobInput, strawberry.argument(description="Its settings.")]
-    ) -> results.CreateJobResult:
-        try:
-            return results.CreateJobSuccess(job=as_job(await info.context.jobs.create(new_job_of(input))))
-        except InvalidInput as error:
-            return as_data(error)
+    ) -> CreateJobResult:
+        return CreateJobSuccess(job=as_job(await info.context.jobs.create(NewJob(**vars(input)))))
 
     @strawberry.mutation(description="QUEUED → RUNNING.")
-    async def start_job(self, info: GraphInfo, id: JobId) -> results.StartJobResult:
-        try:
-            return results.StartJobSuccess(job=as_job(await info.context.jobs.start(job_id_of(id))))
-        except (JobNotFound, IllegalTransition) as error:
-            return as_data(error)
+    @failures_as_data
+    async def start_job(self, info: GraphInfo, id: JobId) -> StartJobResult:
+        return StartJobSuccess(job=as_job(await info.context.jobs.start(job_id_of(id))))
 
     @strawberry.mutation(
         description="One more simulated point for a RUNNING job; past its last step the job becomes COMPLETE."
     )
-    async def simulate_step(self, info: GraphInfo, id: JobId) -> results.SimulateStepResult:
-        try:
-            step = await info.context.jobs.simulate(job_id_of(id), make_points)
-        except (JobNotFound, IllegalTransition, SimulationFailed) as error:
-            return as_data(error)
-        return results.SimulateStepSuccess(
+    @failures_as_data
+    async def simulate_step(self, info: GraphInfo, id: JobId) -> SimulateStepResult:
+        step = await info.context.jobs.simulate(job_id_of(id), make_points)
+        return SimulateStepSuccess(
             job=as_job(step.job),
             metric=next(iter(as_metrics(step.metrics)), None),
             complete=step.complete,
@@ -56,6 +112,7 @@ class Mutation:
         )
 
     @strawberry.mutation(description="QUEUED or RUNNING → FAILED.")
+    @failures_as_data
     async def fail_job(
         self,
         info: GraphInfo,
@@ -63,18 +120,13 @@ class Mutation:
         reason: Annotated[
             str | None, strawberry.argument(description="Why, for people to read; the first 2000 characters are kept.")
         ] = None,
-    ) -> results.FailJobResult:
-        try:
-            return results.FailJobSuccess(job=as_job(await info.context.jobs.fail(job_id_of(id), reason)))
-        except (JobNotFound, IllegalTransition) as error:
-            return as_data(error)
+    ) -> FailJobResult:
+        return FailJobSuccess(job=as_job(await info.context.jobs.fail(job_id_of(id), reason)))
 
-    @strawberry.mutation(description="RUNNING → COMPLETE, for a job whose metrics come from a real training loop.")
-    async def complete_job(self, info: GraphInfo, id: JobId) -> results.CompleteJobResult:
-        try:
-            return results.CompleteJobSuccess(job=as_job(await info.context.jobs.complete(job_id_of(id))))
-        except (JobNotFound, IllegalTransition) as error:
-            return as_data(error)
+    @strawberry.mutation(description="RUNNING → COMPLETE, for a job whose points come from a real training loop.")
+    @failures_as_data
+    async def complete_job(self, info: GraphInfo, id: JobId) -> CompleteJobResult:
+        return CompleteJobSuccess(job=as_job(await info.context.jobs.complete(job_id_of(id))))
 
     @strawberry.mutation(
         description="Record a batch of real points for a RUNNING job, 1 to 10,000: all of it is stored, or none. Steps "
@@ -82,6 +134,7 @@ class Mutation:
         "point equal to one already recorded at its step is not stored again, so a batch whose answer was lost can be "
         "sent again."
     )
+    @failures_as_data
     async def log_metrics(
         self,
         info: GraphInfo,
@@ -89,9 +142,6 @@ class Mutation:
         metrics: Annotated[
             list[MetricInput], strawberry.argument(description="The points, in the order to number them.")
         ],
-    ) -> results.LogMetricsResult:
-        try:
-            logged = await info.context.jobs.log(job_id_of(id), points_of(metrics))
-        except (JobNotFound, IllegalTransition, InvalidInput) as error:
-            return as_data(error)
-        return results.LogMetricsSuccess(job=as_job(logged.job), recorded=len(logged.metrics))
+    ) -> LogMetricsResult:
+        logged = await info.context.jobs.log(job_id_of(id), points_of(metrics))
+        return LogMetricsSuccess(job=as_job(logged.job), recorded=len(logged.metrics))

@@ -1,26 +1,47 @@
-"""What can be read."""
+"""The queries."""
 
-from typing import Annotated
+import asyncio
+from typing import Annotated, Self
 
 import strawberry
 
 from graph.context import GraphInfo
 from graph.schema.arguments import bad_argument, in_range
+from graph.schema.curve import Curve
 from graph.schema.enums import JobStatus
-from graph.schema.errors import as_data
-from graph.schema.job import Job, as_job
-from graph.schema.job_input import CreateJobInput, new_job_of
-from graph.schema.preview import JobPreview, PreviewJobResult
+from graph.schema.errors import InvalidInput, failures_as_data
+from graph.schema.job import CreateJobInput, Job, as_job
 from models.curves.curve import MIN_POINTS
-from models.errors import InvalidInput, JobNotFound
+from models.errors import JobNotFound
 from models.listing import MAX_PAGE, newest_first
-from models.validation import job_id_of
-from simulator.preview import MAX_PREVIEW
+from models.validation import NewJob, job_id_of
+from simulator.preview import MAX_PREVIEW, preview
 
 __all__ = ["Query"]
 
 
-@strawberry.type(description="What can be read. Every read is fresh.")
+@strawberry.type(description="What a simulated run would look like.")
+class JobPreview:
+    total_steps: int = strawberry.field(description="Steps of the whole run: epochs × stepsPerEpoch.")
+    curves: list[Curve] = strawberry.field(
+        description="One for each name that a simulated run measures: loss, accuracy, learningRate, grad_norm, "
+        "tokens_per_second, val_loss and val_accuracy, in this order. `seq` equals `step`."
+    )
+
+    @classmethod
+    async def of(cls, new: NewJob, points: int) -> Self:
+        """The preview of such a job. Raises InvalidInput where a setting breaks a rule."""
+        made = await asyncio.to_thread(preview, new, points)  # tens of milliseconds, in which others are served
+        return cls(total_steps=made.total_steps, curves=[Curve.of(name, curve) for name, curve in made.curves.items()])
+
+
+PreviewJobResult = Annotated[
+    JobPreview | InvalidInput,
+    strawberry.union("PreviewJobResult", description="Result of `previewJob`."),
+]
+
+
+@strawberry.type(description="Reads of jobs and points. Every read is fresh.")
 class Query:
     @strawberry.field(description="All jobs, newest first (by `createdAt`, then `id`), a page at a time.")
     async def jobs(
@@ -37,7 +58,7 @@ class Query:
             strawberry.ID | None,
             strawberry.argument(description="The id of the last job already seen: the page begins below it."),
         ] = None,
-        limit: Annotated[int, strawberry.argument(description="The most jobs to give: 1 to 500.")] = 100,
+        limit: Annotated[int, strawberry.argument(description="The most jobs to return: 1 to 500.")] = 100,
     ) -> list[Job]:
         in_range("limit", limit, 1, MAX_PAGE)
         try:
@@ -64,6 +85,7 @@ class Query:
         "that the job would record. Where no `seed` is given it is 0, so that the preview stays the same while "
         "other settings change; a job that is created draws its own."
     )
+    @failures_as_data
     async def preview_job(
         self,
         info: GraphInfo,
@@ -77,7 +99,4 @@ class Query:
         ] = 100,
     ) -> PreviewJobResult:
         in_range("points", points, MIN_POINTS, MAX_PREVIEW)
-        try:
-            return await info.context.operations.read(JobPreview.of(new_job_of(input), points))
-        except InvalidInput as error:
-            return as_data(error)
+        return await info.context.operations.read(JobPreview.of(NewJob(**vars(input)), points))

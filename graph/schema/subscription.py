@@ -1,4 +1,4 @@
-"""What can be watched."""
+"""The subscriptions."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -20,7 +20,7 @@ MAX_EVERY_MS = 10_000
 MIN_PROGRESS_MS, MAX_PROGRESS_MS = 100, 60_000
 
 
-@strawberry.type(description="What can be watched: streams that lose nothing and repeat nothing.")
+@strawberry.type(description="Streams that lose nothing and repeat nothing.")
 class Subscription:
     # Coroutines that give a generator, not generators: what they raise before it begins refuses the operation.
 
