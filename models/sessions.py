@@ -2,7 +2,6 @@
 
 import re
 import secrets
-from datetime import timedelta
 
 from tortoise import Model, fields
 
@@ -11,11 +10,10 @@ from models.store.database import Database, uninterrupted
 from models.store.reader import Query
 from models.store.sql import insert
 from models.store.transaction import Work
-from models.tokens import digest_of
+from models.tokens import SESSION_LASTS, digest_of
 
-__all__ = ["LASTS", "MOST", "SessionTable", "Sessions", "is_session_secret"]
+__all__ = ["MOST", "SessionTable", "Sessions", "is_session_secret"]
 
-LASTS = timedelta(days=30)
 MOST = 1000
 """Sessions of one token; one more ends the oldest."""
 
@@ -67,7 +65,7 @@ def is_session_secret(text: str) -> bool:
 def _begun(token_id: int, digest: str) -> Work[None]:
     moment = now()
     yield Query(_BEGIN, [token_id, digest, moment])
-    yield Query(_PRUNE, [moment - LASTS, token_id, token_id, MOST])
+    yield Query(_PRUNE, [moment - SESSION_LASTS, token_id, token_id, MOST])
 
 
 def _ended(digest: str) -> Work[None]:

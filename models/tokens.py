@@ -4,6 +4,7 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 
 from models.job import moment_of, now
 from models.store.database import Database, uninterrupted
@@ -13,7 +14,9 @@ from models.store.transaction import Work
 from models.token import Scope, Token
 from models.validation import MAX_NAME, has_control_characters
 
-__all__ = ["NewToken", "TokenError", "Tokens", "digest_of", "is_secret"]
+__all__ = ["SESSION_LASTS", "NewToken", "TokenError", "Tokens", "digest_of", "is_secret"]
+
+SESSION_LASTS = timedelta(days=30)
 
 _SECRET = re.compile(r"tm_[A-Za-z0-9_-]{43}")
 
@@ -60,8 +63,11 @@ class Tokens:
         return self.database.reader.version()
 
     async def digests(self) -> list[Row]:
-        """(token id, digest, scope, whether it was revoked) of every token and session. Raises StoreFailure."""
-        return await self.database.reader.rows(Query(_DIGESTS))
+        """(token id, digest, scope, whether it was revoked) of every token, and of every session that has not expired.
+
+        Raises StoreFailure.
+        """
+        return await self.database.reader.rows(Query(_DIGESTS, [now() - SESSION_LASTS]))
 
 
 def is_secret(text: str) -> bool:
@@ -91,7 +97,7 @@ _DIGESTS = """
     SELECT "id", "digest", "scope", "revoked_at" IS NOT NULL FROM "token"
     UNION ALL
     SELECT t."id", s."digest", t."scope", t."revoked_at" IS NOT NULL
-    FROM "session" s JOIN "token" t ON t."id" = s."token_id"
+    FROM "session" s JOIN "token" t ON t."id" = s."token_id" WHERE s."created_at" >= ?
 """
 _RETURNING = f"RETURNING {names(Token._fields)}"
 _REVOKE = f'UPDATE "token" SET "revoked_at" = COALESCE("revoked_at", ?) WHERE "id" = ? {_RETURNING}'  # noqa: S608  # names of ours

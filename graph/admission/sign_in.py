@@ -18,8 +18,9 @@ from graph.admission.tokens import TokenCache
 from graph.execution.body import Body
 from graph.media import JSON
 from graph.pages import Pages
-from models.sessions import LASTS, Sessions
+from models.sessions import Sessions
 from models.store.errors import StoreFailure
+from models.tokens import SESSION_LASTS
 
 __all__ = ["SignIn"]
 
@@ -80,7 +81,7 @@ class SignIn:
         except StoreFailure as error:
             return self._unavailable(after, error)
         response = _on_to(after)
-        seconds, secure = int(LASTS.total_seconds()), _came_by_https(request)
+        seconds, secure = int(SESSION_LASTS.total_seconds()), _came_by_https(request)
         response.set_cookie(
             COOKIE, session, seconds, path=self._cookie_path, secure=secure, httponly=True, samesite="strict"
         )

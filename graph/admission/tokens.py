@@ -23,7 +23,8 @@ MISS_SECONDS = 0.1
 """At least between two reads, where unknown tokens arrive: a flood of them is looked up together."""
 TRUST_SECONDS = 60.0
 """How long the last read is trusted while the store is out of reach: longer than a store takes to restart, and
-short for a token that was revoked meanwhile; without its store a server has little to give anyway."""
+short for a token that was revoked meanwhile; without its store a server has little to give anyway. Where nothing is
+written, tokens and sessions are read again after so long, for sessions expire."""
 
 
 class TokenCache:
@@ -41,6 +42,8 @@ class TokenCache:
         self._version: int | None = None
         self._read_at = float("-inf")
         """When the last read that succeeded began."""
+        self._rows_read_at = float("-inf")
+        """When the last one began that did not find the store as it was."""
         self._tried_at = 0.0
         self._next: asyncio.Task[None] | None = None
         """The read that has not begun yet."""
@@ -119,7 +122,8 @@ class TokenCache:
     async def _read(self) -> None:
         began_at = monotonic()
         version = self._tokens.version()
-        if version is None or version != self._version:
+        is_old = began_at - self._rows_read_at > self._trust_seconds
+        if version is None or version != self._version or is_old:
             found: dict[str, Caller] = {}
             rows = await self._tokens.digests()
             for token_id, digest, scope, is_revoked in rows:
@@ -128,7 +132,7 @@ class TokenCache:
                     known = self._callers.get(digest)
                     same = known is not None and known.may_write == may_write
                     found[digest] = known if known and same else Caller(may_write=may_write, token_id=token_id)
-            self._version = version
+            self._version, self._rows_read_at = version, began_at
             self._replace(found, any_made=bool(rows))
         self._read_at = began_at
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import NamedTuple
 
 import httpx
@@ -10,12 +11,14 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from graph.admission.access import COOKIE
+from graph.admission.tokens import TokenCache
 from graph.app import create_app
 from graph.settings import Settings
+from models.job import now
 from models.sessions import MOST, Sessions
 from models.store.database import Database
 from models.token import Scope
-from models.tokens import Tokens
+from models.tokens import SESSION_LASTS, Tokens
 from tests.conftest import running
 from tests.tools.outside import Outside
 from tests.tools.serving import served
@@ -123,6 +126,29 @@ async def test_the_store_keeps_so_many_sessions_of_a_token_and_none_for_ever(
             kept = outside.execute("SELECT digest FROM session WHERE token_id = ? ORDER BY id", [servers.token_id])
             assert (len(kept), kept[0]) == (MOST, ("6",))
             assert outside.execute("SELECT digest FROM session WHERE token_id = 9") == [("other",)]
+
+
+async def test_an_expired_session_opens_nothing(servers: Servers, database_url: str) -> None:
+    cookie = await signed_in(servers.addresses[0], servers.secret)
+    assert await status(servers.addresses[1], cookie_header(cookie)) == 200
+    with Outside(database_url) as outside:
+        outside.execute("UPDATE session SET created_at = ?", [now() - SESSION_LASTS - timedelta(seconds=1)])
+    async with asyncio.timeout(PATIENCE):
+        for address in servers.addresses:
+            while await status(address, cookie_header(cookie)) != 401:
+                pass
+
+
+async def test_a_session_expires_though_nothing_is_written(database_url: str) -> None:
+    async with Database(database_url) as database:
+        made = await Tokens(database).create("ada", Scope.READ)
+        secret = await Sessions(database).begin(made.token.id)
+        with Outside(database_url) as outside:
+            outside.execute("UPDATE session SET created_at = ?", [now() - SESSION_LASTS + timedelta(seconds=2)])
+        cache = TokenCache(Tokens(database), trust_seconds=0.1)
+        async with cache.refreshed(), asyncio.timeout(PATIENCE):
+            while await cache.of_session(secret):
+                pass
 
 
 async def test_who_cannot_be_signed_out_is_told_so_and_stays_signed_in(servers: Servers, database_url: str) -> None:
