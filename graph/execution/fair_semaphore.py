@@ -50,8 +50,12 @@ class FairSemaphore:
         try:
             await granted
         except asyncio.CancelledError:
-            if granted.done() and not granted.cancelled():  # granted just before the cancellation
+            if not granted.cancelled():  # granted just before the cancellation
                 self._free += permits
+            elif (permits, granted) in queue:  # or it would count as one that waits
+                queue.remove((permits, granted))
+                if not queue:
+                    del self._queues[client]
             self._grant()
             raise
 

@@ -126,6 +126,18 @@ async def test_one_client_may_have_so_many_waiting_and_others_as_many_again() ->
     assert sorted(crowd.begun) == [0, 1, 2, other]
 
 
+async def test_requests_that_are_cancelled_wait_no_more_and_take_no_place() -> None:
+    crowd = Crowd(max_waiting=2)
+    await crowd.request(PERMITS, "another")
+    await crowd.request(PERMITS, "next in turn")
+    for _ in range(2):
+        crowd.tasks[await crowd.request(PERMITS, "one")].cancel()
+        await crowd.settled()
+    again = [await crowd.request(PERMITS, "one") for _ in range(2)]
+    await crowd.release_all()
+    assert crowd.begun == [0, 1, *again]
+
+
 @given(
     st.lists(
         st.tuples(
