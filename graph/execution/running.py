@@ -14,7 +14,7 @@ from graph.execution.variables import executor_of
 from graph.execution.worker_thread import WorkerThread
 from graph.telemetry.call import current_call, current_client
 
-__all__ = ["SMALL", "Operations"]
+__all__ = ["MAX_WAITING", "READS", "SMALL", "Operations"]
 
 SMALL = 20_000
 """Cost of an operation that never waits for others: a search, or a page of jobs with their last points. Making its

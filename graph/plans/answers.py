@@ -4,8 +4,9 @@ What is answered here is the same, byte for byte, as what Strawberry answers; wh
 its arguments or the store is left to Strawberry.
 """
 
+import functools
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -120,14 +121,14 @@ class Answers:
                 key = query, name, orjson.dumps(variables) if variables else b""
                 if answer := self._recalled(key):
                     return answer
-            doing = self._read(plan, variables or {}, key, planned.name)
+            do = functools.partial(self._read, plan, variables or {}, key, planned.name)
         elif isinstance(plan, MutationPlan) and may_write:
-            doing = plan.run(self._jobs, variables or {})
+            do = functools.partial(plan.run, self._jobs, variables or {})
         else:
             return None
         if call := current_call():
             call.know(planned.name, planned.operation.operation.value)
-        done = await self._operations.run(_timed(doing), cost)
+        done = await self._operations.run(_timed(do), cost)
         return orjson.dumps(payload_of(done)) if isinstance(done, TimedOut) else done
 
     async def _read(self, plan: QueryPlan, variables: Mapping[str, Any], key: AnswerKey, name: str) -> bytes | None:
@@ -152,11 +153,11 @@ class Answers:
         return remembered.answer
 
 
-async def _timed(doing: Awaitable[bytes | None]) -> bytes | None:
+async def _timed(do: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
     """What comes of it; the call takes note of the time."""
     began = perf_counter()
     try:
-        return await doing
+        return await do()
     finally:
         if call := current_call():
             call.resolved = perf_counter() - began

@@ -12,7 +12,7 @@ from graphql import GraphQLError
 from graph.app import App
 from graph.execution.documents import CACHE_BYTES
 from graph.execution.limits import Limits
-from graph.execution.running import READS, Operations
+from graph.execution.running import MAX_WAITING, READS, Operations
 from graph.schema import schema
 from graph.settings import Settings
 from graph.telemetry.call import Call
@@ -200,6 +200,25 @@ class TestTheBudget:
         assert begun == ["first", "small"]
         done.set()
         assert await asyncio.gather(*tasks) == ["first", "second", "small"]
+
+    @pytest.mark.parametrize("directive", ["", "@include(if: true)"], ids=["with a plan", "without"])
+    async def test_one_client_may_have_so_many_waiting_and_those_it_gives_up_leave_nothing(
+        self, app: App, api: Api, directive: str
+    ) -> None:
+        id = await api.started()
+        query = f"{{ jobs(limit: 50) {{ id metrics(limit: 1000) {directive} {{ seq }} }} }}"
+        operations, done = app.view.operations, asyncio.Event()
+        holding = task_of("another", operations.run(done.wait(), operations.limits.max_cost))
+        asking = [asyncio.create_task(api.post(query)) for _ in range(MAX_WAITING + 1)]
+        (refused,), waiting = await asyncio.wait(asking, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        assert refused.result()["errors"][0]["extensions"] == {"code": "SERVICE_UNAVAILABLE"}
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+        again = asyncio.create_task(api.data(query))
+        done.set()
+        await holding
+        assert await again == {"jobs": [{"id": id, "metrics": []}]}
 
 
 async def test_long_json_is_parsed_and_refused_where_it_is_none(api: Api) -> None:
