@@ -8,17 +8,14 @@ import asyncio
 from typing import Any
 
 import httptools
-import orjson
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from graph.media import JSON
-from graph.process.arriving import Arriving
-from graph.process.open_files import ConnectionLimit
-from graph.process.write_timeout import WriteTimeout
+from graph.admission.refusal import Refusal
+from graph.process.limits import Arriving, ConnectionLimit, WriteTimeout
 from graph.settings import Settings
-from graph.telemetry.call import Call, call_in
+from graph.telemetry.call import call_in
 from graph.telemetry.watch import Watch
 
 __all__ = ["HTTPConnection"]
@@ -28,15 +25,6 @@ MAX_PIPELINED = 100
 LINGER_SECONDS = 2.0
 """How long a refused client's bytes are still read and dropped: closing at once would discard the answer."""
 UPGRADE_HEADERS = {b"upgrade", b"http2-settings", b"connection"}
-
-
-class RequestError(Exception):
-    """A request that is refused before the app sees it."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
 
 
 class HTTPConnection(WriteTimeout, HttpToolsProtocol):
@@ -62,8 +50,6 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
         self._limit = limit
         self._deadline: asyncio.TimerHandle | None = None
         """When the request that is arriving must be complete."""
-        self._is_complete = False
-        """Whether the request that began last has arrived completely."""
         self._is_refused = False
         self._has_progressed = False
         """Whether the bytes that came last completed a head, or were of a body."""
@@ -78,14 +64,17 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
         """Begin to wait for the first request."""
         super().connection_made(transport)
         if self._limit.is_exceeded(len(self.connections)):
-            self._refuse(RequestError(503, "TOO_MANY_CONNECTIONS", "Too many connections are open."))
+            self._refuse(Refusal(503, "TOO_MANY_CONNECTIONS", "Too many connections are open."))
             transport.close()  # at once, for a descriptor is what is missing
         else:
             self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what is running for the client, and release what it has sent."""
-        self._disconnect()
+        for cycle in self._due():
+            if call := call_in(cycle.scope):
+                call.is_left = True
+            _disconnect(cycle)
         self._stop_waiting()
         super().connection_lost(exc)
         if self.timeout_keep_alive_task is not None:  # uvicorn leaves it, and so this object, after a reset
@@ -108,9 +97,9 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
                 raise self._head_too_long()
         except httptools.HttpParserError as error:
             reason = error.__context__
-            known = reason if isinstance(reason, RequestError) else None
-            self._refuse(known or RequestError(400, "BAD_REQUEST", "That is no HTTP request."))
-        except RequestError as error:
+            known = reason if isinstance(reason, Refusal) else None
+            self._refuse(known or Refusal(400, "BAD_REQUEST", "That is no HTTP request."))
+        except Refusal as error:
             self._refuse(error)
         else:
             self._wait_for_the_rest()
@@ -120,7 +109,7 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if self._asks_for_a_websocket():
+            if self._requests_websocket():
                 self._stop_waiting()
                 self.handle_websocket_upgrade()
                 self._is_refused = True  # another protocol reads from now on
@@ -138,7 +127,7 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
         if self._is_refused:
             return
         is_answering = self._is_answering()
-        if self._is_complete and is_answering:
+        if is_answering and not self.cycle.more_body:
             if self._deadline is not None:
                 self._stop_waiting()
             return
@@ -146,29 +135,25 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
         if self._deadline is None:
             self._start_deadline()
 
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        super().on_message_begin()
-        self._is_complete = False
-        self._body_bytes = 0
-
     def on_headers_complete(self) -> None:
-        """Check the head, and have the app serve the request. Raises RequestError."""
+        """Check the head, and have the app serve the request. Raises Refusal."""
         self._has_progressed = True
-        if self._head_bytes > self._max_head and self._head_length() > self._max_head:
-            raise self._head_too_long()
+        if self._head_bytes > self._max_head:  # or some of it was read with the head
+            length = len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+            if length > self._max_head:
+                raise self._head_too_long()
         self._check_framing()
         if self.parser.should_upgrade():
             self.scope["method"] = "GET"  # see handle_websocket_upgrade; others are read again
             return
         if len(self.pipeline) >= MAX_PIPELINED:
-            raise RequestError(400, "BAD_REQUEST", "Too many requests wait on this connection.")
+            raise Refusal(400, "BAD_REQUEST", "Too many requests wait on this connection.")
         super().on_headers_complete()
         self.scope["headers"] = self.headers.copy()  # httptools adds trailers to its own
         if self.expect_100_continue:
             self.cycle.keep_alive = False  # a client may send the body after a refusal, or the next request
-        self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
-        self._cycles.append(self.cycle)
+        self._cycles = [*self._due(), self.cycle]
+        self._body_bytes = 0
 
     def on_body(self, body: bytes) -> None:
         """Some of the body has arrived."""
@@ -179,35 +164,32 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request has arrived completely."""
         if not self.parser.should_upgrade():
-            self._is_complete = True
-            super().on_message_complete()
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
             if not self.parser.should_keep_alive():
                 self.cycle.keep_alive = False  # a trailer may say so too, and httptools reads nothing after it
 
     def refuse_arriving(self) -> None:
         """The process holds too many unfinished bodies, and this is the slowest."""
-        self._refuse(RequestError(503, "TOO_MANY_UPLOADS", "Too many long requests arrive at once. Try again later."))
+        self._refuse(Refusal(503, "TOO_MANY_UPLOADS", "Too many long requests arrive at once. Try again later."))
 
     def _check_framing(self) -> None:
-        """Raise RequestError where another server may see the end of the request elsewhere."""
-        version = self.parser.get_http_version()
-        if version not in {"1.0", "1.1"}:
-            raise RequestError(400, "BAD_REQUEST", "This server speaks HTTP/1.1.")
+        """Raise Refusal where another server may see the end of the request elsewhere."""
+        version, method = self.parser.get_http_version(), self.parser.get_method()
         codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
-        if codings and (codings != [b"chunked"] or version == "1.0"):
-            raise RequestError(400, "BAD_REQUEST", "A body comes as it is or, by HTTP/1.1, in chunks.")
+        are_odd = codings and (codings != [b"chunked"] or version == "1.0")
+        if are_odd or version not in {"1.0", "1.1"} or method == b"CONNECT":
+            message = "This server speaks HTTP/1.1, where a body has a Content-Length or the Transfer-Encoding chunked."
+            raise Refusal(400, "BAD_REQUEST", message)
         if not self.parser.should_upgrade():
             return
-        if self.parser.get_method() == b"CONNECT":
-            raise RequestError(400, "BAD_REQUEST", "This server is no proxy.")
-        if self._asks_for_a_websocket():
-            has_body = codings or any(name == b"content-length" and value.strip(b"0") for name, value in self.headers)
-            if has_body or self.parser.get_method() != b"GET" or version == "1.0" or self._is_answering():
-                raise RequestError(
-                    400, "BAD_REQUEST", "A WebSocket is opened by GET, HTTP/1.1, without a body and not pipelined."
-                )
+        has_body = codings or any(name == b"content-length" and value.strip(b"0") for name, value in self.headers)
+        is_plain = not has_body and method == b"GET" and version == "1.1"
+        if self._requests_websocket() and (not is_plain or self._is_answering()):
+            message = "A WebSocket is opened by GET, HTTP/1.1, without a body and not pipelined."
+            raise Refusal(400, "BAD_REQUEST", message)
 
-    def _asks_for_a_websocket(self) -> bool:
+    def _requests_websocket(self) -> bool:
         return [value.lower() for name, value in self.headers if name == b"upgrade"] == [b"websocket"]
 
     def _head_without_upgrade(self) -> bytes:
@@ -216,15 +198,15 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
         kept = [b"%s:%s" % header for header in self.headers if header[0] not in UPGRADE_HEADERS]
         return b"\r\n".join([line, *kept, b"connection:close", b"", b""])
 
-    def _head_length(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+    def _head_too_long(self) -> Refusal:
+        return Refusal(431, "HEAD_TOO_LONG", f"The headers of a request are at most {self._max_head} bytes long.")
 
-    def _head_too_long(self) -> RequestError:
-        return RequestError(431, "HEAD_TOO_LONG", f"The headers of a request are at most {self._max_head} bytes long.")
+    def _due(self) -> list[RequestResponseCycle]:
+        return [cycle for cycle in self._cycles if not cycle.response_complete]
 
     def _is_answering(self) -> bool:
         """Whether a request is not answered yet."""
-        return bool(self._cycles) and not self._cycles[-1].response_complete
+        return bool(self._due())
 
     def _start_deadline(self) -> None:
         self._deadline = self.loop.call_later(self._request_seconds, self._is_late)
@@ -236,53 +218,40 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
             self._deadline = None
 
     def _is_late(self) -> None:
-        if self.flow.read_paused or (self._is_answering() and not self.cycle.more_body):
+        if self.flow.read_paused:
             self._start_deadline()  # what has come is not read before the app has served what came before
-        elif self._is_answering() or (self._head_bytes and not self._is_complete):
+        elif self._is_answering() or self._head_bytes:
             seconds = f"{self._request_seconds:g} seconds"
-            self._refuse(RequestError(408, "TOO_SLOW", f"The request was not there within {seconds}."))
+            self._refuse(Refusal(408, "TOO_SLOW", f"The request was not there within {seconds}."))
         else:
             self.transport.close()  # nothing is requested, or it is answered already
 
-    def _disconnect(self) -> None:
-        """Have the app know that the client is gone."""
-        for cycle in self._cycles:
-            if not cycle.response_complete:
-                if call := call_in(cycle.scope):
-                    call.is_left = True
-                cycle.disconnected = True
-                cycle.message_event.set()
-
-    def _refuse(self, error: RequestError) -> None:
-        """Answer in place of the app, and close; the answers to earlier requests are sent first."""
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer in place of the app, and close; without an answer where another one is due before it."""
         self._is_refused = True
         self._stop_waiting()
-        due = [cycle for cycle in self._cycles if not cycle.response_complete]
-        if any(cycle.response_started for cycle in due):
-            self.transport.close()  # in the middle of an answer, perhaps of a stream that never ends
+        due = self._due()
+        if any(cycle.response_started or not cycle.more_body for cycle in due):
+            self.transport.close()
             return
-        if complete := [cycle for cycle in due if not cycle.more_body]:
-            complete[-1].keep_alive = False
-            if complete[-1] is not due[-1]:
-                self.pipeline.popleft()  # the incomplete request
-            return
-        call: Call | None = None
+        id = self._watch.refused(refusal.status, call_in(due[0].scope) if due else None)
         for cycle in due:
-            if call := call_in(cycle.scope):
-                call.refused(error.status)
-            cycle.disconnected = True
-            cycle.message_event.set()
-        id = call.id if call else self._watch.refused(error.status)
-        body = orjson.dumps({"errors": [{"message": str(error), "extensions": {"code": error.code}}]})
+            _disconnect(cycle)
+        response = refusal.response()
         headers = [
             *self.server_state.default_headers,
-            (b"content-type", JSON.encode()),
-            (b"content-length", b"%d" % len(body)),
+            *response.raw_headers,
             (b"connection", b"close"),
             (b"x-request-id", id.encode()),
         ]
-        head = STATUS_LINE[error.status] + b"".join(b"%s: %s\r\n" % header for header in headers)
-        self.transport.write(head + b"\r\n" + body)
+        head = STATUS_LINE[refusal.status] + b"".join(b"%s: %s\r\n" % header for header in headers)
+        self.transport.write(head + b"\r\n" + bytes(response.body))
         self.transport.write_eof()
         self.flow.resume_reading()
         self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+
+def _disconnect(cycle: RequestResponseCycle) -> None:
+    """Have the app know that the client is gone."""
+    cycle.disconnected = True
+    cycle.message_event.set()

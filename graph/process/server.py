@@ -15,9 +15,8 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from graph import garbage
 from graph.app import App
-from graph.process.arriving import Arriving
 from graph.process.http_connection import HTTPConnection
-from graph.process.open_files import ConnectionLimit, raise_open_files_limit
+from graph.process.limits import Arriving, ConnectionLimit, raise_open_files_limit
 from graph.process.websocket_connection import WebSocketConnection
 from graph.settings import Settings
 

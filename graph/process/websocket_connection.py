@@ -10,8 +10,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
 from graph.admission.rates import Bucket
-from graph.process.arriving import Arriving
-from graph.process.write_timeout import WriteTimeout
+from graph.process.limits import Arriving, WriteTimeout
 from graph.settings import Settings
 from graph.telemetry.call import call_in
 from graph.transport.websocket import ACKNOWLEDGED

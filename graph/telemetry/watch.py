@@ -81,18 +81,20 @@ class Watch:
             method = scope.get("method", SOCKET)
             self._log("request", call, method=method, path=scope["path"], status=call.status, bytes=call.sent)
 
-    def refused(self, status: int) -> str:
-        """Record bytes that were refused before they made a request. Returns the id of the answer."""
-        call = Call(None, self._operation_ended)
-        call.refused(status)
-        contextvars.copy_context().run(self._record_refused, call)
+    def refused(self, status: int, call: Call | None) -> str:
+        """Record a refusal by the protocol, of a call that has begun or before there is one. Returns its id."""
+        if call:
+            call.refused(status)  # recorded once the app has ended it
+        else:
+            call = Call(None, self._operation_ended)
+            call.refused(status)
+            contextvars.copy_context().run(self._record_refused, call)
         return call.id
 
     def _record_refused(self, call: Call) -> None:
         call.begin()
         self._record(call)
-        if log.isEnabledFor(logging.INFO):
-            self._log("request", call, status=call.status)
+        self._log("request", call, status=call.status)
 
     def _operation_ended(self, call: Call) -> None:
         self._record(call)

@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.streams import StreamReader
 
 from graph.app import App
-from graph.process.arriving import Arriving
+from graph.process.limits import Arriving
 from graph.process.websocket_connection import FIRST_MESSAGE_BYTES
 from graph.settings import Settings
 from tests.tools.serving import served
