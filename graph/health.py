@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextvars import Context
 from time import monotonic
 
 import orjson
@@ -70,7 +71,7 @@ class Health:
     def _probe(self, name: str) -> "asyncio.Task[bool]":
         task = self._running.get(name)
         if task is None or task.done():
-            task = self._running[name] = asyncio.create_task(self._works(name))
+            task = self._running[name] = asyncio.create_task(self._works(name), context=Context())  # of no request
         return task
 
     async def _works(self, name: str) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import Context
 from time import monotonic
 
 from graph.admission.caller import Caller
@@ -79,7 +80,7 @@ class TokenCache:
     async def refresh(self) -> None:
         """Return once the store was read, beginning from now: together with other callers that wait for it."""
         if self._next is None:
-            self._next = asyncio.create_task(self._read_soon())
+            self._next = asyncio.create_task(self._read_soon(), context=Context())  # of no request
             self._reads.add(self._next)
             self._next.add_done_callback(self._reads.discard)
         await asyncio.shield(self._next)  # a caller that is cancelled must not cancel it for the others

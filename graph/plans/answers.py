@@ -48,8 +48,8 @@ AnswerKey = bytes | tuple[str, str | None, bytes]
 class Remembered(NamedTuple):
     """The answer to an operation."""
 
-    version: int
-    """Of the store, when it was read."""
+    version: int | None
+    """Of the store, when it was read; None where nothing of it was."""
     answer: bytes
     operation: str
     """Its name; empty where it has none."""
@@ -134,19 +134,21 @@ class Answers:
     async def _read(self, plan: QueryPlan, variables: Mapping[str, Any], key: AnswerKey, name: str) -> bytes | None:
         reader = self._database.reader
         # Before it is read: what is committed meanwhile may be in it, and is looked for again the next time.
-        version = reader.version()
+        version = None if plan.is_constant else reader.version()
         data = await plan.read(reader, variables)
         if data is None:
             return None
         answer = orjson.dumps({"data": data})
         size = len(answer) + ENTRY_BYTES + (len(key) if isinstance(key, bytes) else sum(map(len, filter(None, key))))
-        if version is not None and size <= REMEMBERED_BYTES // REMEMBERED_SHARE:
+        if (plan.is_constant or version is not None) and size <= REMEMBERED_BYTES // REMEMBERED_SHARE:
             self._remembered[key] = Remembered(version, answer, name, size)
         return answer
 
     def _recalled(self, key: AnswerKey) -> bytes | None:
         remembered = self._remembered.get(key)
-        if remembered is None or remembered.version != self._database.reader.version():
+        if remembered is None:
+            return None
+        if remembered.version is not None and remembered.version != self._database.reader.version():
             return None
         if call := current_call():
             call.know(remembered.operation, "query")

@@ -46,6 +46,11 @@ class QueryPlan(NamedTuple):
     operation: OperationDefinitionNode
     roots: Sequence[Root]
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether it reads nothing of the store."""
+        return all(root.job is None for root in self.roots)
+
     async def read(self, reader: Reader, variables: Mapping[str, Any]) -> dict[str, Any] | None:
         """The data of the answer; None where arguments are wrong, or others than the plan is made for."""
         definitions = self.operation.variable_definitions or ()

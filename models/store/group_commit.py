@@ -12,6 +12,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 from copy import copy
 from dataclasses import dataclass
 from itertools import chain
@@ -97,7 +98,7 @@ class GroupCommit:
         verb: _Verb[Result] = _Verb(begin, committed, monotonic() + self._seconds, loop.create_future())
         self._waiting.append(verb)
         if self._writing is None:
-            self._writing = loop.create_task(self._write())
+            self._writing = loop.create_task(self._write(), context=Context())  # of no request
         return await verb.answer
 
     async def close(self) -> None:
