@@ -150,7 +150,7 @@ class App(FastAPI):
         # In place: the protocol finds the call in its own scope.
         prefix, path = self._root_path, scope["path"]
         if prefix and (path == prefix or path.startswith(f"{prefix}/")):
-            raw_path = scope["raw_path"].removeprefix(prefix.encode())
+            raw_path = _without(prefix.encode(), scope["raw_path"])
             scope.update(path=path.removeprefix(prefix) or "/", raw_path=raw_path or b"/", root_path="")
 
     async def _wrong_method(self, _: Request, error: Exception) -> Response:
@@ -165,6 +165,14 @@ class App(FastAPI):
             raise Refusal(404, "NOT_FOUND", f"Sockets are opened at {GRAPHQL}.")
         else:
             await super().__call__(scope, receive, send)
+
+
+def _without(prefix: bytes, raw_path: bytes) -> bytes:
+    """A path as it was sent without the bytes that stand for a prefix, of which any may be percent-encoded."""
+    place = 0
+    for _ in prefix:
+        place += 3 if raw_path[place : place + 1] == b"%" else 1
+    return raw_path[place:]
 
 
 async def _refused(_: Request, refusal: Exception) -> Response:

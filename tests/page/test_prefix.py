@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -133,6 +134,21 @@ class TestTheServer:
             kept, removed = await http.get(PREFIX + path), await http.get(path)
         assert (kept.status_code, kept.content) == (removed.status_code, removed.content)
         assert kept.status_code == 200
+
+    @pytest.mark.parametrize("sent", [PREFIX, "/%74eam/monitor", "/team%2Fmonito%72"])
+    @pytest.mark.parametrize("path", ["/training/jobs?search=%61", "/"])
+    async def test_leads_back_from_the_sign_in_however_the_prefix_is_encoded(
+        self, app: App, settings: Settings, sent: str, path: str
+    ) -> None:
+        async with opened_domain(settings.database_url) as domain:
+            secret = (await Tokens(domain.database).create("ada", Scope.READ)).secret
+        transport, headers = httpx.ASGITransport(app), {"Accept": "text/html"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as http:
+            assert (await http.post("/sign-in", data={"token": secret})).status_code == 303  # from here it takes one
+            http.cookies.clear()
+            url = httpx.URL("http://localhost").copy_with(raw_path=(sent + path).encode())
+            led = await http.get(url)
+        assert (led.status_code, led.headers["location"]) == (303, f"{PREFIX}/sign-in?next={quote(PREFIX + path)}")
 
     @pytest.mark.parametrize("root_path", ["", PREFIX])
     async def test_follows_the_convention_of_asgi(self, app: App, root_path: str) -> None:
