@@ -4,13 +4,12 @@ from typing import Any
 
 import orjson
 from cross_web import HTTPException
-from graphql import GraphQLError
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from graph.execution.worker_thread import WorkerThread
 
-__all__ = ["Body", "json_value"]
+__all__ = ["LONG", "Body", "json_value"]
 
 LONG = 128 * 2**10
 """Bytes of JSON that are parsed in about a millisecond."""
@@ -36,15 +35,12 @@ class Body:
         return self._raw
 
     async def json(self) -> Any:
-        """Its value as JSON. Raises orjson.JSONDecodeError, also for NaN and lone surrogates; HTTPException 503 where a
-        long one is not parsed in time; and as `read`.
+        """Its value as JSON. Raises orjson.JSONDecodeError, also for NaN and lone surrogates; GraphQLError where a long
+        one is not parsed in time; and as `read`.
         """
         if self._parsed is None:
             assert self._worker is not None
-            try:
-                self._parsed = (await json_value(await self.read(), self._worker),)
-            except GraphQLError as error:
-                raise HTTPException(503, error.message) from error
+            self._parsed = (await json_value(await self.read(), self._worker),)
         return self._parsed[0]
 
     def release(self) -> None:

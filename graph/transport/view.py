@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -23,6 +24,7 @@ from strawberry.types.unset import UNSET, UnsetType
 from graph.admission.access import Access
 from graph.admission.caller import Caller, unknown
 from graph.admission.connection_slots import SLOT, ConnectionSlots
+from graph.admission.refusal import Refusal
 from graph.context import Context, Services
 from graph.execution.body import Body
 from graph.media import JSON, accepted_media_type, answers_by_name
@@ -94,6 +96,8 @@ class GraphQLView(GraphQL[Context, None]):
             response = await self._response(scope, receive, send, body)
         except HTTPException as refusal:
             response = refused(scope, refusal)
+        except GraphQLError as error:  # a long body was not parsed in time, so nothing was done
+            raise Refusal(503, "SERVICE_UNAVAILABLE", error.message, {"Retry-After": "10"}) from error
         except ClientDisconnect:
             return
         except asyncio.CancelledError:

@@ -10,6 +10,7 @@ import pytest
 from graphql import GraphQLError
 
 from graph.app import App
+from graph.execution.body import LONG
 from graph.execution.documents import CACHE_BYTES
 from graph.execution.limits import Limits
 from graph.execution.running import MAX_WAITING, READS, Operations
@@ -229,3 +230,18 @@ async def test_long_json_is_parsed_and_refused_where_it_is_none(api: Api) -> Non
         answer = await http.post("/graphql", content=text, headers={"Content-Type": "application/json"})
         assert answer.status_code == 400
         assert "Unable to parse" in answer.text
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; a=b"], ids=["quick", "Strawberry's"])
+async def test_long_json_that_cannot_be_parsed_now_is_refused_with_a_code(
+    app: App, api: Api, content_type: str
+) -> None:
+    long, headers = b'{"query": "{ __typename }"}'.ljust(2 * LONG), {"Content-Type": content_type}
+    async with busy(app.view.operations):
+        asking = [api.http.post("/graphql", content=long, headers=headers) for _ in range(MAX_WAITING + 1)]
+        tasks = [asyncio.create_task(each) for each in asking]
+        (first,), _ = await asyncio.wait(tasks, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        refused = first.result()
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "10")
+        assert refused.json()["errors"][0]["extensions"] == {"code": "SERVICE_UNAVAILABLE"}
+    assert sorted(answer.status_code for answer in await asyncio.gather(*tasks)) == [200] * MAX_WAITING + [503]
