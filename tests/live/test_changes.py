@@ -142,13 +142,6 @@ class TestBeginningWithTheJobAsItIs:
 
 
 class TestFallingBehind:
-    async def test_the_buffer_is_bounded_whoever_is_slow(self, domain: Domain) -> None:
-        changes = by_feed(domain)
-        async with following(changes):
-            for _ in range(3 * BUFFER):
-                await domain.job()
-            assert len(changes._recent) == BUFFER
-
     async def test_a_slow_follower_is_given_each_job_that_changed_meanwhile_as_it_now_is(self, domain: Domain) -> None:
         async with following(by_feed(domain)) as follower:
             first = await domain.job(QUEUED)

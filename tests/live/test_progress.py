@@ -370,18 +370,6 @@ class TestLeaving:
             await domain.record(job, 1, 10, at_once=1)
             assert changes._progress._counts == {}
 
-    async def test_of_a_job_that_has_ended_nothing_is_kept(self, domain: Domain) -> None:
-        job, changes = await domain.job(), by_feed(domain)
-        async with following(changes, AT_ONCE) as follower:
-            with domain.heard() as events:
-                await domain.record(job, 1, 1)
-                await follower.until((job.id, RUNNING, 1))
-                await domain.jobs.complete(job.id)
-            await follower.until((job.id, COMPLETE, 1))
-            domain.feed.publish(events[0])  # and late news changes nothing
-            (pace,) = changes._progress._paces.values()
-            assert (changes._progress._counts, pace._reported, pace._next) == ({}, {}, {})
-
 
 class TestTheField:
     QUERY = "subscription ($id: ID, $everyMs: Int) { jobChanged(id: $id, everyMs: $everyMs) { status metricCount } }"

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
-from graph.live.stream import BATCH, Streams
+from graph.live.stream import Streams
 from models.feed.channel import Event, Feed
 from models.lifecycle import JobStatus
 from simulator.runner import make_points
@@ -31,24 +31,6 @@ class DeafFeed(Feed):
 
 
 class TestWhereItBegins:
-    async def test_what_is_stored_comes_first_then_what_is_recorded(self, domain: Domain) -> None:
-        job = await domain.job()
-        await domain.record(job, 1, 3)
-        watcher = Watcher(Streams(domain.database, domain.feed, BUFFER, NEVER), job.id)
-        await watcher.has_seen(3)
-        await domain.record(job, 4, 2)
-        await domain.jobs.complete(job.id)
-        assert await watcher.end() == [1, 2, 3, 4, 5]
-
-    async def test_with_a_cursor_it_begins_behind_it(self, domain: Domain) -> None:
-        job = await domain.job()
-        await domain.record(job, 1, 1_700)
-        watcher = Watcher(Streams(domain.database, domain.feed, BUFFER, NEVER), job.id, after=600)
-        await watcher.has_seen(1_700)
-        await domain.record(job, 1_701, 1)
-        await domain.jobs.complete(job.id)
-        assert await watcher.end() == [*range(601, 1_702)]
-
     async def test_without_a_cursor_only_what_is_recorded_from_now_on_comes(self, domain: Domain) -> None:
         job = await domain.job()
         await domain.record(job, 1, 3)
@@ -85,19 +67,6 @@ class TestTheEnd:
         await domain.record(job, 1, 3)
         await (domain.jobs.complete(job.id) if status is JobStatus.COMPLETE else domain.jobs.fail(job.id))
         assert await Watcher(Streams(domain.database, domain.feed, BUFFER, NEVER), job.id, after).end() == seen
-
-    async def test_a_job_that_fails_while_it_is_watched_gives_its_last_point_then_the_end(self, domain: Domain) -> None:
-        job = await domain.job()
-        watcher = Watcher(Streams(domain.database, domain.feed, BUFFER, NEVER), job.id)
-        await domain.record(job, 1, 2)
-        await domain.jobs.fail(job.id)
-        assert await watcher.end() == [1, 2]
-
-    async def test_a_queued_job_that_fails_has_no_points_and_ends(self, domain: Domain) -> None:
-        job = await domain.job(JobStatus.QUEUED)
-        watcher = Watcher(Streams(domain.database, domain.feed, BUFFER, NEVER), job.id)
-        await domain.jobs.fail(job.id)
-        assert await watcher.end() == []
 
     async def test_an_end_that_is_heard_before_the_last_points_does_not_cut_them_off(self, domain: Domain) -> None:
         job = await domain.job()
@@ -164,14 +133,6 @@ class TestALostMessage:
 
 class TestBatches:
     """The same stream in batches: see also the property test of both, test_exactly_once."""
-
-    async def test_a_batch_is_all_that_is_ready_up_to_its_bound(self, domain: Domain) -> None:
-        job = await domain.job()
-        await domain.record(job, 1, 2 * BATCH + 300)
-        await domain.jobs.complete(job.id)
-        streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
-        sizes = [len(batch) async for batch in streams.batches(job.id, 0, every=0)]
-        assert sizes == [BATCH, BATCH, 300]
 
     async def test_what_is_recorded_within_an_interval_comes_at_once_behind_it(self, domain: Domain) -> None:
         job = await domain.job()

@@ -102,25 +102,3 @@ class TestLeaving:
             assert watcher.seen == [*range(1, len(watcher.seen) + 1)]
             assert (streams._topics, domain.feed.listener_count) == ({}, 0)
         await eventually(lambda: asyncio.all_tasks() == tasks)
-
-    async def test_one_that_reads_no_further_and_closes_leaves_nothing(self, domain: Domain) -> None:
-        job = await domain.job()
-        await domain.record(job, 1, 3)
-        streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
-        stream = streams.metrics(job.id, 0)
-        assert (await anext(stream)).seq == 1
-        await stream.aclose()
-        assert (streams._topics, domain.feed.listener_count) == ({}, 0)
-
-    async def test_a_job_whose_watchers_came_and_went_is_watched_again_from_the_store(self, domain: Domain) -> None:
-        job = await domain.job()
-        streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
-        first = Watcher(streams, job.id)
-        await domain.record(job, 1, 2)
-        await first.has_seen(2)
-        await first.leave()
-        await domain.record(job, 3, 2)
-        second = Watcher(streams, job.id, after=2)
-        await second.has_seen(4)
-        await domain.jobs.complete(job.id)
-        assert await second.end() == [3, 4]

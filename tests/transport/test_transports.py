@@ -94,6 +94,7 @@ class TestRefusals:
             (BATCHES, {"after": -1}),
             (BATCHES, {"everyMs": -1}),
             (BATCHES, {"everyMs": 10_001}),
+            ("subscription { jobChanged(current: true) { id } }", {}),
         ],
     )
     async def test_an_argument_that_breaks_a_rule_ends_the_operation_with_bad_user_input(
