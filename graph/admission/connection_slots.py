@@ -1,6 +1,7 @@
 """Slots for connections that stay open: sockets, and requests whose answers stream."""
 
-from collections.abc import Callable
+import asyncio
+from typing import TypeAlias
 
 from starlette.types import Scope
 
@@ -13,28 +14,8 @@ SLOT = "training_monitor.slot"
 UNAUTHENTICATED_SHARE = 10
 """For so many slots there is one for a socket that has not authenticated yet: that takes no time."""
 
-
-class Slot:
-    """The slot of one socket or stream. An unauthenticated socket may lose its slot to another."""
-
-    __slots__ = ("_is_lost", "_on_loss")
-
-    def __init__(self) -> None:
-        self._is_lost = False
-        self._on_loss: Callable[[], object] | None = None
-
-    def follow(self, on_loss: Callable[[], object]) -> None:
-        """Call `on_loss` when it is lost."""
-        if self._is_lost:
-            on_loss()
-        else:
-            self._on_loss = on_loss
-
-    def lose(self) -> None:
-        """Give it to another socket."""
-        self._is_lost = True
-        if self._on_loss:
-            self._on_loss()
+Slot: TypeAlias = asyncio.Future[None]
+"""The slot of one socket or stream. An unauthenticated socket may lose its slot to another: it is done then."""
 
 
 class ConnectionSlots:
@@ -55,12 +36,12 @@ class ConnectionSlots:
     def take(self, scope: Scope) -> None:
         """Give a socket or a request a slot until `leave`. Raises Refusal where all are taken."""
         self._check()
-        slot = scope[SLOT] = Slot()
+        slot = scope[SLOT] = asyncio.get_running_loop().create_future()
         if scope["caller"] is None:
             if len(self._unauthenticated) >= self._most_unauthenticated:
                 oldest = next(iter(self._unauthenticated))
                 del self._unauthenticated[oldest]
-                oldest.lose()
+                oldest.set_result(None)
             self._unauthenticated[slot] = None
         else:
             (self._sockets if scope["type"] == "websocket" else self._streams).add(slot)

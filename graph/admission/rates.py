@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 
+from cachetools import LRUCache
 from starlette.types import Scope
 
 from graph.addresses import address_in, client_key, client_of, is_local, networks_in, within
@@ -17,7 +18,7 @@ __all__ = ["Bucket", "Rates"]
 SURGE_SECONDS = 3.0
 """For so long a client that was quiet may ask twice as often as in the long run."""
 MAX_CLIENTS = 20_000
-"""Of whom something is remembered, at most twice as many. Who brings more addresses is not kept out by counting."""
+"""Clients whose counts are kept: those that made a request last."""
 
 
 class Bucket:
@@ -46,10 +47,7 @@ class Rates:
         self._a_second = settings.max_requests_a_second
         self._proxies = networks_in(settings.trusted_proxies)
         self._clock = clock
-        # Whoever was not heard of for a surge's length has a full bucket again: two generations are enough to know.
-        self._young: dict[str, Bucket] = {}
-        self._old: dict[str, Bucket] = {}
-        self._turned_at = clock()
+        self._buckets: LRUCache[str, Bucket] = LRUCache(MAX_CLIENTS)
 
     async def check(self, scope: Scope, head: Head) -> None:
         """Raise Refusal where a client asks too often."""
@@ -68,7 +66,10 @@ class Rates:
 
     def wait(self, key: str) -> float:
         """Seconds that a client must wait until it may ask again; 0 where it just did."""
-        return self.bucket(key).take(self._clock())
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = Bucket(self._a_second)
+        return bucket.take(self._clock())
 
     def _key(self, scope: Scope, head: Head) -> str | None:
         """What the client is counted as; None where it is not."""
@@ -81,18 +82,7 @@ class Rates:
             return None if is_local(peer) else client_key(peer)
         return client_key(client_of(peer, head, self._proxies))  # whatever it says: others come this way
 
-    def bucket(self, key: str) -> Bucket:
-        """That of a client."""
-        now = self._clock()
-        if now - self._turned_at > SURGE_SECONDS or len(self._young) >= MAX_CLIENTS:
-            self._old, self._young, self._turned_at = self._young, {}, now
-        bucket = self._young.get(key)
-        if bucket is None:
-            bucket = self._old.pop(key) if key in self._old else Bucket(self._a_second)
-            self._young[key] = bucket
-        return bucket
-
     @property
     def clients(self) -> int:
-        """Of how many something is remembered."""
-        return len(self._young) + len(self._old)
+        """How many clients' counts are kept."""
+        return len(self._buckets)

@@ -104,16 +104,12 @@ class ConnectionLimit:
         self._is_logged = False
 
     def is_exceeded(self, connections: int) -> bool:
-        """Whether so many connections are too many; logged once until there are clearly fewer."""
-        if connections > self._most:
-            if not self._is_logged:
-                log.error(
-                    "%d connections are open; refusing new ones, so that file descriptors remain for the store "
-                    "(raise the limit of open files: ulimit -n)",
-                    self._most,
-                )
+        """Whether so many connections are too many; logged the first time."""
+        if connections > self._most and not self._is_logged:
             self._is_logged = True
-            return True
-        if connections < self._most * 0.9:
-            self._is_logged = False
-        return False
+            log.error(
+                "%d connections are open; refusing new ones, so that file descriptors remain for the store "
+                "(raise the limit of open files: ulimit -n)",
+                self._most,
+            )
+        return connections > self._most

@@ -148,9 +148,9 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
         """Start the time limit of connection_init, which ends early where another socket takes this one's slot."""
         super().on_request_accepted()
         if self.context.slot:
-            self.context.slot.follow(self._wait_no_longer)
+            self.context.slot.add_done_callback(self._wait_no_longer)
 
-    def _wait_no_longer(self) -> None:
+    def _wait_no_longer(self, _: object) -> None:
         self.connection_timed_out = True
         self._parting = asyncio.create_task(self.websocket.close(TOO_LATE, "Connection initialisation timeout"))
 

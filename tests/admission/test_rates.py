@@ -131,12 +131,4 @@ async def test_what_a_socket_asks_for_is_counted_with_the_rest_of_its_client(dat
 async def test_however_many_clients_come_few_are_remembered(rates: Rates) -> None:
     for n in range(100_000):
         await passes(rates, f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")
-    assert rates.clients <= 2 * MAX_CLIENTS
-
-
-async def test_clients_that_went_quiet_are_forgotten(rates: Rates, clock: Clock) -> None:
-    await passed(rates, 100)
-    for _ in range(2):
-        clock.now += 4
-        await passes(rates, "10.0.0.2")
-    assert rates.clients <= 2
+    assert rates.clients == MAX_CLIENTS
