@@ -61,7 +61,7 @@ LATE = {
     "rich.progress": "graph.commands.progress",
     "graph.telemetry.tracing": "graph.telemetry.watch",
     "graph.process": "graph.commands.serving",
-    "models.curves.chunks": "graph.commands.curves",
+    "models.curves.chunks": "graph.commands.store",
     "graph.app": "graph.commands.serving",
     "graph.demo": "graph.commands.serving",
     "graph.schema": "graph.commands.schema",

@@ -5,12 +5,11 @@ help is there in half the time.
 """
 
 from graph.commands.backup import backup, restore
-from graph.commands.curves import rebuild_curves
 from graph.commands.line import GroupedOptions, cli, main
 from graph.commands.schema import schema
 from graph.commands.serving import demo, serve
 from graph.commands.simulating import simulate
-from graph.commands.store import migrate
+from graph.commands.store import migrate, rebuild_curves
 from graph.commands.token import tokens
 
 __all__ = ["cli", "main"]

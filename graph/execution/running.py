@@ -45,7 +45,7 @@ class Operations:
         """What the operation returns, or that it took too long, which the call records."""
         result = await self._time.run(_holding(self._budget, cost, operation) if cost > SMALL else operation)
         if isinstance(result, TimedOut) and (call := current_call()):
-            call.timed_out()
+            call.outcome = "timeout"
         return result
 
     async def executor(

@@ -124,10 +124,6 @@ class Call:
         elif self.outcome == "ok":
             self.outcome = "error" if self.is_known else "refused"
 
-    def timed_out(self) -> None:
-        """Record that it took too long."""
-        self.outcome = "timeout"
-
     def refused(self, status: int) -> None:
         """Record that the protocol refused it with this status."""
         self.outcome, self.status = "refused", status

@@ -3,7 +3,7 @@
 import contextvars
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from starlette.types import Scope, Send
 
@@ -13,7 +13,10 @@ from graph.settings import Settings, SettingsError
 from graph.telemetry.call import ANONYMOUS, IN_SCOPE, Call, Outcome
 from graph.telemetry.prometheus import AppMetrics
 
-__all__ = ["Tracer", "Watch", "tracer_of"]
+if TYPE_CHECKING:
+    from graph.telemetry.tracing import Tracing
+
+__all__ = ["Watch", "tracer_of"]
 
 log = logging.getLogger("graph.calls")
 
@@ -21,17 +24,7 @@ SOCKET = "WEBSOCKET"
 """Logged as the method of a socket's handshake."""
 
 
-class Tracer(Protocol):
-    """Exports calls as spans."""
-
-    def export(self, call: Call) -> None:
-        """Export a call that has just ended."""
-
-    def close(self) -> None:
-        """Send the spans that are left."""
-
-
-def tracer_of(settings: Settings) -> Tracer | None:
+def tracer_of(settings: Settings) -> "Tracing | None":
     """The tracer, with --tracing. Raises SettingsError."""
     if not settings.tracing:
         return None
@@ -48,7 +41,7 @@ def tracer_of(settings: Settings) -> Tracer | None:
 class Watch:
     """Watches the calls of one app."""
 
-    def __init__(self, metrics: AppMetrics, tracer: Tracer | None, proxies: Sequence[Network] = ()) -> None:
+    def __init__(self, metrics: AppMetrics, tracer: "Tracing | None", proxies: Sequence[Network] = ()) -> None:
         """`proxies`: peers whose X-Forwarded-For names the client."""
         self._metrics = metrics
         self._tracer = tracer
