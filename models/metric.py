@@ -143,7 +143,7 @@ class MetricTable(Model):
     """All values by name, as JSON in the order of logging: a binary JSON column would sort the names."""
     recorded_at = fields.DatetimeField()
     digest = fields.BigIntField(default=0, db_default=0)
-    """Of the epoch and the values, in whichever order they are named; 0 in rows of versions that had none."""
+    """Of the epoch and the values, in whichever order they are named."""
 
     class Meta:
         table = "metric"

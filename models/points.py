@@ -9,7 +9,7 @@ from typing import overload
 
 from models.job import Job, moment_of
 from models.lifecycle import epoch_of_step
-from models.metric import Point, Recorded, StoredValues, decode_values, digest_of, encode_values
+from models.metric import Point, Recorded, StoredValues, digest_of, encode_values
 from models.store.reader import Query, Reader, Row
 from models.store.sql import places, select, update
 from models.store.transaction import Insert, Work
@@ -22,8 +22,9 @@ _STORED = ("seq", "step", "epoch", "loss", "accuracy", "learning_rate", "values"
 """The columns of a new point, without those that it shares with its batch."""
 _COUNT = update("job", ("metric_count", "furthest_step", "updated_at"), '"id" = ?')
 
-SLICE = 1_000
-"""Points that are made into rows in one turn of the event loop."""
+SLICE = 200
+"""Points that are made into rows in one turn of the event loop, looked up, and stored while the pages of the index that
+were read for it are still in memory."""
 LOOKED_UP = (100, 10, 1)
 """Points that one statement looks up: few sizes keep their statements prepared."""
 LONG = 500
@@ -109,33 +110,24 @@ def _is_new(row: Row, known: set[tuple[int, int]]) -> bool:
 
 
 def _recorded(job_id: int, rows: Sequence[Row]) -> Work[set[tuple[int, int]]]:
-    """(step, digest) of the stored points that equal one of the rows'.
-
-    Found by an index, however many points there are at a step. Those that a version without digests has stored are
-    compared by their text.
-    """
+    """(step, digest) of the rows' points that are stored: found by an index, however many there are at a step."""
     found: set[tuple[int, int]] = set()
     done = 0
     for size in LOOKED_UP:
         while len(rows) - done >= size:
-            some = rows[done : done + size]
-            keys = chain.from_iterable((row[0], row[-1], row[0], 0) for row in some)
-            query = Query(_recorded_sql(size), [*keys, job_id, *(row[-2] for row in some)])
-            for step, digest, epoch, text in (yield query):
-                found.add((step, digest or digest_of(epoch, decode_values(text))))
+            keys = chain.from_iterable((row[0], row[-1]) for row in rows[done : done + size])
+            found.update((yield Query(_recorded_sql(size), [*keys, job_id])))
             done += size
     return found
 
 
 @lru_cache
 def _recorded_sql(size: int) -> str:
-    pair = "(CAST(? AS BIGINT), CAST(? AS BIGINT))"  # PostgreSQL takes a bare parameter for text
-    columns = """"step", "digest", "epoch", CASE WHEN "digest" = 0 THEN "values" END"""
-    sought = ", ".join([pair] * 2 * size)
-    # CROSS JOIN tells SQLite to go from what is sought to the index; PostgreSQL does so by itself.
-    return f"""SELECT {columns} FROM (VALUES {sought}) AS sought CROSS JOIN "metric"
-        WHERE "job_id" = ? AND "step" = "column1" AND "digest" = "column2"
-        AND ("digest" <> 0 OR "values" IN ({places(range(size))}))"""  # noqa: S608  # names of ours, and places
+    # PostgreSQL takes a bare parameter for text.
+    sought = ", ".join(["(CAST(? AS BIGINT), CAST(? AS BIGINT))"] * size)
+    # CROSS JOIN makes SQLite go from what is sought to the index; PostgreSQL does so by itself.
+    return f"""SELECT "step", "digest" FROM (VALUES {sought}) AS sought CROSS JOIN "metric"
+        WHERE "job_id" = ? AND "step" = "column1" AND "digest" = "column2" """  # noqa: S608  # names of ours, and places
 
 
 async def read_after(reader: Reader, job_ids: Sequence[int], after: int, limit: int) -> dict[int, list[Recorded]]:

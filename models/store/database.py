@@ -15,6 +15,8 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import BaseORMException
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
+from tortoise.migrations.migration import Migration
+from tortoise.migrations.operations import RunPython
 from tortoise.transactions import in_transaction
 
 from models import migrations
@@ -203,11 +205,16 @@ class Database:
             books.client = migrating
             await executor.recorder.ensure_schema(books)
             pending = await _pending(executor)
-            for name in pending:
-                statements = await executor.collect_sql(APP, name)
-                await migrating.execute_script("\n".join(f"{each.rstrip().removesuffix(';')};" for each in statements))
-                await executor.recorder.record_applied(APP, name)
-        return pending
+            for migration in pending:
+                steps = [each for each in migration.operations if isinstance(each, RunPython)]
+                for step in steps:
+                    await step.code(None, books)
+                if not steps:  # a migration is of SQL or of Python
+                    statements = await executor.collect_sql(APP, migration.name)
+                    script = "\n".join(f"{each.rstrip().removesuffix(';')};" for each in statements)
+                    await migrating.execute_script(script)
+                await executor.recorder.record_applied(APP, migration.name)
+        return [migration.name for migration in pending]
 
 
 def _backend_at(url: str, *, create: bool, connections: int, seconds: float) -> Backend:
@@ -244,8 +251,8 @@ def _executor(connection: BaseDBAsyncClient) -> MigrationExecutor:
     return MigrationExecutor(connection, APPS)
 
 
-async def _pending(executor: MigrationExecutor) -> list[str]:
-    pending = [step.migration.name for step in await executor.plan()]
+async def _pending(executor: MigrationExecutor) -> list[Migration]:
+    pending = [step.migration for step in await executor.plan()]
     known = {key.name for key in executor.loader.graph.nodes}
     unknown = sorted(key.name for key in executor.loader.applied_migrations if key.name not in known)
     if unknown:

@@ -23,6 +23,9 @@ __all__ = ["SQLite", "SQLiteReader"]
 
 SMALLEST = 512
 """Bytes of the smallest page of a database."""
+CACHE = -16 * 1024
+"""KiB, negated as SQLite takes them, of pages that the writer keeps. Most of the time it has few; but a batch of points
+at one step changes pages all over that step's part of an index, and one that does not fit is written several times."""
 
 
 class SQLite:
@@ -73,7 +76,7 @@ class SQLite:
 
     def writer(self, client: BaseDBAsyncClient) -> GroupCommit:  # noqa: ARG002  # as above
         """The one writer of this process to the file."""
-        return GroupCommit(self.path, self._pragmas, self._patience)
+        return GroupCommit(self.path, {"cache_size": CACHE, **self._pragmas}, self._patience)
 
     async def place(self, reader: Reader) -> str:  # noqa: ARG002  # the file system knows it
         """The file. Seen through two mounts it may count as two: its processes then find news in the store alone."""

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import logging
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,20 +16,30 @@ from tortoise import fields
 from tortoise.context import TortoiseContext
 
 from models.feed.channel import Feed
-from models.job import JobTable
+from models.job import Job, JobTable
 from models.job_reads import count_by_status, find_job
 from models.jobs import Jobs
+from models.metric import Point
+from models.migrations._digests import PIECE
 from models.store import database as store
 from models.store.database import Database
 from models.store.errors import StoreError
 from models.validation import NewJob
+from tests.tools.domain import opened_domain
 from tests.tools.outside import Outside
 from tests.tools.process import command
 from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.unmigrated
 
-MIGRATIONS = ["0001_initial", "0002_curve_chunks", "0003_tokens", "0004_sessions", "0005_point_digests"]
+MIGRATIONS = [
+    "0001_initial",
+    "0002_curve_chunks",
+    "0003_tokens",
+    "0004_sessions",
+    "0005_point_digests",
+    "0006_digests_of_old_points",
+]
 BOOKS = {"tortoise_migrations"}
 """Tortoise's table of the migrations that are applied: empty, it may be left behind."""
 
@@ -147,6 +159,51 @@ async def test_a_migration_that_fails_half_way_leaves_nothing_behind(database_ur
     async with Database(database_url) as database:
         assert database.applied == MIGRATIONS
         assert await usable(database)
+
+
+async def stored_by_a_version_without_digests(url: str, outside: Outside, batch: Sequence[Point]) -> Job:
+    """A job with these points, in a store as the migrations before 0005 left it."""
+    async with opened_domain(url) as domain:
+        job = await domain.job()
+        await domain.jobs.log(job.id, batch)
+    outside.execute("DROP INDEX metric_by_digest")
+    outside.execute("ALTER TABLE metric DROP COLUMN digest")
+    outside.execute("CREATE INDEX metric_by_step ON metric (job_id, step)")
+    outside.execute("DELETE FROM tortoise_migrations WHERE name > '0005'")
+    return job
+
+
+@pytest.mark.parametrize("count", [1, PIECE, PIECE + 1])
+async def test_points_of_a_version_without_digests_are_not_stored_again_in_whichever_order_their_values_are_named(
+    database_url: str, outside: Outside, caplog: pytest.LogCaptureFixture, count: int
+) -> None:
+    caplog.set_level(logging.INFO, "models")
+    values = {"loss": float("nan"), "acc \N{GREEK SMALL LETTER ALPHA}": 0.5}
+    batch = [Point(0, values | {"x": number / 8}, number % 3) for number in range(count)]
+    job = await stored_by_a_version_without_digests(database_url, outside, batch)
+    async with opened_domain(database_url) as domain:
+        assert domain.database.applied == MIGRATIONS[4:]
+        reordered = [point._replace(values=dict([*point.values.items()][::-1])) for point in batch]
+        logged = await domain.jobs.log(job.id, [*reordered, Point(0, {"x": 0.5})])
+    assert len(logged.metrics) == 1
+    assert [record.getMessage() for record in caplog.records if str(count) in record.getMessage()] == [
+        f"giving {count} stored points a digest, once: this takes some 30 seconds a million"
+    ]
+
+
+async def test_digests_are_given_to_all_points_or_to_none(database_url: str, outside: Outside) -> None:
+    """The last point, which is read after others were given theirs, is damaged."""
+    batch = [Point(number, {"loss": 0.5}) for number in range(PIECE + 1)]
+    job = await stored_by_a_version_without_digests(database_url, outside, batch)
+    columns, names = outside.columns("metric"), outside.execute("SELECT name FROM tortoise_migrations")
+    outside.execute(f"""UPDATE metric SET "values" = '{{' WHERE step = {PIECE}""")
+    with pytest.raises(StoreError):
+        await Database(database_url).open()
+    assert outside.columns("metric") == columns
+    assert outside.execute("SELECT name FROM tortoise_migrations") == names
+    outside.execute("""UPDATE metric SET "values" = '{"loss":0.5}'""")
+    async with opened_domain(database_url) as domain:
+        assert len((await domain.jobs.log(job.id, batch)).metrics) == 0
 
 
 COMMITTERS = {
