@@ -366,20 +366,3 @@ def test_an_event_carries_all_of_its_points_where_they_fit_and_else_none(name: s
     too_long = decode(encode(recorded(1, "x" * EVENT_BYTES)))
     assert isinstance(too_long, MetricsRecorded)
     assert too_long.metrics == ()
-
-
-def test_of_points_too_many_to_carry_none_is_looked_at() -> None:
-    class Closed(tuple[Recorded, ...]):
-        __slots__ = ()
-
-        def __iter__(self) -> Iterator[Recorded]:
-            raise AssertionError("they were looked at")
-
-    event = recorded(10_000, "x")
-    assert decode(encode(MetricsRecorded(event.job, Closed(event.metrics)))).job.metric_count == 10_000
-
-
-def test_an_event_is_as_short_as_what_it_carries() -> None:
-    event = changed(7)
-    assert len(encode(event)) < 600
-    assert decode(encode(event)).job.id == 7

@@ -289,18 +289,6 @@ class TestInOrderWithStatus:
                 (marker.id, QUEUED, 0),
             ]
 
-    async def test_a_start_that_comes_late_but_knows_of_more_points_tells_of_them(self, domain: Domain) -> None:
-        lossy = Feed()
-        async with following(Changes(domain.database, lossy, BUFFER, NEVER), AT_ONCE) as follower:
-            with domain.heard() as events:
-                job = await domain.job()
-                await domain.record(job, 1, 3)
-            lossy.publish(events[-1])
-            await follower.until((job.id, RUNNING, 3))
-            await domain.record(job, 4, 1)
-            lossy.publish(JobChanged(await domain.now(job.id)))
-            assert await follower.until((job.id, RUNNING, 4)) == [(job.id, RUNNING, 3), (job.id, RUNNING, 4)]
-
 
 class TestByTheStore:
     async def test_what_another_process_recorded_is_found_and_told_once(self, domain: Domain, elsewhere: Jobs) -> None:
@@ -363,12 +351,6 @@ class TestLeaving:
         assert (changes._progress._paces, changes._progress._counts) == ({}, {})
         assert (changes.followers, domain.feed.listener_count) == (0, 0)
         await eventually(lambda: asyncio.all_tasks() == tasks)
-
-    async def test_where_only_status_is_followed_nothing_is_kept_of_progress(self, domain: Domain) -> None:
-        job, changes = await domain.job(), by_feed(domain)
-        async with following(changes, None):
-            await domain.record(job, 1, 10, at_once=1)
-            assert changes._progress._counts == {}
 
 
 class TestTheField:

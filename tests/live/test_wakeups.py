@@ -92,21 +92,6 @@ class TestATopic:
 
 
 class TestWakeups:
-    async def test_are_a_few_a_turn_in_order(self, turns: Turns) -> None:
-        signal = Signal(Wakeups())
-        woken: list[tuple[int, int]] = []
-
-        async def wait(number: int) -> None:
-            await signal.wait()
-            woken.append((number, turns.now))
-
-        waiting = [asyncio.create_task(wait(number)) for number in range(WATCHERS)]
-        await asyncio.sleep(0)
-        signal.wake()
-        await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE)
-        assert [number for number, _ in woken] == [*range(WATCHERS)]
-        assert max(Counter(turn for _, turn in woken).values()) <= A_TURN
-
     async def test_pass_over_who_was_cancelled_and_keep_nothing_of_it(self) -> None:
         wakeups = Wakeups()
         signal = Signal(wakeups)
@@ -122,17 +107,6 @@ class TestWakeups:
         await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), PATIENCE)
         assert [task.cancelled() for task in waiting] == [True, True, True, False] * (len(waiting) // 4)
         assert len(signal) == 0
-
-    async def test_of_what_is_heavy_are_one_a_turn(self, turns: Turns) -> None:
-        wakeups = Wakeups()
-        woken: list[int] = []
-
-        async def heavy() -> None:
-            await wakeups.turn(weight=A_TURN)
-            woken.append(turns.now)
-
-        await asyncio.gather(*(heavy() for _ in range(20)))
-        assert len(set(woken)) == 20
 
 
 class TestManyWatchersOfALongBatch:

@@ -1,6 +1,8 @@
 """Curves: what is drawn, what is read on them, and how they are looked at, as people see it in a browser."""
 
 import re
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -86,47 +88,38 @@ class TestTheCharts:
 
 
 class TestZoom:
-    async def test_by_dragging_is_the_same_for_all_charts_and_in_the_address(self, page: Page, trainer: Api) -> None:
-        loss = await opened(page, await a_run(trainer))
-        await drag(loss, 0.25, 0.5)
-        await expect(page).to_have_url(re.compile("from="))
-        assert zoomed(page) == pytest.approx((25.75, 50.5), abs=1)
-        for name in ("loss", "accuracy"):
-            assert await read_at(chart(page, name), 0.002) == pytest.approx(26, abs=1)
-            assert await read_at(chart(page, name), 0.998) == pytest.approx(50, abs=1)
-
-    async def test_stays_where_the_person_put_it_while_points_come(self, page: Page, trainer: Api) -> None:
+    async def test_by_dragging_is_the_same_for_all_charts_and_stays_there_while_points_come_and_in_a_link(
+        self, visits: Visits, page: Page, trainer: Api
+    ) -> None:
         id = await a_run(trainer)
         loss = await opened(page, id)
         await drag(loss, 0.25, 0.5)
         await expect(page).to_have_url(re.compile("from="))
         before = zoomed(page)
+        assert before == pytest.approx((25.75, 50.5), abs=1)
+        for name in ("loss", "accuracy"):
+            assert await read_at(chart(page, name), 0.002) == pytest.approx(26, abs=1)
+            assert await read_at(chart(page, name), 0.998) == pytest.approx(50, abs=1)
         await trainer.log(id, line(101, 400))
         await expect(stat(page, "Step")).to_contain_text("400 of")
         assert zoomed(page) == before
-        assert await read_at(loss, 0.998) == pytest.approx(50, abs=1)
+        other = await opened(await visits.page(), id, "?" + urlsplit(page.url).query)
+        for each in (loss, other):
+            assert await read_at(each, 0.998) == pytest.approx(50, abs=1)
 
-    async def test_is_kept_by_a_link(self, visits: Visits, page: Page, trainer: Api) -> None:
-        id = await a_run(trainer)
-        await drag(await opened(page, id), 0.25, 0.5)
-        await expect(page).to_have_url(re.compile("from="))
-        other = await visits.page()
-        loss = await opened(other, id, "?" + urlsplit(page.url).query)
-        assert await read_at(loss, 0.998) == pytest.approx(50, abs=1)
-
-    @pytest.mark.parametrize("way", ["button", "double click", "Escape"])
-    async def test_ends_with_all_in_sight(self, page: Page, trainer: Api, way: str) -> None:
+    async def test_ends_with_all_in_sight_by_a_button_a_double_click_or_escape(self, page: Page, trainer: Api) -> None:
         loss = await opened(page, await a_run(trainer))
-        await drag(loss, 0.25, 0.5)
-        await expect(page).to_have_url(re.compile("from="))
-        if way == "button":
-            await page.get_by_role("button", name="Show all").click()
-        elif way == "double click":
-            await loss.locator(".u-over").dblclick()
-        else:
-            await loss.get_by_role("group").press("Escape")
-        await expect(page).not_to_have_url(re.compile("from="))
-        assert await read_at(loss, 0.998) == pytest.approx(100, abs=1)
+        ends: list[Callable[[], Awaitable[None]]] = [
+            page.get_by_role("button", name="Show all").click,
+            loss.locator(".u-over").dblclick,
+            partial(loss.get_by_role("group").press, "Escape"),
+        ]
+        for end in ends:
+            await drag(loss, 0.25, 0.5)
+            await expect(page).to_have_url(re.compile("from="))
+            await end()
+            await expect(page).not_to_have_url(re.compile("from="))
+            assert await read_at(loss, 0.998) == pytest.approx(100, abs=1)
 
     async def test_that_follows_keeps_the_newest_in_sight(self, page: Page, trainer: Api) -> None:
         id = await a_run(trainer)
@@ -148,7 +141,9 @@ class TestZoom:
 
 
 class TestReading:
-    async def test_reads_all_curves_at_the_step_that_is_pointed_at(self, page: Page, trainer: Api) -> None:
+    async def test_reads_all_curves_at_the_step_that_is_pointed_at_until_the_pointer_leaves(
+        self, page: Page, trainer: Api
+    ) -> None:
         loss = await opened(page, await a_run(trainer))
         await point_at(loss, 0.5)
         await expect(loss.locator("output")).to_have_text(re.compile(r"step (\d+)\s*\1$"))
@@ -156,11 +151,6 @@ class TestReading:
         await expect(chart(page, "accuracy").locator("output")).to_have_text(
             re.compile(rf"step {step}\s*{re.escape(str(step / 1000))}$")
         )
-
-    async def test_ends_when_the_pointer_leaves(self, page: Page, trainer: Api) -> None:
-        loss = await opened(page, await a_run(trainer))
-        await point_at(loss, 0.5)
-        await expect(loss.locator("output")).to_be_visible()
         await page.mouse.move(0, 0)
         await expect(page.locator("[data-curve] output")).to_have_count(0)
 
@@ -225,8 +215,8 @@ class TestTheView:
         await drawn(loss, "--curve-1")
         assert await loss.locator("canvas").evaluate("(canvas) => canvas.toDataURL()") != linear
         # Straight from corner to corner: as much ink on the left as on the right.
-        await expect(loss).to_be_visible()
-        left, right = await halves(loss, "--curve-1")
+        left = await ink(loss, "--curve-1", tolerance=60, end=0.5)
+        right = await ink(loss, "--curve-1", tolerance=60, begin=0.5)
         assert left == pytest.approx(right, rel=0.2)
 
     async def test_smoothed_keeps_the_raw_curve_faint_behind_it(self, page: Page, trainer: Api) -> None:
@@ -248,29 +238,6 @@ class TestTheView:
         await expect(page.get_by_label("X axis")).to_have_value("epoch")
         await expect(page.get_by_label("Y axis")).to_have_value("log")
         await expect(page.get_by_label("Smoothing")).to_have_value("0.5")
-
-
-async def halves(chart: Locator, colour: str) -> tuple[int, int]:
-    """The pixels of a colour in the left and the right half of the plot."""
-    counts: list[int] = await chart.locator("canvas").evaluate(
-        """(canvas, colour) => {
-            const paint = new OffscreenCanvas(1, 1).getContext("2d");
-            paint.fillStyle = getComputedStyle(canvas).getPropertyValue(colour);
-            paint.fillRect(0, 0, 1, 1);
-            const wanted = paint.getImageData(0, 0, 1, 1).data;
-            const over = canvas.parentElement.querySelector(".u-over");
-            const middle = (over.offsetLeft + over.offsetWidth / 2) * devicePixelRatio;
-            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-            const counts = [0, 0];
-            for (let at = 0; at < data.length; at += 4) {
-                const near = [0, 1, 2, 3].every((part) => Math.abs(data[at + part] - wanted[part]) <= 60);
-                if (near) counts[(at / 4) % canvas.width < middle ? 0 : 1] += 1;
-            }
-            return counts;
-        }""",
-        colour,
-    )
-    return counts[0], counts[1]
 
 
 async def painted(chart: Locator) -> int:

@@ -37,18 +37,12 @@ async def assets(http: httpx.AsyncClient, path: str = "/") -> list[str]:
 
 class TestAPage:
     @pytest.mark.parametrize("path", [*PAGE, *PLAYGROUND])
-    async def test_is_html_at_each_of_its_addresses(self, http: httpx.AsyncClient, path: str) -> None:
-        response = await http.get(path)
-        assert response.status_code == 200
-        assert response.headers["content-type"] == "text/html; charset=utf-8"
-        title = "training-monitor playground" if path in PLAYGROUND else "Training Jobs"
-        assert f"<title>{title}</title>" in response.text
-
-    @pytest.mark.parametrize("path", [*PAGE, *PLAYGROUND])
-    async def test_is_asked_for_each_time_and_sent_only_where_it_is_new(
-        self, http: httpx.AsyncClient, path: str
-    ) -> None:
+    async def test_is_html_that_is_sent_only_where_it_is_new(self, http: httpx.AsyncClient, path: str) -> None:
         first = await http.get(path)
+        assert first.status_code == 200
+        assert first.headers["content-type"] == "text/html; charset=utf-8"
+        title = "training-monitor playground" if path in PLAYGROUND else "Training Jobs"
+        assert f"<title>{title}</title>" in first.text
         assert first.headers["cache-control"] == "no-cache"
         again = await http.get(path, headers={"If-None-Match": first.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
@@ -57,25 +51,23 @@ class TestAPage:
 
     @pytest.mark.parametrize("path", [*PAGE, *PLAYGROUND])
     async def test_may_load_and_reach_nothing_but_its_own_server(self, http: httpx.AsyncClient, path: str) -> None:
-        policy = dict(
-            part.strip().split(" ", 1) for part in (await http.get(path)).headers["content-security-policy"].split(";")
-        )
+        response = await http.get(path)
+        policy = dict(part.strip().split(" ", 1) for part in response.headers["content-security-policy"].split(";"))
         assert policy["default-src"] == "'self'"
         assert policy["frame-ancestors"] == "'none'"
         allowed = {"'self'", "'none'", "'unsafe-inline'", "data:", "blob:"}
         assert {source for sources in policy.values() for source in sources.split()} <= allowed
         assert "script-src" not in policy, "scripts come from the server only, and none stand in the page"
+        assert re.findall(r'(?:src|href)="(?!/"|\./)[^"]*"', response.text) == [], "nor does it name another origin"
 
-    async def test_names_no_other_origin(self, http: httpx.AsyncClient) -> None:
-        for path in (*PAGE, *PLAYGROUND):
-            assert re.findall(r'(?:src|href)="(?!/"|\./)[^"]*"', (await http.get(path)).text) == []
-
-    async def test_of_no_such_address_is_not_found(self, http: httpx.AsyncClient) -> None:
-        assert (await http.get("/training/nothing")).status_code == 404
-        assert (await http.get("/assets/nothing.js")).status_code == 404
-
-    @pytest.mark.parametrize("path", ["/assets/../app.py", "/assets/%2e%2e/%2e%2e/app.py", "/assets/..%2f..%2fapp.py"])
-    async def test_gives_away_no_file_beside_it(self, http: httpx.AsyncClient, path: str) -> None:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *["/training/nothing", "/assets/nothing.js"],
+            *["/assets/../app.py", "/assets/%2e%2e/%2e%2e/app.py", "/assets/..%2f..%2fapp.py"],
+        ],
+    )
+    async def test_of_no_such_address_is_not_found(self, http: httpx.AsyncClient, path: str) -> None:
         assert (await http.get(path)).status_code == 404
 
     async def test_at_graphql_is_for_browsers_only(self, http: httpx.AsyncClient) -> None:
@@ -85,18 +77,15 @@ class TestAPage:
 
 class TestAFile:
     async def test_is_kept_for_good_for_its_name_changes_with_its_content(self, http: httpx.AsyncClient) -> None:
+        """Compressed, for a client that takes that."""
         named = await assets(http)
         assert {Path(path).suffix for path in named} == {".js", ".css"}
         for path in named:
-            response = await http.get(path)
-            assert response.status_code == 200
-            assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
             assert re.fullmatch(r"/assets/.+-[\w-]{8}\.\w+", path)
-
-    async def test_is_compressed_for_whom_understands_that(self, http: httpx.AsyncClient) -> None:
-        for path in await assets(http):
             async with http.stream("GET", path) as response:
                 sent = b"".join([piece async for piece in response.aiter_raw()])
+            assert response.status_code == 200
+            assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
             plain = await http.get(path, headers={"Accept-Encoding": "identity"})
             assert response.headers["content-encoding"] == "gzip"
             assert "content-encoding" not in plain.headers
@@ -104,12 +93,8 @@ class TestAFile:
             assert response.headers["content-type"] == plain.headers["content-type"]
             assert response.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
             assert response.headers["etag"] != plain.headers["etag"]
-
-    async def test_is_not_sent_again_to_whom_has_it(self, http: httpx.AsyncClient) -> None:
-        (path, *_) = await assets(http)
-        known = (await http.get(path)).headers["etag"]
-        again = await http.get(path, headers={"If-None-Match": known})
-        assert (again.status_code, again.content) == (304, b"")
+            again = await http.get(path, headers={"If-None-Match": response.headers["etag"]})
+            assert (again.status_code, again.content) == (304, b"")
 
     async def test_that_every_tab_has_is_there(self, http: httpx.AsyncClient) -> None:
         response = await http.get("/favicon.svg")

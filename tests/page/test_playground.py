@@ -67,38 +67,27 @@ async def shows(page: Page, text: str) -> None:
 
 
 class TestThePlayground:
-    @pytest.mark.parametrize("path", ["/playground", "/graphql"])
-    async def test_has_a_tab_for_every_example(self, page: Page, path: str) -> None:
-        await opened(page, path)
-        await expect(tabs(page)).to_have_text(example_names(), use_inner_text=True)
-
-    async def test_leads_to_the_jobs_and_they_lead_to_it(self, page: Page) -> None:
-        await opened(page)
+    async def test_has_a_tab_for_every_example_and_is_as_it_was_left(self, page: Page) -> None:
+        for path in ("/graphql", "/playground"):
+            await opened(page, path)
+            await expect(tabs(page)).to_have_text(example_names(), use_inner_text=True)
+        await write(page, "query", "Mine", "{ jobs { id } }")
+        # Kept a moment after the typing rests.
+        await until(page, "(localStorage['graphiql:tabState'] ?? '').includes('query Mine')")
         await page.get_by_role("link", name="Training Jobs").click()
         await expect(page).to_have_title("Training Jobs")
         await page.get_by_role("link", name="Playground").click()
         await expect(page).to_have_title("training-monitor playground")
-        await editor(page).wait_for()
-
-    async def test_is_as_it_was_left_when_it_is_opened_again(self, page: Page) -> None:
-        await opened(page)
-        await write(page, "query", "Mine", "{ jobs { id } }")
-        # Kept a moment after the typing rests.
-        await until(page, "(localStorage['graphiql:tabState'] ?? '').includes('query Mine')")
-        await page.reload()
         await expect(tabs(page)).to_have_text(["Mine", *example_names()[1:]], use_inner_text=True)
         await expect(editor(page)).to_contain_text("Mine")
 
 
 class TestAnOperation:
-    async def test_that_asks_is_answered(self, page: Page, trainer: Api) -> None:
+    async def test_is_answered_and_one_that_changes_something_does_so(self, page: Page, trainer: Api) -> None:
         await trainer.created(name="asked for")
         await opened(page)
         await run(page, "TryJobs")
         await shows(page, '"name": "asked for"')
-
-    async def test_that_changes_something_does_so(self, page: Page, trainer: Api) -> None:
-        await opened(page)
         await run(page, "TryCreateJob")
         await shows(page, '"__typename": "CreateJobSuccess"')
         (job, *_) = (await trainer.data('{ jobs(search: "My first run") { status scenario } }'))["jobs"]
@@ -129,16 +118,13 @@ class TestAnOperation:
             await shows(page, '"__typename": "StartJobSuccess"')
             assert (await trainer.job(mine))["status"] == "RUNNING"
 
-    async def test_is_executed_by_keyboard(self, page: Page) -> None:
+    async def test_is_executed_by_keyboard_and_one_that_is_wrong_is_told_why(self, visits: Visits) -> None:
+        visits.expects("400")
+        page = await visits.page()
         await opened(page)
         await write(page, "query", "ByKeyboard", "{ jobs(limit: 1) { __typename } }")
         await page.keyboard.press("ControlOrMeta+Enter")
         await shows(page, '"jobs": [')
-
-    async def test_that_is_wrong_is_told_what_is_wrong(self, visits: Visits) -> None:
-        visits.expects("400")
-        page = await visits.page()
-        await opened(page)
         await write(page, "query", "Wrong", "{ nothing }")
         await run(page)
         await shows(page, "Cannot query field 'nothing' on type 'Query'.")
@@ -165,7 +151,9 @@ class TestASubscription:
             await page.get_by_role("button", name=re.compile("^Stop")).click()
         await expect(page.get_by_role("button", name=re.compile("^Execute"))).to_be_visible()
 
-    async def test_ends_when_there_is_nothing_more_to_come(self, page: Page, trainer: Api) -> None:
+    async def test_ends_when_there_is_nothing_more_to_come_or_says_why_it_is_refused(
+        self, page: Page, trainer: Api
+    ) -> None:
         id = await trainer.started()
         await trainer.log(id, [{"step": 1, "loss": 0.5}])
         await opened(page)
@@ -176,9 +164,6 @@ class TestASubscription:
         await trainer.complete(id)
         await expect(page.get_by_role("button", name=re.compile("^Execute"))).to_be_visible()
         await shows(page, '"loss": 0.5')
-
-    async def test_that_is_refused_says_why(self, page: Page) -> None:
-        await opened(page)
         await write(page, "subscription", "Refused", '{ metricAdded(jobId: "99999") { seq } }')
         await run(page)
         await shows(page, "99999")

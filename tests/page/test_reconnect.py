@@ -74,52 +74,32 @@ async def test_a_server_killed_under_the_monitor_leaves_no_hole_in_the_curve(
     assert len(rows) == 1500
 
 
-async def test_what_happened_to_a_job_while_the_server_was_away_is_on_its_monitor(
-    visits: Visits, mortal: ServerProcess, its_trainer: Api
-) -> None:
-    visits.expects("net::ERR_")
-    id = await its_trainer.started(name="meanwhile")
-    page = await visits.page(f"/training/jobs/{id}", url=mortal.url)
-    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
-    await page.context.set_offline(True)
-    mortal.kill()
-    await expect(page.get_by_text(AWAY)).to_be_visible()
-    mortal.start()
-    await its_trainer.fail(id, "nobody saw it")
-    await page.context.set_offline(False)
-    await expect(page.get_by_text("Failed", exact=True)).to_be_visible()
-    await expect(page.get_by_text("nobody saw it").first).to_be_visible()
-
-
-async def test_what_happened_to_jobs_while_the_server_was_away_is_in_the_list(
+async def test_what_happened_while_the_server_was_away_is_on_the_monitor_and_in_the_list(
     visits: Visits, mortal: ServerProcess, its_trainer: Api
 ) -> None:
     visits.expects("net::ERR_")
     id = await its_trainer.started(name="old one")
-    page = await visits.page("/", url=mortal.url)
-    await expect(card(page, "old one")).to_be_visible()
-    mortal.kill()
-    await expect(page.get_by_text(AWAY)).to_be_visible()
-    mortal.start()
-    await its_trainer.complete(id)
-    await its_trainer.created(name="new one")
-    await expect(card(page, "old one").get_by_text("Complete", exact=True)).to_be_visible()
-    await expect(card(page, "new one")).to_be_visible()
-    await expect(page.get_by_text(AWAY)).to_have_count(0)
-
-
-async def test_a_verb_while_the_server_is_away_says_that_it_cannot_be_reached(
-    visits: Visits, mortal: ServerProcess, its_trainer: Api
-) -> None:
-    visits.expects("net::ERR_")
     await its_trainer.created(name="in vain")
-    page = await visits.page("/", url=mortal.url)
-    await card(page, "in vain").wait_for()
+    jobs, monitor = [await visits.page(path, url=mortal.url) for path in ("/", f"/training/jobs/{id}")]
+    await expect(card(jobs, "old one")).to_be_visible()
+    await expect(monitor.get_by_text("Live", exact=True)).to_be_visible()
+    await monitor.context.set_offline(True)
     mortal.kill()
-    await expect(page.get_by_text(AWAY)).to_be_visible()
-    await card(page, "in vain").get_by_role("button", name="Start").click()
-    await expect(page.locator("[data-sonner-toast]")).to_contain_text(AWAY)
-    await expect(card(page, "in vain").get_by_role("button", name="Start")).to_have_attribute("aria-busy", "false")
+    for page in (jobs, monitor):
+        await expect(page.get_by_text(AWAY)).to_be_visible()
+    start = card(jobs, "in vain").get_by_role("button", name="Start")
+    await start.click()
+    await expect(jobs.locator("[data-sonner-toast]")).to_contain_text(AWAY)
+    await expect(start).to_have_attribute("aria-busy", "false")
+    mortal.start()
+    await its_trainer.fail(id, "nobody saw it")
+    await its_trainer.created(name="new one")
+    await monitor.context.set_offline(False)
+    await expect(monitor.get_by_text("nobody saw it").first).to_be_visible()
+    for shown in (monitor.locator("main"), card(jobs, "old one")):
+        await expect(shown.get_by_text("Failed", exact=True)).to_be_visible()
+    await expect(card(jobs, "new one")).to_be_visible()
+    await expect(jobs.get_by_text("Trying again")).to_have_count(0)
 
 
 async def test_pages_that_are_opened_while_the_store_is_away_come_alive_by_themselves(visits: Visits) -> None:

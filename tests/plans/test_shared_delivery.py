@@ -350,6 +350,20 @@ class TestTheWorkIsShared:
 
 
 class TestTheMemoryOfAStream:
+    @pytest.mark.parametrize("way", ["shared", "plain"])
+    async def test_once_it_has_ended_nothing_is_left_of_it(self, both: Both, way: str) -> None:
+        query = """subscription ($id: ID!, $n: [String!]) {
+            metricAdded(jobId: $id, after: 0) { values(names: $n) { name } } }"""
+        stream = {"shared": both.shared, "plain": both.plain}[way]
+        await stream(query, {"id": both.job_id, "n": ["loss"]})
+        tracemalloc.start()
+        try:
+            assert await stream(query, {"id": both.job_id, "n": ["x" * 10_000_000]})
+            gc.collect()
+            assert tracemalloc.get_traced_memory()[0] < 1_000_000
+        finally:
+            tracemalloc.stop()
+
     @pytest.mark.parametrize("shared", [True, False], ids=["shared", "plain"])
     async def test_it_does_not_grow_with_what_was_sent(self, both: Both, shared: bool) -> None:
         """People leave a dashboard open for days."""

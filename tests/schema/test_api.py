@@ -119,21 +119,6 @@ async def test_a_failed_job_says_why(api: Api, given: str | None, kept: str) -> 
     assert (await api.job(id))["failureReason"] == kept
 
 
-async def test_a_crash_fails_the_job_and_is_told_as_data(api: Api) -> None:
-    """Three fifths into the run the simulator raises; the points up to there stay."""
-    id = await api.started(scenario="CRASH", stepsPerEpoch=5)
-    for _ in range(3):
-        assert (await api.step(id))["__typename"] == "SimulateStepSuccess"
-    answer = await api.data(f"""mutation {{ simulateStep(id: {id}) {{
-        __typename ... on SimulationFailed {{ message job {{ {STATE} finishedAt }} }} }} }}""")
-    failed, job = answer["simulateStep"], await api.job(id, f"{STATE} finishedAt")
-    reason = "CUDA out of memory (simulated) at step 4"
-    assert failed == {"__typename": "SimulationFailed", "message": f"The simulation failed: {reason}", "job": job}
-    assert (job["status"], job["failureReason"], job["metricCount"], job["progress"]) == ("FAILED", reason, 3, 0.6)
-    assert job["finishedAt"] is not None
-    assert (await api.step(id))["__typename"] == "IllegalTransition"
-
-
 async def test_every_read_is_fresh(api: Api, outside: Outside) -> None:
     """Whoever changed the job since."""
     id = await api.created()

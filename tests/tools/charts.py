@@ -23,23 +23,26 @@ async def drawn(chart: Locator, colour: str) -> None:
             await chart.page.evaluate("new Promise(requestAnimationFrame)")
 
 
-async def ink(chart: Locator, colour: str, tolerance: int = 8) -> int:
-    """How many pixels of the chart have the colour of a custom property."""
+async def ink(chart: Locator, colour: str, tolerance: int = 8, begin: float = 0, end: float = 1) -> int:
+    """How many pixels have the colour of a custom property, from one part of the plot's width to another."""
     await chart.locator("canvas").wait_for()
     count: int = await chart.locator("canvas").evaluate(
-        """(canvas, [colour, tolerance]) => {
+        """(canvas, [colour, tolerance, begin, end]) => {
             const paint = new OffscreenCanvas(1, 1).getContext("2d");
             paint.fillStyle = getComputedStyle(canvas).getPropertyValue(colour);
             paint.fillRect(0, 0, 1, 1);
             const wanted = paint.getImageData(0, 0, 1, 1).data;
-            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            const over = canvas.parentElement.querySelector(".u-over");
+            const place = (part) => Math.round((over.offsetLeft + part * over.offsetWidth) * devicePixelRatio);
+            const width = place(end) - place(begin);
+            const { data } = canvas.getContext("2d").getImageData(place(begin), 0, width, canvas.height);
             let count = 0;
             for (let at = 0; at < data.length; at += 4) {
                 if ([0, 1, 2, 3].every((part) => Math.abs(data[at + part] - wanted[part]) <= tolerance)) count += 1;
             }
             return count;
         }""",
-        [colour, tolerance],
+        [colour, tolerance, begin, end],
     )
     return count
 
