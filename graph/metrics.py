@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import contextvars
 import functools
 import logging
 import os
@@ -35,8 +34,6 @@ log = logging.getLogger(__name__)
 
 SAMPLE_SECONDS = 0.5
 """Between two samples of the event loop's lag and of the gauges."""
-JOBS_SECONDS = 5.0
-"""For how long the counts of jobs are reused: not every scrape reads the store."""
 STORE_SECONDS = 1.0
 """How long a scrape waits for the store."""
 
@@ -52,10 +49,6 @@ class Metrics:
         self._feed = feed
         self._streams = streams
         self._slots = slots
-        self._jobs: Mapping[JobStatus, int] | None = None
-        """None while the store does not answer."""
-        self._jobs_until = 0.0
-        self._counting: asyncio.Task[None] | None = None
 
     @property
     def routes(self) -> list[Route]:
@@ -93,41 +86,24 @@ class Metrics:
         self._metrics.count_live(self._streams.counts)
 
     async def _expose(self, _: Request) -> Response:
-        await self._refresh_jobs()
+        jobs = await self._count_jobs()
         self._sample()
-        exposition = _Exposition(self._metrics.registry, self._state())
+        exposition = _Exposition(self._metrics.registry, _state(jobs))
         body = await asyncio.to_thread(generate_latest, exposition)  # some 20 ms where there are many operations
         return Response(body, headers={"Cache-Control": "no-store"}, media_type=CONTENT_TYPE_LATEST)
 
-    async def _refresh_jobs(self) -> None:
-        """Count the jobs, JOBS_SECONDS ago at most; one count at a time, however many scrapes wait for it."""
-        if asyncio.get_running_loop().time() >= self._jobs_until:
-            if self._counting is None or self._counting.done():
-                # It serves other scrapes too, so its log lines must not bear the id of this one.
-                self._counting = asyncio.create_task(self._count_jobs(), context=contextvars.Context())
-            done, _ = await asyncio.wait({self._counting}, timeout=STORE_SECONDS)
-            if not done:
-                self._jobs = None
-
-    async def _count_jobs(self) -> None:
+    async def _count_jobs(self) -> Mapping[JobStatus, int] | None:
+        """How many jobs are in each status; None where the store does not answer."""
         try:
-            self._jobs = await count_by_status(self._database.reader)
+            async with asyncio.timeout(STORE_SECONDS):
+                return await count_by_status(self._database.reader)
+        except TimeoutError:
+            log.warning("could not count the jobs for /metrics within %g seconds", STORE_SECONDS)
         except StoreFailure as outage:
-            self._jobs = None
             log.warning("could not count the jobs for /metrics: %s", outage)
         except Exception:  # store_up is 0 whatever the reason
-            self._jobs = None
             log.exception("could not count the jobs for /metrics")
-        self._jobs_until = asyncio.get_running_loop().time() + JOBS_SECONDS
-
-    def _state(self) -> list[Metric]:
-        """What is the same for all workers."""
-        build = InfoMetricFamily(f"{PREFIX}_build", "The version that serves", {"version": version("training-monitor")})
-        up = GaugeMetricFamily(f"{PREFIX}_store_up", "Whether the store answers: 1, or 0", self._jobs is not None)
-        jobs = GaugeMetricFamily(f"{PREFIX}_jobs", "Jobs in the store", labels=("status",))
-        for status, count in (self._jobs or {}).items():
-            jobs.add_metric((status.value,), count)
-        return [build, up, jobs]
+        return None
 
 
 class _Exposition(Collector):
@@ -155,6 +131,16 @@ class _Exposition(Collector):
             of_all: Collector = MultiProcessCollector(None, folder)  # type: ignore[no-untyped-call]  # it has no hints
             return of_all.collect()
         return self._registry.collect()
+
+
+def _state(jobs: Mapping[JobStatus, int] | None) -> list[Metric]:
+    """What is the same for all workers."""
+    build = InfoMetricFamily(f"{PREFIX}_build", "The version that serves", {"version": version("training-monitor")})
+    up = GaugeMetricFamily(f"{PREFIX}_store_up", "Whether the store answers: 1, or 0", jobs is not None)
+    counted = GaugeMetricFamily(f"{PREFIX}_jobs", "Jobs in the store", labels=("status",))
+    for status, count in (jobs or {}).items():
+        counted.add_metric((status.value,), count)
+    return [build, up, counted]
 
 
 def _of_processes(pids: Iterable[str]) -> Iterable[Metric]:
