@@ -29,6 +29,11 @@ class Caller:
         self.ended = False
         self._followers: set[Callable[[], object]] = set()
 
+    @property
+    def followers(self) -> int:
+        """How many sockets and streams are open for it."""
+        return len(self._followers)
+
     def follow(self, told: Callable[[], object]) -> None:
         """Call `told` when it ends."""
         if self.ended:

@@ -22,7 +22,7 @@ from tortoise.transactions import in_transaction
 from models import migrations
 from models.errors import JobError
 from models.store.backend import APP, CONNECTION, Backend
-from models.store.errors import Changed, StoreError, StoreFailure
+from models.store.errors import Changed, Damaged, StoreError, StoreFailure
 from models.store.postgres import Postgres
 from models.store.reader import Query, Reader, Timed
 from models.store.sqlite import SQLite
@@ -151,6 +151,9 @@ class Database:
         began = perf_counter()
         try:
             return await self._writer.write(begin, committed)
+        except Damaged as damage:
+            self.reader.damage = damage
+            raise
         finally:
             self._timed_write(perf_counter() - began)
 
@@ -175,7 +178,13 @@ class Database:
         return MigrationAutodetector(self._context.apps, APPS)
 
     async def check(self) -> None:
-        """Return if the store answers with what it keeps, and is the one that was opened. Raises StoreFailure."""
+        """Return if the store answers with what it keeps, and is the one that was opened. Raises StoreFailure.
+
+        Once a read or write has met damage, it fails until the store is opened again: damage does not mend itself, and
+        other pages still answer.
+        """
+        if damage := self.reader.damage:
+            raise damage.with_traceback(None)
         await self.reader.rows(Query("SELECT id FROM job LIMIT 1"))
         try:
             is_same = await self._identity() == self.identity

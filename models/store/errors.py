@@ -111,8 +111,11 @@ _SQLSTATES: dict[str, type[StoreFailure]] = {
     "53": Busy,
     "55": Busy,
     "53100": Full,
-    "58": Damaged,
-    "XX": Damaged,
+    "58": Unreachable,  # an error of its disk
+    "58P01": Damaged,  # a file of a table is gone
+    "XX": Unreachable,  # an error within the server, mostly gone with the next attempt
+    "XX001": Damaged,
+    "XX002": Damaged,
     "28": NotPermitted,
     "42501": NotPermitted,
     "25006": NotPermitted,  # it was the primary, and is a standby now

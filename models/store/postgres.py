@@ -19,7 +19,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.log import db_client_logger
 
 from models.store import sql
-from models.store.errors import StoreFailure, postgres_failures
+from models.store.errors import Damaged, StoreFailure, postgres_failures
 from models.store.reader import Query, Reader, Row, Timed
 from models.store.transaction import Result, Statement, Work, run
 from models.store.urls import parameters_of, parts_of, without_password
@@ -197,6 +197,7 @@ class _Reader:
     def __init__(self, pool: _Pool, timed: Timed) -> None:
         self._pool = pool
         self._timed = timed
+        self.damage: Damaged | None = None
 
     def version(self) -> int | None:
         """Only the server knows."""
@@ -208,6 +209,9 @@ class _Reader:
         try:
             async with self._pool.connection() as connection:
                 return await _rows(connection, query)
+        except Damaged as damage:
+            self.damage = damage
+            raise
         finally:
             self._timed(perf_counter() - began)
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from models.store.errors import Damaged
+
 __all__ = ["Query", "Reader", "Row", "Timed"]
 
 Row = tuple[Any, ...]
@@ -25,6 +27,9 @@ class Query(NamedTuple):
 
 class Reader(Protocol):
     """A store that can be read."""
+
+    damage: Damaged | None
+    """The last damage that a query met."""
 
     def version(self) -> int | None:
         """A number that is another after every commit, whoever made it; None where only a query could say.

@@ -8,13 +8,13 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.log import db_client_logger
 
-from models.store.errors import StoreError, is_full_disk, is_of, sqlite_failure
+from models.store.errors import Damaged, StoreError, is_full_disk, is_of, sqlite_failure
 from models.store.group_commit import GroupCommit
 from models.store.identify import migrations_in, tables_in
 from models.store.reader import Query, Reader, Row, Timed
@@ -161,6 +161,7 @@ class SQLiteReader:
         self._path = path
         self._seconds = seconds
         self._timed = timed
+        self.damage: Damaged | None = None
         self._connection = self._connected(0)
         self._thread = ThreadPoolExecutor(1, "read")
         self._threads_own: sqlite3.Connection | None = None
@@ -170,9 +171,7 @@ class SQLiteReader:
         try:
             version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
         except sqlite3.Error as error:
-            if failure := sqlite_failure(error, self._path):
-                raise failure from error
-            raise
+            self._raise(error)
         return version
 
     async def rows(self, query: Query, *, in_thread: bool = False) -> list[Row]:
@@ -188,9 +187,7 @@ class SQLiteReader:
                         raise
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, query)
         except sqlite3.Error as error:
-            if failure := sqlite_failure(error, self._path):
-                raise failure from error
-            raise
+            self._raise(error)
         finally:
             self._timed(time.perf_counter() - began)
 
@@ -199,6 +196,14 @@ class SQLiteReader:
         self._connection.close()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect_thread)
         self._thread.shutdown()
+
+    def _raise(self, error: sqlite3.Error) -> NoReturn:
+        failure = sqlite_failure(error, self._path)
+        if failure is None:
+            raise error
+        if isinstance(failure, Damaged):
+            self.damage = failure
+        raise failure from error
 
     def _read(self, query: Query) -> list[Row]:
         if self._threads_own is None:

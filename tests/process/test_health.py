@@ -13,9 +13,10 @@ from graph.health import PROBE_SECONDS
 from graph.settings import Settings
 from tests.conftest import running
 from tests.tools.api import Api
+from tests.tools.domain import a_point, opened_domain
 from tests.tools.outside import Outside, path_of
 from tests.tools.postgres import Postgres
-from tests.tools.stores import room_for
+from tests.tools.stores import damage_table, room_for
 from tests.tools.valkey import Valkey
 from tests.tools.waiting import PATIENCE, eventually
 
@@ -67,6 +68,38 @@ async def test_a_store_that_cannot_be_written_is_unavailable(api: Api, caplog: p
         await until(api, 200)
     assert {record.exc_info for record in caplog.records} == {None}, "one line each"
     assert any("the store is unavailable: " in message for message in caplog.messages)
+
+
+@pytest.mark.sqlite_alone("its file is damaged")
+@pytest.mark.parametrize(
+    "operation",
+    [
+        '{ job(id: "1") { metrics { loss } } }',
+        '{ job(id: "1") { metrics @include(if: true) { loss } } }',
+        'mutation { logMetrics(id: "1", metrics: [{step: 7, loss: 1}]) { __typename } }',
+    ],
+    ids=["read", "read by Strawberry", "write"],
+)
+async def test_a_store_is_unavailable_once_an_operation_has_met_damage(
+    sqlite_url: str, operation: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though other pages of it can be read and written."""
+    async with opened_domain(sqlite_url) as domain:
+        job = await domain.job()
+        await domain.jobs.log(job.id, [a_point(step) for step in range(3)])
+    damage_table(Path(path_of(sqlite_url)), "metric")
+    app = create_app(Settings(database_url=sqlite_url))
+    transport = httpx.ASGITransport(app)
+    async with running(app), httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        assert (await http.get("/readyz")).status_code == 200
+        (error,) = (await Api(http).post(operation))["errors"]
+        assert (error["message"], error["extensions"]["code"]) == ("The store is damaged.", "SERVICE_UNAVAILABLE")
+        assert [record.exc_info for record in caplog.records] == [None], "one line, and no traceback"
+        assert caplog.messages == ["the store is damaged: database disk image is malformed"]
+        for _ in range(2):
+            answer = await http.get("/readyz")
+            assert (answer.status_code, answer.json()["store"]) == (503, "unavailable")
+    assert {record.exc_info for record in caplog.records} == {None}
 
 
 async def test_a_store_that_is_read_only_is_unavailable(
