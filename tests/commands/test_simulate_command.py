@@ -152,3 +152,12 @@ def test_a_store_that_cannot_be_written_is_reported_in_one_line(migrated: Path, 
         ended = here("simulate", "1", "--to-end", "--database-url", url_of(store))
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1), ended.stderr
     assert "disk" in ended.stderr
+
+
+def test_simulate_makes_no_database_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "typo.sqlite3"
+    ended = command("simulate", "1", "--database-url", f"sqlite://{path}")
+    assert ended.returncode == 2
+    assert "There is no database" in ended.stderr
+    assert "--database-url" in ended.stderr
+    assert not path.exists()

@@ -120,19 +120,16 @@ async def test_plain_http_is_redirected_to_tls(http: httpx.AsyncClient, proxy: P
     assert re.fullmatch(r"https://localhost(:\d+)?/monitor/", answer.headers["location"])
 
 
-async def test_the_prefix_without_its_slash_leads_to_the_page(http: httpx.AsyncClient, proxy: Proxy) -> None:
+async def test_the_prefix_leads_to_the_page_and_to_health(http: httpx.AsyncClient, proxy: Proxy) -> None:
     answer = await http.get(proxy.address, follow_redirects=True)
     assert (answer.status_code, str(answer.url)) == (200, f"{proxy.address}/")
+    for path in ("/healthz", "/readyz"):
+        assert (await http.get(path)).json()["status"] == "ok"
 
 
 async def test_other_paths_of_the_name_are_not_the_servers(proxy: Proxy, http: httpx.AsyncClient) -> None:
     answer = await http.get(f"{proxy.origin}/graphql", params={"query": "{ __typename }"})
     assert "__typename" not in answer.text
-
-
-async def test_health_is_below_the_prefix(http: httpx.AsyncClient) -> None:
-    assert (await http.get("/healthz")).json()["status"] == "ok"
-    assert (await http.get("/readyz")).json()["status"] == "ok"
 
 
 async def test_a_refusal_of_the_server_reaches_the_client(http: httpx.AsyncClient) -> None:

@@ -12,7 +12,7 @@ from tests.tools.api import Api
 from tests.tools.process import ServerProcess, memory_of
 from tests.tools.sockets import opened, websocket_url
 from tests.tools.waiting import PATIENCE
-from tests.transport.test_socket_limits import mute_peer
+from tests.tools.wire import mute_peer
 
 pytestmark = pytest.mark.sqlite_alone("what is held in memory does not depend on the store")
 

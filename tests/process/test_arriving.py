@@ -17,7 +17,7 @@ from graph.settings import Settings
 from tests.tools.serving import served
 from tests.tools.sockets import PROTOCOL, opened, websocket_url
 from tests.tools.waiting import PATIENCE, eventually
-from tests.tools.wire import INIT, SOCKET, STATUS, Wire, close_code_of, frame, head, post, said
+from tests.tools.wire import INIT, SOCKET, STATUS, Wire, close_code_of, connected, frame, head, post, said
 
 pytestmark = pytest.mark.sqlite_alone("what arrives has not come to a store yet")
 
@@ -114,8 +114,7 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
 
 
 async def wire_to(address: str, stack: AsyncExitStack) -> Wire:
-    host, port = address.removeprefix("http://").split(":")
-    wire = Wire(*await asyncio.open_connection(host, int(port)))
+    wire = await connected(address)
     stack.callback(wire.writer.close)
     return wire
 

@@ -93,17 +93,6 @@ async def test_a_replica_killed_under_load_loses_nothing_and_its_watchers_move_t
             await load.goes_on()
 
 
-async def test_a_valkey_that_is_restarted_costs_nothing_but_moments(site: Site) -> None:
-    async with site.loaded() as load:
-        for _ in range(2):
-            site.valkey.stop()
-            await load.goes_on()
-            site.valkey.start()
-            await site.is_well()
-            await load.goes_on()
-        assert load.turned_away == 0
-
-
 async def test_while_valkey_is_gone_writes_go_on_and_streams_come_from_the_store(site: Site) -> None:
     async with site.loaded() as load:
         site.valkey.stop()
@@ -149,13 +138,6 @@ async def test_while_postgresql_is_gone_verbs_report_it_and_afterwards_all_goes_
             site.postgres.start()
         await site.is_well()
         await load.goes_on()
-
-
-async def test_postgresql_is_restarted_under_load(site: Site) -> None:
-    async with site.loaded() as load:
-        for _ in range(2):
-            site.postgres.restart()
-            await load.goes_on()
 
 
 async def test_postgresql_crashes_under_load(site: Site) -> None:
@@ -206,19 +188,6 @@ async def test_a_batch_whose_answer_never_came_is_sent_again_to_the_other_replic
             assert answers[0]["recorded"] in {0, BATCH}
             assert answers[1]["recorded"] == 0
             load.logged += range(first, first + BATCH)
-
-
-async def test_two_replicas_that_step_one_job_number_its_points_as_one(site: Site) -> None:
-    async with site.loaded(), contextlib.AsyncExitStack() as stack:
-        apis = [
-            Api(await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=PATIENCE))) for url in site.urls
-        ]
-        id = await apis[0].started(stepsPerEpoch=120)
-        answers = await asyncio.gather(*(api.step(id) for _ in range(60) for api in apis))
-        assert sorted(answer["metric"]["seq"] for answer in answers) == [*range(1, 121)]
-        assert [(point["seq"], point["step"]) for point in await apis[1].metrics(id)] == [(n, n) for n in range(1, 121)]
-        ended = await asyncio.gather(*(api.step(id) for api in apis))
-        assert sorted(answer["__typename"] for answer in ended) == ["IllegalTransition", "SimulateStepSuccess"]
 
 
 async def test_replicas_end_though_store_and_feed_are_gone(site: Site) -> None:

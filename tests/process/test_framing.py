@@ -10,9 +10,8 @@ import pytest
 
 from graph.process.http_connection import MAX_PIPELINED
 from tests.tools.api import Api
-from tests.tools.sockets import PROTOCOL, opened, websocket_url
 from tests.tools.waiting import PATIENCE
-from tests.tools.wire import SMUGGLED, SOCKET, STATUS, SWITCHED, Wire, head
+from tests.tools.wire import CLOSE, SMUGGLED, SOCKET, STATUS, SWITCHED, connected, head
 
 pytestmark = pytest.mark.sqlite_alone("framing is the same whatever is stored where")
 
@@ -25,9 +24,8 @@ HEALTHY = head("GET", "/healthz", **KEPT)
 
 async def heard(address: str, *pieces: bytes) -> bytes:
     """All that is answered to pieces of which each is sent once the one before it has been answered."""
-    host, port = address.removeprefix("http://").split(":")
     async with asyncio.timeout(PATIENCE):
-        wire = Wire(*await asyncio.open_connection(host, int(port)))
+        wire = await connected(address)
         for piece in pieces[:-1]:
             await wire.send(piece)
             await wire.hear(b"\r\n\r\n")
@@ -55,23 +53,21 @@ IN_CHUNKS = "Transfer-Encoding: chunked"
 class TestAnUpgrade:
     @pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two pieces"])
     @pytest.mark.parametrize("by", ["a length", "chunks"])
-    @pytest.mark.parametrize("method", ["POST", "GET"])
     async def test_to_a_socket_of_a_request_with_a_body_is_refused_and_the_body_is_no_request(
-        self, address: str, method: str, by: str, apart: bool
+        self, address: str, by: str, apart: bool
     ) -> None:
         said = {"Content-Length": str(len(SMUGGLED))} if by == "a length" else {"Transfer-Encoding": "chunked"}
-        beginning = head(method, **JSON | SOCKET | said)
+        beginning = head("GET", **JSON | SOCKET | said)
         body = SMUGGLED if by == "a length" else b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)
         pieces = [beginning, body] if apart else [beginning + body]
         assert await answers(address, *pieces) == [400]
 
     @pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two pieces"])
-    @pytest.mark.parametrize("said", [{}, {"Content-Length": "0"}], ids=["", "of a body of nothing"])
-    @pytest.mark.parametrize("protocol", ["h2c", "foo", "TLS/1.0"])
+    @pytest.mark.parametrize("protocol", ["h2c", "foo"])
     async def test_to_what_is_not_spoken_here_is_passed_over_and_nothing_is_read_after_it(
-        self, address: str, protocol: str, said: dict[str, str], apart: bool
+        self, address: str, protocol: str, apart: bool
     ) -> None:
-        request = head("GET", "/healthz", Connection="Upgrade", Upgrade=protocol, **said)
+        request = head("GET", "/healthz", Connection="Upgrade", Upgrade=protocol)
         pieces = [request, SMUGGLED] if apart else [request + SMUGGLED]
         answer = await heard(address, *pieces)
         assert STATUS.findall(answer) == [b"200"]
@@ -79,19 +75,17 @@ class TestAnUpgrade:
 
     @pytest.mark.parametrize("size", [1, 7, 60, 10_000])
     @pytest.mark.parametrize("by", ["a length", "chunks"])
-    @pytest.mark.parametrize("protocol", ["h2c", "foo", "TLS/1.0"])
     async def test_to_what_is_not_spoken_here_takes_no_body_from_its_request(
-        self, address: str, protocol: str, by: str, size: int
+        self, address: str, by: str, size: int
     ) -> None:
         """Java's HttpClient asks for h2c with every POST, unless set to HTTP/1.1. Pieces are of any size."""
-        lines = [f"Upgrade: {protocol}", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAEAAEAAAAIAAAAB"]
+        lines = ["Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAEAAEAAAAIAAAAB"]
         said, body = (LENGTH, HELLO) if by == "a length" else (IN_CHUNKS, CHUNKS + b"\r\n")
         request = HEALTHY + asking(*lines, said, body=body)
         pieces = [request[start : start + size] for start in range(0, len(request), size)]
         pieces[-1] += asking(*lines, said, body=body) + SMUGGLED  # of which nothing is read
-        host, port = address.removeprefix("http://").split(":")
         async with asyncio.timeout(PATIENCE):
-            wire = Wire(*await asyncio.open_connection(host, int(port)))
+            wire = await connected(address)
             for piece in pieces:
                 await wire.send(piece)
                 await asyncio.sleep(0)
@@ -101,25 +95,14 @@ class TestAnUpgrade:
         assert b"\r\nconnection: close\r\n" in answer
         assert answer.endswith(b'\r\n\r\n{"data":{"__typename":"Query"}}')
 
-    @pytest.mark.parametrize("lines", [[LENGTH, IN_CHUNKS], [LENGTH, "Content-Length: 0"], ["Transfer-Encoding: gzip"]])
-    async def test_leaves_the_end_of_its_request_as_clear_as_it_must_be(self, address: str, lines: list[str]) -> None:
-        for body in (HELLO, CHUNKS + b"\r\n"):
-            request = asking("Upgrade: h2c", "Connection: Upgrade", *lines, body=body)
-            assert await answers(address, request + SMUGGLED) == [400]
-
     async def test_by_connect_is_refused(self, address: str) -> None:
         assert await answers(address, head("CONNECT", **KEPT) + SMUGGLED) == [400]
 
-    @pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two pieces"])
-    @pytest.mark.parametrize(
-        "change", [{"Origin": "null"}, {"Sec-WebSocket-Version": "12"}, {"Content-Length": str(len(SMUGGLED))}], ids=str
-    )
+    @pytest.mark.parametrize("change", [{"Origin": "null"}, {"Sec-WebSocket-Version": "12"}], ids=str)
     async def test_to_a_socket_that_is_refused_is_the_last_of_its_connection(
-        self, address: str, change: dict[str, str], apart: bool
+        self, address: str, change: dict[str, str]
     ) -> None:
-        handshake = head("GET", **SOCKET | change)
-        statuses = await answers(address, *([handshake, SMUGGLED] if apart else [handshake + SMUGGLED]))
-        assert statuses in ([400], [403], [426])
+        assert await answers(address, head("GET", **SOCKET | change), SMUGGLED) in ([403], [426])
 
     async def test_to_a_socket_is_by_get_and_by_http_1_1(self, address: str) -> None:
         handshake = head("GET", **SOCKET)
@@ -131,16 +114,7 @@ class TestAnUpgrade:
         assert await answers(address, HEALTHY + head("GET", **SOCKET) + SMUGGLED) == []
 
     async def test_to_a_socket_may_follow_requests_that_are_answered(self, address: str) -> None:
-        host, port = address.removeprefix("http://").split(":")
-        async with asyncio.timeout(PATIENCE):
-            wire = Wire(*await asyncio.open_connection(host, int(port)))
-            await wire.send(HEALTHY)
-            await wire.hear(b"}")
-            await wire.send(head("GET", **SOCKET | {"Connection": "keep-alive, Upgrade"}))
-            await wire.hear(SWITCHED)
-            wire.writer.close()
-        async with opened(websocket_url(address)) as socket:
-            assert socket.connection.subprotocol == PROTOCOL
+        assert SWITCHED in await heard(address, HEALTHY, head("GET", **SOCKET) + CLOSE)
 
 
 class TestABody:
@@ -160,26 +134,18 @@ class TestABody:
         "lines",
         [
             [LENGTH, IN_CHUNKS],
-            [IN_CHUNKS, LENGTH],
-            [LENGTH, LENGTH],
             [LENGTH, "Content-Length: 0"],
             [f"{LENGTH}, {len(HELLO)}"],
             ["Content-Length:"],
-            ["Content-Length: 2 7"],
             [f"Content-Length : {len(HELLO)}"],
             [f"Content-Length:\r\n {len(HELLO)}"],
             [f"{LENGTH}\rX-A: a"],
-            [f"{LENGTH}\nX-A: a"],
             ["Transfer-Encoding:"],
             ["Transfer-Encoding:\r\n chunked"],
             ["Transfer-Encoding: identity", LENGTH],
-            ["Transfer-Encoding: xchunked"],
-            ["Transfer-Encoding: chunked, chunked"],
             ["Transfer-Encoding: chunked, identity"],
             ["Transfer-Encoding: gzip, chunked"],
             ["Transfer-Encoding: identity", IN_CHUNKS],
-            [IN_CHUNKS, IN_CHUNKS],
-            [f"{IN_CHUNKS};q=1"],
             [f"{IN_CHUNKS}\t"],
             [f"X-A: a\n{IN_CHUNKS}"],
         ],
@@ -193,23 +159,16 @@ class TestABody:
         "body",
         [
             CHUNKS.replace(b"\r\n", b"\n", 1),
-            CHUNKS.replace(b"}\r\n", b"}\n"),
             CHUNKS.replace(b"}\r\n", b"}"),
-            CHUNKS.replace(b"}\r\n", b"}XX"),
             CHUNKS.replace(b"0\r\n", b"0\n"),
             CHUNKS.replace(b"\r\n", b" \r\n", 1),
             CHUNKS.replace(b"\r\n", b";a\nb\r\n", 1),
-            CHUNKS.replace(b"\r\n", b";a\rb\r\n", 1),
-            CHUNKS.replace(b"\r\n", b';a="\n"\r\n', 1),
             b" " + CHUNKS,
-            b"+" + CHUNKS,
             b"0x" + CHUNKS,
             b"1" + b"0" * 14 + CHUNKS,
             b"\r\n" + CHUNKS,
             CHUNKS + b"Content-Length: 9\r\n",
-            CHUNKS + b"Transfer-Encoding: chunked\r\n",
             CHUNKS + b"X-A: 1\n",
-            CHUNKS + b"X-A: 1\r\n b\r\n",
             CHUNKS + b"GET /healthz HTTP/1.1\r\n",
         ],
         ids=repr,

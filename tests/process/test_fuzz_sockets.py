@@ -1,33 +1,117 @@
-"""hypothesis says whatever it likes over sockets to a real server: right messages, wrong ones, and no messages.
+"""hypothesis sends whatever it likes over sockets to a real server: right messages, wrong ones, and no messages.
 
-Mostly right ones, or there would be little to hear: a conversation has at most one thing wrong with it, of which it is
-known how it ends. Meanwhile the job that it is about is trained.
+A conversation has at most one thing wrong with it, of which it is known how it ends. Meanwhile its job is trained.
 """
 
 import asyncio
 import json
-from collections import Counter
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
-from dataclasses import replace
-from typing import TypeVar
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
+from hypothesis import strategies as st
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from tests.tools.api import Api
-from tests.tools.conversation import Ask, Conversation, Operation, Over
-from tests.tools.fuzzing import fuzzed
+from tests.tools.fuzzing import CODES, codes_of, fuzzed
 from tests.tools.process import ServerProcess
-from tests.tools.scripts import ENDINGS, LASTING, Ending, Frame, Hear, Script, Step, Stop, Twice, scripts
-from tests.tools.sockets import PROTOCOL, Socket, opened, websocket_url
-from tests.tools.waiting import PATIENCE
+from tests.tools.sockets import PROTOCOL, opened, websocket_url
+from tests.tools.waiting import PATIENCE, eventually
 
-T = TypeVar("T")
+EXAMPLES = 5
+"""Conversations that end in one way."""
+JOB = "query ($id: ID!) { job(id: $id) { name metrics(limit: 5) { seq } curve(points: 10) { step value } } }"
+CREATE = 'mutation { createJob(input: {name: "a", modelName: "m", epochs: 1, learningRate: 1}) { __typename } }'
+LOG = "mutation ($id: ID!) { logMetrics(id: $id, metrics: [{step: 6, loss: 1}]) { __typename } }"
+POINTS = "subscription ($id: ID!, $after: Int) { metricAdded(jobId: $id, after: $after) { seq } }"
+BATCHES = "subscription ($id: ID!, $after: Int) { metricsAdded(jobId: $id, after: $after, everyMs: 0) { seq } }"
+FOLLOW = "subscription ($id: ID!) { jobChanged(id: $id, current: true, everyMs: 100) { status metricCount } }"
+LETTERS = {"next": "n", "error": "e", "complete": "c"}
 
-RIGHT, WRONG = 10, 6
-"""Conversations that end in one way, where nothing is wrong with them, and where something is."""
+
+class Ask(NamedTuple):
+    """An operation, and the letters of the messages that answer it, as a regular expression."""
+
+    query: str
+    variables: Any
+    told: str
+
+    def message(self, id: str, job: str) -> str:
+        payload = {"query": self.query, "variables": self.variables}
+        return json.dumps({"type": "subscribe", "id": id, "payload": payload}).replace("$job", job)
+
+
+class Stop(NamedTuple):
+    """Completes the operation with that number, which may not exist."""
+
+    number: int
+
+
+Step = Ask | Stop | str
+"""A text is a message of no operation."""
+IT = {"id": "$job"}
+RIGHT = (
+    Ask(JOB, IT, "nc"),
+    Ask(LOG, IT, "nc"),
+    Ask(POINTS, {**IT, "after": 0}, "n+c"),
+    Ask(BATCHES, {**IT, "after": 0}, "n+c"),
+    Ask("{ jobs {", {}, "e"),
+)
+"""One of each kind, in every conversation."""
+scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=20)
+anything = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner))
+objects = st.dictionaries(st.text(max_size=8), anything, max_size=3)
+asks = st.one_of(
+    st.sampled_from(RIGHT),
+    st.sampled_from(
+        [
+            Ask(CREATE, {}, "nc"),
+            Ask(JOB, {"id": [1]}, "nc"),
+            Ask("mutation ($id: ID!) { simulateStep(id: $id) { __typename } }", IT, "nc"),
+            Ask("mutation ($id: ID!) { completeJob(id: $id) { __typename } }", IT, "nc"),
+            Ask(FOLLOW, IT, "n+c"),
+            Ask(POINTS, {"id": "99999999"}, "e"),
+            Ask(POINTS, {**IT, "after": -1}, "e"),
+            Ask("{ nothing }", {}, "e"),
+            Ask("{" * 5_000, {}, "e"),
+            Ask("{ jobs(limit: 500) { metrics(limit: 10000) { values { name } } } }", {}, "e"),
+        ]
+    ),
+    st.builds(Ask, st.text(max_size=50), objects, st.just("nc|e")),
+    st.builds(Ask, st.sampled_from([JOB, LOG, POINTS, BATCHES, FOLLOW]), objects, st.just("n*c|e")),
+)
+harmless = st.sampled_from(['{"type": "ping"}', '{"type": "pong", "payload": {"at": [1]}}'])
+steps = st.lists(asks | st.builds(Stop, st.integers(0, 20)) | harmless, max_size=10)
+
+
+def texts(*messages: Any) -> st.SearchStrategy[str]:
+    return st.sampled_from([json.dumps(message) for message in messages])
+
+
+WRONG: dict[int, st.SearchStrategy[str | bytes]] = {
+    4400: st.one_of(
+        anything.filter(lambda value: not isinstance(value, dict)).map(json.dumps),
+        st.builds(lambda more, kind: json.dumps({**more, "type": kind}), objects, st.none() | st.just("x")),
+        st.text(max_size=50).map(lambda text: "}" + text),
+        st.binary(max_size=100),
+        st.sampled_from(["", '{"type": NaN}', "[" * 5_000, '{"type": "ping", "payload": "\\ud800"}']),
+        texts(
+            {"type": "subscribe", "id": "1"},
+            {"type": "subscribe", "id": "x" * 257, "payload": {"query": "{ __typename }"}},
+            {"type": "subscribe", "id": "1", "payload": {"query": "{ __typename }", "variables": []}},
+            {"type": "complete", "id": 5},
+        ),
+    ),
+    4401: asks.map(lambda ask: ask.message("1", "1")),
+    4409: texts({"type": "subscribe", "id": "lasting", "payload": {"query": "{ __typename }"}}),
+    4429: texts({"type": "connection_init"}, {"type": "connection_init", "payload": {"token": "x"}}),
+}
+"""The close codes of graphql-transport-ws, and the messages that they answer."""
+ENDINGS: Sequence[int] = (1000, 1006, *WRONG)
 
 
 @pytest.fixture(scope="module")
@@ -36,137 +120,97 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield server
 
 
-def test_whatever_is_said_the_server_keeps_to_the_protocol_and_serves_the_others(server: ServerProcess) -> None:
-    """And what is to come does come: of each kind of operation, in each conversation that goes on, its answer."""
-    url = websocket_url(server.url)
-    heard: Counter[tuple[str, str]] = Counter()
-    endings: Counter[Ending] = Counter()
-    with asyncio.Runner() as runner, closing_in(runner) as stack:
-        api = Api(runner.run(stack.enter_async_context(httpx.AsyncClient(base_url=server.url, timeout=PATIENCE))))
-        other = runner.run(stack.enter_async_context(opened(url)))
-
-        def look(script: Script) -> None:
-            heard.update(runner.run(hold(url, api, other, script)))
-            endings[script.ending] += 1
-
-        for ending in ENDINGS:
-            examples = WRONG if isinstance(ending, int) else RIGHT
-            fuzzed(examples, scripts(ending))(look)()
-    assert all(endings[ending] for ending in ENDINGS), endings
-    whole = endings["close"] + endings["job"]
-    for told in (("next", "query"), ("complete", "query"), ("next", "mutation"), ("error", "refused")):
-        assert heard[told] >= whole, heard
-    assert heard["next", "stream"] >= whole, heard
-    assert heard["complete", "stream"] >= endings["job"], heard
+@pytest.mark.parametrize("code", ENDINGS)
+def test_whatever_is_said_the_server_keeps_to_the_protocol_and_serves_the_others(
+    server: ServerProcess, code: int
+) -> None:
+    with asyncio.Runner() as runner:
+        mixed = steps.flatmap(lambda more: st.permutations([*RIGHT, *more]))
+        conversations = st.tuples(mixed, WRONG.get(code, st.just("")))
+        fuzzed(EXAMPLES, conversations)(lambda drawn: runner.run(hold(server.url, code, *drawn)))()
     assert server.process.poll() is None
     assert "Traceback" not in server.log
-    assert httpx.get(f"{server.url}/healthz").status_code == 200
 
 
-@contextmanager
-def closing_in(runner: asyncio.Runner) -> Iterator[AsyncExitStack]:
-    """What is closed where it was opened."""
-    stack = AsyncExitStack()
-    try:
-        yield stack
-    finally:
-        runner.run(stack.aclose())
-
-
-async def hold(url: str, api: Api, other: Socket, script: Script) -> Counter[tuple[str, str]]:
-    """A conversation on a socket of its own, beside which the other socket is served, and a job is trained.
-
-    Gives what was heard, by type and kind of operation.
-    """
-    job = await api.started(epochs=1, stepsPerEpoch=script.steps)
-    await api.log(job, [{"step": step, "loss": 1 / step} for step in range(1, 6)])
-    async with asyncio.timeout(PATIENCE), connect(url, subprotocols=[PROTOCOL], max_size=None) as connection:
-        conversation = Conversation(connection, job)
-        training = asyncio.create_task(train(api, job))
-        training.add_done_callback(conversation.stir)
-        try:
-            with suppress(Over):
-                await say(conversation, script, training)
-                if script.ending == "job":
-                    await training
-                    await conversation.comes(lambda: not any(map(is_about_the_job, conversation.live.values())))
-                if script.ending in {"job", "close"}:
-                    await conversation.is_quiet()
-            query = await other.subscribe("{ __typename }")
-            assert await other.next(query) == {"__typename": "Query"}
-            assert (await other.message(query))["type"] == "complete"
-            if script.ending == "hang up":
-                connection.transport.abort()
-            elif not script.wrong:
-                await connection.close()
-            code = await conversation.end()
-            assert code == (script.ending if script.wrong else 1006 if script.ending == "hang up" else 1000)
-        finally:
-            training.cancel()
-            await asyncio.wait([training])
-    if script.ending == "job":
-        count = (await api.job(job))["metricCount"]
-        assert all(each.last in {None, count} for each in conversation.ended), "each point, up to the last"
-    return conversation.heard
-
-
-async def say(conversation: Conversation, script: Script, training: asyncio.Task[None]) -> None:
-    """All that the script has. Raises Over where that is enough."""
-    if script.ending != 4401:
-        await conversation.begin()
-    for step in script.before:
-        if isinstance(step, Ask):
-            await conversation.ask(step)
-        elif isinstance(step, Stop):
-            going_on = [id for id, each in conversation.live.items() if not each.ask.stays]
-            id = step.which if isinstance(step.which, str) else chosen(step.which, going_on) or "nobody"
-            await conversation.stop(id)
-        elif isinstance(step, Hear):
-            talking = [each for each in conversation.live.values() if each.is_owed or is_about_the_job(each)]
-            if operation := chosen(step.which, talking):
-                await hear(conversation, operation, training)
+async def hold(address: str, code: int, script: list[Step], wrong: str | bytes) -> None:
+    """A conversation that ends with that code, while a job is trained, and another socket is served after it."""
+    url = websocket_url(address)
+    async with (
+        asyncio.timeout(PATIENCE),
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE) as http,
+        connect(url, subprotocols=[PROTOCOL], max_size=None) as connection,
+    ):
+        job = await Api(http).started(epochs=1, stepsPerEpoch=20)
+        await Api(http).log(job, [{"step": step, "loss": 0.5} for step in range(1, 6)])
+        heard: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        listening = asyncio.create_task(listen(connection, heard))
+        training = asyncio.create_task(train(Api(http), job))
+        if code == 4401:
+            await connection.send(wrong)
         else:
-            await send(conversation, step)
-    for step in (script.wrong, *script.after) if script.wrong else ():
-        await send(conversation, step)
+            asked = await say(connection, script, job)
+            await training
+            if code == 1000:
+                await eventually(
+                    lambda: listening.done() or all(heard[id] and heard[id][-1]["type"] != "next" for id in asked)
+                )
+                check(asked, heard, (await Api(http).job(job))["metricCount"])
+                await connection.close()
+            elif code == 1006:
+                connection.transport.abort()
+            else:
+                lasting = {"query": "subscription { jobChanged { id } }"}
+                await connection.send(json.dumps({"type": "subscribe", "id": "lasting", "payload": lasting}))
+                await connection.send(wrong)
+        await asyncio.gather(listening, training)
+        assert connection.close_code == code
+        async with opened(url) as other:
+            assert await other.next(await other.subscribe("{ __typename }")) == {"__typename": "Query"}
 
 
-async def send(conversation: Conversation, step: Step | None) -> None:
-    """Send what is no business of the account that is kept: it is about no operation, or will not be read."""
-    if isinstance(step, Frame):
-        await conversation.say(step.content, text=step.text)
-    elif isinstance(step, Ask):
-        await conversation.say(conversation.text_of(step, step.id))
-    elif isinstance(step, Twice):
-        id = await conversation.ask(replace(LASTING, id=step.id))
-        await conversation.say(conversation.text_of(step.second, id))
-    elif isinstance(step, Stop):
-        await conversation.say(json.dumps({"type": "complete", "id": str(step.which)}))
+async def say(connection: ClientConnection, script: list[Step], job: str) -> dict[str, Ask]:
+    """Say hello and the script; gives the operations that were not stopped, by their ids."""
+    asked: dict[str, Ask] = {}
+    await connection.send('{"type": "connection_init"}')
+    for number, step in enumerate(script):
+        if isinstance(step, Ask):
+            asked[str(number)] = step
+            await connection.send(step.message(str(number), job))
+        elif isinstance(step, Stop):
+            asked.pop(str(step.number), None)
+            await connection.send(json.dumps({"type": "complete", "id": str(step.number)}))
+        else:
+            await connection.send(step)
+    return asked
 
 
-async def hear(conversation: Conversation, operation: Operation, training: asyncio.Task[None]) -> None:
-    """Wait until the operation is told something more, which it surely is while the job is trained."""
-    told = operation.told
-    await conversation.comes(
-        lambda: (
-            operation.told != told
-            or operation not in conversation.live.values()
-            or (training.done() and not operation.is_owed)
-        )
-    )
+async def listen(connection: ClientConnection, heard: defaultdict[str, list[dict[str, Any]]]) -> None:
+    """Sort all messages by the ids of their operations, up to the end of the socket."""
+    try:
+        while True:
+            message = json.loads(await connection.recv())
+            heard[message.get("id", "")].append(message)
+    except ConnectionClosed:
+        return
+
+
+def check(asked: dict[str, Ask], heard: defaultdict[str, list[dict[str, Any]]], count: int) -> None:
+    """Raises AssertionError where an operation was answered with more, with less or with something else."""
+    for id, ask in asked.items():
+        told = "".join(LETTERS[message["type"]] for message in heard[id])
+        assert re.fullmatch(ask.told, told), (ask, heard[id])
+        seqs = []
+        for message in heard[id]:
+            payload = message.get("payload", {})
+            assert codes_of(payload if message["type"] == "error" else payload.get("errors", [])) <= CODES, message
+            if ask in (RIGHT[2], RIGHT[3]):
+                for points in payload.get("data", {}).values():
+                    seqs += [point["seq"] for point in (points if isinstance(points, list) else [points])]
+        assert seqs in ([], [*range(1, count + 1)]), "each point, up to the last"
+    assert {message["type"] for message in heard[""]} <= {"connection_ack", "pong"}
 
 
 async def train(api: Api, job: str) -> None:
-    """Step after step, until the job has ended, by itself or because somebody ended it."""
+    """Step after step, until the job has ended, by itself or because a client ended it."""
     while (step := await api.step(job))["__typename"] == "SimulateStepSuccess" and not step["complete"]:
         pass
-
-
-def chosen(which: int, among: Sequence[T]) -> T | None:
-    """One of them, whichever; None where there is none."""
-    return among[which % len(among)] if among else None
-
-
-def is_about_the_job(operation: Operation) -> bool:
-    """Whether it is a stream that ends with the job."""
-    return operation.ask.kind == "stream" and operation.ask.variables is not None

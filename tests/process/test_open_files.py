@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.tools.waiting import PATIENCE
-from tests.tools.wire import STATUS, Wire
+from tests.tools.wire import STATUS, connected
 
 MOST = 64
 
@@ -38,12 +38,11 @@ def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 async def test_too_many_connections_are_refused_and_those_that_are_open_are_served(server: tuple[str, Path]) -> None:
     address, log = server
-    host, port = address.removeprefix("http://").split(":")
     async with asyncio.timeout(PATIENCE), AsyncExitStack() as stack, httpx.AsyncClient(base_url=address) as http:
         assert (await http.get("/healthz")).status_code == 200  # on a connection that is kept
         statuses = []
         for _ in range(2 * MOST):
-            wire = Wire(*await asyncio.open_connection(host, int(port)))
+            wire = await connected(address)
             stack.callback(wire.writer.close)
             if log.read_text():
                 await wire.hear_all()

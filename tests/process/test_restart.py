@@ -18,7 +18,7 @@ from tests.tools.process import ServerProcess
 from tests.tools.sockets import PROTOCOL, Socket, websocket_url
 from tests.tools.streaming import METRICS, Stream, by_multipart, by_sse_post
 from tests.tools.waiting import PATIENCE
-from tests.transport.test_socket_limits import mute_peer
+from tests.tools.wire import mute_peer
 
 SOCKETS = 500
 STREAMS = 50

@@ -207,51 +207,16 @@ def test_what_cannot_be_served_is_refused_at_the_start_in_one_line(
     assert "secret" not in ended.stderr
 
 
-def test_so_is_a_postgresql_that_cannot_be_used() -> None:
-    """Whatever is wrong with it: `tests.store.test_postgres_addresses`."""
-    ended = command("serve", "--port", "0", "--database-url", "postgres://me@127.0.0.1:1/here?password=secret")
-    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
-    assert "postgres://me@127.0.0.1:1/here:" in ended.stderr
-    assert "cret" not in ended.stderr
-
-
-async def test_points_stored_at_one_replica_reach_a_watcher_at_the_other_by_the_feed(
-    postgres_url: str, valkey: Valkey
+async def test_a_command_publishes_to_the_workers_though_it_ends_at_once(
+    server: ServerProcess, remote: Api, valkey: Valkey
 ) -> None:
-    flags = ("--feed-url", valkey.url, "--live-check-seconds", "3600")
-    with ServerProcess(postgres_url, *flags) as one, ServerProcess(postgres_url, *flags) as other:
-        async with (
-            httpx.AsyncClient(base_url=one.url, timeout=PATIENCE) as http,
-            opened(websocket_url(other.url)) as socket,
-        ):
-            id = await Api(http).started()
-            stream = socket.metrics(id)
-            for step in range(1, 11):
-                coming = asyncio.ensure_future(anext(stream))
-                await Api(http).step(id)
-                assert await coming == {"seq": step}
-
-
-async def test_a_command_publishes_to_the_replicas(server: ServerProcess, remote: Api, valkey: Valkey) -> None:
     id = await remote.created()
     url = server.arguments[server.arguments.index("--database-url") + 1]
     async with opened(websocket_url(server.url)) as socket:
         stream = socket.metrics(id, after=0)
-        coming = asyncio.ensure_future(anext(stream))
-        simulated = ("simulate", id, "--steps", "3", "--database-url", url, "--feed-url", valkey.url)
-        ended = await asyncio.to_thread(command, *simulated)
-        assert (ended.returncode, ended.stderr) == (0, "")
-        assert [await coming, await anext(stream), await anext(stream)] == [{"seq": seq} for seq in (1, 2, 3)]
-
-
-async def test_and_of_a_single_step_of_a_job_that_runs(server: ServerProcess, remote: Api, valkey: Valkey) -> None:
-    """Nothing else goes out before it, and the command ends at once."""
-    id = await remote.started()
-    url = server.arguments[server.arguments.index("--database-url") + 1]
-    async with opened(websocket_url(server.url)) as socket:
-        stream = socket.metrics(id, after=0)
-        for seq in (1, 2, 3):
+        for steps, seqs in ((3, (1, 2, 3)), (1, (4,))):
             coming = asyncio.ensure_future(anext(stream))
-            simulated = ("simulate", id, "--steps", "1", "--database-url", url, "--feed-url", valkey.url)
-            assert (await asyncio.to_thread(command, *simulated)).returncode == 0
-            assert await coming == {"seq": seq}
+            simulated = ("simulate", id, "--steps", str(steps), "--database-url", url, "--feed-url", valkey.url)
+            ended = await asyncio.to_thread(command, *simulated)
+            assert (ended.returncode, ended.stderr) == (0, "")
+            assert [await coming, *[await anext(stream) for _ in seqs[1:]]] == [{"seq": seq} for seq in seqs]

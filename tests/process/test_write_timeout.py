@@ -1,11 +1,10 @@
 """An answer stays in memory until its client has read it; a client that reads nothing for two pings is closed."""
 
 import asyncio
-import json
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
@@ -15,7 +14,7 @@ from tests.tools.api import Api
 from tests.tools.process import files_of
 from tests.tools.serving import served
 from tests.tools.waiting import PATIENCE, eventually
-from tests.transport.test_socket_limits import mute_peer, small_peer
+from tests.tools.wire import asking, mute_peer, post, small_peer
 
 pytestmark = pytest.mark.sqlite_alone("what is held in memory does not depend on the store")
 
@@ -34,15 +33,9 @@ async def job(api: Api) -> str:
     return id
 
 
-@asynccontextmanager
-async def posted(address: str, query: str, **variables: object) -> AsyncIterator[socket.socket]:
+def posted(address: str, query: str, **variables: object) -> AbstractAsyncContextManager[socket.socket]:
     """A client that has sent a POST, and whose system takes little that it does not read."""
-    async with small_peer(address) as peer:
-        body = json.dumps({"query": query, "variables": variables})
-        head = "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        request = f"{head}Content-Length: {len(body)}\r\n\r\n{body}"
-        await asyncio.get_running_loop().sock_sendall(peer, request.encode())
-        yield peer
+    return small_peer(address, post(asking(query, **variables)))
 
 
 async def all_read(peer: socket.socket, end: bytes) -> None:

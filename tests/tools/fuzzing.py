@@ -4,14 +4,26 @@ more in `make fuzz`.
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-__all__ = ["SEED", "TIMES", "fuzzed", "hypothesis_profile"]
+__all__ = ["CODES", "SEED", "TIMES", "codes_of", "fuzzed", "hypothesis_profile"]
+
+CODES = {
+    None,
+    "BAD_USER_INPUT",
+    "DOCUMENT_TOO_LONG",
+    "NOT_FOUND",
+    "TOO_COSTLY",
+    "TOO_DEEP",
+    "TOO_MANY_ALIASES",
+    "TOO_MANY_TOKENS",
+}
+"""What errors may say of a request that asks for what cannot be; all else is the server's own fault."""
 
 TIMES = int(os.environ.get("FUZZ_TIMES") or 1)
 """Times as many examples as in `make test`."""
@@ -42,3 +54,9 @@ def fuzzed(examples: int, strategy: SearchStrategy[Any]) -> Callable[[Callable[[
         return tried
 
     return decorate
+
+
+def codes_of(errors: Iterable[Mapping[str, Any]]) -> set[str | None]:
+    """The codes of errors, each of which must have a message."""
+    assert all(error["message"] for error in errors), errors
+    return {error.get("extensions", {}).get("code") for error in errors}

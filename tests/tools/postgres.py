@@ -125,11 +125,6 @@ class Postgres:
         assert self._process is not None
         return [self._process.pid, *children_of(self._process.pid)]
 
-    def restart(self) -> None:
-        """Stop it, and start it again."""
-        self.stop()
-        self.start()
-
     def new(self) -> str:
         """The address of a database that was made just now."""
         name = f"test_{os.getpid()}_{next(self._names)}"

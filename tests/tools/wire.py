@@ -5,7 +5,10 @@ import base64
 import contextlib
 import json
 import re
+import socket
 import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 __all__ = [
@@ -21,8 +24,10 @@ __all__ = [
     "connected",
     "frame",
     "head",
+    "mute_peer",
     "post",
     "said",
+    "small_peer",
     "subscribe",
 ]
 
@@ -72,6 +77,30 @@ class Wire:
                 if is_open and close_code_of(self.heard):
                     is_open = False
                     await self.send(CLOSE)
+
+
+@asynccontextmanager
+async def small_peer(address: str, *sent: bytes) -> AsyncIterator[socket.socket]:
+    """A connection that has sent that, and whose own end takes next to nothing that it does not read."""
+    host, port = address.removeprefix("http://").split(":")
+    loop = asyncio.get_running_loop()
+    with socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        peer.setblocking(False)
+        await loop.sock_connect(peer, (host, int(port)))
+        for piece in sent:
+            await loop.sock_sendall(peer, piece)
+        yield peer
+
+
+@asynccontextmanager
+async def mute_peer(address: str, query: str, **variables: object) -> AsyncIterator[socket.socket]:
+    """A peer that subscribes, and then neither reads nor answers, as one whose machine lost its power or its line."""
+    loop = asyncio.get_running_loop()
+    async with small_peer(address, head("GET", **SOCKET)) as peer:
+        assert (await loop.sock_recv(peer, 1_000)).startswith(SWITCHED)
+        await loop.sock_sendall(peer, INIT + subscribe(query, **variables))
+        yield peer
 
 
 async def connected(address: str) -> Wire:

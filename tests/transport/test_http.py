@@ -10,9 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from graph.settings import Settings
 from tests.tools.api import Api
 
 pytestmark = pytest.mark.sqlite_alone("HTTP is the same whatever is stored where")
@@ -79,7 +81,6 @@ class TestAccept:
             ("application/*", JSON),
             (JSON, JSON),
             ("Application/JSON", JSON),
-            (f"{JSON};charset=utf-8", JSON),
             (RESPONSE_JSON, RESPONSE_JSON),
             (f"{RESPONSE_JSON}, {JSON};q=0.9", RESPONSE_JSON),
             (f"{RESPONSE_JSON};q=0.5, {JSON};q=0.9", JSON),
@@ -88,7 +89,6 @@ class TestAccept:
             (f"{RESPONSE_JSON};q=0, */*", JSON),
             (f"text/html, {RESPONSE_JSON};q=0.2", RESPONSE_JSON),
             (f"{SSE};q=0, {JSON}", JSON),
-            (f",{JSON},", JSON),
             (f"{JSON}; q*=utf-8''1, {JSON}", JSON),
         ],
     )
@@ -110,7 +110,7 @@ class TestAccept:
     async def test_a_client_that_takes_neither_is_answered_with_406(self, http: httpx.AsyncClient, accept: str) -> None:
         refused(await post(http, accept=accept), 406)
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+    @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
     @given(
         accept=st.lists(media_ranges, max_size=3).map(",".join),
         type=st.lists(media_ranges, max_size=2).map(",".join),
@@ -133,7 +133,6 @@ class TestContentType:
         [
             "",
             "text/plain",
-            "application/graphql",
             "application/x-www-form-urlencoded",
             "multipart/form-data; boundary=x",
             f"{JSON}; charset=utf-16",
@@ -195,13 +194,9 @@ class TestGet:
         "params",
         [
             {},
-            {"query": ""},
-            {"query": "{ __typename }", "variables": "5"},
-            {"query": "{ __typename }", "variables": "[]"},
             {"query": "{ __typename }", "variables": "{"},
             {"query": "{ __typename }", "extensions": "x"},
             {"query": "{ __typename }", "operationName": "Nobody"},
-            {"variables": "{}"},
         ],
         ids=str,
     )
@@ -221,23 +216,16 @@ class TestBodies:
         [
             b"",
             b"{",
-            b"null",
-            b'"x"',
             b"5",
-            b"true",
             b"NaN",
             b"[]",
             b'[{"query": "{ __typename }"}]',
             b"{}",
-            b'{"query": null}',
             b'{"query": ""}',
-            b'{"query": 5}',
             b'{"query": ["{ __typename }"]}',
             b'{"query": "{ __typename }", "variables": "x"}',
-            b'{"query": "{ __typename }", "variables": []}',
             b'{"query": "{ __typename }", "extensions": []}',
             b'{"query": "{ __typename }", "operationName": 5}',
-            b'{"query": "{ __typename }", "operationName": {}}',
             b'{"query": "{ __typename }", "operationName": "Nobody"}',
             b'{"query": "{ __typename }", "variables": {"a": 1e400}}',
             b'{"query": "{ __typename \xff }"}',
@@ -262,10 +250,8 @@ class TestBodies:
             ("{ nobody }", {}),
             ('{ job(id: "\\ud800") { id } }', {}),
             ("{ jobs" + "{ a" * 3_000 + " }", {}),
-            ("{ jobs(limit: 1" + "0" * 5_000 + ") { id } }", {}),
             ("query ($a: Int = 1" + "0" * 5_000 + ") { jobs(limit: $a) { id } }", {}),
             ("query ($a: Int!) { jobs(limit: $a) { id } }", {}),
-            ("query ($a: Int!) { jobs(limit: $a) { id } }", {"a": "1"}),
             ("query ($a: Int!) { jobs(limit: $a) { id } }", {"a": 10**30}),
             ("query A { __typename } query B { __typename }", {}),
             ("fragment F on Job { id }", {}),
@@ -281,15 +267,29 @@ class TestBodies:
         refused(response, 400 if accept == RESPONSE_JSON else response.status_code)
         assert response.status_code in {200, 400}
 
-    async def test_an_error_of_a_field_stands_beside_the_data(self, http: httpx.AsyncClient) -> None:
-        for accept in (JSON, RESPONSE_JSON):
-            response = await post(http, b'{"query": "{ __typename job(id: 1e30) { id } }"}', accept=accept)
-            assert response.status_code in {200, 400}
-            response = await post(
-                http, b'{"query": "{ __typename job(id: 99999999999999999999) { id } }"}', accept=accept
-            )
-            assert response.status_code == 200
-            assert response.json()["data"] == {"__typename": "Query", "job": None}
+    @pytest.mark.parametrize("accept", [JSON, RESPONSE_JSON])
+    async def test_an_error_of_a_field_stands_beside_the_data(self, http: httpx.AsyncClient, accept: str) -> None:
+        body = b'{"query": "{ __typename job(id: 99999999999999999999) { id } }"}'
+        response = await post(http, body, accept=accept)
+        assert response.status_code == 200
+        assert response.json()["data"] == {"__typename": "Query", "job": None}
+
+    @pytest.mark.parametrize("value", ["NaN", "-Infinity"])
+    async def test_a_client_that_sends_nan_as_json_is_told_how_to_send_it(
+        self, http: httpx.AsyncClient, value: str
+    ) -> None:
+        body = f'{{"query": "query ($x: Float) {{ __typename }}", "variables": {{"x": {value}}}}}'.encode()
+        assert "nonFinite" in refused(await post(http, body), 400)
+
+
+class TestLength:
+    @pytest.fixture
+    def settings(self, database_url: str) -> Settings:
+        return Settings(database_url=database_url, max_message_bytes=1024)
+
+    async def test_a_body_is_taken_up_to_the_limit_and_refused_one_byte_past_it(self, http: httpx.AsyncClient) -> None:
+        assert (await post(http, HELLO.ljust(1024))).json() == HELLO_BACK
+        refused(await post(http, HELLO.ljust(1025)), 413)
 
 
 class TestClientsThatTakeAnswersAndStreams:
@@ -302,11 +302,6 @@ class TestClientsThatTakeAnswersAndStreams:
         response = await post(http, json.dumps({"query": query}).encode(), accept=self.ACCEPT)
         assert response.headers["content-type"] == "application/graphql-response+json"
         assert response.json()["data"]
-
-    async def test_a_mutation_by_get_is_refused_however_many_types_are_taken(self, http: httpx.AsyncClient) -> None:
-        query = "mutation { startJob(id: 1) { __typename } }"
-        response = await http.get("/graphql", params={"query": query}, headers={"accept": self.ACCEPT})
-        refused(response, 405)
 
     async def test_what_streams_is_streamed(self, http: httpx.AsyncClient) -> None:
         query = 'subscription { metricAdded(jobId: "nobody") { seq } }'
@@ -324,31 +319,10 @@ class TestClientsThatTakeAnswersAndStreams:
 class TestStreamsThatAreRefused:
     """Over SSE and multipart what is wrong with an operation is told in the stream, and is the client's as well."""
 
-    @pytest.mark.parametrize(
-        "params",
-        [
-            {},
-            {"query": ""},
-            {"query": "mutation { startJob(id: 1) { __typename } }"},
-            {"query": "{ __typename }", "operationName": "Nobody"},
-            {"query": "query A { __typename } query B { __typename }"},
-            {"query": "{ jobs(limit: 1" + "0" * 5_000 + ") { id } }"},
-        ],
-        ids=lambda params: str(params)[:60],
-    )
-    async def test_by_sse(self, http: httpx.AsyncClient, params: dict[str, str]) -> None:
-        response = await http.get("/graphql", params=params, headers={"accept": SSE})
-        if response.status_code != 200:
-            refused(response, response.status_code)
-            return
-        answer = json.loads(response.text.partition("data: ")[2].partition("\n")[0])
-        assert answer["errors"][0]["message"]
-        assert "data" not in answer
-        assert "INTERNAL_SERVER_ERROR" not in response.text
-
-    @pytest.mark.parametrize("query", ["{ __typename }", "mutation { startJob(id: 1) { __typename } }", ""])
-    async def test_by_multipart_which_is_for_subscriptions_only(self, http: httpx.AsyncClient, query: str) -> None:
-        response = await post(http, json.dumps({"query": query}).encode(), accept=MULTIPART)
+    @pytest.mark.parametrize("accept", [SSE, MULTIPART])
+    @pytest.mark.parametrize("query", ["", "{ jobs(limit: 1" + "0" * 5_000 + ") { id } }", "subscription { nobody }"])
+    async def test_the_client_learns_of_it(self, http: httpx.AsyncClient, query: str, accept: str) -> None:
+        response = await post(http, json.dumps({"query": query}).encode(), accept=accept)
         if response.status_code != 200:
             refused(response, response.status_code)
             return

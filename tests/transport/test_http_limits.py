@@ -12,7 +12,7 @@ from graph.settings import Settings
 from tests.tools.inside import Inside
 from tests.tools.sockets import Socket, opened, websocket_url
 from tests.tools.waiting import PATIENCE
-from tests.tools.wire import head, post
+from tests.tools.wire import connected, head, post
 
 pytestmark = pytest.mark.sqlite_alone("limits of connections, not of the store")
 
@@ -33,16 +33,15 @@ def settings(database_url: str) -> Settings:
 
 async def answer_to(address: str, *pieces: bytes) -> bytes:
     """All that is answered to some pieces, each of which the server may read by itself, until it closes."""
-    host, port = address.removeprefix("http://").split(":")
     async with asyncio.timeout(PATIENCE):
-        reader, writer = await asyncio.open_connection(host, int(port))
+        wire = await connected(address)
         for piece in pieces:
-            writer.write(piece)
+            await wire.send(piece)
             for _ in range(10):
                 await asyncio.sleep(0)
-        answer = await reader.read()
-        writer.close()
-    return answer
+        await wire.hear_all()
+        wire.writer.close()
+    return wire.heard
 
 
 def status_of(answer: bytes) -> int:

@@ -1,12 +1,9 @@
 """What a socket may ask for, how many there may be, and how long a peer that is gone keeps its place."""
 
 import asyncio
-import base64
 import json
-import socket
-import struct
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
@@ -29,6 +26,7 @@ from tests.tools.serving import served
 from tests.tools.sockets import PROTOCOL, Socket, opened, websocket_url
 from tests.tools.streaming import METRICS, by_websocket
 from tests.tools.waiting import PATIENCE, eventually
+from tests.tools.wire import mute_peer
 
 pytestmark = pytest.mark.sqlite_alone("limits of sockets, not of the store")
 
@@ -74,12 +72,6 @@ class TestOperations:
             query = await socket.subscribe("{ __typename }")
             assert [(await socket.message(query))["type"] for _ in range(2)] == ["next", "complete"]
 
-    async def test_each_socket_has_its_own(self, address: str) -> None:
-        async with opened(websocket_url(address)) as one, opened(websocket_url(address)) as other:
-            for _ in range(3):
-                await one.subscribe(QUIET)
-            assert await other.next(await other.subscribe("{ __typename }")) == {"__typename": "Query"}
-
 
 class TestMessages:
     @pytest.mark.parametrize("pieces", [1, 10], ids=["whole", "in fragments"])
@@ -101,7 +93,9 @@ class TestMessages:
 
 
 class TestSockets:
-    async def test_one_too_many_is_refused_in_the_handshake_with_503(self, address: str) -> None:
+    async def test_one_too_many_is_refused_with_503_and_those_that_are_closed_make_room(
+        self, address: str, inside: Inside
+    ) -> None:
         async with AsyncExitStack() as stack:
             for _ in range(4):
                 await stack.enter_async_context(opened(websocket_url(address)))
@@ -109,13 +103,9 @@ class TestSockets:
                 await connect(websocket_url(address), subprotocols=[PROTOCOL])
             assert refused.value.response.status_code == 503
             assert int(refused.value.response.headers["Retry-After"]) > 0
-
-    async def test_one_that_is_closed_makes_room(self, address: str, inside: Inside) -> None:
-        for _ in range(3):
-            async with AsyncExitStack() as stack:
-                for _ in range(4):
-                    await stack.enter_async_context(opened(websocket_url(address)))
-            await inside.comes_to(sockets=0)
+        await inside.comes_to(sockets=0)
+        async with opened(websocket_url(address)) as socket:
+            assert await socket.next(await socket.subscribe("{ __typename }")) == {"__typename": "Query"}
 
 
 class TestWhoHasNotSaidWhoTheyAre:
@@ -250,37 +240,6 @@ def quiet(id: str, of_length: int = 0) -> dict[str, Any]:
     message = {"id": id, "type": "subscribe", "payload": {"query": query, "variables": {"names": names}}}
     names.append("x" * (of_length - len(json.dumps(message)) - 2))
     return message
-
-
-@asynccontextmanager
-async def small_peer(address: str) -> AsyncIterator[socket.socket]:
-    """A connection whose own end takes next to nothing that it does not read."""
-    host, port = address.removeprefix("http://").split(":")
-    with socket.socket() as peer:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        peer.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(peer, (host, int(port)))
-        yield peer
-
-
-@asynccontextmanager
-async def mute_peer(address: str, query: str, **variables: object) -> AsyncIterator[socket.socket]:
-    """A peer that subscribes, and then neither reads nor answers, as one whose machine lost its power or its line."""
-    loop = asyncio.get_running_loop()
-    async with small_peer(address) as peer:
-        handshake = (
-            f"GET /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\nSec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Protocol: {PROTOCOL}\r\n\r\n"
-        )
-        await loop.sock_sendall(peer, handshake.encode())
-        assert (await loop.sock_recv(peer, 1_000)).startswith(b"HTTP/1.1 101")
-        subscribe = {"id": "1", "type": "subscribe", "payload": {"query": query, "variables": variables}}
-        for message in ({"type": "connection_init"}, subscribe):
-            payload = json.dumps(message).encode()
-            head = bytes([0x81, 0x80 | 126]) + struct.pack(">H", len(payload)) + bytes(4)
-            await loop.sock_sendall(peer, head + payload)  # a mask of zeros masks nothing
-        yield peer
 
 
 class TestAPeerThatIsGoneWithoutAWord:

@@ -92,12 +92,7 @@ class TestConnectionInit:
         await fresh.send(json.dumps({**INIT, "payload": payload}))
         assert (await closed(fresh))[0] == 4400
 
-    @pytest.mark.parametrize("payload", [{}, {"payload": None}, {"payload": {}}])
-    async def test_a_second_one_closes_with_4429(self, socket: Socket, payload: dict[str, Any]) -> None:
-        await socket.send({**INIT, **payload})
-        assert await closed(socket.connection) == (4429, "Too many initialisation requests")
-
-    async def test_two_at_once_close_with_4429(self, fresh: ClientConnection) -> None:
+    async def test_a_second_one_closes_with_4429(self, fresh: ClientConnection) -> None:
         await fresh.send(json.dumps(INIT))
         await fresh.send(json.dumps(INIT))
         assert await closed(fresh) == (4429, "Too many initialisation requests")
@@ -109,10 +104,7 @@ class TestConnectionInitTooLate:
         return Settings(database_url=database_url, init_seconds=0.2)
 
     async def test_a_socket_without_one_in_time_is_closed_with_4408(self, fresh: ClientConnection) -> None:
-        assert await closed(fresh) == (4408, "Connection initialisation timeout")
-
-    async def test_pings_do_not_stand_in_for_it(self, fresh: ClientConnection) -> None:
-        await fresh.send(json.dumps({"type": "ping"}))
+        await fresh.send(json.dumps({"type": "ping"}))  # which does not stand in for it
         assert await closed(fresh) == (4408, "Connection initialisation timeout")
 
 
@@ -200,15 +192,12 @@ class TestSubscribe:
         assert reason.startswith(f"Subscriber for {character * 20}")
         assert 119 < len(reason.encode()) <= 123
 
-    async def test_an_id_is_free_again_once_its_operation_has_completed(self, socket: Socket) -> None:
-        for _ in range(3):
-            await socket.send(subscribe("again"))
-            assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
-
-    async def test_an_id_is_free_again_once_its_operation_was_refused(self, socket: Socket) -> None:
+    async def test_an_id_is_free_again_once_its_operation_has_completed_or_was_refused(self, socket: Socket) -> None:
         for _ in range(3):
             await socket.send(subscribe("again", {"query": "{"}))
             assert (await socket.receive())["type"] == "error"
+            await socket.send(subscribe("again"))
+            assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
 
 
 class TestError:
@@ -218,7 +207,6 @@ class TestError:
             {"query": ""},
             {"query": "{"},
             {"query": "{ nobody }"},
-            {"query": "fragment F on Job { id }"},
             {"query": "{ jobs(limit: 1" + "0" * 5_000 + ") { id } }"},
             {"query": "{ __typename }", "operationName": "Nobody"},
             {"query": "subscription ($id: ID!) { jobChanged(id: $id) { id } }", "variables": {"id": [1]}},
@@ -299,17 +287,11 @@ class TestInvalidMessages:
         "text",
         [
             "",
-            "connection_init",
             "{",
             "[]",
-            '[{"type": "ping"}]',
-            '"ping"',
-            "5",
-            "null",
             "NaN",
             "{}",
             '{"type": null}',
-            '{"type": 5}',
             '{"type": ["ping"]}',
             '{"type": "start"}',
             '{"type": "connection_ack"}',
@@ -365,18 +347,12 @@ class TestInvalidMessages:
         [
             None,
             [],
-            "{ __typename }",
-            5,
             {},
             {"query": None},
             {"query": 5},
-            {"query": ["{ __typename }"]},
             {**QUERY, "variables": []},
-            {**QUERY, "variables": "{}"},
             {**QUERY, "operationName": 5},
-            {**QUERY, "operationName": {}},
             {**QUERY, "extensions": []},
-            {**QUERY, "extensions": "x"},
         ],
         ids=json.dumps,
     )
@@ -384,10 +360,6 @@ class TestInvalidMessages:
         self, socket: Socket, payload: Any
     ) -> None:
         await socket.send(subscribe("1", payload))
-        assert (await closed(socket.connection))[0] == 4400
-
-    async def test_a_subscribe_without_a_payload_closes_with_4400(self, socket: Socket) -> None:
-        await socket.send({"id": "1", "type": "subscribe"})
         assert (await closed(socket.connection))[0] == 4400
 
     async def test_members_that_the_protocol_does_not_know_are_passed_over(self, socket: Socket) -> None:

