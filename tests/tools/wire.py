@@ -99,7 +99,8 @@ async def mute_peer(address: str, query: str, **variables: object) -> AsyncItera
     loop = asyncio.get_running_loop()
     async with small_peer(address, head("GET", **SOCKET)) as peer:
         assert (await loop.sock_recv(peer, 1_000)).startswith(SWITCHED)
-        await loop.sock_sendall(peer, INIT + subscribe(query, **variables))
+        payload = {"query": query, "variables": variables}
+        await loop.sock_sendall(peer, INIT + said({"id": "1", "type": "subscribe", "payload": payload}))
         yield peer
 
 
