@@ -1,6 +1,7 @@
 """Sessions of browsers: signing out ends one, on every server of the store, and nothing else."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from graph.admission.access import COOKIE
+from graph.admission.caller import Caller
 from graph.admission.tokens import TokenCache
 from graph.app import create_app
 from graph.settings import Settings
@@ -23,7 +25,8 @@ from tests.conftest import running
 from tests.tools.outside import Outside
 from tests.tools.serving import served
 from tests.tools.sockets import PROTOCOL, Socket, websocket_url
-from tests.tools.waiting import PATIENCE
+from tests.tools.streaming import TRANSPORTS, Begin
+from tests.tools.waiting import PATIENCE, eventually
 
 HELLO = {"query": "{ __typename }"}
 
@@ -161,3 +164,19 @@ async def test_who_cannot_be_signed_out_is_told_so_and_stays_signed_in(servers: 
                 assert (refused.status_code, "set-cookie" in refused.headers) == (503, False)
             outside.execute("ALTER TABLE away RENAME TO session")
     assert await status(servers.addresses[0], cookie_header(cookie)) == 200
+
+
+@pytest.mark.sqlite_alone("which store it is does not matter")
+@pytest.mark.parametrize("begun", TRANSPORTS.values(), ids=TRANSPORTS)
+async def test_a_caller_keeps_nothing_of_sockets_and_streams_that_have_ended(address: str, begun: Begin) -> None:
+    """It lives as long as its token, or as the server."""
+    callers = [each for each in gc.get_objects() if type(each) is Caller]
+
+    def followers() -> int:
+        return sum(caller.followers for caller in callers)
+
+    before = followers()
+    for _ in range(3):
+        async with begun(address, "subscription { jobChanged(current: true) { id } }"):
+            await eventually(lambda: followers() == before + 1)
+        await eventually(lambda: followers() == before)

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from models.store.errors import Changed
+from models.store.reader import Query
+from tests.tools.api import Api
 from tests.tools.domain import a_point, opened_domain
 from tests.tools.outside import path_of
+from tests.tools.process import ServerProcess
 
 pytestmark = pytest.mark.sqlite_alone("PostgreSQL looks after its own files")
 
@@ -46,3 +49,33 @@ async def test_writes_go_on_once_the_file_is_back(database_url: str) -> None:
             await domain.jobs.log(job.id, [a_point(1)])
         shutil.move(path.with_suffix(".moved"), path)
         assert len((await domain.jobs.log(job.id, [a_point(2)])).metrics) == 1
+
+
+@pytest.mark.parametrize(
+    "change", [Path.unlink, lambda path: path.rename(path.with_suffix(".gone"))], ids=["delete", "move"]
+)
+async def test_a_server_refuses_writes_and_is_not_ready_and_what_it_acknowledged_is_there_once_the_file_is_back(
+    server: ServerProcess, remote: Api, database_url: str, change: Callable[[Path], object]
+) -> None:
+    path = Path(path_of(database_url))
+    id = await remote.started()
+    await remote.log(id, [{"step": 1, "loss": 1.0}])
+    kept = path.with_suffix(".kept")
+    kept.hardlink_to(path)
+    change(path)
+    log = f'mutation {{ logMetrics(id: "{id}", metrics: [{{step: 2, loss: 1}}]) {{ __typename }} }}'
+    for _ in range(3):
+        (error,) = (await remote.post(log))["errors"]
+        assert error["extensions"]["code"] == "SERVICE_UNAVAILABLE"
+        assert error["message"] == "The store is not what it was when the server started."
+    ready = await remote.http.get("/readyz")
+    assert (ready.status_code, ready.json()["store"]) == (503, "unavailable")
+    assert "was deleted, moved or replaced" in server.log
+    assert "Traceback" not in server.log
+    kept.rename(path)
+    assert (await remote.http.get("/readyz")).status_code == 200
+    await remote.log(id, [{"step": 3, "loss": 1.0}])
+    await asyncio.to_thread(server.kill)
+    async with opened_domain(database_url) as domain:
+        rows = await domain.database.reader.rows(Query("SELECT step FROM metric ORDER BY seq"))
+    assert rows == [(1,), (3,)]
