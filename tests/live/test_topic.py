@@ -129,46 +129,8 @@ class TestNews:
         await turns()
         assert far.done()
 
-    async def test_the_end_wakes_everybody_even_without_a_new_point(self) -> None:
-        topic = told(recorded(1, 3))
-        waiting = [asyncio.create_task(topic.wait_for_point(seq)) for seq in (3, 90)]
-        await turns()
-        topic.hear(ended(3))
-        await turns()
-        assert all(task.done() for task in waiting)
-        await topic.wait_for_point(90)  # nor does anybody wait from then on
-
 
 class TestItsLookAtTheStore:
-    async def test_it_finds_what_the_feed_never_told_and_stops_with_the_job(self, domain: Domain) -> None:
-        id = (await domain.job()).id
-        topic = Topic(id, BUFFER, Wakeups())
-        topic.open(domain.database, deaf := Feed(), 0.02)
-        (checking,) = asyncio.all_tasks() - {asyncio.current_task()}
-        assert deaf.listener_count == 1
-        async with asyncio.timeout(PATIENCE):
-            await domain.jobs.log(id, points(1, 3))
-            await topic.wait_for_point(0)
-            assert (topic.stored, topic.ended) == (3, False)
-            await domain.jobs.fail(id)
-            await topic.wait_for_point(3)
-            assert (topic.stored, topic.ended) == (3, True)
-            await checking
-        topic.close()
-        assert deaf.listener_count == 0
-
-    async def test_closing_ends_it(self, domain: Domain) -> None:
-        id = (await domain.job()).id
-        topic = Topic(id, BUFFER, Wakeups())
-        topic.open(domain.database, domain.feed, 0.02)
-        (checking,) = asyncio.all_tasks() - {asyncio.current_task()}
-        with statements() as asked:
-            await asked.until(2, "job")
-        topic.close()
-        await asyncio.wait({checking}, timeout=PATIENCE)
-        assert checking.cancelled()
-        assert domain.feed.listener_count == 0
-
     async def test_it_goes_on_after_the_store_was_out_of_order(
         self, domain: Domain, outside: Outside, caplog: pytest.LogCaptureFixture
     ) -> None:

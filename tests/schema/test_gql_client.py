@@ -117,16 +117,3 @@ async def test_a_subscription_gives_what_is_stored_and_what_is_recorded_and_ends
         stored = (await run(caller, READ, id=id))["job"]["metrics"]
         assert seen == stored[1:]
         assert [point["seq"] for point in seen] == [2, 3, 4, 5]
-
-
-async def test_subscriptions_and_a_query_share_a_socket(over_http: Client, over_websocket: Client) -> None:
-    async with over_http as caller, over_websocket as session:
-        ids = [await started(session, stepsPerEpoch=3) for _ in range(2)]
-        streams = [session.subscribe(GraphQLRequest(WATCH, variable_values={"id": id, "after": 0})) for id in ids]
-        for id in ids:
-            await run(caller, STEP, id=id)
-        assert [(await anext(stream))["metricAdded"]["seq"] for stream in streams] == [1, 1]
-        assert (await run(session, READ, id=ids[0]))["job"]["status"] == "RUNNING"
-        for id in ids:
-            await stepped_to_its_end(caller, id)
-        assert [[answer["metricAdded"]["seq"] async for answer in stream] for stream in streams] == [[2, 3], [2, 3]]
