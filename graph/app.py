@@ -21,7 +21,6 @@ from graph.admission.refusal import Refusal
 from graph.admission.sign_in import SignIn
 from graph.admission.tokens import TokenCache
 from graph.context import Services
-from graph.execution.limits import Limits
 from graph.execution.running import Operations
 from graph.health import Health
 from graph.live.stream import Streams
@@ -29,7 +28,6 @@ from graph.media import GRAPHQL
 from graph.metrics import Metrics
 from graph.pages import Pages
 from graph.plans.answers import Answers
-from graph.plans.plans import Plans
 from graph.schema import schema
 from graph.settings import Settings, read_settings
 from graph.stores import database_of, feed_of
@@ -69,8 +67,8 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     access = Access(settings, tokens)
     slots, http_streams = ConnectionSlots(settings.max_sockets), HTTPStreams(settings.ping_seconds)
     pages = Pages(settings.root_path)
-    operations = Operations(schema.graphql, Limits.of(settings))
-    answers = Answers(Plans(schema.graphql, operations.documents), operations, database, jobs) if plans else None
+    operations = Operations(schema.graphql, settings)
+    answers = Answers(schema.graphql, operations, database, jobs) if plans else None
     services = Services(operations, database, jobs, streams, Curves(chunks), answers)
     view = GraphQLView(settings, services, access, slots, http_streams, pages)
     health = Health(database, feed)

@@ -1,8 +1,8 @@
 """What every resolver gets."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info
@@ -24,6 +24,8 @@ from models.store.reader import Reader
 
 __all__ = ["Context", "GraphInfo", "Services"]
 
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 CURVES = 20
 """Curves that are read together, before another client has its turn."""
@@ -49,10 +51,7 @@ class Context:
     """
 
     __slots__ = (
-        "_after",
-        "_curve",
-        "_job",
-        "_latest",
+        "_loaders",
         "answers",
         "caller",
         "connection_params",
@@ -72,10 +71,7 @@ class Context:
         """The payload of a socket's connection_init, until it is authenticated: it may have a token."""
         self.slot: Slot | None = None
         """The slot of an unauthenticated socket."""
-        self._job: DataLoader[int, Job | None] | None = None
-        self._after: DataLoader[tuple[Job, int, int], list[Recorded]] | None = None
-        self._latest: DataLoader[tuple[Job, int], list[Recorded]] | None = None
-        self._curve: DataLoader[Wanted, Curve] | None = None
+        self._loaders: dict[str, DataLoader[Any, Any]] = {}
 
     @property
     def may_write(self) -> bool:
@@ -89,23 +85,28 @@ class Context:
 
     async def job(self, id: int) -> Job | None:
         """The job with that id, or None."""
-        self._job = self._job or DataLoader(self._load_jobs, cache=False)
-        return await self._job.load(id)
+        return await self._loaded(self._load_jobs, id)
 
     async def metrics_after(self, job: Job, after: int, limit: int) -> list[Recorded]:
         """The first `limit` points of the job with seq > `after`."""
-        self._after = self._after or DataLoader(self._load_after, cache=False)
-        return await self._after.load((job, after, limit))
+        return await self._loaded(self._load_after, (job, after, limit))
 
     async def latest_metrics(self, job: Job, count: int) -> list[Recorded]:
         """The last `count` points of the job."""
-        self._latest = self._latest or DataLoader(self._load_latest, cache=False)
-        return await self._latest.load((job, count))
+        return await self._loaded(self._load_latest, (job, count))
 
     async def curve(self, wanted: Wanted) -> Curve:
         """One named value of a job over the steps."""
-        self._curve = self._curve or DataLoader(self._read_curves, cache=False, max_batch_size=CURVES)
-        return await self._curve.load(wanted)
+        return await self._loaded(self._read_curves, wanted, CURVES)
+
+    def _loaded(
+        self, load: Callable[[list[Key]], Awaitable[Sequence[Value]]], key: Key, at_once: int | None = None
+    ) -> Awaitable[Value]:
+        """What `load` gives for the key, called once for all keys that are requested in one turn of the loop."""
+        loader = self._loaders.get(load.__name__)
+        if loader is None:
+            loader = self._loaders[load.__name__] = DataLoader(load, cache=False, max_batch_size=at_once)
+        return loader.load(key)
 
     async def _read_curves(self, wanted: list[Wanted]) -> list[Curve]:
         return await self.operations.read(self.curves.read(wanted))

@@ -4,6 +4,7 @@ Computed before a document is validated, which takes longer; so every mistake bu
 """
 
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from typing import NamedTuple
 
 from graphql import (
@@ -17,7 +18,8 @@ from graphql import (
     SelectionSetNode,
 )
 
-from graph.execution.limits import MOST, Limits, limit_error
+from graph.execution.limits import MOST, limit_error
+from graph.settings import Settings
 
 __all__ = ["Size", "fragments_in_order", "size_error", "sizes_of"]
 
@@ -45,20 +47,20 @@ def sizes_of(document: DocumentNode) -> list[Size]:
     ]
 
 
-def size_error(document: DocumentNode, limits: Limits) -> GraphQLError | None:
-    """The error for a document that is not even validated."""
+def size_error(document: DocumentNode, settings: Settings) -> GraphQLError | None:
+    """The error for a document that is not even validated. Raises graphlib.CycleError as `fragments_in_order`."""
     for depth, aliases, directives, introspects in sizes_of(document):
-        if introspects and not limits.introspection:
+        if introspects and not settings.introspection:
             return GraphQLError(
                 "This server answers no questions about its schema, `__schema` and `__type` (--no-introspection).",
                 extensions={"code": "INTROSPECTION_DISABLED"},
             )
-        if depth > limits.max_depth:
-            return limit_error("max_depth", limits.max_depth, "The operation is {} levels deep", depth)
-        if aliases > limits.max_aliases:
-            return limit_error("max_aliases", limits.max_aliases, "The operation has {} aliases", aliases)
-        if directives > limits.max_directives:
-            return limit_error("max_directives", limits.max_directives, "The operation has {} directives", directives)
+        if depth > settings.max_depth:
+            return limit_error(settings, "max_depth", "The operation is {} levels deep", depth)
+        if aliases > settings.max_aliases:
+            return limit_error(settings, "max_aliases", "The operation has {} aliases", aliases)
+        if directives > settings.max_directives:
+            return limit_error(settings, "max_directives", "The operation has {} directives", directives)
     return None
 
 
@@ -68,10 +70,7 @@ def _directives(operation: OperationDefinitionNode) -> int:
 
 
 def _selection(selection: SelectionSetNode | None, fragments: dict[str, Size], directives: int) -> Size:
-    """The size of a selection; `directives`: those on what it belongs to.
-
-    A fragment without a size yet is spread within itself: it adds nothing here, and is refused as not valid.
-    """
+    """The size of a selection; `directives`: those on what it belongs to. An unknown fragment adds nothing."""
     depth = aliases = 0
     introspects = False
     for node in selection.selections if selection else ():
@@ -91,26 +90,13 @@ def _selection(selection: SelectionSetNode | None, fragments: dict[str, Size], d
 
 
 def fragments_in_order(document: DocumentNode) -> list[FragmentDefinitionNode]:
-    """The fragments, each after those that it spreads; of a cycle, one comes before what it spreads.
+    """The fragments, each after those that it spreads. Raises graphlib.CycleError where one spreads itself.
 
     Not by recursion: a chain of fragments may be longer than Python's stack, where what a definition nests may not.
     """
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    ordered: dict[str, FragmentDefinitionNode] = {}
-    met: set[str] = set()
-    for first in fragments:
-        path = [(first, _spreads(fragments[first].selection_set))] if first not in met else []
-        met.add(first)
-        while path:
-            name, spreads = path[-1]
-            following = next((spread for spread in spreads if spread in fragments and spread not in met), None)
-            if following is None:
-                path.pop()
-                ordered[name] = fragments[name]
-            else:
-                met.add(following)
-                path.append((following, _spreads(fragments[following].selection_set)))
-    return list(ordered.values())
+    spread = {name: fragments.keys() & {*_spreads(node.selection_set)} for name, node in fragments.items()}
+    return [fragments[name] for name in TopologicalSorter(spread).static_order()]
 
 
 def _spreads(selection: SelectionSetNode) -> Iterator[str]:

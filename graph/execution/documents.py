@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Hashable, Mapping, Sequence
+from graphlib import CycleError
 from operator import attrgetter
 from typing import Any
 
@@ -10,6 +11,7 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    NoFragmentCyclesRule,
     OperationDefinitionNode,
     get_operation_ast,
     parse,
@@ -18,8 +20,9 @@ from graphql import (
 
 from graph.execution.cost import Cost
 from graph.execution.document_size import size_error
-from graph.execution.limits import CODES, Limits, limit_error
+from graph.execution.limits import CODES, limit_error
 from graph.execution.worker_thread import WorkerThread
+from graph.settings import Settings
 
 __all__ = ["Document", "Documents"]
 
@@ -33,12 +36,12 @@ ABORTED = "Validation aborted."
 class Document:
     """What is known of a document."""
 
-    __slots__ = ("_costs", "_limits", "_schema", "bytes", "compiled", "errors", "node")
+    __slots__ = ("_costs", "_schema", "_settings", "bytes", "compiled", "errors", "node")
 
     def __init__(
         self,
         schema: GraphQLSchema,
-        limits: Limits,
+        settings: Settings,
         query: str,
         node: DocumentNode | None,
         errors: Sequence[GraphQLError],
@@ -50,7 +53,7 @@ class Document:
         self.errors = errors
         """Why it is refused, whatever the request."""
         self._schema = schema
-        self._limits = limits
+        self._settings = settings
         self._costs: dict[str | None, Cost] = {}
         self.compiled: dict[Hashable, Any] = {}
         """What others compiled from it, for as long as it is kept."""
@@ -76,17 +79,17 @@ class Document:
             # Not of all operations at once: each may spread every fragment.
             self._costs[name] = Cost(self._schema, self.node, operation)
         cost = self._costs[name].of(variables or {})
-        if cost > self._limits.max_cost:
-            raise limit_error("max_cost", self._limits.max_cost, "The operation asks for {} values", cost)
+        if cost > self._settings.max_cost:
+            raise limit_error(self._settings, "max_cost", "The operation asks for {} values", cost)
         return cost
 
 
 class Documents:
     """The documents of one app that were requested last, up to CACHE_BYTES."""
 
-    def __init__(self, schema: GraphQLSchema, limits: Limits, worker: WorkerThread) -> None:
+    def __init__(self, schema: GraphQLSchema, settings: Settings, worker: WorkerThread) -> None:
         self._schema = schema
-        self._limits = limits
+        self._settings = settings
         self._worker = worker
         self._cache: LRUCache[str, Document] = LRUCache(CACHE_BYTES, attrgetter("bytes"))
 
@@ -104,23 +107,28 @@ class Documents:
 
     def read(self, query: str) -> Document:
         """The document, parsed, measured and validated."""
-        if len(query) > self._limits.max_document_characters:
-            return self._document(query, None, [self._error("max_document_characters", "{} characters", len(query))])
-        tokens = self._limits.max_document_tokens
+        if len(query) > self._settings.max_document_characters:
+            return self._document(
+                query,
+                None,
+                [limit_error(self._settings, "max_document_characters", "The document has {} characters", len(query))],
+            )
+        tokens = self._settings.max_document_tokens
         try:
             node = parse(query, max_tokens=tokens)
         except GraphQLError as error:
-            too_many = error.message.startswith(f"Syntax Error: Document contains more than {tokens} tokens")
-            return self._document(query, None, [self._error("max_document_tokens", "{} tokens") if too_many else error])
-        refusal = size_error(node, self._limits)
-        errors = [refusal] if refusal else validate(self._schema, node, hide_suggestions=not self._limits.suggestions)
+            if error.message.startswith(f"Syntax Error: Document contains more than {tokens} tokens"):
+                error = limit_error(self._settings, "max_document_tokens", "The document has {} tokens")
+            return self._document(query, None, [error])
+        try:
+            refusal = size_error(node, self._settings)
+        except CycleError:  # of fragments: it has no size
+            return self._document(query, node, validate(self._schema, node, [NoFragmentCyclesRule]))
+        errors = [refusal] if refusal else validate(self._schema, node, hide_suggestions=not self._settings.suggestions)
         if any(error.message == ABORTED for error in errors):
             message = "The fields of the document overlap in too many ways to be compared: select each field once."
             errors = [GraphQLError(message, extensions={"code": CODES["max_cost"]})]
         return self._document(query, node, errors)
 
     def _document(self, query: str, node: DocumentNode | None, errors: Sequence[GraphQLError]) -> Document:
-        return Document(self._schema, self._limits, query, node, errors)
-
-    def _error(self, setting: str, count: str, found: int | None = None) -> GraphQLError:
-        return limit_error(setting, getattr(self._limits, setting), f"The document has {count}", found)
+        return Document(self._schema, self._settings, query, node, errors)

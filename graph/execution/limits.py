@@ -1,12 +1,10 @@
 """The limits of documents and operations, and their errors."""
 
-from typing import NamedTuple, Self
-
 from graphql import GraphQLError
 
 from graph.settings import Settings, flag_name
 
-__all__ = ["CODES", "MOST", "Limits", "limit_error"]
+__all__ = ["CODES", "MOST", "limit_error"]
 
 MOST = 10**12
 """Where counting ends: a short document may spread fragments so that it selects far more."""
@@ -23,32 +21,13 @@ CODES = {
 """Setting -> the `extensions.code` of its error."""
 
 
-class Limits(NamedTuple):
-    """The settings for documents and operations."""
-
-    max_document_characters: int
-    max_document_tokens: int
-    max_depth: int
-    max_aliases: int
-    max_directives: int
-    max_cost: int
-    max_variable_values: int
-    operation_seconds: float
-    introspection: bool
-    suggestions: bool
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """Those of a server."""
-        return cls(**{name: getattr(settings, name) for name in cls._fields})
-
-
-def limit_error(setting: str, limit: int, what: str, found: int | None = None) -> GraphQLError:
+def limit_error(settings: Settings, setting: str, what: str, found: int | None = None) -> GraphQLError:
     """The error for a document or an operation beyond the limit of a setting.
 
     `what`: the beginning of the message, as "The operation is {} levels deep"; `found`: the number for its place, None
     where it was not counted to the end.
     """
+    limit = getattr(settings, setting)
     shown = f"more than {limit if found is None else MOST}" if found is None or found >= MOST else str(found)
     message = f"{what.format(shown)}; this server allows {limit} ({flag_name(setting)})."
     return GraphQLError(message, extensions={"code": CODES[setting]})

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from graphql import GraphQLError
-from strawberry.http import GraphQLHTTPResponse, process_result
+from strawberry.http import process_result
 from strawberry.types import ExecutionResult
 
-from graph.media import RESPONSE_JSON
 from graph.settings import flag_name
 
-__all__ = ["Encoded", "TimedOut", "payload_of", "status_of", "timed_out"]
+__all__ = ["Encoded", "TimedOut", "is_refused", "json_of", "timed_out"]
 
 
 @dataclass
@@ -37,15 +37,18 @@ def timed_out(seconds: float) -> GraphQLError:
     )
 
 
-def payload_of(result: ExecutionResult) -> GraphQLHTTPResponse:
-    """The answer to a result: without data where the request was refused before anything was executed."""
+def json_of(result: ExecutionResult) -> str:
+    """The JSON of the answer: without data where the request was refused before anything was executed."""
+    if isinstance(result, Encoded):
+        return result.json
     payload: dict[str, Any] = dict(process_result(result))
-    refused = result.data is None and result.errors and all(error.path is None for error in result.errors)
-    if refused and not isinstance(result, TimedOut):
+    if is_refused(result):
         del payload["data"]
-    return payload  # type: ignore[return-value]  # the specification has data optional, Strawberry has not
+    return orjson.dumps(payload).decode()
 
 
-def status_of(payload: object, media_type: str) -> int:
-    """The status of an answer: with the newer media type, 400 for a request that was refused."""
-    return 400 if media_type == RESPONSE_JSON and isinstance(payload, dict) and "data" not in payload else 200
+def is_refused(result: ExecutionResult) -> bool:
+    """Whether nothing was executed."""
+    if isinstance(result, Encoded | TimedOut) or result.data is not None:
+        return False
+    return bool(result.errors) and all(error.path is None for error in result.errors or ())

@@ -7,11 +7,12 @@ from graphql import Executor, GraphQLError, GraphQLSchema, OperationDefinitionNo
 
 from graph.execution.deadline import TimeLimit
 from graph.execution.documents import Document, Documents
+from graph.execution.executor import TurnsExecutor
 from graph.execution.fair_semaphore import FairSemaphore
-from graph.execution.limits import Limits
 from graph.execution.results import TimedOut
-from graph.execution.variables import executor_of
+from graph.execution.variables import is_long, shortened
 from graph.execution.worker_thread import WorkerThread
+from graph.settings import Settings
 from graph.telemetry.call import current_call, current_client
 
 __all__ = ["MAX_WAITING", "READS", "SMALL", "Operations"]
@@ -32,13 +33,13 @@ class Operations:
     memory.
     """
 
-    def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
-        self.limits = limits
-        self._time = TimeLimit(limits.operation_seconds)
+    def __init__(self, schema: GraphQLSchema, settings: Settings) -> None:
+        self._settings = settings
+        self._time = TimeLimit(settings.operation_seconds)
         self.worker = WorkerThread(self._time)
-        self.documents = Documents(schema, limits, self.worker)
+        self.documents = Documents(schema, settings, self.worker)
         self._schema = schema
-        self._budget = FairSemaphore(limits.max_cost, MAX_WAITING)
+        self._budget = FairSemaphore(settings.max_cost, MAX_WAITING)
         self._reads = FairSemaphore(READS)
 
     async def run(self, operation: Coroutine[Any, Any, Result], cost: int = 0) -> Result | TimedOut:
@@ -53,10 +54,18 @@ class Operations:
     ) -> Executor[Any] | list[GraphQLError]:
         """The executor of an operation of a valid document, or what is wrong with its variables.
 
-        Raises GraphQLError where they are too many, or are not coerced in time.
+        Raises GraphQLError where they have too many values, or are not coerced in time.
         """
-        assert document.node is not None
-        return await executor_of(self._schema, document.node, operation, variables, context, self.limits, self.worker)
+        node, name = document.node, operation.name.value if operation.name else None
+        assert node is not None
+        hidden = not self._settings.suggestions
+
+        def build(variables: dict[str, Any]) -> Executor[Any] | list[GraphQLError]:
+            return TurnsExecutor.build(self._schema, node, None, context, variables, name, hide_suggestions=hidden)
+
+        if not is_long(variables):
+            return build(variables)
+        return await self.worker.run(build, shortened(operation, variables, self._settings))
 
     async def read(self, reading: Coroutine[Any, Any, Result]) -> Result:
         """What a read returns that takes as long as thousands of values: clients take turns."""

@@ -1,16 +1,15 @@
-"""The executor of an operation, with its variables coerced: long ones in the worker thread."""
+"""The variables of an operation before they are coerced."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from graphql import DocumentNode, Executor, GraphQLError, GraphQLSchema, OperationDefinitionNode, print_ast
+from graphql import OperationDefinitionNode, print_ast
 
-from graph.execution.executor import TurnsExecutor
-from graph.execution.limits import Limits, limit_error
-from graph.execution.worker_thread import WorkerThread
+from graph.execution.limits import limit_error
+from graph.settings import Settings
 from models.validation import MAX_BATCH, MAX_VALUES
 
-__all__ = ["declared", "executor_of", "is_long"]
+__all__ = ["declared", "is_long", "shortened"]
 
 LONG = 500
 """Values, lists and objects included, that GraphQL coerces in a few milliseconds."""
@@ -18,37 +17,20 @@ POINT = "MetricInput"
 """The type of a point to log: batches of points have a limit of their own."""
 
 
-async def executor_of(
-    schema: GraphQLSchema,
-    document: DocumentNode,
-    operation: OperationDefinitionNode,
-    variables: dict[str, Any],
-    context: Any,
-    limits: Limits,
-    worker: WorkerThread,
-) -> Executor[Any] | list[GraphQLError]:
-    """The executor of an operation of a valid document, or what is wrong with its variables.
+def shortened(operation: OperationDefinitionNode, variables: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The variables, with batches of points no longer than it takes to see that they are too long.
 
-    Raises GraphQLError where they have too many values, or are not coerced in time.
+    Raises GraphQLError where others have more than max_variable_values.
     """
-    name = operation.name.value if operation.name else None
-
-    def build(variables: dict[str, Any]) -> Executor[Any] | list[GraphQLError]:
-        hidden = not limits.suggestions
-        return TurnsExecutor.build(schema, document, None, context, variables, name, hide_suggestions=hidden)
-
-    if not is_long(variables):
-        return build(variables)
     batches = {
         each.variable.name.value
         for each in operation.variable_definitions or ()
         if POINT in print_ast(each.type)  # [MetricInput!]!, with or without its marks
     }
     others = {name: value for name, value in variables.items() if name not in batches}
-    if is_long(others, limits.max_variable_values):
-        raise limit_error("max_variable_values", limits.max_variable_values, "The variables have {} values")
-    cut = {name: _cut(value) if name in batches else value for name, value in variables.items()}
-    return await worker.run(build, cut)
+    if is_long(others, settings.max_variable_values):
+        raise limit_error(settings, "max_variable_values", "The variables have {} values")
+    return {name: _cut(value) if name in batches else value for name, value in variables.items()}
 
 
 def is_long(value: object, most: int = LONG) -> bool:
@@ -71,7 +53,6 @@ def declared(operation: OperationDefinitionNode, variables: Mapping[str, Any] | 
 
 
 def _cut(batch: object) -> object:
-    """A batch of points, no longer than it takes to see that it is too long."""
     return [_cut_point(point) for point in batch[: MAX_BATCH + 1]] if isinstance(batch, list) else batch
 
 

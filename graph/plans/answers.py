@@ -4,26 +4,31 @@ What is answered here is the same, byte for byte, as what Strawberry answers; wh
 its arguments or the store is left to Strawberry.
 """
 
-import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import orjson
 from cachetools import LRUCache
-from graphql import Executor, GraphQLError
+from graphql import (
+    Executor,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+)
 
 from graph.execution.documents import Document
-from graph.execution.results import TimedOut, payload_of
+from graph.execution.results import TimedOut, json_of
 from graph.execution.running import Operations
 from graph.execution.variables import is_long
-from graph.plans.delivery import Results, deliver
-from graph.plans.mutation import MutationPlan
-from graph.plans.parts import Parts
-from graph.plans.plans import Plans
-from graph.plans.query import QueryPlan
-from graph.plans.subscription import SubscriptionPlan
+from graph.plans.delivery import Parts, Results, deliver
+from graph.plans.mutation import MutationPlan, plan_mutation
+from graph.plans.query import QueryPlan, plan_query
+from graph.plans.subscription import SubscriptionPlan, plan_subscription
 from graph.telemetry.call import current_call
 from models.jobs import Jobs
 from models.store.database import Database
@@ -40,9 +45,27 @@ REMEMBERED_SHARE = 4
 ENTRY_BYTES = 500
 """What remembering one costs beside its texts."""
 
+COMPILERS = {
+    OperationType.QUERY: plan_query,
+    OperationType.MUTATION: plan_mutation,
+    OperationType.SUBSCRIPTION: plan_subscription,
+}
+
+
 Variables = Mapping[str, Any] | None
-AnswerKey = bytes | tuple[str, str | None, bytes]
-"""What an answer is remembered by: the body of its request, or a document, the operation's name and its variables."""
+
+
+class Planned(NamedTuple):
+    """An operation that has a plan."""
+
+    document: Document
+    operation: OperationDefinitionNode
+    plan: QueryPlan | MutationPlan | SubscriptionPlan
+
+    @property
+    def name(self) -> str:
+        """Of the operation; empty where it has none."""
+        return self.operation.name.value if self.operation.name else ""
 
 
 class Remembered(NamedTuple):
@@ -59,13 +82,13 @@ class Remembered(NamedTuple):
 class Answers:
     """Answers operations as far as they have plans."""
 
-    def __init__(self, plans: Plans, operations: Operations, database: Database, jobs: Jobs) -> None:
-        self.plans = plans
+    def __init__(self, schema: GraphQLSchema, operations: Operations, database: Database, jobs: Jobs) -> None:
         self.parts = Parts()
+        self._schema = schema
         self._operations = operations
         self._database = database
         self._jobs = jobs
-        self._remembered: LRUCache[AnswerKey, Remembered] = LRUCache(
+        self._remembered: LRUCache[bytes, Remembered] = LRUCache(
             REMEMBERED_BYTES, getsizeof=lambda remembered: remembered.size
         )
         self.count = 0
@@ -76,11 +99,21 @@ class Answers:
         """What the remembered answers take in memory."""
         return int(self._remembered.currsize)
 
-    def recalled(self, key: AnswerKey) -> bytes | None:
+    def recalled(self, key: bytes) -> bytes | None:
         """The answer that is remembered by that, if the store is as it was."""
-        answer = self._recalled(key)
-        self.count += answer is not None
-        return answer
+        remembered = self._remembered.get(key)
+        if remembered is None:
+            return None
+        if remembered.version is not None and remembered.version != self._database.reader.version():
+            return None
+        if call := current_call():
+            call.know(remembered.operation, "query")
+        self.count += 1
+        return remembered.answer
+
+    async def find(self, query: str, name: str | None) -> Planned | None:
+        """The operation of that name, or the only one; None where it has no plan."""
+        return self._planned(await self._operations.documents.get(query), name)
 
     async def answer(
         self, query: str, variables: Variables, name: str | None, *, may_write: bool, key: bytes | None = None
@@ -90,48 +123,61 @@ class Answers:
         `key`: the body that says all this, by which the caller has not found a remembered answer.
         """
         try:
-            answer = await self._answer(query, variables, name, may_write, key)
+            return await self._answer(query, variables, name, may_write, key)
         except (StoreFailure, GraphQLError):  # Strawberry meets it too, and reports it
             return None
         except Exception:
             log.warning("compiled plan failed; falling back to Strawberry", exc_info=True)
             return None
-        self.count += answer is not None
-        return answer
 
     def stream(self, document: Document, name: str | None, executor: Executor[Any]) -> Results | None:
         """The results of a subscription; None where it has no plan."""
-        planned = self.plans.of(document, name)
+        planned = self._planned(document, name)
         if planned is None or not isinstance(planned.plan, SubscriptionPlan):
             return None
         self.count += 1
         return deliver(executor, planned.plan, self.parts)
 
+    def _planned(self, document: Document, name: str | None) -> Planned | None:
+        """The operation with its plan, which is compiled at its first use and kept with the document."""
+        if name in document.compiled:
+            found: Planned | None = document.compiled[name]
+            return found
+        node, operation = document.valid, document.operation(name)
+        if node is None or operation is None:
+            return None
+        fragments = {each.name.value: each for each in node.definitions if isinstance(each, FragmentDefinitionNode)}
+        plan = COMPILERS[operation.operation](self._schema, operation, fragments)
+        planned = document.compiled[name] = None if plan is None else Planned(document, operation, plan)
+        return planned
+
     async def _answer(
-        self, query: str, variables: Variables, name: str | None, may_write: bool, key: AnswerKey | None
+        self, query: str, variables: Variables, name: str | None, may_write: bool, key: bytes | None
     ) -> bytes | None:
-        planned = await self.plans.find(query, name)
+        planned = await self.find(query, name)
         if planned is None:
             return None
+        doing: Callable[[], Awaitable[bytes | None]]
         plan, cost = planned.plan, planned.document.cost(name, variables)
         if isinstance(plan, QueryPlan):
             if is_long(variables):
                 return None
             if key is None:
-                key = query, name, orjson.dumps(variables) if variables else b""
-                if answer := self._recalled(key):
+                key = orjson.dumps([query, name, variables])
+                if answer := self.recalled(key):
                     return answer
-            do = functools.partial(self._read, plan, variables or {}, key, planned.name)
+            doing = partial(self._read, plan, variables or {}, key, planned.name)
         elif isinstance(plan, MutationPlan) and may_write:
-            do = functools.partial(plan.run, self._jobs, variables or {})
+            doing = partial(plan.run, self._jobs, variables or {})
         else:
             return None
         if call := current_call():
             call.know(planned.name, planned.operation.operation.value)
-        done = await self._operations.run(_timed(do), cost)
-        return orjson.dumps(payload_of(done)) if isinstance(done, TimedOut) else done
+        done = await self._operations.run(_timed(doing), cost)
+        self.count += done is not None
+        return json_of(done).encode() if isinstance(done, TimedOut) else done
 
-    async def _read(self, plan: QueryPlan, variables: Mapping[str, Any], key: AnswerKey, name: str) -> bytes | None:
+    async def _read(self, plan: QueryPlan, variables: Mapping[str, Any], key: bytes, name: str) -> bytes | None:
         reader = self._database.reader
         # Before it is read: what is committed meanwhile may be in it, and is looked for again the next time.
         version = None if plan.is_constant else reader.version()
@@ -139,27 +185,17 @@ class Answers:
         if data is None:
             return None
         answer = orjson.dumps({"data": data})
-        size = len(answer) + ENTRY_BYTES + (len(key) if isinstance(key, bytes) else sum(map(len, filter(None, key))))
+        size = len(answer) + ENTRY_BYTES + len(key)
         if (plan.is_constant or version is not None) and size <= REMEMBERED_BYTES // REMEMBERED_SHARE:
             self._remembered[key] = Remembered(version, answer, name, size)
         return answer
 
-    def _recalled(self, key: AnswerKey) -> bytes | None:
-        remembered = self._remembered.get(key)
-        if remembered is None:
-            return None
-        if remembered.version is not None and remembered.version != self._database.reader.version():
-            return None
-        if call := current_call():
-            call.know(remembered.operation, "query")
-        return remembered.answer
 
-
-async def _timed(do: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
+async def _timed(doing: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
     """What comes of it; the call takes note of the time."""
     began = perf_counter()
     try:
-        return await do()
+        return await doing()
     finally:
         if call := current_call():
             call.resolved = perf_counter() - began

@@ -6,11 +6,13 @@ kept for a while. What cannot be shared is left to Strawberry: see `plan_subscri
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Hashable, Sequence
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Hashable
 from contextlib import aclosing
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import orjson
+from cachetools import LRUCache
 from graphql import (
     ExecutionResult,
     Executor,
@@ -23,24 +25,54 @@ from strawberry.types.execution import PreExecutionError
 
 from graph.execution.errors import logged_and_masked
 from graph.execution.results import Encoded
-from graph.plans.parts import PartKey, Parts
 from graph.plans.subscription import SubscriptionPlan
 
-__all__ = ["Results", "deliver"]
+__all__ = ["PartKey", "Parts", "Results", "deliver"]
 
 SHARED_CHARACTERS = 2_000
 """Of variables that are part of a selection, as text; results selected by longer ones are not shared."""
 
 
-class Part(Protocol):
-    """Something that a subscription sends, alone or in a list, and that looks the same to all."""
+PART_BYTES = 600
+"""What keeping a part costs beside its text and that of what is selected: its place, the result around it."""
+KEPT_BYTES = 8 * 2**20
+"""Encoded events that are kept, in bytes: thousands of points, whatever is selected of them."""
 
-    @property
-    def identity(self) -> Hashable:
-        """What it is and in which state: two parts with one identity look the same in every selection."""
+PartKey = tuple[str, *tuple[Hashable, ...]]
+"""What is selected of an event, and its identity, or of a batch those at its ends. Two with one identity look the same
+in every selection."""
 
 
 Results = AsyncGenerator[StrawberryResult, None]
+
+
+class Parts:
+    """The parts of one app that were used last, up to KEPT_BYTES, and those that are being made."""
+
+    def __init__(self) -> None:
+        self._kept: LRUCache[PartKey, tuple[int, Encoded]] = LRUCache(KEPT_BYTES, getsizeof=lambda kept: kept[0])
+        self.making: dict[PartKey, asyncio.Task[Encoded | None]] = {}
+
+    def get(self, key: PartKey) -> Encoded | None:
+        """The part, if it is still kept."""
+        try:
+            return self._kept[key][1]
+        except KeyError:
+            return None
+
+    def keep(self, key: PartKey, json: str) -> Encoded:
+        """Keep a payload, for which the least recently used ones make room. One longer than KEPT_BYTES is not kept."""
+        part = Encoded(data=None, errors=None, json=json)
+        size = PART_BYTES + sys.getsizeof(key[0]) + sys.getsizeof(json)
+        if size <= KEPT_BYTES:
+            self._kept[key] = (size, part)
+        return part
+
+    def make(self, key: PartKey, coroutine: Coroutine[Any, Any, Encoded | None]) -> "asyncio.Task[Encoded | None]":
+        """Make the part in a task that several subscribers can await."""
+        task = self.making[key] = asyncio.create_task(coroutine)
+        task.add_done_callback(lambda _: self.making.pop(key))
+        return task
 
 
 async def deliver(executor: Executor[Any], plan: SubscriptionPlan | None = None, parts: Parts | None = None) -> Results:
@@ -84,19 +116,16 @@ class _Shared:
     async def result(self, event: Any) -> StrawberryResult:
         """The result for an event: shared or, where its execution finds errors, the subscriber's own."""
         shared = await self._shared(event) if self._is_shared else None
-        if shared is not None:
-            return shared
-        return await _executed(self._executor, event)
+        return shared or await _executed(self._executor, event)
 
     async def _shared(self, event: Any) -> Encoded | None:
         key = self._key(event)
         kept = self._parts.get(key)
         if kept is not None:
             return kept
-        if self._plan.encode_points is not None:
-            data = f'{{"{self._plan.response_name}":{self._plan.encode_points(event)}}}'
-            return self._parts.keep(key, f'{{"data":{data}}}')
-        making = self._parts.making(key)
+        if self._plan.make is not None:
+            return self._kept(key, ExecutionResult({self._plan.response_name: self._plan.make(event)}))
+        making = self._parts.making.get(key)
         if making is None:
             result = _execution(self._executor, event)
             if not isinstance(result, Awaitable):
@@ -107,10 +136,9 @@ class _Shared:
 
     def _key(self, event: Any) -> PartKey:
         if not self._plan.is_list:
-            return self._selection, cast("Part", event).identity
+            return self._selection, event.identity
         # A batch of points has no gap: its ends say what it is.
-        parts = cast("Sequence[Part]", event)
-        return self._selection, parts[0].identity, parts[-1].identity
+        return self._selection, event[0].identity, event[-1].identity
 
     def _kept(self, key: PartKey, result: ExecutionResult) -> Encoded | None:
         return None if result.errors else self._parts.keep(key, orjson.dumps({"data": result.data}).decode())

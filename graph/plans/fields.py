@@ -1,18 +1,39 @@
 """What a plan makes a field from: the column or attribute that the field is named after, or an expression over several.
 
-The types of the schema say it, beside the field's description, so each field is written down once.
+The types of the schema say it, beside the field's description, so each field is written down once. Rows become objects
+by code that is generated from a selection: one comprehension, no call for each row and field. A dict that is written
+out in code is made in half the time of one that is zipped from names and values, and a fifth of what resolving field by
+field takes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import strawberry
-from graphql import GraphQLEnumType, GraphQLField, GraphQLObjectType, get_named_type, is_leaf_type, is_non_null_type
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLObjectType,
+    InlineFragmentNode,
+    SelectionSetNode,
+    get_named_type,
+    is_leaf_type,
+    is_non_null_type,
+)
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
-__all__ = ["Expression", "computed", "leaf", "made_from"]
+__all__ = ["Expression", "Fragments", "Maker", "Shape", "computed", "flat", "leaf", "made_from"]
+
+Maker = Callable[..., list[dict[str, Any]]]
+"""Rows, and whatever else the expressions use -> an object for each row."""
+Fragments = Mapping[str, FragmentDefinitionNode]
+Selection = dict[str, FieldNode]
+"""Response name -> the field, in the order in which an answer has them."""
 
 COMPUTED = "computed"
 """Key of the expression in the metadata of a field."""
@@ -72,3 +93,76 @@ def _serialised(field: GraphQLField, made: Expression) -> Expression:
     if type.name == "ID":
         return Expression(f"str({made.code})", {**made.functions, "str": str})
     return made
+
+
+class Shape:
+    """An object of an answer: for each response name, in their order, the expression of its value."""
+
+    def __init__(self) -> None:
+        self.columns: set[str] = set()
+        """Those that the expressions use."""
+        self._codes: dict[str, str] = {}
+        self._functions: dict[str, Any] = {}
+
+    def add(self, name: str, expression: Expression) -> None:
+        """Add a field. `name` is GraphQL's: letters, digits and _."""
+        self._codes[name] = expression.code
+        self._functions |= expression.functions
+        self.columns |= expression.columns
+
+    def expression(self) -> Expression:
+        """The code of the object."""
+        fields = ", ".join(f"{name!r}: {code}" for name, code in self._codes.items())
+        return Expression(f"{{{fields}}}", self._functions)
+
+    def maker(self, columns: Sequence[str], also: Iterable[str] = ()) -> Maker:
+        """Compile the maker of objects from rows of these columns; `also` names its further arguments.
+
+        Nothing in the code is the client's but response names, which GraphQL's grammar has checked.
+        """
+        row = "".join(f"{name}, " for name in columns)
+        arguments = "".join(f", {name}" for name in also)
+        source = f"lambda rows{arguments}: [{self.expression().code} for ({row}) in rows]"
+        made: Maker = eval(source, dict(self._functions))  # noqa: S307  # compiled from our own expressions, see above
+        return made
+
+
+def flat(
+    selection: SelectionSetNode, fragments: Fragments, type_name: str, also: Collection[str] = ()
+) -> Selection | None:
+    """What is selected of an object of the type, which is one of `also` too: its unions and interfaces.
+
+    None where something has no plan: a directive, or two selections that are to become one.
+    """
+    found: Selection = {}
+    return found if _collect(selection, fragments, {type_name, *also}, found, set()) else None
+
+
+def _collect(
+    selection: SelectionSetNode, fragments: Fragments, names: Collection[str], found: Selection, spread: set[str]
+) -> bool:
+    for node in selection.selections:
+        if node.directives:
+            return False
+        if isinstance(node, FieldNode):
+            response_name = (node.alias or node.name).value
+            if node.selection_set is not None and response_name in found:
+                return False
+            found.setdefault(response_name, node)
+            continue
+        if isinstance(node, FragmentSpreadNode):
+            if node.name.value in spread:
+                continue  # GraphQL's own rule, without which a short document could double itself many times
+            spread.add(node.name.value)
+            fragment: FragmentDefinitionNode | InlineFragmentNode = fragments[node.name.value]
+        else:
+            assert isinstance(node, InlineFragmentNode)
+            fragment = node
+        if fragment.directives:
+            return False
+        condition = fragment.type_condition
+        if condition is not None and condition.name.value not in names:
+            continue  # another member of the union
+        if not _collect(fragment.selection_set, fragments, names, found, spread):
+            return False
+    return True

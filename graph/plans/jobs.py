@@ -16,10 +16,8 @@ from graphql import (
     get_named_type,
 )
 
-from graph.plans.fields import Expression, leaf
+from graph.plans.fields import Expression, Fragments, Maker, Shape, flat, leaf
 from graph.plans.points import PointPlan, plan_points
-from graph.plans.rows import Maker, Shape
-from graph.plans.selection import Fragments, flat
 from models.points import MAX_READ, after_query, latest_query
 from models.store.reader import Reader, Row
 

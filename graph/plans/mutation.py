@@ -12,9 +12,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     GraphQLUnionType,
-    IntValueNode,
     OperationDefinitionNode,
-    StringValueNode,
     ValueNode,
     VariableNode,
     get_named_type,
@@ -23,23 +21,23 @@ from graphql import (
     print_ast,
 )
 from strawberry.types import ExecutionResult
+from strawberry.utils.str_converters import to_camel_case
 
 from graph.execution.errors import logged_and_masked
-from graph.execution.results import payload_of
-from graph.plans.failures import failure_of
-from graph.plans.fields import Expression, leaf, made_from
+from graph.execution.results import json_of
+from graph.plans.fields import Expression, Fragments, Shape, flat, leaf, made_from
 from graph.plans.jobs import plan_jobs
 from graph.plans.metric_input import NotCoercibleError, points_of
 from graph.plans.points import maker_of_points
-from graph.plans.rows import Shape
-from graph.plans.selection import Fragments, flat
-from models.errors import InvalidInput, JobError
+from graph.telemetry.call import current_call
+from models.errors import IllegalTransition, InvalidInput, JobError, JobNotFound, SimulationFailed
+from models.job import Job
 from models.jobs import Jobs
 from models.metric import Point
 from models.validation import job_id_of
 from simulator.runner import make_points
 
-__all__ = ["MutationPlan", "plan_mutation"]
+__all__ = ["MutationPlan", "failure_of", "plan_mutation"]
 
 VERBS = {"simulateStep", "logMetrics"}
 
@@ -73,7 +71,11 @@ class MutationPlan(NamedTuple):
         values = get_variable_values(self.schema, definitions, dict(variables), max_errors=1)
         if isinstance(values, list):
             return None
-        id = values.coerced.get(self.id.name.value) if isinstance(self.id, VariableNode) else _literal(self.id)
+        id = (
+            values.coerced.get(self.id.name.value)
+            if isinstance(self.id, VariableNode)
+            else getattr(self.id, "value", None)
+        )
         if not isinstance(id, str):
             return None
         try:
@@ -84,7 +86,7 @@ class MutationPlan(NamedTuple):
             return orjson.dumps({"data": {self.name: await self._done(jobs, id, points)}})
         except Exception as error:  # noqa: BLE001  # logged, and the client gets a code
             errors = [located_error(error, [self.node], [self.name])]
-            return orjson.dumps(payload_of(ExecutionResult(None, logged_and_masked(errors))))
+            return json_of(ExecutionResult(None, logged_and_masked(errors))).encode()
 
     async def _done(self, jobs: Jobs, id: str, points: list[Point] | None) -> dict[str, Any] | None:
         try:
@@ -94,6 +96,40 @@ class MutationPlan(NamedTuple):
             failure = failure_of(error)
             return self.failures[failure.type](failure)
         return self.success(done)
+
+
+class Failure(NamedTuple):
+    """What the fields of a failure's type are made from."""
+
+    type: str
+    """The name of the type in the schema, which is that of the domain's error."""
+    message: str
+    id: str | None = None
+    """JobNotFound: as the request has it; the beginning of a long one."""
+    job: Job | None = None
+    """IllegalTransition, SimulationFailed: the job as it now is."""
+    field: str | None = None
+    """InvalidInput: the path of the value."""
+
+
+def failure_of(error: JobError) -> Failure:
+    """The failure that an error of the domain is; the call takes note of it."""
+    call = current_call()
+    is_unexpected = isinstance(error, SimulationFailed) and not error.is_expected
+    if call:
+        call.met_errors(unexpected=is_unexpected)
+    type = error.__class__.__name__
+    match error:
+        case JobNotFound():
+            return Failure(type, error.message, id=str(error.id))
+        case InvalidInput():
+            field = to_camel_case(error.field)
+            return Failure(type, f"{field}: {error.message}", field=field)
+        case SimulationFailed() if is_unexpected and call:
+            return Failure(type, f"{error.message} The request id is {call.id}.", job=error.job)
+        case SimulationFailed() | IllegalTransition():
+            return Failure(type, error.message, job=error.job)
+    raise error
 
 
 def plan_mutation(
@@ -162,7 +198,3 @@ def _object(type: GraphQLObjectType, node: FieldNode, name: str, fragments: Frag
             return None
         make = lambda job: plan.make([[getattr(job, column) for column in plan.columns]], ())[0]  # noqa: E731  # as above
     return Expression(f"make_{name}({given.code})", {**given.functions, f"make_{name}": make})
-
-
-def _literal(node: ValueNode) -> str | None:
-    return node.value if isinstance(node, StringValueNode | IntValueNode) else None

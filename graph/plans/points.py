@@ -5,21 +5,16 @@ selection of plain fields is known beforehand: which columns it needs, and what 
 (directives, arguments, fragments that meet) has no plan.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-import orjson
 from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, get_named_type
 
-from graph.plans.fields import Expression, leaf
-from graph.plans.rows import Maker, Shape
-from graph.plans.selection import Fragments, flat
+from graph.plans.fields import Expression, Fragments, Maker, Shape, flat, leaf
 from models.metric import Recorded, decode_values
 
-__all__ = ["PointEncoder", "PointPlan", "encoder_of_points", "maker_of_points", "plan_points"]
+__all__ = ["PointPlan", "maker_of_points", "plan_points"]
 
-PointEncoder = Callable[[Sequence[Recorded]], str]
-"""Stored points -> the JSON list of what is selected of them."""
 Named = Callable[[Any], Iterable[tuple[str, float]]]
 """What a row has for the values of a point -> their names and numbers."""
 
@@ -33,14 +28,6 @@ class PointPlan(NamedTuple):
     """Rows of these columns -> the objects that are selected."""
     make_of_many: Maker
     """The same, of rows that begin with the job's id."""
-
-
-def encoder_of_points(
-    type: GraphQLObjectType, selection: SelectionSetNode, fragments: Fragments
-) -> PointEncoder | None:
-    """The encoder of points in memory, for a valid selection of `type`; None where it has no plan."""
-    make = maker_of_points(type, selection, fragments)
-    return None if make is None else lambda points: orjson.dumps(make(points)).decode()
 
 
 def maker_of_points(type: GraphQLObjectType, selection: SelectionSetNode, fragments: Fragments) -> Maker | None:

@@ -14,8 +14,8 @@ from graphql import (
     get_variable_values,
 )
 
+from graph.plans.fields import Fragments, flat
 from graph.plans.jobs import JobPlan, plan_jobs
-from graph.plans.selection import Fragments, flat
 from models.errors import JobNotFound
 from models.job_reads import one_query
 from models.listing import MAX_PAGE, newest_query

@@ -1,26 +1,25 @@
 """The plan of a subscription: what its subscribers share that select the same, whatever else their documents say."""
 
-from typing import Any, NamedTuple
+import re
+from typing import NamedTuple
 
 from graphql import (
     FieldNode,
     GraphQLObjectType,
     GraphQLSchema,
-    Node,
     OperationDefinitionNode,
-    VariableNode,
-    Visitor,
     get_named_type,
     get_nullable_type,
     is_list_type,
     print_ast,
-    visit,
 )
 
-from graph.plans.points import PointEncoder, encoder_of_points
-from graph.plans.selection import Fragments
+from graph.plans.fields import Fragments, Maker
+from graph.plans.points import maker_of_points
 
 __all__ = ["SubscriptionPlan", "plan_subscription"]
+
+VARIABLE = re.compile(r"\$(\w+)")
 
 
 class SubscriptionPlan(NamedTuple):
@@ -32,9 +31,9 @@ class SubscriptionPlan(NamedTuple):
     selection: str
     """What is selected of each part, as text, with the fragments it uses, and its name in the response."""
     variables: tuple[str, ...]
-    """The variables that are used in the selection."""
-    encode_points: PointEncoder | None
-    """The compiled encoder of a list of points, for a selection that has one."""
+    """The variables that are used in the selection, and those of the operation that a text in it seems to name."""
+    make: Maker | None
+    """Makes the objects of a list of points, where their selection has a plan."""
 
 
 def plan_subscription(
@@ -50,7 +49,7 @@ def plan_subscription(
     if not isinstance(root, FieldNode) or root.directives or root.selection_set is None:
         return None
     assert schema.subscription_type is not None
-    selected = (root.selection_set, *fragments.values())
+    text = "".join(map(print_ast, (root.selection_set, *fragments.values())))
     response_name = (root.alias or root.name).value
     type = schema.subscription_type.fields[root.name.value].type
     is_list, of = is_list_type(get_nullable_type(type)), get_named_type(type)
@@ -58,19 +57,7 @@ def plan_subscription(
     return SubscriptionPlan(
         response_name=response_name,
         is_list=is_list,
-        selection=f"{response_name}{'[]' if is_list else ''} {''.join(map(print_ast, selected))}",
-        variables=tuple(sorted({name for node in selected for name in _variables_in(node)})),
-        encode_points=encoder_of_points(of, root.selection_set, fragments) if is_list else None,
+        selection=f"{response_name}{'[]' if is_list else ''} {text}",
+        variables=tuple(sorted({*VARIABLE.findall(text)})),
+        make=maker_of_points(of, root.selection_set, fragments) if is_list else None,
     )
-
-
-def _variables_in(node: Node) -> set[str]:
-    """The names of the variables that a part of a document uses."""
-    names: set[str] = set()
-
-    class Collector(Visitor):
-        def enter_variable(self, variable: VariableNode, *_: Any) -> None:
-            names.add(variable.name.value)
-
-    visit(node, Collector())
-    return names

@@ -2,7 +2,10 @@
 
 from graphql import GraphQLError
 
-__all__ = ["bad_argument", "in_range", "not_found"]
+from models.errors import JobNotFound
+from models.validation import job_id_of
+
+__all__ = ["bad_argument", "in_range", "job_id_in"]
 
 
 def bad_argument(name: str, message: str) -> GraphQLError:
@@ -10,13 +13,16 @@ def bad_argument(name: str, message: str) -> GraphQLError:
     return GraphQLError(f"{name}: {message}", extensions={"code": "BAD_USER_INPUT", "argument": name})
 
 
-def not_found(message: str) -> GraphQLError:
-    """The error for something that is not there."""
-    return GraphQLError(message, extensions={"code": "NOT_FOUND"})
-
-
-def in_range(name: str, value: int, lowest: int, highest: int | None = None) -> None:
-    """Raise the error unless lowest <= value <= highest."""
-    if value < lowest or (highest is not None and value > highest):
+def in_range(name: str, value: int | None, lowest: int, highest: int | None = None) -> None:
+    """Raise the error unless lowest <= value <= highest, or the value is None."""
+    if value is not None and (value < lowest or (highest is not None and value > highest)):
         bounds = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
         raise bad_argument(name, f"must be {bounds}, got {value}.")
+
+
+def job_id_in(name: str, id: str) -> int:
+    """The job's id. Raises the error where it is none."""
+    try:
+        return job_id_of(id)
+    except JobNotFound as error:
+        raise bad_argument(name, error.message) from error

@@ -6,7 +6,7 @@ from typing import ParamSpec, TypeVar, cast
 
 import strawberry
 
-from graph.plans.failures import failure_of
+from graph.plans.mutation import failure_of
 from graph.schema.job import Job
 from models.errors import JobError
 

@@ -1,12 +1,12 @@
 """The queries."""
 
 import asyncio
-from typing import Annotated, Self
+from typing import Annotated
 
 import strawberry
 
 from graph.context import GraphInfo
-from graph.schema.arguments import bad_argument, in_range
+from graph.schema.arguments import bad_argument, in_range, job_id_in
 from graph.schema.curve import Curve
 from graph.schema.enums import JobStatus
 from graph.schema.errors import InvalidInput, failures_as_data
@@ -14,7 +14,7 @@ from graph.schema.job import CreateJobInput, Job, as_job
 from models.curves.curve import MIN_POINTS
 from models.errors import JobNotFound
 from models.listing import MAX_PAGE, newest_first
-from models.validation import NewJob, job_id_of
+from models.validation import NewJob
 from simulator.preview import MAX_PREVIEW, preview
 
 __all__ = ["Query"]
@@ -27,12 +27,6 @@ class JobPreview:
         description="One for each name that a simulated run measures: loss, accuracy, learningRate, grad_norm, "
         "tokens_per_second, val_loss and val_accuracy, in this order. `seq` equals `step`."
     )
-
-    @classmethod
-    async def of(cls, new: NewJob, points: int) -> Self:
-        """The preview of such a job. Raises InvalidInput where a setting breaks a rule."""
-        made = await asyncio.to_thread(preview, new, points)  # tens of milliseconds, in which others are served
-        return cls(total_steps=made.total_steps, curves=[Curve.of(name, curve) for name, curve in made.curves.items()])
 
 
 PreviewJobResult = Annotated[
@@ -61,11 +55,10 @@ class Query:
         limit: Annotated[int, strawberry.argument(description="The most jobs to return: 1 to 500.")] = 100,
     ) -> list[Job]:
         in_range("limit", limit, 1, MAX_PAGE)
+        last = None if after is None else job_id_in("after", after)
+        reading = newest_first(info.context.reader, status=status, search=search, after=last, limit=limit)
         try:
-            last = None if after is None else job_id_of(after)
-            reader, operations = info.context.reader, info.context.operations
-            reading = newest_first(reader, status=status, search=search, after=last, limit=limit)
-            rows = await (operations.read(reading) if search else reading)
+            rows = await (info.context.operations.read(reading) if search else reading)
         except JobNotFound as error:
             raise bad_argument("after", error.message) from error
         return [as_job(row) for row in rows]
@@ -74,10 +67,7 @@ class Query:
     async def job(
         self, info: GraphInfo, id: Annotated[strawberry.ID, strawberry.argument(description="The job's id.")]
     ) -> Job | None:
-        try:
-            row = await info.context.job(job_id_of(id))
-        except JobNotFound as error:
-            raise bad_argument("id", error.message) from error
+        row = await info.context.job(job_id_in("id", id))
         return None if row is None else as_job(row)
 
     @strawberry.field(
@@ -99,4 +89,8 @@ class Query:
         ] = 100,
     ) -> PreviewJobResult:
         in_range("points", points, MIN_POINTS, MAX_PREVIEW)
-        return await info.context.operations.read(JobPreview.of(NewJob(**vars(input)), points))
+        new = NewJob(**vars(input))
+        # Tens of milliseconds, in which others are served.
+        made = await info.context.operations.read(asyncio.to_thread(preview, new, points))
+        curves = [Curve.of(name, curve) for name, curve in made.curves.items()]
+        return JobPreview(total_steps=made.total_steps, curves=curves)

@@ -5,13 +5,12 @@ from contextlib import aclosing
 from typing import Annotated, cast
 
 import strawberry
+from graphql import GraphQLError
 
 from graph.context import GraphInfo
-from graph.schema.arguments import bad_argument, in_range, not_found
+from graph.schema.arguments import bad_argument, in_range, job_id_in
 from graph.schema.job import Job, as_job
 from graph.schema.metric import Metric
-from models.errors import JobNotFound
-from models.validation import job_id_of
 
 __all__ = ["Subscription"]
 
@@ -39,8 +38,7 @@ class Subscription:
             ),
         ] = None,
     ) -> AsyncGenerator[Metric, None]:
-        if after is not None:
-            in_range("after", after, 0)
+        in_range("after", after, 0)
         job = await _existing(info, job_id, "jobId")
         return cast("AsyncGenerator[Metric, None]", info.context.streams.metrics(job, after))
 
@@ -57,8 +55,7 @@ class Subscription:
             int, strawberry.argument(description="The least time between two batches, in milliseconds: 0 to 10000.")
         ] = 100,
     ) -> AsyncGenerator[list[Metric], None]:
-        if after is not None:
-            in_range("after", after, 0)
+        in_range("after", after, 0)
         in_range("everyMs", every_ms, 0, MAX_EVERY_MS)
         job = await _existing(info, job_id, "jobId")
         batches = info.context.streams.batches(job, after, every_ms / 1000)
@@ -91,8 +88,7 @@ class Subscription:
             ),
         ] = False,
     ) -> AsyncGenerator[Job, None]:
-        if every_ms is not None:
-            in_range("everyMs", every_ms, MIN_PROGRESS_MS, MAX_PROGRESS_MS)
+        in_range("everyMs", every_ms, MIN_PROGRESS_MS, MAX_PROGRESS_MS)
         if current and id is None:
             raise bad_argument("current", "is for one job: name its id.")
         job = None if id is None else await _existing(info, id, "id")
@@ -108,10 +104,7 @@ async def _changes(
 
 
 async def _existing(info: GraphInfo, id: strawberry.ID, argument: str) -> int:
-    try:
-        job_id = job_id_of(id)
-    except JobNotFound as error:
-        raise bad_argument(argument, error.message) from error
+    job_id = job_id_in(argument, id)
     if not await info.context.streams.has_job(job_id):
-        raise not_found(f"There is no job with the id {id}.")
+        raise GraphQLError(f"There is no job with the id {id}.", extensions={"code": "NOT_FOUND"})
     return job_id

@@ -6,12 +6,13 @@ from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
 from starlette.requests import Request
+from strawberry.http import GraphQLHTTPResponse
 from strawberry.http.streaming import HTTPStreamTransport
 from strawberry.types import ExecutionResult, SubscriptionExecutionResult
 
 from graph.admission.caller import Caller
+from graph.execution.results import json_of
 from graph.transport.multipart import MultipartTransport
-from graph.transport.response import answer_to, encoded
 from graph.transport.sse import SSETransport
 
 __all__ = ["TRANSPORTS", "HTTPStreams", "with_signs_of_life"]
@@ -57,9 +58,9 @@ class HTTPStreams:
                     yield transport.beginning
                 async for value in results:
                     if value is None:
-                        yield transport.heartbeat_message(_json)
+                        yield transport.heartbeat_message(_encoded)
                     else:
-                        yield transport.encode_next(answer_to(value), _json)
+                        yield transport.encode_next(cast("GraphQLHTTPResponse", value), _encoded)
                 if not any(stop.done() for stop in stops):
                     yield transport.encode_complete()
         finally:
@@ -105,5 +106,5 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def _json(answer: object) -> str:
-    return encoded(answer).decode()
+def _encoded(result: object) -> str:
+    return json_of(cast("ExecutionResult", result))

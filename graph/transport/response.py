@@ -1,44 +1,22 @@
 """Answers over HTTP: their encoding, and how they are sent."""
 
-from typing import Any
-
 import orjson
 from cross_web import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope, Send
-from strawberry.http import GraphQLHTTPResponse
 from strawberry.types import ExecutionResult
 
-from graph.execution.results import Encoded, payload_of, status_of
-from graph.media import JSON
+from graph.execution.results import is_refused, json_of
+from graph.media import JSON, RESPONSE_JSON
 from graph.telemetry.call import call_in
 
-__all__ = ["answer_to", "encoded", "refused", "response_of", "send_answer"]
+__all__ = ["refused", "response_of", "send_answer"]
 
 
-class Payload(dict[str, Any]):
-    """An answer that is encoded already."""
-
-    def __init__(self, json: str) -> None:
-        super().__init__()
-        self.json = json
-
-
-def answer_to(result: ExecutionResult) -> GraphQLHTTPResponse:
-    """The answer to a result."""
-    return Payload(result.json) if isinstance(result, Encoded) else payload_of(result)  # type: ignore[return-value]  # a dict for the type checker, and encoded for `encoded`
-
-
-def encoded(answer: object) -> bytes:
-    """The bytes of an answer."""
-    return answer.json.encode() if isinstance(answer, Payload) else orjson.dumps(answer)
-
-
-def response_of(answer: object, media_type: str) -> Response:
-    """The response with an answer, in the media type that the client accepts."""
-    # What is encoded already was executed.
-    status = 200 if isinstance(answer, Payload) else status_of(answer, media_type)
-    return Response(encoded(answer), status, {"Cache-Control": "no-store"}, media_type=media_type)
+def response_of(result: ExecutionResult, media_type: str) -> Response:
+    """The response with the answer to a result, in the media type that the client accepts."""
+    status = 400 if media_type == RESPONSE_JSON and is_refused(result) else 200
+    return Response(json_of(result), status, {"Cache-Control": "no-store"}, media_type=media_type)
 
 
 async def send_answer(send: Send, body: bytes, media_type: str) -> None:

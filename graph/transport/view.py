@@ -41,7 +41,7 @@ from graph.transport.request import (
     operation_of,
     quick_media_type,
 )
-from graph.transport.response import answer_to, refused, response_of, send_answer
+from graph.transport.response import refused, response_of, send_answer
 from graph.transport.websocket import TransportWSAdapter, TransportWSHandler
 
 __all__ = ["GraphQLView"]
@@ -236,14 +236,14 @@ class GraphQLView(GraphQL[Context, None]):
         return await super().create_streaming_response(request, body, sub_response, headers)
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:  # noqa: ARG002  # Strawberry's signature
-        """The answer to a result."""
-        return answer_to(result)
+        """The result as it is: `create_response` encodes it."""
+        return cast("GraphQLHTTPResponse", result)
 
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         """The response, in the media type that the client accepts."""
-        return response_of(response_data, sub_response.media_type or JSON)
+        return response_of(cast("ExecutionResult", response_data), sub_response.media_type or JSON)
 
 
 def _check_token(scope: Scope) -> None:

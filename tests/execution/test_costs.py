@@ -9,7 +9,6 @@ from graphql import OperationDefinitionNode, get_nullable_type, is_interface_typ
 
 from graph.execution.cost import Cost
 from graph.execution.document_size import sizes_of
-from graph.execution.limits import Limits
 from graph.execution.list_lengths import CURVE, LENGTHS, READS, SEARCH, Given
 from graph.execution.running import SMALL
 from graph.schema import schema
@@ -78,7 +77,7 @@ def test_the_cost_is_what_may_be_returned_and_what_is_read(query: str, variables
 def test_few_long_reads_cost_as_much_as_very_many_values(query: str) -> None:
     document = parse(query)
     (operation,) = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
-    assert Cost(schema.graphql, document, operation).of({}) > Limits.of(Settings()).max_cost * 0.99
+    assert Cost(schema.graphql, document, operation).of({}) > Settings().max_cost * 0.99
 
 
 def test_a_search_of_the_page_waits_for_no_other_operation() -> None:
@@ -94,7 +93,7 @@ def test_a_search_of_the_page_waits_for_no_other_operation() -> None:
 
 def test_what_the_page_and_the_readme_ask_for_is_far_below_every_limit() -> None:
     root = Path(__file__).parents[2]
-    limits = Limits.of(Settings())
+    limits = Settings()
     files = [*(root / "web" / "src").rglob("*.graphql")]
     assert files
     shared = "\n".join(path.read_text() for path in files if "examples" not in path.parts)

@@ -9,7 +9,6 @@ import pytest
 from graphql import GraphQLError, parse
 
 from graph.execution.document_size import sizes_of
-from graph.execution.limits import Limits
 from graph.execution.running import Operations
 from graph.schema import schema
 from graph.settings import Settings, flag_name
@@ -155,7 +154,7 @@ async def test_a_list_of_requests_is_refused(http: httpx.AsyncClient) -> None:
     assert (await http.post("/graphql", json=[{"query": "{ __typename }"}] * 2)).status_code == 400
 
 
-OPERATIONS = Operations(schema.graphql, Limits.of(Settings()))
+OPERATIONS = Operations(schema.graphql, Settings())
 
 
 class TestHostileDocuments:

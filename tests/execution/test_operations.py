@@ -12,7 +12,6 @@ from graphql import GraphQLError
 from graph.app import App
 from graph.execution.body import LONG
 from graph.execution.documents import CACHE_BYTES
-from graph.execution.limits import Limits
 from graph.execution.running import MAX_WAITING, READS, Operations
 from graph.schema import schema
 from graph.settings import Settings
@@ -22,7 +21,7 @@ from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.sqlite_alone("the store has no part in it")
 
-LIMITS = Limits.of(Settings())
+LIMITS = Settings()
 LONG_VARIABLES: dict[str, tuple[str, dict[str, Any], str]] = {
     "statuses that are none": (
         "query ($s: [JobStatus!]) { jobs(status: $s) { id } }", {"s": ["R"] * 50_000}, "TOO_MANY_VALUES",
@@ -107,7 +106,7 @@ class TestTheWorkerThread:
         assert order.index("one") <= 1
 
     async def test_what_is_not_computed_in_time_is_refused(self) -> None:
-        operations = Operations(schema.graphql, LIMITS._replace(operation_seconds=0.001))
+        operations = Operations(schema.graphql, Settings(operation_seconds=0.001))
         done = threading.Event()
         for _ in range(2):
             with pytest.raises(GraphQLError, match="took longer") as refused:
@@ -139,7 +138,7 @@ class TestDocuments:
         assert await documents.get(queries[0]) is not first
 
     async def test_one_longer_than_all_of_them_is_read_each_time(self) -> None:
-        documents = Operations(schema.graphql, LIMITS._replace(max_document_characters=2 * CACHE_BYTES)).documents
+        documents = Operations(schema.graphql, Settings(max_document_characters=2 * CACHE_BYTES)).documents
         query = "{ __typename }".ljust(2 * CACHE_BYTES)
         assert (await documents.get(query)).valid
         assert await documents.get(query) is not await documents.get(query)
@@ -209,7 +208,7 @@ class TestTheBudget:
         id = await api.started()
         query = f"{{ jobs(limit: 50) {{ id metrics(limit: 1000) {directive} {{ seq }} }} }}"
         operations, done = app.view.operations, asyncio.Event()
-        holding = task_of("another", operations.run(done.wait(), operations.limits.max_cost))
+        holding = task_of("another", operations.run(done.wait(), LIMITS.max_cost))
         asking = [asyncio.create_task(api.post(query)) for _ in range(MAX_WAITING + 1)]
         (refused,), waiting = await asyncio.wait(asking, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         assert refused.result()["errors"][0]["extensions"] == {"code": "SERVICE_UNAVAILABLE"}

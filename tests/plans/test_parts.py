@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from graph.plans.parts import KEPT_BYTES, Parts
+from graph.plans.delivery import KEPT_BYTES, Parts
 
 
 def json_of(parts: Parts, key: str) -> str | None:

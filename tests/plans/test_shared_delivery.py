@@ -17,14 +17,11 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from graph.admission.caller import Caller
 from graph.context import Context, Services
-from graph.execution.limits import Limits
 from graph.execution.results import Encoded
 from graph.execution.running import Operations
 from graph.live.stream import Streams
 from graph.plans.answers import Answers
-from graph.plans.delivery import SHARED_CHARACTERS
-from graph.plans.parts import PartKey, Parts
-from graph.plans.plans import Plans
+from graph.plans.delivery import SHARED_CHARACTERS, PartKey, Parts
 from graph.schema import schema
 from graph.settings import Settings
 from models.curves.chunks import Chunks
@@ -72,8 +69,8 @@ class Both:
     def __init__(self, domain: Domain, job_id: int) -> None:
         self.domain = domain
         self.job_id = job_id
-        operations, database = Operations(schema.graphql, Limits.of(Settings())), domain.database
-        self.answers = Answers(Plans(schema.graphql, operations.documents), operations, database, domain.jobs)
+        operations, database = Operations(schema.graphql, Settings()), domain.database
+        self.answers = Answers(schema.graphql, operations, database, domain.jobs)
         self.answers.parts = self.parts = CountingParts()
         streams, curves = Streams(database, domain.feed, 500, 3_600), Curves(Chunks(database))
         self.services = Services(operations, database, domain.jobs, streams, curves, self.answers)
@@ -94,7 +91,7 @@ class Both:
         return messages
 
     async def has_plan(self, query: str) -> bool:
-        return await self.answers.plans.find(query, None) is not None
+        return await self.answers.find(query, None) is not None
 
 
 async def messages_of(results: Any) -> list[Any]:
@@ -344,7 +341,7 @@ class TestTheWorkIsShared:
             assert outside.says("gone") not in str(outage)
         assert outside.says("gone") in caplog.text
         assert both.parts.made == 0
-        assert both.parts.in_the_making == 0
+        assert not both.parts.making
         for stream in streams:
             await stream.aclose()
 

@@ -46,7 +46,7 @@ class Inside:
     @property
     def _parts_in_the_making(self) -> int:
         assert self.services.answers is not None
-        return self.services.answers.parts.in_the_making
+        return len(self.services.answers.parts.making)
 
     async def all_have_begun(self, watchers: int = 0, followers: int = 0) -> None:
         """Return once so many watch and follow, and have read what they read first: see `all_has_begun`."""
