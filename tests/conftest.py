@@ -17,6 +17,7 @@ from graph.app import App, create_app
 from graph.settings import Settings
 from tests.tools.api import Api
 from tests.tools.browser import Visits, launched_browser
+from tests.tools.domain import Domain, opened_domain
 from tests.tools.fuzzing import SEED, TIMES, hypothesis_profile
 from tests.tools.outside import Outside
 from tests.tools.postgres import Postgres, migrate
@@ -96,6 +97,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def database_url(request: pytest.FixtureRequest) -> str:
     """The address of a store with nothing in it."""
     return cast("str", request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+async def domain(database_url: str) -> AsyncIterator[Domain]:
+    """An open store with its verbs and its feed."""
+    async with opened_domain(database_url) as domain:
+        yield domain
 
 
 @pytest.fixture

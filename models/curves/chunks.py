@@ -25,8 +25,8 @@ MADE_AT_ONCE = 200
 """The most chunks that are held in memory until they are stored: each takes some 80 kB."""
 STORED_AT_ONCE = 20
 """Those of them that one transaction writes: whoever else writes waits for it."""
-REMEMBERED = 4096
-"""The most names, of all jobs, of which it is remembered that runs have none of it."""
+REMEMBERED = 16_384
+"""The most runs, for all jobs and names, of which it is remembered that they have none of a name: some 4 MB."""
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +74,9 @@ class Chunks:
         self.grain = grain or Grain()
         self.at_once = at_once
         self._making = asyncio.Lock()
-        self._empty: LRUCache[tuple[int, str], int] = LRUCache(REMEMBERED)
-        """(job id, name) -> how many of the job's runs, from the first on, are known to have none of it, though no
-        chunk says so. It stays true, for full runs do not change; who asks again has no points read for it."""
+        self._empty: LRUCache[tuple[int, str, int], None] = LRUCache(REMEMBERED)
+        """(job id, name, number) of runs that are known to have none of the name, though no chunk says so. It stays
+        true, for full runs do not change."""
 
     @property
     def reader(self) -> Reader:
@@ -119,7 +119,7 @@ class Chunks:
                 there = {*COLUMNS, *known, *(name for name, chunk in made if chunk.head.size)}
                 for name in some:
                     if name not in there:
-                        self._remember_empty(job_id, name, numbers)
+                        self._empty.update({(job_id, name, number): None for number in numbers})
                 made = [(name, chunk) for name, chunk in made if name in there and chunk.head.number not in heads[name]]
                 if is_stored:
                     try:
@@ -132,17 +132,11 @@ class Chunks:
         return left
 
     async def rebuild(self, job: Job) -> AsyncIterator[int]:
-        """Make all chunks of a job again, in place of those that there are, and give how many runs were done each time.
-
-        Each transaction replaces what it takes away, so that readers meanwhile miss nothing. Raises StoreFailure.
-        """
+        """Make all chunks of a job again, and give how many runs were done each time. Raises StoreFailure."""
         names = sorted({*COLUMNS, *await self.names(job.id)})
-        runs = self.runs(job.metric_count)
         await self._drop(job.id)
-        for numbers in self._together(runs, names):
-            async with self._making:
-                for some in self._slices(names, numbers):
-                    await self._store(job.id, await self._cut(job.id, some, numbers), anew=True)
+        for numbers in await self.missing(job.id, names, job.metric_count):
+            await self.make(job.id, names, numbers, known=names)
             yield len(numbers)
 
     async def names(self, job_id: int) -> set[str]:
@@ -159,12 +153,6 @@ class Chunks:
         """The numbers of the full runs of the first `until` points."""
         return range(until // self.grain.run)
 
-    def _together(self, numbers: Sequence[int], names: Collection[str]) -> Iterator[Sequence[int]]:
-        """The numbers, as many as are made at once."""
-        count = max(1, min(self.at_once // self.grain.run, MADE_AT_ONCE // max(1, len(names))))
-        for begin in range(0, len(numbers), count):
-            yield numbers[begin : begin + count]
-
     def _slices(self, names: Sequence[str], numbers: Sequence[int]) -> Iterator[Sequence[str]]:
         """The names, as many as chunks of these runs are made of at once."""
         count = max(1, MADE_AT_ONCE // len(numbers))
@@ -175,18 +163,11 @@ class Chunks:
         self, job_id: int, names: Collection[str], runs: range, heads: Mapping[str, Mapping[int, Head]]
     ) -> list[Sequence[int]]:
         lacking = [number for number in runs if any(self._lacks(job_id, name, number, heads) for name in names)]
-        return list(self._together(lacking, names))
+        count = max(1, min(self.at_once // self.grain.run, MADE_AT_ONCE // max(1, len(names))))
+        return [lacking[begin : begin + count] for begin in range(0, len(lacking), count)]
 
     def _lacks(self, job_id: int, name: str, number: int, heads: Mapping[str, Mapping[int, Head]]) -> bool:
-        return number not in heads[name] and number >= self._empty.get((job_id, name), 0)
-
-    def _remember_empty(self, job_id: int, name: str, numbers: Sequence[int]) -> None:
-        """That these runs, in ascending order, have none of the name."""
-        until = self._empty.pop((job_id, name), 0)
-        for number in numbers:
-            until += number == until
-        if until:
-            self._empty[job_id, name] = until
+        return number not in heads[name] and (job_id, name, number) not in self._empty
 
     async def _heads(self, job_id: int, names: Collection[str], runs: range) -> dict[str, dict[int, Head]]:
         heads: dict[str, dict[int, Head]] = {name: {} for name in names}
@@ -219,33 +200,26 @@ class Chunks:
 
     @uninterrupted
     async def _drop(self, job_id: int) -> None:
-        """Take away what lies beyond the job's last full run: as it now is, for others log to it meanwhile."""
-        full = f"SELECT metric_count / {self.grain.run:d} FROM job WHERE id = ?"  # noqa: S608  # a whole number
-
         def work() -> Work[None]:
-            yield Query(f"DELETE FROM curve_chunk WHERE job_id = ? AND number >= ({full})", [job_id, job_id])  # noqa: S608  # as above
+            yield Query("DELETE FROM curve_chunk WHERE job_id = ?", [job_id])
 
         await self.database.write(work, _published)
 
     @uninterrupted
-    async def _store(self, job_id: int, made: Sequence[tuple[str, Chunk]], *, anew: bool = False) -> None:
-        """Store chunks: where there is one already it stays, or, `anew`, it is replaced."""
+    async def _store(self, job_id: int, made: Sequence[tuple[str, Chunk]]) -> None:
+        """Store chunks: where there is one already, it stays."""
 
         def work(some: Sequence[tuple[str, Chunk]]) -> Work[None]:
             for name, (head, points, fine, coarse) in some:
-                yield Query(_REPLACE if anew else _INSERT, [job_id, name, *head, points, fine, coarse])
+                yield Query(_INSERT, [job_id, name, *head, points, fine, coarse])
 
         for begin in range(0, len(made), STORED_AT_ONCE):
             some = made[begin : begin + STORED_AT_ONCE]
             await self.database.write(partial(work, some), _published)
 
 
-_KEY = ("job_id", "name", "number")
 _NAMES = ("job_id", "name", *Head._fields, "points", "fine", "coarse")
-_CONFLICT = ", ".join(_KEY)
-_INSERT = insert("curve_chunk", _NAMES, rest=f"ON CONFLICT ({_CONFLICT}) DO NOTHING")
-_CHANGES = ", ".join(f'"{name}" = excluded."{name}"' for name in _NAMES if name not in _KEY)
-_REPLACE = insert("curve_chunk", _NAMES, rest=f"ON CONFLICT ({_CONFLICT}) DO UPDATE SET {_CHANGES}")
+_INSERT = insert("curve_chunk", _NAMES, rest="ON CONFLICT (job_id, name, number) DO NOTHING")
 
 
 def _published(_: None) -> None:

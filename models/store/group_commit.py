@@ -62,9 +62,6 @@ class _Verb(Generic[Result]):
         if not self.error:
             try:
                 self.committed(result)
-            except StopIteration as error:  # no future takes it
-                self.error = RuntimeError("whoever was told raised StopIteration")
-                self.error.__cause__ = error
             except Exception as error:  # noqa: BLE001  # its own affair, and not that of those who are told next
                 self.error = error
         if self.answer.done():  # who asked is gone

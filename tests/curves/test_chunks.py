@@ -2,10 +2,8 @@
 
 import asyncio
 import math
-import signal
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,8 +12,6 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-import models.curves.chunks
-from models.curves import reading as curves
 from models.curves.builder import Growth
 from models.curves.chunk import Chunk, Grain, unpacked
 from models.curves.chunks import Chunks, Shelf
@@ -26,7 +22,6 @@ from models.curves.series import COLUMNS
 from models.job import Job
 from models.metric import Point
 from models.store.database import Database
-from models.store.transaction import Work
 from tests.tools.api import Api
 from tests.tools.domain import Domain, a_point, opened_domain, statements
 from tests.tools.outside import Outside
@@ -40,12 +35,6 @@ PACKED = """SELECT job_id, name, number, size, finite, first_step, last_step, co
     ORDER BY job_id, name, number"""
 FINITE = st.integers(-3, 3).map(float)
 VALUES = FINITE | st.sampled_from([math.nan, math.inf, -math.inf])
-
-
-@pytest.fixture
-async def domain(database_url: str) -> AsyncIterator[Domain]:
-    async with opened_domain(database_url) as domain:
-        yield domain
 
 
 def fresh(domain: Domain, grain: Grain = SMALL) -> Curves:
@@ -277,18 +266,6 @@ class TestMaking:
             (curve,) = await Curves(chunks).read([await all_of(domain, job, "late")])
             assert curve.step.tolist() == [*range(21, 41)]
 
-    async def test_remembers_a_bounded_number_of_names_that_are_not_there(
-        self, domain: Domain, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(models.curves.chunks, "REMEMBERED", 3)
-        job = await domain.job()
-        await domain.record(job, 1, 20)
-        chunks = Chunks(domain.database, SMALL)
-        for name in "abcdef":
-            await chunks.shelves(job.id, [name], 20)
-        missing = [name for name in "abcdef" if await chunks.missing(job.id, [name], 20)]
-        assert missing == ["a", "b", "c"]
-
     async def test_of_a_rare_name_ends_with_all_of_its_runs_known(self, domain: Domain) -> None:
         job = await domain.job()
         for step in range(1, 81):
@@ -299,44 +276,6 @@ class TestMaking:
         with statements() as asked:
             await fresh(domain).read([wanted])
         assert not [text for text in asked.all if "JOIN metric" in text]
-
-    async def test_of_very_many_names_holds_few_chunks_at_once_and_writes_fewer(
-        self, domain: Domain, monkeypatch: pytest.MonkeyPatch, outside: Outside
-    ) -> None:
-        """However many names are asked for: whoever logs meanwhile waits for one small transaction."""
-        held: list[int] = []
-        written: list[int] = []
-
-        class Counted(Chunks):
-            async def _cut(self, *args: Any) -> list[tuple[str, Chunk]]:
-                made = await super()._cut(*args)
-                held.append(len(made))
-                return made
-
-        write = domain.database.write
-
-        async def counting(begin: Callable[[], Work[None]], committed: Callable[[None], None]) -> None:
-            before = len(asked.all)
-            await write(begin, committed)
-            written.append(len([text for text in asked.all[before:] if 'INSERT INTO "curve_chunk"' in text]))
-
-        names = [f"value {number}" for number in range(450)]
-        job = await domain.job()
-        await domain.jobs.log(job.id, [Point(step, dict.fromkeys(names, step / 8)) for step in range(17)])
-        monkeypatch.setattr(domain.database, "write", counting)
-        chunks = Counted(domain.database, SMALL)
-        with statements() as asked:
-            shelves = await chunks.shelves(job.id, names, 17)
-            assert {len(shelf.heads) for shelf in shelves.values()} == {2}
-            made = outside.execute(PACKED)
-            assert (sum(written), max(held), max(written)) == (900, 200, 20)
-            outside.execute("UPDATE curve_chunk SET size = 1, points = coarse")
-            held.clear()
-            written.clear()
-            async for _ in chunks.rebuild(await domain.now(job.id)):
-                pass
-        assert (max(held), max(written)) == (200, 20)
-        assert [row for row in outside.execute(PACKED) if row[1] not in COLUMNS] == made
 
     async def test_at_once_by_many_readers_makes_each_once(self, domain: Domain, outside: Outside) -> None:
         job = await domain.job()
@@ -382,66 +321,35 @@ class TestMaking:
 
 
 READ = """
-import asyncio, os, signal, sys
-from models.curves.chunks import Chunks
+import asyncio, sys
 from models.curves.chunk import Grain
+from models.curves.chunks import Chunks
 from models.curves.curve import Wanted
 from models.curves.reading import Curves
 from models.store.database import Database
 
-url, until, deadly = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-
-class Deadly(Chunks):
-    stored = 0
-
-    async def _store(self, *args, **kwargs):
-        await super()._store(*args, **kwargs)
-        self.stored += 1
-        if self.stored == deadly:
-            os.kill(os.getpid(), signal.SIGKILL)
-
 async def main():
-    async with Database(url) as database:
-        chunks = Deadly(database, Grain(run=8, fine=2, coarse=4), at_once=16)
-        (curve,) = await Curves(chunks).read([Wanted(1, until, "loss", 40, None, None)])
+    async with Database(sys.argv[1]) as database:
+        chunks = Chunks(database, Grain(run=8, fine=2, coarse=4), at_once=16)
+        (curve,) = await Curves(chunks).read([Wanted(1, 640, "loss", 40, None, None)])
         print(curve.step.tolist())
 
 asyncio.run(main())
 """
 
 
-class TestProcesses:
-    @pytest.fixture
-    async def stored(self, domain: Domain) -> Wanted:
-        """A job of 80 chunks, and its curve."""
-        job = await domain.job()
-        await domain.record(job, 1, 640)
-        return await all_of(domain, job, points=40)
-
-    def reading(self, url: str, wanted: Wanted, deadly: int = 0) -> subprocess.Popen[str]:
-        script = [sys.executable, "-c", READ, url, str(wanted.until), str(deadly)]
-        return subprocess.Popen(script, stdout=subprocess.PIPE, text=True)
-
-    async def test_that_make_the_same_chunks_at_once_make_them_once_and_draw_the_same(
-        self, domain: Domain, database_url: str, outside: Outside, stored: Wanted
-    ) -> None:
-        readers = [self.reading(database_url, stored) for _ in range(3)]
-        drawn = [(await asyncio.to_thread(reader.communicate, timeout=PATIENCE * 3))[0] for reader in readers]
-        assert [reader.returncode for reader in readers] == [0, 0, 0]
-        (expected,) = await fresh(domain).read([stored])
-        assert drawn == [f"{expected.step.tolist()}\n"] * 3
-        assert outside.execute("SELECT count(*), count(DISTINCT number) FROM curve_chunk") == [(80, 80)]
-
-    async def test_that_are_killed_while_they_make_chunks_leave_whole_ones(
-        self, domain: Domain, database_url: str, outside: Outside, stored: Wanted
-    ) -> None:
-        killed = self.reading(database_url, stored, deadly=5)
-        await asyncio.to_thread(killed.communicate, timeout=PATIENCE * 3)
-        assert killed.returncode == -signal.SIGKILL
-        assert outside.execute("SELECT count(*) FROM curve_chunk") == [(10,)]
-        (curve,) = await fresh(domain).read([stored])
-        check(curve, [(step, step, repr(step / 8)) for step in range(1, 641)], 40)
-        assert outside.execute("SELECT count(*) FROM curve_chunk") == [(80,)]
+async def test_processes_that_make_the_same_chunks_at_once_make_them_once_and_draw_the_same(
+    domain: Domain, database_url: str, outside: Outside
+) -> None:
+    job = await domain.job()
+    await domain.record(job, 1, 640)
+    script = [sys.executable, "-c", READ, database_url]
+    readers = [await asyncio.create_subprocess_exec(*script, stdout=asyncio.subprocess.PIPE) for _ in range(3)]
+    drawn = [(await reader.communicate())[0].decode() for reader in readers]
+    assert [reader.returncode for reader in readers] == [0, 0, 0]
+    (expected,) = await fresh(domain).read([await all_of(domain, job, points=40)])
+    assert drawn == [f"{expected.step.tolist()}\n"] * 3
+    assert outside.execute("SELECT count(*), count(DISTINCT number) FROM curve_chunk") == [(80, 80)]
 
 
 class TestRebuilding:
@@ -462,18 +370,6 @@ class TestRebuilding:
         rebuilt = [row for row in outside.execute(PACKED) if row[1] in {"loss", "val"}]
         assert rebuilt == before
         assert [listed(curve) for curve in await fresh(domain, Grain()).read(wanted)] == drawn
-
-    async def test_leaves_what_was_made_of_runs_that_became_full_meanwhile(
-        self, domain: Domain, outside: Outside
-    ) -> None:
-        await domain.record(await domain.job(), 1, 20)
-        as_it_was = await domain.now(1)
-        await domain.record(as_it_was, 21, 20)
-        await fresh(domain).read([await all_of(domain, as_it_was)])
-        assert [done async for done in Chunks(domain.database, SMALL).rebuild(as_it_was)] == [2]
-        assert outside.execute("SELECT number FROM curve_chunk WHERE name = 'loss' ORDER BY number") == [
-            (number,) for number in range(5)
-        ]
 
     async def test_makes_what_was_not_there_of_all_jobs_that_have_a_full_run(
         self, domain: Domain, database_url: str, outside: Outside
@@ -551,24 +447,6 @@ class TestGrowth:
             ("asked", 32)
         ]
 
-    async def test_looks_at_a_job_when_one_of_its_runs_is_full(self, domain: Domain) -> None:
-        chunks = Chunks(domain.database, SMALL)
-        job = await domain.job()
-        with statements() as asked:
-            async with Growth(chunks, domain.feed).running():
-                for step in range(1, 10):
-                    await domain.record(job, step, 1)
-                await self.until_grown(chunks, job, 9)
-        assert len([text for text in asked.all if "SELECT DISTINCT name" in text]) == 1
-
-    async def test_makes_no_batch_readable_that_nobody_listens_to(self, domain: Domain) -> None:
-        job = await domain.job()
-        async with Growth(Chunks(domain.database, SMALL), domain.feed).running():
-            logged = await domain.jobs.log(job.id, [a_point(step) for step in range(1, 21)])
-        assert "_points" not in vars(logged.metrics)
-        assert [point.seq for point in logged.metrics] == [*range(1, 21)]
-        assert "_points" in vars(logged.metrics), "a look at them makes them so"
-
     async def test_goes_on_while_the_app_lives(self, api: Api, outside: Outside) -> None:
         id = await api.started()
         await api.log(id, [{"step": step, "loss": 1.0} for step in range(RUN)])
@@ -617,21 +495,3 @@ class TestWhatIsRemembered:
         await domain.jobs.log(job.id, [a_point(20, loss=99.0)])
         (curve,) = await remembering.read([await all_of(domain, job)])
         assert listed(curve)[-1] == (20, 21, "99.0")
-
-    async def test_takes_a_bounded_number_of_bytes_and_the_latest_stay(
-        self, domain: Domain, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(curves, "REMEMBERED_BYTES", 10_000)
-        job = await domain.job()
-        await domain.record(job, 1, 20)
-        remembering = fresh(domain)
-        wanted = [(await all_of(domain, job))._replace(until=until) for until in range(1, 21)]
-        for each in wanted:
-            await remembering.read([wanted[0]])
-            await remembering.read([each])
-        with statements() as asked:
-            await remembering.read([wanted[0], wanted[-1]])
-        assert asked.all == []
-        with statements() as asked:
-            await remembering.read([wanted[1]])
-        assert asked.all != []

@@ -1,7 +1,6 @@
 """The life of a job: the table of its statuses, and that every verb keeps to it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from hypothesis import given
@@ -14,7 +13,7 @@ from models.jobs import Jobs
 from models.lifecycle import ENDED, TRANSITIONS, JobStatus, epoch_of_step, sources_of
 from models.metric import Point
 from simulator.runner import make_points
-from tests.tools.domain import Domain, a_point, opened_domain, points
+from tests.tools.domain import Domain, a_point, points
 from tests.tools.outside import Outside
 
 QUEUED, RUNNING, COMPLETE, FAILED = JobStatus
@@ -43,12 +42,6 @@ OUTCOMES = {
     ("log", RUNNING): RUNNING,
 }
 """(verb, status) -> the status it leads to. Every other pair is refused."""
-
-
-@pytest.fixture
-async def domain(database_url: str) -> AsyncIterator[Domain]:
-    async with opened_domain(database_url) as domain:
-        yield domain
 
 
 class TestTheTable:
@@ -130,15 +123,6 @@ class TestEveryVerbInEveryStatus:
         with domain.heard() as events, pytest.raises(JobNotFound) as refusal:
             await VERBS[verb](domain.jobs, 99)
         assert (refusal.value.id, events) == (99, [])
-
-    @pytest.mark.parametrize(("verb", "status"), [pair for pair in OUTCOMES if pair[0] not in {"simulate", "log"}])
-    async def test_of_twenty_callers_at_once_one_wins(self, domain: Domain, verb: str, status: JobStatus) -> None:
-        id = (await domain.job(status)).id
-        with domain.heard() as events:
-            calls = [VERBS[verb](domain.jobs, id) for _ in range(20)]
-            outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["IllegalTransition"] * 19 + ["Job"]
-        assert [type(event) for event in events] == [JobChanged]
 
 
 class TestSimulating:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,17 +13,11 @@ from models.job import Job
 from models.metric import Point, Recorded, decode_values, encode_values
 from models.points import read_after, read_latest
 from models.validation import MAX_BATCH
-from tests.tools.domain import Domain, a_point, opened_domain, points, statements
+from tests.tools.domain import Domain, a_point, points, statements
 from tests.tools.outside import Outside
 
 NAN, INFINITY = math.nan, math.inf
 LOOK_UP = 'CROSS JOIN "metric"'
-
-
-@pytest.fixture
-async def domain(database_url: str) -> AsyncIterator[Domain]:
-    async with opened_domain(database_url) as domain:
-        yield domain
 
 
 async def recorded(domain: Domain, job: Job, *batch: Point) -> int:
@@ -71,16 +65,6 @@ class TestNumbering:
             job = await domain.now(id)
             assert (job.metric_count, job.furthest_step) == counters
             assert (logged.job.metric_count, logged.job.furthest_step) == counters
-
-    async def test_thirty_batches_at_once_are_numbered_without_gap_or_double(self, domain: Domain) -> None:
-        job = await domain.job()
-        batches = [points(1 + 5 * index, 5) for index in range(30)]
-        logged = await asyncio.gather(*(domain.jobs.log(job.id, batch) for batch in batches))
-        assert sorted(metric.seq for each in logged for metric in each.metrics) == [*range(1, 151)]
-        assert seqs(await domain.stored(job)) == [*range(1, 151)]
-        for each in logged:  # a batch is not torn apart
-            first = each.metrics[0].seq
-            assert seqs(each.metrics) == [*range(first, first + 5)]
 
     async def test_a_batch_with_a_bad_point_stores_nothing(self, domain: Domain) -> None:
         job = await domain.job()

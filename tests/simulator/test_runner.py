@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given
@@ -18,14 +17,8 @@ from simulator import curves
 from simulator.runner import BLOCK, CHUNK, Pace, make_points, run
 from simulator.scenarios import Scenario
 from simulator.schedules import Schedule
-from tests.tools.domain import Domain, a_job, a_point, opened_domain, statements
+from tests.tools.domain import Domain, a_job, a_point, statements
 from tests.tools.waiting import PATIENCE
-
-
-@pytest.fixture
-async def domain(database_url: str) -> AsyncIterator[Domain]:
-    async with opened_domain(database_url) as domain:
-        yield domain
 
 
 def values_of(metrics: list[Recorded]) -> list[tuple[int, int, str]]:

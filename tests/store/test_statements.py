@@ -107,25 +107,6 @@ async def test_the_jobs_of_the_largest_page_have_their_points_read_at_once(
     assert jobs == [{"points": [{"seq": 1}]}] * 500
 
 
-@pytest.mark.parametrize(
-    ("filters", "index"),
-    [
-        ("", "job_newest_first"),
-        (", status: [RUNNING]", "job_newest_first_by_status"),
-        (', search: "run"', "job_newest_first"),
-    ],
-    ids=["all", "of one status", "searched"],
-)
-async def test_a_page_of_jobs_begins_at_its_place_in_an_index_and_needs_no_sorting(
-    api: Api, statements: Statements, store: sqlite3.Connection, filters: str, index: str
-) -> None:
-    await furnish(api, store, jobs=100)
-    statements.taken()
-    assert len((await api.data(f"{{ jobs(limit: 10, after: 50{filters}) {{ id }} }}"))["jobs"]) == 10
-    plan = plan_of(store, *statements.taken()[-1])
-    assert re.fullmatch(rf"SEARCH job USING INDEX {index} \(.*created_at<\?\)", plan)
-
-
 @pytest.mark.parametrize("filters", ["", ", status: [RUNNING]", ", status: [QUEUED, RUNNING]", ', search: "run"'])
 async def test_a_page_of_jobs_costs_no_more_where_it_is_deep(
     api: Api, statements: Statements, store: sqlite3.Connection, filters: str
@@ -165,20 +146,6 @@ async def test_a_step_takes_as_many_statements_late_in_a_run_as_early(api: Api, 
         assert (await api.step(id))["__typename"] == "SimulateStepSuccess"
         counts.append(len(statements.taken()))
     assert len(set(counts)) == 1, counts
-
-
-async def test_a_batch_beyond_the_furthest_step_looks_up_no_stored_point(api: Api, statements: Statements) -> None:
-    """None there can equal one of its own; only a batch that comes late must be compared."""
-    id = await api.started()
-    await api.log(id, [{"step": step} for step in range(1, 11)])
-    look_ups = []
-    for first in (11, 5):
-        statements.taken()
-        await api.log(id, [{"step": step} for step in range(first, first + 10)])
-        look_ups.append([sql for sql, _ in statements.taken() if sql.startswith("SELECT") and '"metric"' in sql])
-    beyond, late = look_ups
-    assert beyond == []
-    assert len(late) == 1
 
 
 async def furnish(api: Api, store: sqlite3.Connection, jobs: int, points: int = 0) -> None:
