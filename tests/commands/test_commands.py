@@ -4,11 +4,9 @@ What touches a store or a socket runs as a process of its own; what only reads i
 """
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -242,11 +240,6 @@ class TestServeGivesUp:
         assert f"{tmp_path}/no" in said
         assert "--database-url" in said
 
-    def test_on_a_folder_in_the_place_of_a_database(self, tmp_path: Path) -> None:
-        said = complaint(command("serve", "--port", "0", "--database-url", f"sqlite://{tmp_path}"))
-        assert str(tmp_path) in said
-        assert "--database-url" in said
-
     def test_on_a_file_that_is_no_database_and_leaves_it_as_it_is(self, tmp_path: Path) -> None:
         text = tmp_path / "notes.txt"
         text.write_text("What I wanted to say, and never did.\n" * 100)
@@ -285,42 +278,6 @@ class TestServeGivesUp:
         assert "upgrade training-monitor" in said
         for arguments in (["migrate"], ["simulate", "1"]):
             assert complaint(here(*arguments, "--database-url", database_url)) == said
-
-
-class TestAStoreThatMayNotBeWritten:
-    @pytest.fixture
-    def folder(self) -> Iterator[Path]:
-        """One that everybody may enter, which is not so of pytest's."""
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder).chmod(0o777)
-            yield Path(folder)
-
-    @contextlib.contextmanager
-    def unprivileged(self) -> Iterator[None]:
-        """Inside, this process is nobody: permissions stop no root."""
-        root = os.geteuid() == 0
-        if root:
-            os.seteuid(65534)
-        try:
-            yield
-        finally:
-            if root:
-                os.seteuid(0)
-
-    @pytest.mark.parametrize("when", ["new", "migrated"])
-    def test_is_refused_before_anything_is_served(self, here: Run, folder: Path, when: str) -> None:
-        file = folder / "test.sqlite3"
-        arguments = ["migrate", "--database-url", f"sqlite://{file}"]
-        assert here(*arguments).returncode == 0
-        if when == "new":
-            file.unlink()
-            folder.chmod(0o555)
-        else:
-            file.chmod(0o444)
-        with self.unprivileged():
-            said = complaint(here(*arguments))
-        assert str(file) in said
-        assert "--database-url" in said
 
 
 def test_the_console_script_and_the_module_are_the_same_program() -> None:

@@ -52,6 +52,15 @@ def read_only(store: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def not_there(store: Path) -> Iterator[None]:
+    store.unlink()
+    store.parent.chmod(0o555)
+    with unprivileged():
+        yield
+    store.parent.chmod(0o777)
+
+
+@contextlib.contextmanager
 def damaged(store: Path) -> Iterator[None]:
     whole = store.read_bytes()
     store.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
@@ -76,6 +85,7 @@ SQLITE: dict[str, Callable[[Path], AbstractContextManager[None]]] = {
     "on a full disk": lambda _: room_for(0),
     "read-only": read_only,
     "without a table": without_table,
+    "not there, and not to be made": not_there,
     "a folder": a_folder,
 }
 
@@ -108,7 +118,7 @@ def test_a_file(folder: Path, kind: str, command: str) -> None:
     store = folder / "store.sqlite3"
     with SQLITE[kind](store), limited_time():
         ended = here(*command.format(folder=folder).split(), "--database-url", url_of(store))
-    complaint(ended)
+    assert str(store) in complaint(ended)
 
 
 RIGHTS = "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"
