@@ -297,7 +297,15 @@ class TestTokens:
 
     def test_are_not_lost_to_a_backup_of_a_version_without_tokens(self, store: Path, tmp_path: Path) -> None:
         copy = backed_up(store, tmp_path / "copy.sqlite3")
-        run(copy, "DROP TABLE session", "DROP TABLE token", "DELETE FROM tortoise_migrations WHERE name >= '0003'")
+        run(
+            copy,
+            "DROP TABLE session",
+            "DROP TABLE token",
+            "DROP INDEX metric_by_digest",
+            "ALTER TABLE metric DROP COLUMN digest",
+            "CREATE INDEX metric_by_step ON metric (job_id, step)",
+            "DELETE FROM tortoise_migrations WHERE name >= '0003'",
+        )
         assert "there never was a token" in succeeded("restore", copy, store, "--replace")
         assert command("migrate", "--database-url", url_of(store)).returncode == 0
         add_token(store, "one")

@@ -32,7 +32,7 @@ HEADERS = {"Authorization": "Bearer tok3n", "Cookie": "session=c00kie"}
 NAMED = 'query Mine ($search: String) { a11as: jobs(search: $search) { id } other: jobs(search: "qu3ry") { id } }'
 CREATE = """mutation Create ($name: String!) {
     createJob(input: {name: $name, modelName: "m", epochs: 1, learningRate: 1}) { __typename } }"""
-FOLLOW = "subscription Follow { jobChanged { id } }"
+FOLLOW = 'subscription Follow { jobChanged(id: "1", current: true) { id } }'
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,7 @@ async def test_each_request_and_each_operation_of_a_socket_has_one_line_and_noth
         await http.get("/?search=sea4ch", headers={"X-Request-Id": "page"})
     async with opened(websocket_url(server.url)) as socket:
         follow = await socket.subscribe(FOLLOW)
+        await socket.next(follow)  # it has begun
         await socket.next(await socket.subscribe(NAMED, search="vari4ble"))
         await socket.send({"id": follow, "type": "complete"})
         async with by_sse_post(server.url, FOLLOW):
