@@ -73,16 +73,14 @@ class TestPoints:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("field", ["metricAdded(jobId: $id) { seq }", "metricsAdded(jobId: $id) { seq }"])
+    @pytest.mark.parametrize(
+        "field",
+        ["metricAdded(jobId: $id) { seq }", "metricsAdded(jobId: $id) { seq }", "jobChanged(id: $id) { id }"],
+    )
     async def test_an_unknown_job_ends_the_operation_with_not_found(
         self, address: str, begin: Begin, field: str
     ) -> None:
         async with begin(address, f"subscription ($id: ID!) {{ {field} }}", id="99") as stream:
-            (error,) = await stream.refusal()
-        assert error["extensions"]["code"] == "NOT_FOUND"
-
-    async def test_so_does_an_unknown_job_whose_changes_are_asked_for(self, address: str, begin: Begin) -> None:
-        async with begin(address, CHANGES, id="99") as stream:
             (error,) = await stream.refusal()
         assert error["extensions"]["code"] == "NOT_FOUND"
 
