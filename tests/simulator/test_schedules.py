@@ -65,11 +65,3 @@ def test_the_first_step_of_every_run_trains(schedule: Schedule, total: int) -> N
 def test_no_rate_is_negative_or_above_the_base(schedule: Schedule, base: float, total: int, steps: list[int]) -> None:
     for rate in rates(schedule, *steps, base=base, total=total):
         assert 0.0 <= rate <= base
-
-
-@given(st.sampled_from(Schedule), TOTALS, st.lists(st.integers(1, 2**32), min_size=2, max_size=50))
-def test_a_step_has_the_same_rate_whatever_steps_it_is_asked_with(
-    schedule: Schedule, total: int, steps: list[int]
-) -> None:
-    together = rates(schedule, *steps, total=total)
-    assert together == [rates(schedule, step, total=total)[0] for step in steps]

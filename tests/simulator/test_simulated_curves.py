@@ -60,12 +60,6 @@ class TestPurity:
             parts += points(run, first + len(parts), count)
         assert exact(parts) == exact(whole)
 
-    @given(RUNS)
-    def test_one_step_at_a_time_gives_the_points_of_the_whole_run(self, run: Run) -> None:
-        steps = min(run.total_steps, 100)
-        one_by_one = [point for step in range(1, steps + 1) for point in points(run, step, 1)]
-        assert exact(one_by_one) == exact(points(run, 1, steps))
-
     @given(RUNS, SEEDS)
     def test_another_seed_is_another_run(self, run: Run, seed: int) -> None:
         other = Run(seed, run.epochs, run.steps_per_epoch, run.learning_rate, run.batch_size, run.scenario)
@@ -208,16 +202,6 @@ class TestRun:
 
 
 class TestNoise:
-    @given(SEEDS, st.sampled_from(Stream), st.integers(1, 2**33), st.integers(1, 50), st.integers(1, 9))
-    def test_a_steps_draws_do_not_depend_on_the_range_they_are_asked_in(
-        self, seed: int, stream: Stream, first: int, count: int, rows: int
-    ) -> None:
-        steps = np.arange(first, first + count)
-        together = uniforms(seed, stream, steps, rows)
-        apart = [uniforms(seed, stream, steps[[place]], rows) for place in range(count)]
-        assert together.shape == (rows, count)
-        np.testing.assert_array_equal(together, np.hstack(apart))
-
     @pytest.mark.parametrize("seed", [0, 1, 2**63 - 1])
     def test_gaussians_are_standard_and_independent_of_row_stream_seed_and_neighbouring_step(self, seed: int) -> None:
         steps = np.arange(1, 20_001)
