@@ -78,10 +78,10 @@ class Health:
         try:
             await self._probes[name]()
         except (StoreFailure, FeedError) as error:
-            log.warning("the %s is unavailable: %s", name, error)
+            log.warning("not ready: %s", error)
             return False
         except Exception:
-            log.exception("the %s is unavailable", name)
+            log.exception("not ready: unexpected error while checking the %s", name)
             return False
         return True
 

@@ -44,10 +44,13 @@ class Page(NamedTuple):
         alone = len(counts) == 1
         columns = self.plan.columns if alone else ("job_id", *self.plan.columns)
         if "count" in arguments:
-            query = latest_query(columns, counts.items(), arguments["count"])
+            first, most = 0, arguments["count"]
+            query = latest_query(columns, counts.items(), most)
         else:
-            query = after_query(columns, counts, arguments["after"], arguments["limit"])
-        rows = await reader.rows(query)
+            first, most = arguments["after"], arguments["limit"]
+            query = after_query(columns, counts, first, most)
+        is_long = sum(min(most, count - first) for count in counts.values() if count > first) > SLICE
+        rows = await reader.rows(query, in_thread=is_long)
         if alone:
             return dict.fromkeys(counts, await _encoded(self.plan.make, rows))
         found = dict.fromkeys(counts, orjson.Fragment(b"[]"))

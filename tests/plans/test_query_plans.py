@@ -3,12 +3,15 @@
 import asyncio
 import json
 import re
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from graph.app import App
+from graph.plans.query import QueryPlan
+from models.store.reader import Query, Reader, Row
 from tests.tools.api import JOB, METRIC, Api
 from tests.tools.both import Both, body_of
 from tests.tools.waiting import PATIENCE
@@ -141,6 +144,37 @@ async def test_a_query_for_too_many_points_at_once_is_answered_by_strawberry(bot
     query = "{ jobs(limit: 20) { metrics(limit: 10000) { seq } } }"
     assert not await both.is_planned(query)
     assert "errors" not in await both.same(query)
+
+
+@pytest.mark.parametrize("page", ["metrics(after: 3, limit: {})", "latestMetrics(count: {})"])
+@pytest.mark.parametrize(("count", "is_long"), [(500, False), (501, True)])
+async def test_only_a_read_of_many_points_that_there_are_is_made_in_a_thread(
+    both: Both, api: Api, app: App, page: str, count: int, is_long: bool
+) -> None:
+    long = await api.started()
+    for first in range(0, 600, 100):
+        await api.log(long, [{"step": step} for step in range(first, first + 100)])
+    short = await api.started()
+    reader = Recorder(app.services.database.reader)
+    for id in (short, long):
+        query = f'{{ job(id: "{id}") {{ {page.format(count)} {{ seq }} }} }}'
+        planned = await both.answers.plans.find(query, None)
+        assert planned is not None
+        assert isinstance(planned.plan, QueryPlan)
+        assert await planned.plan.read(cast("Reader", reader), {})
+    assert reader.in_thread == [False, False, False, is_long], "of each job, then its points"
+
+
+class Recorder:
+    """Takes down which queries are to be run in a thread."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.in_thread: list[bool] = []
+
+    async def rows(self, query: Query, *, in_thread: bool = False) -> list[Row]:
+        self.in_thread.append(in_thread)
+        return await self._reader.rows(query, in_thread=in_thread)
 
 
 class TestHostileRequests:
