@@ -158,7 +158,7 @@ async def test_only_a_read_of_many_points_that_there_are_is_made_in_a_thread(
     reader = Recorder(app.services.database.reader)
     for id in (short, long):
         query = f'{{ job(id: "{id}") {{ {page.format(count)} {{ seq }} }} }}'
-        planned = await both.answers.plans.find(query, None)
+        planned = await both.answers.find(query, None)
         assert planned is not None
         assert isinstance(planned.plan, QueryPlan)
         assert await planned.plan.read(cast("Reader", reader), {})
