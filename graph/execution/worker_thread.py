@@ -11,7 +11,7 @@ from graph.execution.fair_semaphore import FairSemaphore
 from graph.execution.results import TimedOut, timed_out
 from graph.telemetry.call import current_client
 
-__all__ = ["WorkerThread"]
+__all__ = ["SWITCH_SECONDS", "WorkerThread"]
 
 SWITCH_SECONDS = 0.0001
 """For how long the thread may keep the event loop waiting while it computes: Python's default, 5 ms, is ten answers."""
@@ -33,6 +33,7 @@ class WorkerThread:
         self._time = time
         self._turn = FairSemaphore(1, MAX_WAITING)
         self._executor = ThreadPoolExecutor(1, "worker")
+        self._usual_switch_seconds = sys.getswitchinterval()
 
     async def run(self, work: Callable[Arguments, Result], *args: Arguments.args, **named: Arguments.kwargs) -> Result:
         """What the function returns or raises.
@@ -46,14 +47,12 @@ class WorkerThread:
 
     async def _run(self, work: Callable[[], Result]) -> Result:
         async with self._turn.hold(current_client()):
-            return await asyncio.get_running_loop().run_in_executor(self._executor, _yielding, work)
+            return await asyncio.get_running_loop().run_in_executor(self._executor, self._yielding, work)
 
-
-def _yielding(work: Callable[[], Result]) -> Result:
-    """What the function returns or raises; the interpreter switches threads often meanwhile."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_SECONDS)
-    try:
-        return work()
-    finally:
-        sys.setswitchinterval(before)
+    def _yielding(self, work: Callable[[], Result]) -> Result:
+        """What the function returns or raises; the interpreter switches threads often meanwhile."""
+        sys.setswitchinterval(SWITCH_SECONDS)
+        try:
+            return work()
+        finally:
+            sys.setswitchinterval(self._usual_switch_seconds)  # not as it was before: another app's may compute too

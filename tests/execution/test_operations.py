@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 import threading
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
@@ -13,11 +14,12 @@ from graph.app import App
 from graph.execution.body import LONG
 from graph.execution.documents import CACHE_BYTES
 from graph.execution.running import MAX_WAITING, READS, Operations
+from graph.execution.worker_thread import SWITCH_SECONDS
 from graph.schema import schema
 from graph.settings import Settings
 from graph.telemetry.call import Call
 from tests.tools.api import Api
-from tests.tools.waiting import PATIENCE
+from tests.tools.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.sqlite_alone("the store has no part in it")
 
@@ -113,6 +115,16 @@ class TestTheWorkerThread:
                 await operations.worker.run(done.wait, PATIENCE)
             assert refused.value.extensions == {"code": "TIMED_OUT"}
         done.set()
+
+    async def test_of_two_apps_leave_the_interpreter_as_it_was(self) -> None:
+        await eventually(lambda: sys.getswitchinterval() > 2 * SWITCH_SECONDS)  # once no app of another test computes
+        usual = sys.getswitchinterval()
+        apps = [Operations(schema.graphql, LIMITS) for _ in range(2)]
+        async with contextlib.AsyncExitStack() as second, contextlib.AsyncExitStack() as first:
+            await first.enter_async_context(busy(apps[0]))
+            await second.enter_async_context(busy(apps[1]))
+            assert sys.getswitchinterval() < usual
+        assert sys.getswitchinterval() == usual
 
     @pytest.mark.parametrize("case", LONG_VARIABLES)
     async def test_while_long_variables_are_coerced_others_are_served(self, app: App, api: Api, case: str) -> None:
