@@ -55,6 +55,8 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
         """Whether the bytes that came last completed a head, or were of a body."""
         self._head_bytes = 0
         """Bytes since then, all of which httptools keeps."""
+        self._is_in_head = False
+        """Whether a head has begun to arrive that is not complete."""
         self._body_bytes = 0
         """Bytes of the body that is arriving."""
         self._cycles: list[RequestResponseCycle] = []
@@ -135,9 +137,21 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
         if self._deadline is None:
             self._start_deadline()
 
+    def on_message_begin(self) -> None:
+        """The head of a request begins to arrive."""
+        self._is_in_head = True
+        super().on_message_begin()
+
+    def on_response_complete(self) -> None:
+        """A request is answered; the next one, which may have begun to arrive meanwhile, has its time from now on."""
+        super().on_response_complete()
+        if self._is_in_head and not self._is_refused and self._deadline is None:
+            self._start_deadline()
+
     def on_headers_complete(self) -> None:
         """Check the head, and have the app serve the request. Raises Refusal."""
         self._has_progressed = True
+        self._is_in_head = False
         if self._head_bytes > self._max_head:  # or some of it was read with the head
             length = len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
             if length > self._max_head:
@@ -220,7 +234,7 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
     def _is_late(self) -> None:
         if self.flow.read_paused:
             self._start_deadline()  # what has come is not read before the app has served what came before
-        elif self._is_answering() or self._head_bytes:
+        elif self._is_answering() or self._is_in_head or self._head_bytes:
             seconds = f"{self._request_seconds:g} seconds"
             self._refuse(Refusal(408, "TOO_SLOW", f"The request was not there within {seconds}."))
         else:

@@ -216,9 +216,10 @@ class TestDownsampling:
 class TestManyJobs:
     QUERY = '{ jobs(limit: 50) { id curve(points: 40) { value } lr: curve(name: "learningRate") { value } } }'
 
-    async def test_fifty_jobs_cost_the_statements_of_one(self, api: Api) -> None:
+    async def test_ten_jobs_cost_the_statements_of_one(self, api: Api) -> None:
+        """Their curves are read in batches of twenty, so that other clients have a turn between two."""
         counts = []
-        for jobs in (1, 49):
+        for jobs in (1, 9):
             for _ in range(jobs):
                 id = await api.started()
                 await api.log(id, [{"step": step, "loss": step / 8} for step in range(1, 4)])

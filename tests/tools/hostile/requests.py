@@ -120,6 +120,7 @@ def requests(header_bytes: int, message_bytes: int) -> Iterator[Hostile]:
     """All of them, for a server that takes heads and bodies of so many bytes."""
     yield from hostile("request", Expected.REFUSED, ((name, raw(it)) for name, it in _refused(message_bytes)))
     yield from hostile("request", Expected.ANSWERED, ((name, raw(it)) for name, it in _odd()))
+    yield from hostile("pipeline", Expected.ANYTHING, ((name, raw(it)) for name, it in _pipelined()))
     yield from hostile("request", Expected.REFUSED, _from_elsewhere())
     for many, length in FLOODS:
         flood = b"".join(b"X-%d: %s\r\n" % (n, b"a" * length) for n in range(many))
@@ -163,11 +164,15 @@ def _odd() -> Iterator[tuple[str, bytes]]:
         yield f"the accept {accept[:20]!r} of {len(accept)}", post(HELLO, Accept=accept)
     yield "trailers without end", CHUNKED + CHUNK + b"0\r\n" + b"X-A: 1\r\n" * 400_000
     yield "a trailer of an origin", CHUNKED + CHUNK + b"0\r\nOrigin: http://evil.example\r\n\r\n"
+    yield "ranges of a file", head("GET", "/", Range="bytes=" + ",".join(f"{n}-{n}" for n in range(1_500)))
+    yield "a range that is none", head("GET", "/", Range="bytes=9-1")
+
+
+def _pipelined() -> Iterator[tuple[str, bytes]]:
+    """A refusal closes the connection, whether earlier requests on it are answered or not."""
     keeping = head("GET", "/healthz", Connection="keep-alive")
     yield "a thousand requests at once", keeping * 1_000 + head("GET", "/healthz")
     yield "a request and then nonsense", keeping + b"\x00nonsense\r\n\r\n"
-    yield "ranges of a file", head("GET", "/", Range="bytes=" + ",".join(f"{n}-{n}" for n in range(1_500)))
-    yield "a range that is none", head("GET", "/", Range="bytes=9-1")
 
 
 def _from_elsewhere() -> Iterator[tuple[str, Act]]:
