@@ -27,7 +27,7 @@ from graphql import (
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
-__all__ = ["Expression", "Fragments", "Maker", "Shape", "computed", "flat", "leaf", "made_from"]
+__all__ = ["Expression", "Fragments", "Maker", "Shape", "computed", "flat", "leaf", "made_from", "shape_of"]
 
 Maker = Callable[..., list[dict[str, Any]]]
 """Rows, and whatever else the expressions use -> an object for each row."""
@@ -125,6 +125,17 @@ class Shape:
         source = f"lambda rows{arguments}: [{self.expression().code} for ({row}) in rows]"
         made: Maker = eval(source, dict(self._functions))  # noqa: S307  # compiled from our own expressions, see above
         return made
+
+
+def shape_of(selected: Selection, expression_of: Callable[[str, FieldNode], Expression | None]) -> Shape | None:
+    """The shape of what is selected; `expression_of`: response name, field -> its expression, or None."""
+    shape = Shape()
+    for name, node in selected.items():
+        expression = expression_of(name, node)
+        if expression is None:
+            return None
+        shape.add(name, expression)
+    return shape
 
 
 def flat(

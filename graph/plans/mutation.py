@@ -25,7 +25,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from graph.execution.errors import logged_and_masked
 from graph.execution.results import json_of
-from graph.plans.fields import Expression, Fragments, Shape, flat, leaf, made_from
+from graph.plans.fields import Expression, Fragments, flat, leaf, made_from, shape_of
 from graph.plans.jobs import plan_jobs
 from graph.plans.metric_input import NotCoercibleError, points_of
 from graph.plans.points import maker_of_points
@@ -169,12 +169,9 @@ def _member(type: GraphQLObjectType, node: FieldNode, fragments: Fragments, also
     selected = flat(node.selection_set, fragments, type.name, also)
     if selected is None:
         return None
-    shape = Shape()
-    for name, each in selected.items():
-        expression = leaf(type, each.name.value) or _object(type, each, name, fragments)
-        if expression is None:
-            return None
-        shape.add(name, expression)
+    shape = shape_of(selected, lambda name, each: leaf(type, each.name.value) or _object(type, each, name, fragments))
+    if shape is None:
+        return None
     columns = sorted(shape.columns)
     make = shape.maker(columns)
     return lambda given: make([[getattr(given, column) for column in columns]])[0]

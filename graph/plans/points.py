@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, get_named_type
 
-from graph.plans.fields import Expression, Fragments, Maker, Shape, flat, leaf
+from graph.plans.fields import Expression, Fragments, Maker, Shape, flat, leaf, shape_of
 from models.metric import Recorded, decode_values
 
 __all__ = ["PointPlan", "maker_of_points", "plan_points"]
@@ -49,13 +49,7 @@ def _shape(type: GraphQLObjectType, selection: SelectionSetNode, fragments: Frag
     selected = flat(selection, fragments, type.name)
     if selected is None:
         return None
-    shape = Shape()
-    for name, node in selected.items():
-        expression = leaf(type, node.name.value) or _values(type, node, fragments, named)
-        if expression is None:
-            return None
-        shape.add(name, expression)
-    return shape
+    return shape_of(selected, lambda _, node: leaf(type, node.name.value) or _values(type, node, fragments, named))
 
 
 def _values(type: GraphQLObjectType, node: FieldNode, fragments: Fragments, named: Named) -> Expression | None:
@@ -65,10 +59,7 @@ def _values(type: GraphQLObjectType, node: FieldNode, fragments: Fragments, name
     selected = None if node.arguments else flat(node.selection_set, fragments, of_value.name)
     if selected is None:
         return None
-    shape = Shape()
-    for name, field in selected.items():
-        expression = leaf(of_value, field.name.value)
-        assert expression is not None
-        shape.add(name, expression)
+    shape = shape_of(selected, lambda _, field: leaf(of_value, field.name.value))
+    assert shape is not None
     value = shape.expression()
     return Expression(f"[{value.code} for name, value in named(values)]", {**value.functions, "named": named})
