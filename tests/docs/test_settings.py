@@ -21,4 +21,4 @@ def row(name: str) -> str:
 
 
 if __name__ == "__main__":  # what to paste after a change
-    print("\n".join(f"## {heading}\n\n{HEADER}{''.join(map(row, names))}" for heading, names in grouped().items()))  # noqa: T201
+    print("\n".join(f"## {heading}\n\n{HEADER}{''.join(map(row, names))}" for heading, names in grouped().items()))  # noqa: T201  # a command of ours

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -12,17 +12,11 @@ from models.errors import IllegalTransition, SimulationFailed
 from models.feed.channel import Event, Feed, JobChanged, MetricsRecorded
 from models.lifecycle import JobStatus
 from simulator.runner import make_points
-from tests.tools.domain import Domain, a_job, opened_domain, points
+from tests.tools.domain import Domain, a_job, points
 from tests.tools.outside import Outside
 from tests.tools.waiting import eventually
 
 ONE, OTHER = a_job(id=1), a_job(id=2)
-
-
-@pytest.fixture
-async def domain(database_url: str) -> AsyncIterator[Domain]:
-    async with opened_domain(database_url) as domain:
-        yield domain
 
 
 class TestListening:

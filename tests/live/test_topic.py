@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given
@@ -14,17 +13,11 @@ from models.feed.channel import Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
 from models.lifecycle import JobStatus
 from models.metric import Recorded
-from tests.tools.domain import Domain, a_job, opened_domain, points, statements
+from tests.tools.domain import Domain, a_job, points, statements
 from tests.tools.outside import Outside
 from tests.tools.waiting import PATIENCE
 
 BUFFER = 5
-
-
-@pytest.fixture
-async def domain(database_url: str) -> AsyncIterator[Domain]:
-    async with opened_domain(database_url) as domain:
-        yield domain
 
 
 def job(metric_count: int, status: JobStatus = JobStatus.RUNNING) -> Job:

@@ -14,7 +14,7 @@ from models.feed.channel import Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
 from models.lifecycle import JobStatus
 from models.metric import Recorded
-from tests.tools.domain import Domain, a_job, opened_domain
+from tests.tools.domain import Domain, a_job
 from tests.tools.waiting import PATIENCE, eventually
 from tests.tools.watchers import NEVER
 
@@ -64,12 +64,6 @@ async def turns() -> AsyncIterator[Turns]:
     turns = Turns()
     yield turns
     turns.end()
-
-
-@pytest.fixture
-async def domain(database_url: str) -> AsyncIterator[Domain]:
-    async with opened_domain(database_url) as domain:
-        yield domain
 
 
 def recorded(job: Job, first: int, last: int) -> MetricsRecorded:

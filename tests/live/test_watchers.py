@@ -1,21 +1,12 @@
 """Many who watch one job: each at its own pace and place, sharing what is shared, and leaving nothing behind."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-import pytest
-
 from graph.live.stream import Streams
-from tests.tools.domain import Domain, opened_domain, statements
+from tests.tools.domain import Domain, statements
 from tests.tools.waiting import PATIENCE, eventually
 from tests.tools.watchers import BUFFER, NEVER, OFTEN, Watcher
-
-
-@pytest.fixture
-async def domain(database_url: str) -> AsyncIterator[Domain]:
-    async with opened_domain(database_url) as domain:
-        yield domain
 
 
 class TestManyWatchers:
