@@ -20,7 +20,7 @@ from models.jobs import Jobs
 from models.metric import Recorded
 from models.points import read_after, read_latest
 from models.store.database import Database
-from models.store.reader import Reader
+from models.store.statements import Reader
 
 __all__ = ["Context", "GraphInfo", "Services"]
 

@@ -3,7 +3,7 @@
 from graph.settings import Settings
 from models.feed.channel import Feed
 from models.store.database import Database
-from models.store.reader import Timed
+from models.store.statements import Timed
 
 __all__ = ["database_of", "feed_of"]
 

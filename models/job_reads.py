@@ -6,8 +6,8 @@ from datetime import datetime
 from models.errors import JobNotFound
 from models.job import Job
 from models.lifecycle import JobStatus
-from models.store.reader import Query, Reader
 from models.store.sql import places, select
+from models.store.statements import Query, Reader
 
 __all__ = [
     "changed_since",

@@ -7,9 +7,8 @@ from models.errors import IllegalTransition, JobNotFound
 from models.job import Job, now, searchable
 from models.job_reads import one_query
 from models.lifecycle import JobStatus, sources_of
-from models.store.reader import Query, Row
 from models.store.sql import insert, names, places, select, update
-from models.store.transaction import Work
+from models.store.statements import Query, Row, Work
 from models.validation import NewJob
 
 __all__ = ["created", "held", "moved"]

@@ -17,7 +17,7 @@ from models.metric import Point, Recorded
 from models.points import store
 from models.store.database import Database, uninterrupted
 from models.store.errors import Busy, StoreFailure, Unreachable
-from models.store.transaction import Work
+from models.store.statements import Work
 from models.validation import MAX_BATCH, NewJob, check_points, failure_reason
 
 __all__ = ["Jobs", "Logged", "PointMaker", "Simulated"]

@@ -7,8 +7,8 @@ from models.errors import JobNotFound
 from models.job import Job, searchable
 from models.job_reads import find_job, jobs_of
 from models.lifecycle import JobStatus
-from models.store.reader import Query, Reader
 from models.store.sql import select
+from models.store.statements import Query, Reader
 from models.validation import MAX_NAME, has_control_characters
 
 __all__ = ["MAX_PAGE", "newest_first", "newest_query"]

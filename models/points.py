@@ -10,9 +10,8 @@ from typing import overload
 from models.job import Job, moment_of
 from models.lifecycle import epoch_of_step
 from models.metric import Point, Recorded, StoredValues, digest_of, encode_values
-from models.store.reader import Query, Reader, Row
 from models.store.sql import places, select, update
-from models.store.transaction import Insert, Work
+from models.store.statements import Insert, Query, Reader, Row, Work
 
 __all__ = ["MAX_READ", "Stored", "after_query", "latest_query", "read_after", "read_latest", "store"]
 

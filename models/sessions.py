@@ -7,9 +7,8 @@ from tortoise import Model, fields
 
 from models.job import now
 from models.store.database import Database, uninterrupted
-from models.store.reader import Query
 from models.store.sql import insert
-from models.store.transaction import Work
+from models.store.statements import Query, Work
 from models.tokens import SESSION_LASTS, digest_of
 
 __all__ = ["MOST", "SessionTable", "Sessions", "is_session_secret"]

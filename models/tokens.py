@@ -8,9 +8,8 @@ from datetime import timedelta
 
 from models.job import moment_of, now
 from models.store.database import Database, uninterrupted
-from models.store.reader import Query, Row
 from models.store.sql import insert, names, select
-from models.store.transaction import Work
+from models.store.statements import Query, Row, Work
 from models.token import Scope, Token
 from models.validation import MAX_NAME, has_control_characters
 

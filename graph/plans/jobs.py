@@ -19,7 +19,7 @@ from graphql import (
 from graph.plans.fields import Expression, Fragments, Maker, Shape, flat, leaf
 from graph.plans.points import PointPlan, plan_points
 from models.points import MAX_READ, after_query, latest_query
-from models.store.reader import Reader, Row
+from models.store.statements import Reader, Row
 
 __all__ = ["JobPlan", "plan_jobs"]
 

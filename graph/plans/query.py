@@ -19,7 +19,7 @@ from graph.plans.jobs import JobPlan, plan_jobs
 from models.errors import JobNotFound
 from models.job_reads import one_query
 from models.listing import MAX_PAGE, newest_query
-from models.store.reader import Query, Reader
+from models.store.statements import Query, Reader
 from models.validation import job_id_of
 
 __all__ = ["QueryPlan", "plan_query"]

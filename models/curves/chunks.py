@@ -15,9 +15,8 @@ from models.curves.stored import Head
 from models.job import Job
 from models.store.database import Database, uninterrupted
 from models.store.errors import StoreFailure
-from models.store.reader import Query, Reader
 from models.store.sql import insert, places, select
-from models.store.transaction import Work
+from models.store.statements import Query, Reader, Work
 
 __all__ = ["ChunkGone", "Chunks", "Shelf"]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.curves.curve import Curve
 from models.metric import decode_named, key_pattern
-from models.store.reader import Query, Reader
+from models.store.statements import Query, Reader
 
 __all__ = ["COLUMNS", "READ_AT_ONCE", "Span", "read_values"]
 

@@ -4,8 +4,7 @@ from typing import Any, Protocol
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from models.store.reader import Reader, Timed
-from models.store.transaction import Writer
+from models.store.statements import Reader, Timed, Writer
 
 __all__ = ["APP", "CONNECTION", "Backend"]
 

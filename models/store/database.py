@@ -24,9 +24,8 @@ from models.errors import JobError
 from models.store.backend import APP, CONNECTION, Backend
 from models.store.errors import Changed, Damaged, StoreError, StoreFailure
 from models.store.postgres import Postgres
-from models.store.reader import Query, Reader, Timed
 from models.store.sqlite import SQLite
-from models.store.transaction import Result, Work, Writer
+from models.store.statements import Query, Reader, Result, Timed, Work, Writer
 from models.store.urls import without_password
 
 __all__ = ["Database", "known_migrations", "sqlite_file", "uninterrupted"]

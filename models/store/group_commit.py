@@ -22,8 +22,7 @@ from typing import Any, Generic, cast
 
 from models.store import sql
 from models.store.errors import Changed, is_of, sqlite_failure
-from models.store.reader import Row
-from models.store.transaction import Insert, Result, Statement, Work, run
+from models.store.statements import Insert, Result, Row, Statement, Work, run
 
 __all__ = ["GroupCommit"]
 

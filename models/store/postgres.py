@@ -20,8 +20,7 @@ from tortoise.log import db_client_logger
 
 from models.store import sql
 from models.store.errors import Damaged, StoreFailure, postgres_failures
-from models.store.reader import Query, Reader, Row, Timed
-from models.store.transaction import Result, Statement, Work, run
+from models.store.statements import Query, Reader, Result, Row, Statement, Timed, Work, run
 from models.store.urls import parameters_of, parts_of, without_password
 
 __all__ = ["Postgres"]

@@ -17,7 +17,7 @@ from tortoise.log import db_client_logger
 from models.store.errors import Damaged, StoreError, is_full_disk, is_of, sqlite_failure
 from models.store.group_commit import GroupCommit
 from models.store.identify import migrations_in, tables_in
-from models.store.reader import Query, Reader, Row, Timed
+from models.store.statements import Query, Reader, Row, Timed
 
 __all__ = ["SQLite", "SQLiteReader"]
 

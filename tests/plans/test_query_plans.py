@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from graph.app import App
 from graph.plans.query import QueryPlan
-from models.store.reader import Query, Reader, Row
+from models.store.statements import Query, Reader, Row
 from tests.tools.api import JOB, METRIC, Api
 from tests.tools.both import Both, body_of
 from tests.tools.waiting import PATIENCE

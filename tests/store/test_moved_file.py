@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.store.errors import Changed
-from models.store.reader import Query
+from models.store.statements import Query
 from tests.tools.api import Api
 from tests.tools.domain import a_point, opened_domain
 from tests.tools.outside import path_of

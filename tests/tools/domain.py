@@ -15,7 +15,7 @@ from models.lifecycle import JobStatus
 from models.metric import Point, Recorded
 from models.points import MAX_READ, read_after
 from models.store.database import Database
-from models.store.reader import Query, Reader
+from models.store.statements import Query, Reader
 from models.validation import NewJob
 from tests.tools.waiting import PATIENCE
 

@@ -1,0 +1,92 @@
+"""What is asked of a store, free of I/O: statements, the work of a verb made of them, and what runs both."""
+
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from models.store.errors import Damaged
+
+__all__ = ["Insert", "Query", "Reader", "Result", "Row", "Statement", "Timed", "Work", "Writer", "run"]
+
+Row = tuple[Any, ...]
+Timed = Callable[[float], object]
+"""Is called with the seconds that something took."""
+
+
+class Query(NamedTuple):
+    """A statement, with a ? for each parameter.
+
+    What changes from one to the next is a parameter: the texts are few, so stores plan them once; and PostgreSQL keeps
+    the plan of one without parameters for good, whatever its tables grow to.
+    """
+
+    sql: str
+    parameters: Sequence[Any] = ()
+    locks: bool = False
+    """Whether no other transaction may change the rows until this one ends. Of a SELECT, in the work of a verb."""
+
+
+class Insert(NamedTuple):
+    """Rows for a table. It returns no rows."""
+
+    table: str
+    shared: Mapping[str, Any]
+    """The columns that have one value in all of the rows."""
+    columns: tuple[str, ...]
+    rows: Sequence[Row]
+    """The values of the other columns."""
+
+
+Statement = Query | Insert
+Result = TypeVar("Result")
+Work = Generator[Statement, list[Row], Result]
+"""Yields statements, is sent their rows, and returns a result. What it raises undoes all of them."""
+
+
+class Reader(Protocol):
+    """A store that can be read."""
+
+    damage: Damaged | None
+    """The last damage that a query met."""
+
+    def version(self) -> int | None:
+        """A number that is another after every commit, whoever made it; None where only a query could say.
+
+        What was read since it became this number is still so. Raises StoreFailure.
+        """
+
+    async def rows(self, query: Query, *, in_thread: bool = False) -> list[Row]:
+        """The rows of a query. Raises StoreFailure.
+
+        `in_thread`: for a query that reads much. SQLite runs it in a thread, and any other on the event loop, where it
+        takes microseconds. On PostgreSQL it makes no difference.
+        """
+
+    async def close(self) -> None:
+        """Disconnect."""
+
+
+class Writer(Protocol):
+    """Runs the work of verbs, each in a transaction, or in what is as good as one."""
+
+    async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
+        """What the work that `begin` begins returns, once it is committed; `committed` is called with it first.
+
+        It is called in the order of the commits. A work may be begun again where a transaction was lost through no
+        fault of its own. Raises what the work raises, and StoreFailure.
+        """
+
+    async def close(self) -> None:
+        """Let the works under way finish, then disconnect."""
+
+
+async def run(work: Work[Result], ask: Callable[[Statement], Awaitable[list[Row]]]) -> Result:
+    """What the work returns when it is given the rows that `ask` returns."""
+    try:
+        statement = next(work)
+        while True:
+            statement = work.send(await ask(statement))
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    finally:
+        work.close()
