@@ -2,31 +2,41 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 
 from tests.tools.waiting import PATIENCE
 from tests.tools.wire import CLOSE, INIT, SOCKET, STATUS, SWITCHED, Wire, close_code_of, connected, head
 
-__all__ = [
-    "Act",
-    "Expected",
-    "Hostile",
-    "answered_in_between",
-    "dripped",
-    "fault_of",
-    "halved",
-    "hostile",
-    "on_a_socket",
-    "raw",
-    "shaking_hands",
-]
+__all__ = ["ANSWER", "BEGUN", "END", "OPENED", "Drip", "Expected", "Hostile", "Steps", "faults_of", "hostile"]
 
 PAUSE = 0.1
 """Seconds between two drops of a slow peer: how often does not matter."""
 
-Act = Callable[[Wire], Awaitable[None]]
+
+@dataclass(frozen=True)
+class Until:
+    """Wait until the server has sent that."""
+
+    text: bytes
+
+
+@dataclass(frozen=True)
+class Drip:
+    """Send that again and again, for as long as the server takes it."""
+
+    drop: bytes
+
+
+END = None
+"""Send nothing more."""
+ANSWER = Until(b"\r\n\r\n")
+Steps = Sequence[bytes | Until | Drip | None]
+"""What a peer does, one after another; bytes are sent, and CLOSE only where the connection has become a socket."""
+OPENED: Steps = (head("GET", **SOCKET), ANSWER)
+BEGUN: Steps = (*OPENED, INIT, Until(b"connection_ack"))
 
 
 class Expected(Enum):
@@ -42,25 +52,37 @@ class Hostile:
     """A hostile peer."""
 
     name: str
-    act: Act
+    steps: Steps
     expected: Expected
     hangs_up: bool = False
     """Whether it hangs up itself, and reads no answer."""
 
 
-def hostile(family: str, expected: Expected, acts: Iterable[tuple[str, Act]]) -> Iterator[Hostile]:
+def hostile(
+    family: str, expected: Expected, members: Mapping[str, Steps], *, hangs_up: bool = False
+) -> Iterator[Hostile]:
     """The peers of one family, by their names."""
-    for name, act in acts:
-        yield Hostile(f"{family}: {name}", act, expected)
+    for name, steps in members.items():
+        yield Hostile(f"{family}: {name}", steps, expected, hangs_up)
 
 
-async def fault_of(hostile: Hostile, address: str) -> str | None:
+async def faults_of(attacks: Sequence[Hostile], url: str, at_once: int = 4) -> list[str]:
+    """What is wrong with the answers to all of them, so many of which are under way at the same time."""
+    waiting = iter(attacks)
+
+    async def attacker() -> list[str]:
+        return [fault for hostile in waiting if (fault := await _fault_of(hostile, url))]
+
+    return [*chain.from_iterable(await asyncio.gather(*(attacker() for _ in range(at_once))))]
+
+
+async def _fault_of(hostile: Hostile, address: str) -> str | None:
     """What is wrong with a server's answer to it; None where nothing is."""
     wire = await connected(address)
     try:
         async with asyncio.timeout(PATIENCE):
             with contextlib.suppress(ConnectionError, EOFError):
-                await hostile.act(wire)
+                await _act(wire, hostile.steps)
                 if not hostile.hangs_up:
                     await wire.hear_all()
     except TimeoutError:
@@ -74,86 +96,31 @@ async def fault_of(hostile: Hostile, address: str) -> str | None:
         return f"{hostile.name}: the server blames itself: {statuses} {code} {wire.heard[-300:]!r}"
     if b"smuggled" in wire.heard:
         return f"{hostile.name}: what is no request was answered as one"
-    is_refused = any(status >= 400 for status in statuses) or code not in {None, 1000, 1001}
-    is_answered = bool(statuses or code)
-    if (hostile.expected is Expected.REFUSED and not is_refused) or (
-        hostile.expected is Expected.ANSWERED and not is_answered
-    ):
-        return f"{hostile.name}: {statuses} {code} is not {hostile.expected.value}"
-    return None
+    meets = {
+        Expected.REFUSED: any(status >= 400 for status in statuses) or code not in {None, 1000, 1001},
+        Expected.ANSWERED: bool(statuses or code),
+        Expected.ANYTHING: True,
+    }
+    return None if meets[hostile.expected] else f"{hostile.name}: {statuses} {code} is not {hostile.expected.value}"
 
 
-def raw(*pieces: bytes) -> Act:
-    """Send pieces, and read the answer."""
-
-    async def act(wire: Wire) -> None:
-        await wire.send(*pieces)
-
-    return act
-
-
-def halved(*pieces: bytes) -> Act:
-    """Send pieces, and then say that nothing more will come."""
-
-    async def act(wire: Wire) -> None:
-        await wire.send(*pieces)
-        wire.writer.write_eof()
-
-    return act
+async def _act(wire: Wire, steps: Steps) -> None:
+    for step in steps:
+        match step:
+            case Until(text):
+                await wire.hear(text)
+            case Drip(drop):
+                dripping = asyncio.create_task(_drip(wire, drop))
+                await wire.hear_all()
+                dripping.cancel()
+            case None:
+                wire.writer.write_eof()
+            case _:
+                if step is not CLOSE or wire.heard.startswith(SWITCHED):
+                    await wire.send(step)
 
 
-def dripped(beginning: bytes, drop: bytes) -> Act:
-    """Send a beginning, and then a drop again and again for as long as the server takes it."""
-
-    async def act(wire: Wire) -> None:
-        async def drip() -> None:
-            while True:
-                await wire.send(drop)
-                await asyncio.sleep(PAUSE)
-
-        await wire.send(beginning)
-        dripping = asyncio.create_task(drip())
-        await wire.hear_all()
-        dripping.cancel()
-
-    return act
-
-
-def answered_in_between(*pieces: bytes) -> Act:
-    """Send pieces, each once the one before it has been answered."""
-
-    async def act(wire: Wire) -> None:
-        for piece in pieces[:-1]:
-            await wire.send(piece)
-            await wire.hear(b"\r\n\r\n")
-        await wire.send(pieces[-1])
-
-    return act
-
-
-def shaking_hands(request: bytes) -> Act:
-    """Send a handshake, and close the socket where it is answered as one."""
-
-    async def act(wire: Wire) -> None:
-        await wire.send(request)
-        await wire.hear(b"\r\n\r\n")
-        if wire.heard.startswith(SWITCHED):
-            await wire.send(CLOSE)
-
-    return act
-
-
-def on_a_socket(*frames: bytes, begun: bool = True, quit: bool = True) -> Act:
-    """Open a socket, send frames, and close it."""
-
-    async def act(wire: Wire) -> None:
-        await wire.send(head("GET", **SOCKET))
-        await wire.hear(b"\r\n\r\n")
-        if begun:
-            await wire.send(INIT)
-            await wire.hear(b"connection_ack")
-        await wire.send(*frames)
-        if quit:
-            await wire.send(CLOSE)
-
-    return act
+async def _drip(wire: Wire, drop: bytes) -> None:
+    while True:
+        await wire.send(drop)
+        await asyncio.sleep(PAUSE)

