@@ -10,8 +10,8 @@ async def main() -> None:
     """Print the path of each file written; none where nothing has changed."""
     with TemporaryDirectory() as folder:
         async with Database(f"sqlite://{folder}/empty.sqlite3") as database:
-            for path in await database.write_migrations():
-                print(path)  # noqa: T201  # what this command is for
+            for migration in await database.missing_migrations():
+                print(migration.write())  # noqa: T201  # what this command is for
 
 
 asyncio.run(main())

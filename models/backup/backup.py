@@ -9,6 +9,7 @@ from models.backup.file import (
     check_is_file,
     companions_of,
     copy_into,
+    count_jobs,
     damage_in,
     opened,
     reported,
@@ -16,7 +17,7 @@ from models.backup.file import (
     temporary_beside,
 )
 from models.store.errors import StoreError, is_of
-from models.store.identify import count_jobs, migrations_in, tables_in
+from models.store.sqlite import migrations_in, tables_in
 
 __all__ = ["backup"]
 

@@ -48,6 +48,12 @@ def damage_in(connection: sqlite3.Connection) -> str | None:
     return None if found == "ok" else one_line(found.removeprefix("*** in database main ***"))
 
 
+def count_jobs(connection: sqlite3.Connection) -> int:
+    """How many jobs there are."""
+    count: int = connection.execute("SELECT count(*) FROM job").fetchone()[0]
+    return count
+
+
 def copy_into(file: Path, source: sqlite3.Connection) -> None:
     """Write a database as it is at this moment into an empty file, on disk when this returns."""
     source.execute("VACUUM INTO ?", [str(file)])

@@ -12,6 +12,7 @@ from models.backup.file import (
     check_is_file,
     companions_of,
     copy_into,
+    count_jobs,
     damage_in,
     opened,
     reported,
@@ -20,7 +21,7 @@ from models.backup.file import (
 from models.job import now
 from models.store.database import known_migrations
 from models.store.errors import StoreError, is_of
-from models.store.identify import count_jobs, has_tokens_table, migrations_in, tables_in
+from models.store.sqlite import migrations_in, tables_in
 
 __all__ = ["Restored", "restore"]
 
@@ -67,7 +68,7 @@ def restore(copy: Path, store: Path, step: Step, *, replace: bool = False) -> Re
             with _held(store) as replaced:
                 if not replace:
                     _check_nothing_is_lost(replaced, store)
-                if replaced.tokens and not has_tokens_table(source):
+                if replaced.tokens and "token" not in tables_in(source):
                     raise StoreError(
                         f"The backup {copy} is of a version without tokens, and {store} has tokens. Bring the backup "
                         f"up to date first: training-monitor migrate --database-url sqlite://{copy}"
@@ -136,7 +137,7 @@ def _read(connection: sqlite3.Connection, file: Path) -> _Replaced:
         if not migrations_in(connection):
             raise StoreError(f"{file} is not a database of training-monitor. Name another one, or move it away.")
         tokens: list[tuple[str, ...]] = []
-        if has_tokens_table(connection):
+        if "token" in tables_in(connection):
             tokens = connection.execute(_TOKENS).fetchall()
         return _Replaced(connection, count_jobs(connection), tokens)
     except (sqlite3.DatabaseError, UnicodeError) as error:
@@ -154,7 +155,7 @@ def _revoke_again(restored: sqlite3.Connection, tokens: Sequence[tuple[str, ...]
 
     All are kept, revoked: a store that ever had a token must not become one that lets everyone in.
     """
-    if not has_tokens_table(restored):
+    if "token" not in tables_in(restored):
         return Restored(count_jobs(restored), 0, 0)
     moment = str(now())
     restored.execute("BEGIN")

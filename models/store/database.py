@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
+from types import SimpleNamespace
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar, cast
 
 import asyncpg
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -17,19 +18,23 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.migrations.migration import Migration
 from tortoise.migrations.operations import RunPython
+from tortoise.migrations.writer import MigrationWriter
 from tortoise.transactions import in_transaction
 
 from models import migrations
 from models.errors import JobError
-from models.store.backend import APP, CONNECTION, Backend
 from models.store.errors import Changed, Damaged, StoreError, StoreFailure
 from models.store.postgres import Postgres
-from models.store.sqlite import SQLite
+from models.store.sqlite import APP, SQLite
 from models.store.statements import Query, Reader, Result, Timed, Work, Writer
 from models.store.urls import without_password
 
 __all__ = ["Database", "known_migrations", "sqlite_file", "uninterrupted"]
 
+Backend = SQLite | Postgres
+
+CONNECTION = "default"
+"""Tortoise's name of the connection to the store."""
 TABLES = ["models.job", "models.metric", "models.curves.stored", "models.token", "models.sessions"]
 """The modules that have tables."""
 APPS: dict[str, dict[str, Any]] = {
@@ -107,8 +112,7 @@ class Database:
                 self.applied = await self._migrate(client)
                 if isinstance(self._backend, SQLite):  # reader and writer have connections of their own
                     await self._context.close_connections()
-            self._reader = self._backend.reader(client, self._timed_read)
-            self._writer = self._backend.writer(client)
+            self._reader, self._writer = self._backend.opened(client, self._timed_read)
             self.identity = await self._identity()
         except BaseException as error:
             await self.close()  # its threads would keep the process from ending
@@ -156,25 +160,22 @@ class Database:
         finally:
             self._timed_write(perf_counter() - began)
 
-    def until_done(self, write: asyncio.Task[Any]) -> None:
-        """Let closing wait for a task that writes."""
-        self._writes.add(write)
-        write.add_done_callback(self._writes.discard)
+    async def finish(self, verb: Coroutine[Any, Any, Result]) -> Result:
+        """What a verb returns. It is run to its end even where its caller is cancelled, and closing waits for it."""
+        task = asyncio.create_task(verb)
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_log_failure)
+            raise
 
-    async def model_changes(self) -> list[str]:
-        """The operations that take the migrations to the models: empty while the two agree."""
-        with self._context:
-            writers = await self._autodetector().changes()
-        return [type(operation).__name__ for writer in writers for operation in writer.operations]
-
-    async def write_migrations(self) -> list[str]:
-        """Write what `model_changes` finds as a new migration, and give the paths of the files."""
-        with self._context:
-            return await self._autodetector().write()
-
-    def _autodetector(self) -> MigrationAutodetector:
+    async def missing_migrations(self) -> list[MigrationWriter]:
+        """What takes the migrations to the models: empty while the two agree."""
         assert self._context.apps is not None, "the database is not open"
-        return MigrationAutodetector(self._context.apps, APPS)
+        with self._context:
+            return await MigrationAutodetector(self._context.apps, APPS).changes()
 
     async def check(self) -> None:
         """Return if the store answers with what it keeps, and is the one that was opened. Raises StoreFailure.
@@ -185,12 +186,8 @@ class Database:
         if damage := self.reader.damage:
             raise damage.with_traceback(None)
         await self.reader.rows(Query("SELECT id FROM job LIMIT 1"))
-        try:
-            is_same = await self._identity() == self.identity
-        except OSError as error:  # its file is gone, which SQLite does not see
-            raise Changed(error) from error
-        if not is_same:
-            raise Changed("was it replaced?")
+        if await self._identity() != self.identity:
+            raise Changed(f"{self.place} was deleted, moved or replaced")
 
     async def check_writes(self) -> None:
         """Return once a write that changes nothing is committed. Raises StoreFailure."""
@@ -204,28 +201,30 @@ class Database:
 
     async def _migrate(self, client: BaseDBAsyncClient) -> list[str]:
         """Apply what is pending, all of it or nothing, one process at a time."""
-        if not await _pending(_executor(client)):
+        if not await _pending(MigrationExecutor(client, APPS)):
             return []
         async with in_transaction(CONNECTION) as connection:
-            migrating = await self._backend.migrating(connection)
-            executor = _executor(connection)  # a process that waited looks again at what is pending
-            books = executor._schema_editor(atomic=False)  # noqa: SLF001  # no public way
-            books.client = migrating
-            await executor.recorder.ensure_schema(books)
+            await self._backend.lock_migrations(connection)
+            run_script = functools.partial(self._backend.run_script, connection)
+            executor = MigrationExecutor(connection, APPS)  # a process that waited looks again at what is pending
+            editor = executor._schema_editor(atomic=False)  # noqa: SLF001  # no public way
+            query, capabilities = connection.execute_query, connection.capabilities
+            scripted = SimpleNamespace(execute_script=run_script, execute_query=query, capabilities=capabilities)
+            editor.client = cast("BaseDBAsyncClient", scripted)
+            await executor.recorder.ensure_schema(editor)
             pending = await _pending(executor)
             for migration in pending:
                 steps = [each for each in migration.operations if isinstance(each, RunPython)]
                 for step in steps:
-                    await step.code(None, books)
+                    await step.code(None, editor)
                 if not steps:  # a migration is of SQL or of Python
                     statements = await executor.collect_sql(APP, migration.name)
-                    script = "\n".join(f"{each.rstrip().removesuffix(';')};" for each in statements)
-                    await migrating.execute_script(script)
+                    await run_script("\n".join(f"{each.rstrip().removesuffix(';')};" for each in statements))
                 await executor.recorder.record_applied(APP, migration.name)
         return [migration.name for migration in pending]
 
 
-def _backend_at(url: str, *, create: bool, connections: int, seconds: float) -> Backend:
+def _backend_at(url: str, *, create: bool, connections: int = CONNECTIONS, seconds: float = SECONDS) -> Backend:
     scheme = url.partition("://")[0]
     try:
         if scheme == "sqlite":
@@ -245,18 +244,13 @@ def _one(statement: str) -> Work[None]:
 
 def sqlite_file(url: str) -> Path | None:
     """The file that an address names; None where the store is none. Raises StoreError where the address is none."""
-    backend = _backend_at(url, create=False, connections=CONNECTIONS, seconds=SECONDS)
+    backend = _backend_at(url, create=False)
     return backend.path if isinstance(backend, SQLite) else None
 
 
 def known_migrations() -> set[str]:
     """The names of the migrations that this version has."""
-    folder = Path(migrations.__file__).parent
-    return {path.stem for path in folder.glob("[0-9]*.py")}
-
-
-def _executor(connection: BaseDBAsyncClient) -> MigrationExecutor:
-    return MigrationExecutor(connection, APPS)
+    return {path.stem for path in Path(migrations.__file__).parent.glob("[0-9]*.py")}
 
 
 async def _pending(executor: MigrationExecutor) -> list[Migration]:
@@ -288,14 +282,8 @@ def uninterrupted(
     """
 
     @functools.wraps(verb)
-    async def run(owner: Owner, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        task = asyncio.create_task(verb(owner, *args, **kwargs))
-        owner.database.until_done(task)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            task.add_done_callback(_log_failure)
-            raise
+    def run(owner: Owner, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Coroutine[Any, Any, Result]:
+        return owner.database.finish(verb(owner, *args, **kwargs))
 
     return run
 

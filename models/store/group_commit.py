@@ -24,16 +24,16 @@ from models.store import sql
 from models.store.errors import Changed, is_of, sqlite_failure
 from models.store.statements import Insert, Result, Row, Statement, Work, run
 
-__all__ = ["GroupCommit"]
+__all__ = ["GroupCommit", "file_at"]
 
 GROUP = 100
 """The most verbs in one commit."""
 GROUP_SECONDS = 0.02
-"""How long a group may write before it takes no further verb: who is in it waits for all of it."""
+"""How long a group may write before it takes no further verb: each verb in it waits for all of it."""
 TURN = 0.005
 """Seconds of statements after which others on the event loop have a turn."""
 LOOK = 0.002
-"""Seconds between two looks whether another process has done with writing."""
+"""Seconds between two attempts to lock the file while another process writes."""
 ROWS = (100, 10, 1)
 """Rows that one statement inserts: many at once cost half as much, and few sizes keep their statements prepared."""
 
@@ -42,28 +42,28 @@ log = logging.getLogger("tortoise.db_client")  # where Tortoise logs its stateme
 
 @dataclass(eq=False, slots=True)
 class _Verb(Generic[Result]):
-    """One who waits for its work to be committed."""
+    """A caller's work that waits to be committed."""
 
     begin: Callable[[], Work[Result]]
     committed: Callable[[Result], None]
-    patient_until: float
-    """How long it waits for another process, from when it was asked for: to begin again it has no time of its own, or
-    those behind it would wait for longer than they may."""
+    deadline: float
+    """Until when it waits for another process, counted from the call: a second attempt gets no time of its own, or the
+    verbs behind it would wait for longer than they may."""
     answer: asyncio.Future[Result]
     alone: bool = False
     """In a commit of its own: the group it was in was lost."""
     result: Result | None = None
     error: Exception | None = None
 
-    def tell(self) -> None:
-        """Answer with what came of it."""
+    def reply(self) -> None:
+        """Return the result to the caller, or raise the error there."""
         result = cast("Result", self.result)  # there is one where there is no error
         if not self.error:
             try:
                 self.committed(result)
-            except Exception as error:  # noqa: BLE001  # its own affair, and not that of those who are told next
+            except Exception as error:  # noqa: BLE001  # it must not keep the other verbs from their replies
                 self.error = error
-        if self.answer.done():  # who asked is gone
+        if self.answer.done():  # the caller was cancelled
             return
         if self.error:
             self.answer.set_exception(self.error)
@@ -72,7 +72,7 @@ class _Verb(Generic[Result]):
 
 
 class GroupCommit:
-    """The one who writes to a file, over a connection of its own."""
+    """Writes to a file, over one connection."""
 
     def __init__(self, path: Path, pragmas: Mapping[str, Any], seconds: float) -> None:
         """`seconds`: how long a verb waits for another process that is writing. Raises sqlite3.Error."""
@@ -82,11 +82,11 @@ class GroupCommit:
         self._others_turn = 0.0
         self._thread = ThreadPoolExecutor(1, "commit")
         self._path = path
-        # From here on to wait for a lock would hold up the loop, so SQLite is to say at once that there is one.
+        # From here on to wait for a lock would hold up the loop, so SQLite is to report at once that there is one.
         self._pragmas = {**pragmas, "busy_timeout": 0}
         self._connection = self._connected(seconds)
         self._usable = True
-        self._file = self._identify()
+        self._file = file_at(path)
 
     async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
         """What the work returns, once it is committed; see `Writer`."""
@@ -98,20 +98,20 @@ class GroupCommit:
         return await verb.answer
 
     async def close(self) -> None:
-        """Let who writes finish, then disconnect."""
+        """Let the verbs that wait finish, then disconnect."""
         while self._writing:
             await asyncio.wait([self._writing])
         await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
         self._thread.shutdown()
 
     async def _write(self) -> None:
-        """Commit one group after another, until nobody waits."""
+        """Commit one group after another, until no verb waits."""
         try:
             while await self._locked():
                 await self._commit()
         finally:
             self._writing = None
-            while self._waiting:  # nobody does, unless the loop is being ended
+            while self._waiting:  # none does, unless the loop is being ended
                 self._waiting.popleft().answer.cancel()
 
     def _connected(self, seconds: float) -> sqlite3.Connection:
@@ -125,23 +125,21 @@ class GroupCommit:
         return connection
 
     async def _locked(self) -> bool:
-        """Begin a transaction, which locks the file to other writers, once it is free; False where nobody waits for it.
-
-        Who has waited too long is told so.
-        """
+        """Begin a transaction, which locks the file to other writers, once it is free; False once no verb waits."""
         while self._waiting:
             try:
-                self._check_file()
+                if file_at(self._path) != self._file:
+                    raise self._changed()
                 if not self._usable:
                     self._connection = self._connected(0)
                     self._usable = True
                 self._connection.execute("BEGIN IMMEDIATE")
             except (sqlite3.Error, Changed) as error:
                 busy = is_of(error, sqlite3.SQLITE_BUSY)
-                while self._waiting and (not busy or self._waiting[0].patient_until <= monotonic()):
+                while self._waiting and (not busy or self._waiting[0].deadline <= monotonic()):
                     verb = self._waiting.popleft()
                     verb.error = self._translated(error)
-                    verb.tell()
+                    verb.reply()
             else:
                 self._others_turn = monotonic() + TURN
                 return True
@@ -149,41 +147,31 @@ class GroupCommit:
         return False
 
     async def _commit(self) -> None:
-        """Run the verbs that wait, as many as go together, commit, and tell each what came of it."""
+        """Run the verbs that wait, as many as go together, commit, and reply to each."""
         group: list[_Verb[Any]] = []
         try:
             for verb in self._together():
                 group.append(verb)
                 await self._run(verb)
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._commit_transaction)
-        except Exception as error:  # noqa: BLE001  # told to whom it concerns
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.commit)
+        except Exception as error:  # noqa: BLE001  # raised to the callers
             self._lost(group, error)
         except BaseException:  # the loop is being ended
             for verb in group:
                 verb.answer.cancel()
             raise
         else:
+            is_lost = file_at(self._path) != self._file  # with the file, though it is committed
             for verb in group:
-                verb.tell()
+                verb.error = verb.error or (self._changed() if is_lost else None)
+                verb.reply()
 
-    def _commit_transaction(self) -> None:
-        self._connection.commit()
-        self._check_file()  # before it is acknowledged
-
-    def _check_file(self) -> None:
-        """Raise Changed if the path no longer leads to the file that is open: what is written to it would be lost."""
-        if self._identify() != self._file:
-            raise Changed(f"{self._path} was deleted, moved or replaced")
-
-    def _identify(self) -> tuple[int, int] | None:
-        try:
-            file = self._path.stat()
-        except OSError:
-            return None
-        return file.st_dev, file.st_ino
+    def _changed(self) -> Changed:
+        """That the path no longer leads to the file that is open: what is written to it would be lost."""
+        return Changed(f"{self._path} was deleted, moved or replaced")
 
     def _together(self) -> Iterator[_Verb[Any]]:
-        """Those who wait, in turn, until there are enough for one commit."""
+        """The verbs that wait, in turn, until there are enough for one commit."""
         until = monotonic() + GROUP_SECONDS
         for _ in range(GROUP):
             verb = self._waiting.popleft()
@@ -196,7 +184,7 @@ class GroupCommit:
         self._connection.execute("SAVEPOINT verb")
         try:
             verb.result, verb.error = await run(verb.begin(), self._ask), None
-        except Exception as error:  # told to who asked
+        except Exception as error:  # raised to its caller
             if not self._connection.in_transaction:  # on a full disk, for one, SQLite rolls back by itself
                 raise
             self._connection.execute("ROLLBACK TO verb")
@@ -204,18 +192,17 @@ class GroupCommit:
         self._connection.execute("RELEASE verb")
 
     def _lost(self, group: list[_Verb[Any]], error: Exception) -> None:
-        """Nothing of a group is stored. Whose fault it was is found by a transaction for each of them."""
+        """Nothing of a group is stored. Which verb caused it is found by a transaction for each."""
         try:
-            if self._connection.in_transaction:
-                self._connection.rollback()
+            self._connection.rollback()
         except sqlite3.Error as worse:
-            # It would refuse every group to come. What it has not committed goes with it.
+            # It would refuse every later group. Closing it undoes what it has not committed.
             log.warning("the connection that writes could not roll back, and is opened anew: %s", worse)
             self._connection.close()
             self._usable = False
         if len(group) == 1:
             group[0].error = self._translated(error)
-            group[0].tell()
+            group[0].reply()
             return
         for verb in reversed(group):
             verb.alone = True
@@ -247,10 +234,18 @@ class GroupCommit:
             self._others_turn = monotonic() + TURN
 
     def _translated(self, error: Exception) -> Exception:
-        """As the reader raises it too."""
-        # One for each verb: raising an exception writes into it.
+        """The failure that the reader would raise. A new one for each verb: raising an exception writes into it."""
         if isinstance(error, Changed):
-            return Changed(f"{self._path} was deleted, moved or replaced")
+            return self._changed()
         if not isinstance(error, sqlite3.Error):
             return error
         return sqlite_failure(error, self._path) or copy(error).with_traceback(error.__traceback__)
+
+
+def file_at(path: Path) -> str:
+    """What distinguishes the file that a path leads to from every other; empty where there is none."""
+    try:
+        file = path.stat()
+    except OSError:
+        return ""
+    return f"{file.st_dev}:{file.st_ino}"

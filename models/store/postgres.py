@@ -11,7 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from itertools import count
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote
 
 import asyncpg
@@ -20,7 +20,7 @@ from tortoise.log import db_client_logger
 
 from models.store import sql
 from models.store.errors import Damaged, StoreFailure, postgres_failures
-from models.store.statements import Query, Reader, Result, Row, Statement, Timed, Work, run
+from models.store.statements import Query, Reader, Result, Row, Statement, Timed, Work, Writer, run
 from models.store.urls import parameters_of, parts_of, without_password
 
 __all__ = ["Postgres"]
@@ -83,22 +83,20 @@ class Postgres:
         connection = await asyncpg.connect(timeout=credentials["timeout"], **given)
         await connection.close()
 
-    async def migrating(self, client: BaseDBAsyncClient) -> BaseDBAsyncClient:
-        """Take the advisory lock of the database."""
-        patient = _Patient(client)
-        await patient.execute_script(
-            "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
-        )
-        await patient.execute_script(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
-        return cast("BaseDBAsyncClient", patient)
+    async def lock_migrations(self, client: BaseDBAsyncClient) -> None:
+        """Take the advisory lock of the database, until the transaction ends."""
+        no_limits = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+        await self.run_script(client, f"{no_limits}; SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
 
-    def reader(self, client: BaseDBAsyncClient, timed: Timed) -> "_Reader":
-        """Over the pool's connections."""
-        return _Reader(_Pool(client, self._seconds), timed)
+    async def run_script(self, client: BaseDBAsyncClient, script: str) -> None:
+        """Run statements of a migration, which may take long."""
+        async with client.acquire_connection() as connection:
+            await connection.execute(script, timeout=MIGRATION_SECONDS)
 
-    def writer(self, client: BaseDBAsyncClient) -> "_Writer":
-        """Over the pool's connections, one for each verb."""
-        return _Writer(_Pool(client, self._seconds))
+    def opened(self, client: BaseDBAsyncClient, timed: Timed) -> tuple[Reader, Writer]:
+        """What reads and writes the open store. `timed` is called with the seconds of each query."""
+        connections = _Connections(client, float(self.connection["credentials"]["timeout"]), timed)
+        return connections, connections
 
     async def place(self, reader: Reader) -> str:
         """The cluster, the database and the schema: copies have others, standbys that take over have the same."""
@@ -111,11 +109,6 @@ class Postgres:
         if may_ask:  # unless an administrator took that from everyone
             ((cluster,),) = await reader.rows(Query("SELECT system_identifier FROM pg_control_system()"))
         return f"{cluster}:{database}:{schema}"
-
-    @property
-    def _seconds(self) -> float:
-        """How long to wait for a connection."""
-        return float(self.connection["credentials"]["timeout"])
 
     def why_not_opened(self, error: Exception) -> str:
         """What is wrong with the server, or with what we are to it."""
@@ -168,33 +161,13 @@ def _numbered(query: str) -> str:
     return re.sub(r"\?(\d*)", lambda place: f"${place[1] or next(numbers)}", query)
 
 
-class _Pool:
-    """The pool of Tortoise's client."""
+class _Connections:
+    """Reads and writes over the pool of Tortoise's client, each verb in a transaction of its own."""
 
-    def __init__(self, client: BaseDBAsyncClient, seconds: float) -> None:
+    def __init__(self, client: BaseDBAsyncClient, seconds: float, timed: Timed) -> None:
         """`seconds`: how long to wait for a connection."""
         self._client = client
         self._seconds = seconds
-
-    @contextlib.asynccontextmanager
-    async def connection(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
-        """A connection, for as long as the context is open. Raises StoreFailure."""
-        held = self._client.acquire_connection()
-        with postgres_failures():
-            async with asyncio.timeout(self._seconds):
-                connection = await held.__aenter__()
-        try:
-            yield connection
-        finally:
-            with contextlib.suppress(StoreFailure), postgres_failures():  # a connection that is lost is not missed
-                await held.__aexit__(None, None, None)
-
-
-class _Reader:
-    """Reads over the pool's connections."""
-
-    def __init__(self, pool: _Pool, timed: Timed) -> None:
-        self._pool = pool
         self._timed = timed
         self.damage: Damaged | None = None
 
@@ -206,7 +179,7 @@ class _Reader:
         """The rows of a query."""
         began = perf_counter()
         try:
-            async with self._pool.connection() as connection:
+            async with self._connection() as connection:
                 return await _rows(connection, query)
         except Damaged as damage:
             self.damage = damage
@@ -214,19 +187,9 @@ class _Reader:
         finally:
             self._timed(perf_counter() - began)
 
-    async def close(self) -> None:
-        """The pool closes its connections itself, once they are free."""
-
-
-class _Writer:
-    """Each verb in a transaction of its own, on one of the pool's connections."""
-
-    def __init__(self, pool: _Pool) -> None:
-        self._pool = pool
-
     async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
         """What the work returns, once it is committed; see `Writer`."""
-        async with self._pool.connection() as connection:
+        async with self._connection() as connection:
             transaction = connection.transaction()
             with postgres_failures():
                 await transaction.start()
@@ -245,6 +208,19 @@ class _Writer:
     async def close(self) -> None:
         """The pool closes its connections itself, once they are free."""
 
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
+        """A connection, for as long as the context is open. Raises StoreFailure."""
+        held = self._client.acquire_connection()
+        with postgres_failures():
+            async with asyncio.timeout(self._seconds):
+                connection = await held.__aenter__()
+        try:
+            yield connection
+        finally:
+            with contextlib.suppress(StoreFailure), postgres_failures():  # a connection that is lost is not missed
+                await held.__aexit__(None, None, None)
+
 
 async def _asked(connection: "asyncpg.Connection[Any]", statement: Statement) -> list[Row]:
     if isinstance(statement, Query):
@@ -262,18 +238,3 @@ async def _rows(connection: "asyncpg.Connection[Any]", query: Query) -> list[Row
     db_client_logger.debug("%s: %s", text, query.parameters)
     with postgres_failures():
         return [tuple(row) for row in await connection.fetch(text, *query.parameters)]
-
-
-class _Patient:
-    """Runs scripts with a migration's patience."""
-
-    def __init__(self, client: BaseDBAsyncClient) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    async def execute_script(self, script: str) -> None:
-        """Run the script."""
-        async with self._client.acquire_connection() as connection:
-            await connection.execute(script, timeout=MIGRATION_SECONDS)

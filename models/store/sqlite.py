@@ -8,19 +8,20 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.log import db_client_logger
 
 from models.store.errors import Damaged, StoreError, is_full_disk, is_of, sqlite_failure
-from models.store.group_commit import GroupCommit
-from models.store.identify import migrations_in, tables_in
-from models.store.statements import Query, Reader, Row, Timed
+from models.store.group_commit import GroupCommit, file_at
+from models.store.statements import Query, Reader, Row, Timed, Writer
 
-__all__ = ["SQLite", "SQLiteReader"]
+__all__ = ["APP", "SQLite", "migrations_in", "tables_in"]
 
+APP = "models"
+"""The name of our app in Tortoise's record of applied migrations."""
 SMALLEST = 512
 """Bytes of the smallest page of a database."""
 CACHE = -16 * 1024
@@ -65,28 +66,28 @@ class SQLite:
         """
         await asyncio.to_thread(self._check_file)
 
-    async def migrating(self, client: BaseDBAsyncClient) -> BaseDBAsyncClient:
-        """Take the write lock."""
+    async def lock_migrations(self, client: BaseDBAsyncClient) -> None:
+        """Take the write lock, until the transaction ends."""
         await client.execute_query("PRAGMA user_version = 0")  # a write, though it changes nothing
-        return cast("BaseDBAsyncClient", _OneByOne(client))
 
-    def reader(self, client: BaseDBAsyncClient, timed: Timed) -> "SQLiteReader":  # noqa: ARG002  # it has connections of its own
-        """A reader of the file."""
-        return SQLiteReader(self.path, self._patience, timed)
+    async def run_script(self, client: BaseDBAsyncClient, script: str) -> None:
+        """Run a script a statement at a time: SQLite's own way with scripts is to commit first what is under way."""
+        statement = ""
+        for line in script.splitlines():
+            statement += line + "\n"
+            if sqlite3.complete_statement(statement):
+                await client.execute_query(statement)
+                statement = ""
 
-    def writer(self, client: BaseDBAsyncClient) -> GroupCommit:  # noqa: ARG002  # as above
-        """The one writer of this process to the file."""
-        return GroupCommit(self.path, {"cache_size": CACHE, **self._pragmas}, self._patience)
+    def opened(self, client: BaseDBAsyncClient, timed: Timed) -> tuple[Reader, Writer]:  # noqa: ARG002  # with connections of their own
+        """What reads and writes the open store. `timed` is called with the seconds of each query."""
+        seconds = int(self._pragmas["busy_timeout"]) / 1000
+        writer = GroupCommit(self.path, {"cache_size": CACHE, **self._pragmas}, seconds)
+        return _Reader(self.path, seconds, timed), writer
 
     async def place(self, reader: Reader) -> str:  # noqa: ARG002  # the file system knows it
         """The file. Seen through two mounts it may count as two: its processes then find news in the store alone."""
-        file = await asyncio.to_thread(self.path.stat)
-        return f"{file.st_dev}:{file.st_ino}"
-
-    @property
-    def _patience(self) -> float:
-        """Seconds to wait for another process."""
-        return int(self._pragmas["busy_timeout"]) / 1000
+        return await asyncio.to_thread(file_at, self.path)
 
     def why_not_opened(self, error: Exception) -> str:
         """What is wrong with the file."""
@@ -148,7 +149,21 @@ def _make(file: Path) -> None:
         made.unlink()
 
 
-class SQLiteReader:
+def tables_in(connection: sqlite3.Connection) -> set[str]:
+    """The names of all tables."""
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+
+
+def migrations_in(connection: sqlite3.Connection) -> set[str]:
+    """The names of the migrations that made a database; none where it is not one of ours."""
+    if not tables_in(connection) >= {"tortoise_migrations", "job", "metric"}:
+        return set()
+    applied = connection.execute("SELECT app, name FROM tortoise_migrations").fetchall()
+    is_ours = {app for app, _ in applied} == {APP}  # others use Tortoise too, and name their first migration as we do
+    return {name for _, name in applied} if is_ours else set()
+
+
+class _Reader:
     """Reads the file over two connections: short queries at once on the event loop, long ones in a thread.
 
     Readers of SQLite wait for no writer, and what they read is mostly in memory: handing a short query to another
@@ -218,22 +233,3 @@ class SQLiteReader:
         connection = sqlite3.connect(self._path, seconds, isolation_level=None)
         connection.execute("PRAGMA query_only = ON")
         return connection
-
-
-class _OneByOne:
-    """Runs a script a statement at a time: SQLite's own way with scripts is to commit first what is under way."""
-
-    def __init__(self, client: BaseDBAsyncClient) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    async def execute_script(self, script: str) -> None:
-        """Run each statement of the script."""
-        statement = ""
-        for line in script.splitlines():
-            statement += line + "\n"
-            if sqlite3.complete_statement(statement):
-                await self._client.execute_query(statement)
-                statement = ""

@@ -2,13 +2,16 @@
 
 import asyncio
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from models.job import Job
 from models.store.errors import Changed
 from models.store.statements import Query
+from models.validation import NewJob
 from tests.tools.api import Api
 from tests.tools.domain import a_point, opened_domain
 from tests.tools.outside import path_of
@@ -79,3 +82,31 @@ async def test_a_server_refuses_writes_and_is_not_ready_and_what_it_acknowledged
     async with opened_domain(database_url) as domain:
         rows = await domain.database.reader.rows(Query("SELECT step FROM metric ORDER BY seq"))
     assert rows == [(1,), (3,)]
+
+
+async def test_a_verb_whose_file_goes_as_it_is_committed_and_comes_back_is_done_once(database_url: str) -> None:
+    """Each job has a name of its own; pairs share a commit."""
+    path = Path(path_of(database_url))
+    ended = threading.Event()
+
+    def flicker() -> None:
+        while not ended.is_set():
+            path.rename(path.with_suffix(".moved"))
+            path.with_suffix(".moved").rename(path)
+
+    async with opened_domain(database_url) as domain:
+        thread = threading.Thread(target=flicker)
+        thread.start()
+        names = [f"run {number}" for number in range(300)]
+        outcomes: list[object] = []
+        for pair in zip(names[::2], names[1::2], strict=True):
+            outcomes += await asyncio.gather(
+                *(domain.jobs.create(NewJob(name, "m", epochs=1, learning_rate=0.1)) for name in pair),
+                return_exceptions=True,
+            )
+        ended.set()
+        thread.join()
+        rows = await domain.database.reader.rows(Query("SELECT name FROM job"))
+    stored = [name for (name,) in rows]
+    assert len(stored) == len(set(stored))
+    assert {job.name for job in outcomes if isinstance(job, Job)} <= set(stored)
