@@ -1,7 +1,7 @@
 """The app: everything is built here, and lives from its start to its end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
@@ -12,12 +12,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.addresses import networks_in
 from graph.admission.access import Access
+from graph.admission.caller import Refusal
 from graph.admission.connection_slots import ConnectionSlots
-from graph.admission.cors import Cors
-from graph.admission.gate import Check, Gate, failure
+from graph.admission.gate import Gate, failure
 from graph.admission.hosts_and_origins import HostsAndOrigins
 from graph.admission.rates import Rates
-from graph.admission.refusal import Refusal
 from graph.admission.sign_in import SignIn
 from graph.admission.tokens import TokenCache
 from graph.context import Services
@@ -83,43 +82,28 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
         if tracer:
             await asyncio.to_thread(tracer.close)
 
-    cors = Cors(settings) if settings.allowed_origins else None
-    asked_beforehand = [cors.check] if cors else []
-    checks: list[Check] = [Rates(settings).check, *asked_beforehand, HostsAndOrigins(settings).check, access.check]
-    app = App(
-        view,
-        services,
-        http_streams,
-        checks,
-        Watch(app_metrics, tracer, networks_in(settings.trusted_proxies)),
-        cors,
-        settings.root_path,
-        title="training-monitor",
-        lifespan=lifespan,
-        openapi_url=None,
-    )
-    app.router.routes.extend(
-        [
-            *health.routes,
-            *metrics.routes,
-            *SignIn(access, tokens, Sessions(database), pages).routes,
-            *pages.routes,
-        ]
-    )
+    hosts = HostsAndOrigins(settings)
+    watch = Watch(app_metrics, tracer, networks_in(settings.trusted_proxies))
+    app = App(view, services, http_streams, watch, settings.root_path, lifespan=lifespan, openapi_url=None)
+    gate = Gate([Rates(settings).check, hosts.check, access.check], app.serve, watch)
+    app.gate = hosts.with_cors(gate) if settings.allowed_origins else gate
+    sign_in = SignIn(access, tokens, Sessions(database), pages)
+    app.router.routes.extend([*health.routes, *metrics.routes, *sign_in.routes, *pages.routes])
     return app
 
 
 class App(FastAPI):
-    """FastAPI, but GraphQL goes straight to its view: layers in between cost each request time, each socket memory."""
+    """FastAPI, but GraphQL goes straight to its view: layers in between cost time a request and memory a socket."""
+
+    gate: ASGIApp
+    """Checks every request and socket, and passes them on to `serve`."""
 
     def __init__(
         self,
         view: GraphQLView,
         services: Services,
         http_streams: HTTPStreams,
-        checks: Sequence[Check],
         watch: Watch,
-        cors: Cors | None,
         root_path: str,
         **options: Any,
     ) -> None:
@@ -132,8 +116,6 @@ class App(FastAPI):
         self.add_exception_handler(405, self._wrong_method)
         self.watch = watch
         self._root_path = root_path
-        gate = Gate(checks, self._serve, watch)
-        self._gate: ASGIApp = cors.around(gate) if cors else gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, a socket or the app's lifespan."""
@@ -141,7 +123,7 @@ class App(FastAPI):
             await super().__call__(scope, receive, send)
         else:
             self._remove_prefix(scope)
-            await self._gate(scope, receive, send)
+            await self.gate(scope, receive, send)
 
     def _remove_prefix(self, scope: Scope) -> None:
         """Leave the path that routes know, whether a proxy has removed the prefix or not."""
@@ -156,7 +138,8 @@ class App(FastAPI):
         message = f"Method Not Allowed. The API is at {self._root_path}{GRAPHQL}."
         return Refusal(405, "METHOD_NOT_ALLOWED", message, getattr(error, "headers", None)).response()
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve what the gate has let pass. Raises Refusal."""
         if scope["path"] == GRAPHQL:
             await self.view(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -180,5 +163,5 @@ async def _refused(_: Request, refusal: Exception) -> Response:
 
 
 async def _failed(_: Request, error: Exception) -> Response:
-    """Starlette's answer to what nobody expected would be another than ours. It raises it again: the gate logs it."""
+    """Replaces Starlette's answer to an unexpected exception, which it raises again: the gate logs it."""
     return failure(error)

@@ -2,7 +2,9 @@
 
 import difflib
 import re
+import socket
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
@@ -18,6 +20,7 @@ __all__ = [
     "environment_name",
     "flag_name",
     "grouped",
+    "is_loopback",
     "misspelt_variables",
     "read_settings",
 ]
@@ -210,9 +213,23 @@ class Settings(BaseSettings):
         description="Send OpenTelemetry traces, a span an operation, by the OTEL_ variables; needs the extra tracing",
     )
 
+    @property
+    def is_for_this_machine_alone(self) -> bool:
+        """Whether no other machine is meant to reach the server, directly, by a name or through a proxy."""
+        return is_loopback(self.host) and not self.allowed_hosts and not self.trusted_proxies
+
 
 class SettingsError(Exception):
     """A setting has a wrong value. The message is one line that names it."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on a host."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return all(ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
 
 
 def environment_name(setting: str) -> str:

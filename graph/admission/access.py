@@ -1,4 +1,4 @@
-"""The rule: who is let in, and as whom."""
+"""Authentication: the caller of each request, by token, by session, or open to all."""
 
 from html import escape
 from typing import Any
@@ -7,10 +7,8 @@ from urllib.parse import quote
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-from graph.admission.caller import BEARER, HOW, Caller, unknown
-from graph.admission.exposure import is_for_this_machine_alone
+from graph.admission.caller import BEARER, HOW, Caller, Refusal, unknown
 from graph.admission.gate import Head
-from graph.admission.refusal import Refusal
 from graph.admission.tokens import TokenCache
 from graph.settings import Settings
 from graph.telemetry.call import call_in, current_call
@@ -20,34 +18,34 @@ __all__ = ["COOKIE", "SIGN_IN", "Access", "cookie_in", "own_path"]
 COOKIE = "training_monitor_session"
 SIGN_IN = "/sign-in"
 PUBLIC = frozenset({"/healthz", "/readyz", SIGN_IN, "/sign-out", "/favicon.svg"})
-"""What everyone may ask for: whether the server is well, and what the page to sign in is made of."""
+"""Paths that need no caller: health, and the page to sign in with its files."""
 PUBLIC_FOLDER = "/assets/"
 HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 
 
 class Access:
-    """Who is let in: everyone while there was never a token and only this machine can ask, or else who has one.
+    """Finds the caller: any client's while there was never a token and only this machine connects, else a token's.
 
-    Where reads are open nobody else may do more, whether there was ever a token or not.
+    Where reads are open, a client without a token may read and no more, also while there was never a token.
     """
 
     def __init__(self, settings: Settings, tokens: TokenCache) -> None:
         self._tokens = tokens
         self.root_path = settings.root_path
-        is_meant_for_all = settings.insecure or is_for_this_machine_alone(settings)
+        is_meant_for_all = settings.insecure or settings.is_for_this_machine_alone
         self._is_open_at_first = is_meant_for_all and not settings.open_reads
         self._reader = Caller(may_write=False) if settings.open_reads else None
-        """Who anybody is, where reads are open."""
+        """The caller without a token, where reads are open."""
 
     @property
     def is_open(self) -> bool:
-        """Whether everyone may do everything. Not again once there was a token, whatever became of it."""
+        """Whether every client may do everything: not any more once there was a token, also where it is revoked."""
         return self._is_open_at_first and not self._tokens.ever_made
 
     async def check(self, scope: Scope, head: Head) -> None:
-        """Leave who asks as the scope's "caller", None where that is not known yet. Raises Refusal.
+        """Set the scope's "caller", None where it is not known: a socket may send its token in its first message.
 
-        A socket may still say who it is in its first message.
+        Raises Refusal.
         """
         if self.is_open:
             scope["caller"] = self._tokens.everyone
@@ -59,14 +57,13 @@ class Access:
                 call.token_id = caller.token_id
 
     async def of_socket(self, by_handshake: Caller | None, payload: Any) -> Caller | None:
-        """Who opens a socket, by the payload of its first message where that has a token; None where nobody is let in.
+        """The caller of a socket: by the payload of its first message where that has a token, else its handshake's.
 
-        Raises Refusal.
+        None where it is not authenticated. Raises Refusal.
         """
         names = {"authorization", "token"}
-        said = next((value for name, value in payload.items() if name.lower() in names and value), None)
-        if said is not None:
-            secret = str(said)
+        secret = next((str(value) for name, value in payload.items() if name.lower() in names and value), None)
+        if secret is not None:
             caller = await self._tokens.of_token(_bearer(secret) or secret)  # also where all is open: maybe the first
             if caller and (call := current_call()):
                 call.token_id = caller.token_id
@@ -75,14 +72,14 @@ class Access:
         return None if by_handshake is None or by_handshake.ended else by_handshake
 
     async def signed_in(self, head: Head) -> Caller | None:
-        """Who a cookie says it is. Raises Refusal."""
+        """The caller of the cookie's session. Raises Refusal."""
         secret = cookie_in(head)
         return await self._tokens.of_session(secret) if secret else None
 
     async def _caller(self, scope: Scope, head: Head) -> Caller | None:
         secret = _bearer(head.get(b"authorization", b"").decode("latin-1"))
         if secret is not None:
-            caller = await self._tokens.of_token(secret)  # nothing else counts: who sends a token means it
+            caller = await self._tokens.of_token(secret)  # and no cookie beside it
         else:
             caller = await self.signed_in(head) or self._reader
         if caller is None and scope["type"] == "http":
@@ -93,20 +90,20 @@ class Access:
 
 
 class _SignInFirst(Refusal):
-    """A person comes without a token, and is led to where it can be given.
+    """Redirects a browser without a session to the page to sign in.
 
-    Who follows a link of another site may have one: a browser sends no cookie then, but it does from a page of ours.
+    After a link of another site it may have one: the browser sends the cookie only when a page of ours requests again.
     """
 
     def __init__(self, scope: Scope, head: Head, root_path: str) -> None:
         super().__init__(303, "UNAUTHENTICATED", "Sign in first.")
         self._by_a_link = head.get(b"sec-fetch-site") in {b"cross-site", b"same-site"}
-        asked = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+        target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         self._root_path = root_path
-        self._next = own_path(root_path + asked.decode("latin-1"), root_path)
+        self._next = own_path(root_path + target.decode("latin-1"), root_path)
 
     def response(self) -> Response:
-        """The way there, and back."""
+        """The redirect, or a page that requests once more."""
         if self._by_a_link:
             once_more = f'<!doctype html><meta http-equiv="refresh" content="0; url={escape(self._next)}">'
             return HTMLResponse(once_more, headers=HEADERS)
@@ -115,7 +112,7 @@ class _SignInFirst(Refusal):
 
 
 def own_path(text: str, root_path: str) -> str:
-    """The text where it is a path of this server, else that of the first page: nobody is led elsewhere from here.
+    """The text where it is a path of this server, else that of the first page: no redirect leads to another site.
 
     Browsers take a backslash for a slash and pass over control characters, and two slashes begin another site.
     """

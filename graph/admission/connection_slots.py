@@ -5,14 +5,14 @@ from typing import TypeAlias
 
 from starlette.types import Scope
 
-from graph.admission.refusal import Refusal
+from graph.admission.caller import Refusal
 
 __all__ = ["SLOT", "UNAUTHENTICATED_SHARE", "ConnectionSlots", "Slot"]
 
 SLOT = "training_monitor.slot"
 """The key in the scope of a connection that has one."""
 UNAUTHENTICATED_SHARE = 10
-"""For so many slots there is one for a socket that has not authenticated yet: that takes no time."""
+"""For so many slots there is one for a socket that has not authenticated yet."""
 
 Slot: TypeAlias = asyncio.Future[None]
 """The slot of one socket or stream. An unauthenticated socket may lose its slot to another: it is done then."""

@@ -1,4 +1,4 @@
-"""What every request and socket passes before anything else reads it, and where each is seen to end."""
+"""The checks that every request and socket passes first, and the record of how each ends."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from graph.admission.refusal import Refusal
+from graph.admission.caller import Refusal
 from graph.execution.errors import masked_error
 from graph.media import JSON
 from graph.telemetry.watch import Watch
@@ -21,11 +21,11 @@ __all__ = ["Check", "Gate", "Head", "failure", "head_of"]
 log = logging.getLogger(__name__)
 
 INTERNAL_ERROR = 1011
-"""With which a socket is closed that nobody expected to end."""
+"""The code that closes a socket after an unexpected exception."""
 Head = Mapping[bytes, bytes]
 """The headers of a request, their names in lower case; of one that came several times the values, as one."""
 Check = Callable[[Scope, Head], Awaitable[Response | None]]
-"""Raises Refusal where a request or a socket is not to go on, and gives the answer where that is all it needs."""
+"""Raises Refusal, or returns the answer where no more is to be done."""
 
 
 class Gate:
@@ -68,10 +68,10 @@ class Gate:
 
 
 def failure(error: Exception) -> Response:
-    """The answer where nobody knows what happened: no more of it than the id by which the log tells."""
-    told = masked_error(GraphQLError("", original_error=error)).formatted
+    """The answer after an unexpected exception: it has the id of the log's line, and no detail."""
+    masked = masked_error(GraphQLError("", original_error=error)).formatted
     is_outage = isinstance(error, StoreFailure)
-    return Response(orjson.dumps({"errors": [told]}), 503 if is_outage else 500, media_type=JSON)
+    return Response(orjson.dumps({"errors": [masked]}), 503 if is_outage else 500, media_type=JSON)
 
 
 def head_of(scope: Scope) -> Head:

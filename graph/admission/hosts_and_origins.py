@@ -7,17 +7,21 @@ can only link to pages. Programs send neither header, and pass.
 
 Browsers send Sec-Fetch-Site by https and to their own machine only. By plain http from elsewhere a page of another site
 can have a query executed, which changes nothing, and whose answer it cannot read.
+
+Pages of the origins that are set may read answers: https://fetch.spec.whatwg.org/#cors-protocol
 """
 
 import functools
 import re
 import socket
 
-from starlette.types import Scope
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph.addresses import address_in, listed
+from graph.admission.caller import Refusal
 from graph.admission.gate import Head
-from graph.admission.refusal import Refusal
 from graph.media import GRAPHQL
 from graph.settings import Settings
 
@@ -30,6 +34,7 @@ DATA = {"/metrics", "/session"}
 """Addresses that no link leads to; the API's own is the playground's too."""
 SHOWN = 100
 """Characters of a header that a refusal repeats."""
+PREFLIGHT = {"Access-Control-Allow-Methods": "GET, POST", "Access-Control-Max-Age": "600"}
 
 
 class HostsAndOrigins:
@@ -39,12 +44,20 @@ class HostsAndOrigins:
         own = socket.gethostname().lower()
         self._names = {"localhost", own, f"{own}.local", settings.host.lower(), *listed(settings.allowed_hosts)}
         self._origins = {*listed(settings.allowed_origins)}
-        # Pure functions of what few clients say in many ways.
+        # Pure functions of headers that hardly differ between requests.
         self._fault_of_host = functools.lru_cache(maxsize=256)(self._look_at_host)
         self._is_welcome = functools.lru_cache(maxsize=256)(self._look_at_origin)
 
-    async def check(self, scope: Scope, head: Head) -> None:
-        """Raise Refusal for a request that is not meant for this server, or that another site's page has sent."""
+    async def check(self, scope: Scope, head: Head) -> Response | None:
+        """Raise Refusal for a request that is not meant for this server, or that another site's page has sent.
+
+        Returns the answer to a preflight request, which carries no credentials.
+        """
+        is_preflight = scope.get("method") == "OPTIONS" and b"access-control-request-method" in head
+        if is_preflight and head.get(b"origin", b"").decode("latin-1").lower() in self._origins:
+            # Any header: tracing and clients add their own, and none of them admits more than its page.
+            requested = head.get(b"access-control-request-headers", b"").decode("latin-1")
+            return Response(None, 204, {**PREFLIGHT, "Access-Control-Allow-Headers": requested})
         host = head.get(b"host", b"")
         if fault := self._fault_of_host(host[:1000]):
             raise Refusal(*fault)
@@ -62,6 +75,28 @@ class HostsAndOrigins:
             raise Refusal(
                 415, "ENCODED_BODY", "The body of a request must not be compressed.", {"Accept-Encoding": "identity"}
             )
+        return None
+
+    def with_cors(self, inner: ASGIApp) -> ASGIApp:
+        """The app, whose answers and refusals pages of the allowed origins may read."""
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            origin = Headers(scope=scope).get("origin", "").lower()
+            is_allowed = origin in self._origins
+
+            async def send_allowed(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    headers = MutableHeaders(scope=message)
+                    headers.add_vary_header("Origin")
+                    headers["Cross-Origin-Resource-Policy"] = "cross-origin" if is_allowed else "same-origin"
+                    if is_allowed:
+                        headers["Access-Control-Allow-Origin"] = origin
+                        headers["Access-Control-Expose-Headers"] = "retry-after, x-request-id"
+                await send(message)
+
+            await inner(scope, receive, send_allowed if scope["type"] == "http" else send)
+
+        return serve
 
     def _look_at_host(self, header: bytes) -> tuple[int, str, str] | None:
         match = HOST.fullmatch(header.decode("latin-1"))
@@ -84,10 +119,10 @@ class HostsAndOrigins:
 
 
 def _leads_to_a_page(scope: Scope, head: Head) -> bool:
-    """Whether somebody follows a link to what is there to be looked at, not to what programs ask for."""
+    """Whether a person follows a link to a page, not to data for programs."""
     is_followed = head.get(b"sec-fetch-mode") == b"navigate" and head.get(b"sec-fetch-dest") == b"document"
-    is_asking = scope["path"] in DATA or (scope["path"] == GRAPHQL and scope["query_string"])
-    return scope.get("method") in {"GET", "HEAD"} and is_followed and not is_asking
+    is_data = scope["path"] in DATA or (scope["path"] == GRAPHQL and scope["query_string"])
+    return scope.get("method") in {"GET", "HEAD"} and is_followed and not is_data
 
 
 def _shown(header: bytes) -> str:

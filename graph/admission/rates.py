@@ -9,20 +9,20 @@ from cachetools import LRUCache
 from starlette.types import Scope
 
 from graph.addresses import address_in, client_key, client_of, is_local, networks_in, within
+from graph.admission.caller import Refusal
 from graph.admission.gate import Head
-from graph.admission.refusal import Refusal
 from graph.settings import Settings
 
 __all__ = ["Bucket", "Rates"]
 
 SURGE_SECONDS = 3.0
-"""For so long a client that was quiet may ask twice as often as in the long run."""
+"""For so long a client that was quiet may send twice as many requests as in the long run."""
 MAX_CLIENTS = 20_000
-"""Clients whose counts are kept: those that made a request last."""
+"""Clients whose counts are kept: the most recent."""
 
 
 class Bucket:
-    """A token bucket, told by one number: when what was taken so far will have been earned (GCRA)."""
+    """A token bucket in one number: when what was taken so far will have been earned (GCRA)."""
 
     __slots__ = ("earned_at", "interval")
 
@@ -41,7 +41,7 @@ class Bucket:
 
 
 class Rates:
-    """Counts the requests of each client, also those that a socket brings; but not of this machine's own."""
+    """Counts the requests of each client, also those on its sockets, but not those from this machine."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._a_second = settings.max_requests_a_second
@@ -50,7 +50,7 @@ class Rates:
         self._buckets: LRUCache[str, Bucket] = LRUCache(MAX_CLIENTS)
 
     async def check(self, scope: Scope, head: Head) -> None:
-        """Raise Refusal where a client asks too often."""
+        """Raise Refusal where a client sends too many requests."""
         key = self._key(scope, head)
         if key is None:
             return
@@ -65,14 +65,14 @@ class Rates:
             scope["wait"] = functools.partial(self.wait, key)
 
     def wait(self, key: str) -> float:
-        """Seconds that a client must wait until it may ask again; 0 where it just did."""
+        """Count a request; seconds until the client may repeat it, 0 where it may be served now."""
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = Bucket(self._a_second)
         return bucket.take(self._clock())
 
     def _key(self, scope: Scope, head: Head) -> str | None:
-        """What the client is counted as; None where it is not."""
+        """The key that the client is counted by; None where it is not counted."""
         client = scope.get("client")
         if client is None:
             return None
@@ -80,7 +80,7 @@ class Rates:
         known = address_in(peer) if self._proxies else None
         if known is None or not within(known, self._proxies) or b"x-forwarded-for" not in head:
             return None if is_local(peer) else client_key(peer)
-        return client_key(client_of(peer, head, self._proxies))  # whatever it says: others come this way
+        return client_key(client_of(peer, head, self._proxies))  # even a local one: it is the proxy's word
 
     @property
     def clients(self) -> int:

@@ -26,13 +26,12 @@ __all__ = ["SignIn"]
 
 log = logging.getLogger(__name__)
 
-OUT_OF_REACH = "The store is out of reach; try again."
 MAX_FORM_BYTES = 16 * 2**10
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "base-uri 'self'; frame-ancestors 'none'",
-    "Referrer-Policy": "same-origin",  # not none: a form's Origin would then be null, and it could not be told whose
+    "Referrer-Policy": "same-origin",  # not none: a form's Origin would then be null, as of another site's
     "X-Frame-Options": "DENY",
 }
 
@@ -60,9 +59,7 @@ class SignIn:
 
     async def _show(self, request: Request) -> Response:
         after = self._path_of(request.query_params.get("next", ""))
-        if self._access.is_open:
-            return _on_to(after)  # nobody needs to
-        return self._shown(200, after)
+        return _on_to(after) if self._access.is_open else self._shown(200, after)
 
     async def _sign_in(self, request: Request) -> Response:
         try:
@@ -80,12 +77,7 @@ class SignIn:
             session = await self._sessions.begin(caller.token_id)
         except StoreFailure as error:
             return self._unavailable(after, error)
-        response = _on_to(after)
-        seconds, secure = int(SESSION_LASTS.total_seconds()), _came_by_https(request)
-        response.set_cookie(
-            COOKIE, session, seconds, path=self._cookie_path, secure=secure, httponly=True, samesite="strict"
-        )
-        return response
+        return self._with_cookie(request, after, session, int(SESSION_LASTS.total_seconds()))
 
     async def _sign_out(self, request: Request) -> Response:
         if secret := cookie_in(head_of(request.scope)):
@@ -94,31 +86,30 @@ class SignIn:
             except StoreFailure as error:
                 return self._unavailable(self._path_of(""), error)
             await self._tokens.refresh()
-        response = _on_to(self._access.root_path + SIGN_IN)
-        secure = _came_by_https(request)
-        response.delete_cookie(COOKIE, path=self._cookie_path, secure=secure, httponly=True, samesite="strict")
-        return response
+        return self._with_cookie(request, self._access.root_path + SIGN_IN, "", 0)  # which removes it
 
     async def _session(self, request: Request) -> Response:
-        """What the page shows, and lets one do. OPEN: nobody has to sign in."""
+        """The state that the page shows. OPEN: every client may do everything."""
         caller: Caller = request.scope["caller"]
         if self._access.is_open:
             state = "OPEN"
         else:
             state = "SIGNED_IN" if await self._access.signed_in(head_of(request.scope)) else "SIGNED_OUT"
-        said = orjson.dumps({"session": state, "mayWrite": caller.may_write})
-        return Response(said, headers={"Cache-Control": "no-store"}, media_type=JSON)
+        body = orjson.dumps({"session": state, "mayWrite": caller.may_write})
+        return Response(body, headers={"Cache-Control": "no-store"}, media_type=JSON)
 
     def _unavailable(self, after: str, error: Exception) -> Response:
         log.warning("a session cannot be written: %s", error)
-        return self._shown(503, after, OUT_OF_REACH)
+        return self._shown(503, after, "The store is out of reach; try again.")
 
     def _path_of(self, text: str) -> str:
         return own_path(text, self._access.root_path)
 
-    @property
-    def _cookie_path(self) -> str:
-        return self._access.root_path or "/"
+    def _with_cookie(self, request: Request, path: str, value: str, seconds: int) -> Response:
+        response = _on_to(path)
+        secure, below = _came_by_https(request), self._access.root_path or "/"
+        response.set_cookie(COOKIE, value, seconds, path=below, secure=secure, httponly=True, samesite="strict")
+        return response
 
     def _shown(self, status: int, after: str, message: str = "", headers: dict[str, str] | None = None) -> Response:
         page = self._page.replace("{{next}}", html.escape(after)).replace("{{message}}", html.escape(message))
@@ -130,7 +121,7 @@ def _on_to(path: str) -> RedirectResponse:
 
 
 def _came_by_https(request: Request) -> bool:
-    # Of a chain of proxies the first is the one that was asked. Whoever writes this header themselves loses no more
-    # than their own cookie.
-    asked_by = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
-    return request.url.scheme == "https" or asked_by == "https"
+    # Of a chain of proxies the first one has the client's connection. A client that writes this header itself loses
+    # no more than its own cookie.
+    first = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return "https" in {request.url.scheme, first}

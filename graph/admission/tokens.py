@@ -1,14 +1,13 @@
 """The tokens and sessions of the store, kept in memory: a request does not query the store for its own."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from contextvars import Context
 from time import monotonic
 
-from graph.admission.caller import Caller
-from graph.admission.refusal import Refusal
+from graph.admission.caller import Caller, Refusal
 from models.sessions import is_session_secret
 from models.store.errors import StoreFailure
 from models.token import Scope
@@ -24,8 +23,8 @@ MISS_SECONDS = 0.1
 """At least between two reads, where unknown tokens arrive: a flood of them is looked up together."""
 TRUST_SECONDS = 60.0
 """How long the last read is trusted while the store is out of reach: longer than a store takes to restart, and
-short for a token that was revoked meanwhile; without its store a server has little to give anyway. Where nothing is
-written, tokens and sessions are read again after so long, for sessions expire."""
+short for a token that was revoked meanwhile. Where nothing is written, tokens and sessions are read again after so
+long, for sessions expire."""
 
 
 class TokenCache:
@@ -45,26 +44,22 @@ class TokenCache:
         """When the last read that succeeded began."""
         self._rows_read_at = float("-inf")
         """When the last one began that did not find the store as it was."""
-        self._tried_at = 0.0
-        self._next: asyncio.Task[None] | None = None
-        """The read that has not begun yet."""
-        self._reads: set[asyncio.Task[None]] = set()
-        """That one, and the one under way."""
-        self._reading = asyncio.Lock()
-        self._is_failing = False
+        self._wanted = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
+        """Callers that wait for the next read to end, in order of arrival."""
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def refreshed(self) -> AsyncIterator[None]:
         """Inside, the cache is kept fresh. Raises StoreFailure where it cannot be read at first."""
         await self._read()
-        refreshing = asyncio.create_task(self._refresh_regularly())
+        refreshing = asyncio.create_task(self._refresh_regularly(), context=Context())  # of no request
         try:
             yield
         finally:
             refreshing.cancel()
-            for task in self._reads:
-                task.cancel()
-            await asyncio.gather(refreshing, *self._reads, return_exceptions=True)
+            await asyncio.gather(refreshing, return_exceptions=True)
+            for done in self._waiting:
+                done.cancel()
 
     async def of_token(self, secret: str) -> Caller | None:
         """The caller of a token; None where it was never made, or was revoked.
@@ -78,21 +73,20 @@ class TokenCache:
         return await self._caller(secret) if is_session_secret(secret) else None
 
     async def refresh(self) -> None:
-        """Return once the store was read, beginning from now: together with other callers that wait for it."""
-        if self._next is None:
-            self._next = asyncio.create_task(self._read_soon(), context=Context())  # of no request
-            self._reads.add(self._next)
-            self._next.add_done_callback(self._reads.discard)
-        await asyncio.shield(self._next)  # a caller that is cancelled must not cancel it for the others
+        """Return after a read of the store that began after this call."""
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append(done)
+        self._wanted.set()
+        await done
 
     async def _caller(self, secret: str) -> Caller | None:
         digest = digest_of(secret)
-        asked_at = monotonic()
+        began_at = monotonic()
         found = self._callers.get(digest)
-        if found is None or not self._is_trusted(asked_at):
+        if found is None or not self._is_trusted(began_at):
             await self.refresh()  # it may have been made just now
             found = self._callers.get(digest)
-            if self._read_at < asked_at and (found is None or not self._is_trusted(asked_at)):
+            if self._read_at < began_at and (found is None or not self._is_trusted(began_at)):
                 message = "The store, which knows the tokens, is out of reach; try again."
                 raise Refusal(503, "SERVICE_UNAVAILABLE", message, {"Retry-After": "5"})
         return found
@@ -101,24 +95,25 @@ class TokenCache:
         return now - self._read_at <= self._trust_seconds
 
     async def _refresh_regularly(self) -> None:
+        is_failing = False
         while True:
-            await asyncio.sleep(FRESH_SECONDS)
-            await self.refresh()
-
-    async def _read_soon(self) -> None:
-        async with self._reading:
-            await asyncio.sleep(self._tried_at + MISS_SECONDS - monotonic())
-            self._next = None  # a caller from here on may have a token that this read does not see
-            self._tried_at = monotonic()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), FRESH_SECONDS - MISS_SECONDS)
+            self._wanted.clear()
+            served = len(self._waiting)  # a later caller may have a token that this read does not see
             try:
                 await self._read()
+                is_failing = False
             except Exception as error:  # logged once an outage, for it is tried again and again
-                if not self._is_failing:
+                if not is_failing:
                     unexpected = None if isinstance(error, StoreFailure) else error
                     log.warning("the tokens cannot be read: %s", error, exc_info=unexpected)
-                self._is_failing = True
-            else:
-                self._is_failing = False
+                is_failing = True
+            waiting, self._waiting = self._waiting[:served], self._waiting[served:]
+            for done in waiting:
+                if not done.done():
+                    done.set_result(None)
+            await asyncio.sleep(MISS_SECONDS)
 
     async def _read(self) -> None:
         began_at = monotonic()

@@ -2,23 +2,27 @@
 
 import asyncio
 import gc
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import typer
 
-from graph.admission.exposure import check_exposure
 from graph.commands.line import with_flags
 from graph.process.listening import address_of, bind, reserve
-from graph.settings import Settings, SettingsError, read_settings
+from graph.settings import Settings, SettingsError, flag_name, is_loopback, read_settings
 from graph.stores import database_of, feed_of
 from graph.telemetry import logs
 from graph.telemetry.watch import tracer_of
+from models.token import Token
 from models.tokens import Tokens
 
 if TYPE_CHECKING:
     from graph.app import Companion
+
+log = logging.getLogger(__name__)
 
 
 @with_flags(*Settings.model_fields)
@@ -78,3 +82,25 @@ async def _prepare(settings: Settings) -> str:
     finally:
         await feed.close()
     return database.place
+
+
+def check_exposure(settings: Settings, tokens: Sequence[Token]) -> None:
+    """Raise SettingsError where other machines would reach a server without tokens, unless it is --insecure."""
+    if settings.is_for_this_machine_alone or any(token.revoked_at is None for token in tokens):
+        return
+    if settings.insecure and (settings.open_reads or not tokens):
+        if not tokens:
+            what = "read everything" if settings.open_reads else "read and change everything, until there is a token"
+            log.warning("--insecure: every client that reaches this server may %s", what)
+        return
+    if is_loopback(settings.host):
+        setting = "allowed_hosts" if settings.allowed_hosts else "trusted_proxies"
+        what = f"{flag_name(setting)}: other machines reach the server by way of {getattr(settings, setting)}"
+    else:
+        what = f"{flag_name('host')}: {settings.host} is reached from other machines"
+    make = "Make one with `training-monitor token create --name NAME --scope write`"
+    if tokens:
+        raise SettingsError(f"{what}, and every token is revoked, so that no client would be let in. {make}.")
+    raise SettingsError(
+        f"{what}, and there is no token to let anyone in. {make}, or let everyone in with {flag_name('insecure')}."
+    )

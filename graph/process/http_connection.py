@@ -12,7 +12,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from graph.admission.refusal import Refusal
+from graph.admission.caller import Refusal
 from graph.process.limits import Arriving, ConnectionLimit, WriteTimeout
 from graph.settings import Settings
 from graph.telemetry.call import call_in

@@ -107,6 +107,6 @@ def _configuration(app: App, settings: Settings) -> uvicorn.Config:
 
 
 def _headers(settings: Settings) -> dict[str, str]:
-    """Those of every answer. Where pages of other origins may call, `Cors` sets Cross-Origin-Resource-Policy."""
+    """Those of every answer. With allowed origins `HostsAndOrigins` sets Cross-Origin-Resource-Policy."""
     own = {} if settings.allowed_origins else {"Cross-Origin-Resource-Policy": "same-origin"}
     return {"X-Content-Type-Options": "nosniff", **own}

@@ -22,9 +22,8 @@ from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
 from graph.admission.access import Access
-from graph.admission.caller import Caller, unknown
+from graph.admission.caller import Caller, Refusal, unknown
 from graph.admission.connection_slots import SLOT, ConnectionSlots
-from graph.admission.refusal import Refusal
 from graph.context import Context, Services
 from graph.execution.body import Body
 from graph.media import JSON, accepted_media_type, answers_by_name

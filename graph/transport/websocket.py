@@ -19,7 +19,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 )
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
-from graph.admission.refusal import Refusal
+from graph.admission.caller import Refusal
 from graph.execution.body import json_value
 from graph.execution.errors import logged_and_masked
 from graph.execution.results import Encoded

@@ -10,10 +10,10 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from graph.admission.exposure import check_exposure, is_for_this_machine_alone
-from graph.admission.refusal import Refusal
+from graph.admission.caller import Refusal
 from graph.admission.tokens import TokenCache
 from graph.app import create_app
+from graph.commands.serving import check_exposure
 from graph.settings import Settings, SettingsError
 from models.store.database import Database
 from models.token import Scope
@@ -153,7 +153,7 @@ class TestAServerThatOthersReach:
         with ServerProcess(database_url, "--host", "0.0.0.0", "--insecure") as server:
             async with httpx.AsyncClient(base_url=server.url) as http:
                 assert await status(http, None) == 200
-                assert "whoever reaches this server" in server.log
+                assert "every client that reaches this server" in server.log
                 made = await tokens.create("first", Scope.READ)
                 assert await status(http, made.secret) == 200
                 async with asyncio.timeout(PATIENCE):
@@ -169,16 +169,16 @@ class TestAServerThatOthersReach:
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "localhost", "::1"])
     def test_is_not_one_that_only_this_machine_reaches(self, host: str) -> None:
-        assert is_for_this_machine_alone(Settings(host=host))
+        assert Settings(host=host).is_for_this_machine_alone
 
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "192.168.1.2", "no.such.host.invalid"])
     def test_is_every_other(self, host: str) -> None:
-        assert not is_for_this_machine_alone(Settings(host=host))
+        assert not Settings(host=host).is_for_this_machine_alone
 
     @pytest.mark.parametrize("setting", [{"allowed_hosts": "runs.example.org"}, {"trusted_proxies": "127.0.0.1"}])
     def test_is_one_on_this_machine_that_others_are_led_to(self, setting: dict[str, str]) -> None:
         settings = Settings().model_copy(update=setting)
-        assert not is_for_this_machine_alone(settings)
+        assert not settings.is_for_this_machine_alone
         with pytest.raises(SettingsError, match=r"--(allowed-hosts|trusted-proxies)"):
             check_exposure(settings, [])
         check_exposure(settings.model_copy(update={"insecure": True}), [])
@@ -205,8 +205,8 @@ class TestOpenReads:
         check_exposure(Settings(host="0.0.0.0", insecure=True, open_reads=True), [])
         check_exposure(Settings(host="0.0.0.0", insecure=True), [])
         assert caplog.messages == [
-            "--insecure: whoever reaches this server may read everything",
-            "--insecure: whoever reaches this server may read and change everything, until there is a token",
+            "--insecure: every client that reaches this server may read everything",
+            "--insecure: every client that reaches this server may read and change everything, until there is a token",
         ]
 
 

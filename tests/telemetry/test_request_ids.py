@@ -171,7 +171,9 @@ class TestWorkThatRequestsShare:
         self, database_url: str, outside: Outside, of_requests: list[str | None]
     ) -> None:
         async with opened_domain(database_url) as domain:
-            outside.execute("ALTER TABLE token RENAME TO gone")
             self.request.set("mine")
-            await TokenCache(Tokens(domain.database)).refresh()
+            cache = TokenCache(Tokens(domain.database))
+            async with cache.refreshed():
+                outside.execute("ALTER TABLE token RENAME TO gone")
+                await cache.refresh()
         assert of_requests == [None]
