@@ -11,7 +11,7 @@ from playwright.async_api import Error, Page, Route, WebSocketRoute, expect
 
 from tests.tools.api import Api
 from tests.tools.browser import card
-from tests.tools.page_modules import evaluated
+from tests.tools.nodejs import evaluated
 from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

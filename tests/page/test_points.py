@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.tools.page_modules import evaluated
+from tests.tools.nodejs import evaluated
 
 LINES = """
 import { Points } from "./curves/points.ts";

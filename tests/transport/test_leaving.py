@@ -8,7 +8,8 @@ from graph.app import App
 from graph.settings import Settings
 from tests.tools.api import Api
 from tests.tools.inside import Inside
-from tests.tools.streaming import METRICS, TRANSPORTS, Begin, Stream, by_websocket
+from tests.tools.sockets import opened, websocket_url
+from tests.tools.streaming import METRICS, TRANSPORTS, Begin, Stream
 
 pytestmark = pytest.mark.sqlite_alone("what is kept of clients that leave is kept in the process")
 
@@ -92,12 +93,13 @@ class TestLeaving:
         self, api: Api, address: str, inside: Inside
     ) -> None:
         id = await api.started()
-        async with by_websocket(address, METRICS, id=id, after=0) as stream:
+        async with opened(websocket_url(address)) as socket:
+            operation = await socket.subscribe(METRICS, id=id, after=0)
             await inside.watchers_are(1)
-            await stream.complete()
+            await socket.send({"id": operation, "type": "complete"})
             await inside.comes_to(sockets=1)
             await api.step(id)
-            assert await stream.socket.next(await stream.socket.subscribe("{ __typename }")) == {"__typename": "Query"}
+            assert await socket.next(await socket.subscribe("{ __typename }")) == {"__typename": "Query"}
         await inside.is_as_before()
 
 
