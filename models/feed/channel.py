@@ -1,7 +1,7 @@
-"""Who hears of what changed.
+"""Events, from verbs to listeners.
 
-The store is the truth and the feed a doorbell that carries the news along: whoever listens must be able to miss any of
-it, hear it twice or out of order, and find out from the store.
+The store is the truth and the feed a doorbell that carries the events along: a listener must be able to miss any of
+them, receive them twice or out of order, and find out from the store.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ class MetricsRecorded:
     job: Job
     metrics: Sequence[Recorded]
     simulated: bool = field(default=False, compare=False)
-    """Whether they were made here; who hears of them from another process is not told."""
+    """Whether they were simulated: known in the process that published them, and not sent to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +46,23 @@ class Feed:
     """
 
     def __init__(self) -> None:
-        self._by_job: dict[int, set[Listener]] = {}
-        self._all: set[Listener] = set()
+        self._listeners: dict[int | None, set[Listener]] = {}
+        """By the id of their job; None for those of all jobs."""
         self._overhearing: set[Listener] = set()
 
     def publish(self, event: Event) -> None:
-        """Tell whoever listens to the event's job, or to all jobs."""
-        self._tell(event)
+        """Deliver an event to the listeners of its job, and to those of all jobs."""
+        self._deliver(event)
         for listener in self._overhearing:
             listener(event)
 
-    def _tell(self, event: Event) -> None:
-        for listener in (*self._by_job.get(event.job.id, ()), *self._all):
+    def _deliver(self, event: Event) -> None:
+        for listener in (*self._listeners.get(event.job.id, ()), *self._listeners.get(None, ())):
             listener(event)
 
     @contextlib.contextmanager
     def overhearing(self, listener: Listener) -> Iterator[None]:
-        """Inside, `listener` hears what this process itself publishes: for work that one of them is to do."""
+        """Inside, `listener` receives what this process itself publishes: for work that one of them is to do."""
         self._overhearing.add(listener)
         try:
             yield
@@ -71,37 +71,37 @@ class Feed:
 
     @contextlib.contextmanager
     def listening(self, listener: Listener, job_id: int | None = None) -> Iterator[None]:
-        """Inside, `listener` hears of one job, or of all; leaving forgets it."""
-        listeners = self._all if job_id is None else self._by_job.setdefault(job_id, set())
+        """Inside, `listener` receives the events of one job, or of all."""
+        listeners = self._listeners.setdefault(job_id, set())
         listeners.add(listener)
         try:
             yield
         finally:
             listeners.discard(listener)
-            if job_id is not None and not listeners and self._by_job.get(job_id) is listeners:
-                del self._by_job[job_id]
+            if not listeners and self._listeners.get(job_id) is listeners:
+                del self._listeners[job_id]
 
-    def is_heard(self, job_id: int) -> bool:
-        """Whether somebody listens to that job, or to all."""
-        return bool(self._all) or job_id in self._by_job
+    def has_listeners(self, job_id: int) -> bool:
+        """Whether there is a listener of that job, or of all."""
+        return None in self._listeners or job_id in self._listeners
 
     @contextlib.asynccontextmanager
     async def open(self, store: str) -> AsyncIterator[None]:  # noqa: ARG002  # for feeds between processes
-        """Inside, whoever uses the same store hears each other: here all are in one process, and always do."""
+        """Inside, processes that use the same store receive each other's events."""
         yield
 
     async def check(self) -> None:
         """Return if the feed works. Raises FeedError."""
 
     async def close(self) -> None:
-        """Let go of what `check` has taken; what is open closes itself."""
+        """Release what `check` has taken; what is open closes itself."""
 
     @property
     def connected(self) -> bool:
-        """Whether all who should hear each other now do."""
+        """Whether events of other processes are received now."""
         return True
 
     @property
     def listener_count(self) -> int:
-        """How many listen now, to one job or to all."""
-        return len(self._all) + sum(len(listeners) for listeners in self._by_job.values())
+        """How many listeners there are, of one job or of all."""
+        return sum(map(len, self._listeners.values()))

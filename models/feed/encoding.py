@@ -13,8 +13,8 @@ from models.metric import Recorded, StoredValues, encode_values
 __all__ = ["EVENT_BYTES", "FORMAT", "decode", "encode", "job_id_of"]
 
 FORMAT = 1
-"""Raised where what is written here gets another meaning: processes with another format do not hear each other. A new
-column of a job needs none: an older process passes over it, a newer one reads the store where it is missing."""
+"""Raised where what is written here gets another meaning: processes of different formats do not receive each other's
+events. A new column needs none: an older process ignores it, a newer one reads the store where it is missing."""
 EVENT_BYTES = 64 * 2**10
 """The most that an event carries of points; with more it says only that there are some, and where they end."""
 POINT_BYTES = 50

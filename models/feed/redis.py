@@ -1,9 +1,8 @@
 """The feed between processes, by the pub/sub of Redis or Valkey.
 
-All of a store's processes publish to one channel and hear it. A channel for each job would have the broker sort the
-news, but a subscription takes a round trip in which news is lost, and news that nobody here listens to costs little:
-what one process has to tell while its last message is under way goes out as the next one, so messages grow and do not
-multiply, and of an event about a job without listeners no more than the job's id is read.
+All processes of a store publish to one channel and subscribe to it. With a channel for each job the broker would
+filter, but subscribing takes a round trip in which events are lost, and an event without listeners costs little: only
+its job's id is read. Events that are published while a message is being sent share the next message.
 """
 
 import asyncio
@@ -26,18 +25,17 @@ __all__ = ["RedisFeed"]
 
 log = logging.getLogger(__name__)
 
-WAITING_BYTES = 4 * 2**20
-"""Encoded events that may wait to be sent; what comes beyond is dropped, and found in the store by who misses it."""
-MESSAGE_BYTES = 256 * 2**10
-"""Where a message is full, and the rest goes into the next."""
+WAITING_BYTES = 2 * 2**20
+"""Encoded events that may wait to be sent, and the most of one message. Events beyond are dropped: listeners find them
+in the store."""
 RECONNECT_SECONDS = 0.25
 LAST_SECONDS = 0.5
-"""How long closing waits for the last news to go out."""
+"""How long closing waits for the last events to be sent."""
 SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
 
 
 class RedisFeed(Feed):
-    """A feed that also tells, and hears of, other processes. Publishing never waits: the store has the truth."""
+    """A feed that also sends events to other processes and receives theirs. Publishing never waits."""
 
     def __init__(self, url: str, seconds: float) -> None:
         """`url`: redis:// or valkey://, with TLS rediss:// or valkeys://. `seconds`: to connect, and for an answer.
@@ -54,7 +52,7 @@ class RedisFeed(Feed):
                 SCHEMES.get(scheme, scheme) + separator + rest,
                 socket_timeout=seconds,
                 socket_connect_timeout=seconds,
-                retry=Retry(NoBackoff(), 0),  # we connect anew ourselves, and know then that news was lost
+                retry=Retry(NoBackoff(), 0),  # we connect anew ourselves, and know then that events were lost
                 client_name="training-monitor",
             )
             pool = self._client.connection_pool
@@ -65,44 +63,44 @@ class RedisFeed(Feed):
                 f"Cannot use the feed {self._shown}: {error}. It looks like redis://host:6379/0."
             ) from error
         self._me = secrets.token_hex(8).encode()
-        """Who we are, to know our own messages when they come back."""
+        """The sender of our messages, by which we know them when they come back."""
         self._prefix = f"training-monitor:{FORMAT}:{pool.connection_kwargs.get('db', 0)}:"
         self._channel = ""
         self._has_warned = False
         """Whether a message that cannot be read was logged: in a rolling upgrade each event may be one."""
         self._outgoing: list[bytes] = []
         self._outgoing_bytes = 0
-        self._news = asyncio.Event()
+        self._waiting = asyncio.Event()
+        """Whether an event waits to be sent."""
         self._sent = asyncio.Event()
-        """Whether nothing waits, and nothing is under way."""
+        """Whether no event waits, and none is being sent."""
         self._sent.set()
-        self._hearing = asyncio.Event()
+        self._subscribed = asyncio.Event()
 
     def publish(self, event: Event) -> None:
-        """Tell listeners here at once, and other processes soon."""
+        """Deliver an event to listeners here at once, and to other processes soon."""
         super().publish(event)
-        if not self._hearing.is_set():
-            return  # whoever cannot hear cannot be heard either: it is the same broker
+        if not self._subscribed.is_set():
+            return  # the broker is out of reach
         line = encode(event)
         if self._outgoing_bytes + len(line) <= WAITING_BYTES:
             self._outgoing.append(line)
             self._outgoing_bytes += len(line)
             self._sent.clear()
-            self._news.set()
+            self._waiting.set()
 
     async def check(self) -> None:
-        """Return if the broker carries news for us. Raises FeedError."""
-        probe = self._prefix + "probe"  # not the channel itself, which is heard by all
+        """Return if the broker carries messages for us. Raises FeedError."""
+        probe = self._prefix + "probe"  # not the channel itself, which every process receives
         try:
             async with asyncio.timeout(self._seconds), self._client.pubsub() as channel:
                 await channel.subscribe(probe)
                 await channel.get_message(timeout=None)  # that it is subscribed to, or why it is not
                 await self._client.publish(probe, b"")
         except (RedisError, OSError) as error:
-            message = (
+            raise FeedError(
                 f"Cannot use the feed {self._shown}: {_reason(error)}. Check that it answers, or change --feed-url."
-            )
-            raise FeedError(message) from error
+            ) from error
 
     async def close(self) -> None:
         """Forget the connections."""
@@ -110,105 +108,93 @@ class RedisFeed(Feed):
 
     @property
     def connected(self) -> bool:
-        """Whether other processes are heard now."""
-        return self._hearing.is_set()
+        """Whether events of other processes are received now."""
+        return self._subscribed.is_set()
 
     @contextlib.asynccontextmanager
     async def open(self, store: str) -> AsyncIterator[None]:
-        """Inside, processes that use the same store and the same broker hear each other.
+        """Inside, processes that use the same store and the same broker receive each other's events.
 
-        Begins once they do. Where they do not within the time limit, it begins all the same, and goes on trying.
+        Begins once it is connected, or after the time limit, and goes on trying.
         """
         self._channel = self._prefix + store
         tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._send())]
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._seconds):
-                    await self._hearing.wait()
+                    await self._subscribed.wait()
             yield
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_SECONDS):
                     await self._sent.wait()
         finally:
             await _ended(tasks)
-            self._hearing.clear()
+            self._subscribed.clear()
             await self.close()
 
     async def _send(self) -> None:
-        told = ""
+        logged = ""
         while True:
-            await self._news.wait()
-            message = self._next_message()
+            await self._waiting.wait()
+            message = b"\n".join([self._me, *self._outgoing])
+            self._outgoing, self._outgoing_bytes = [], 0
             try:
                 await self._client.publish(self._channel, message)
-                told = ""
+                logged = ""
             except Exception as error:  # noqa: BLE001  # or one message that cannot be sent would be the last
-                # Lost. Whoever listens elsewhere finds it in the store, as it does what came while we were cut off.
-                told = self._complain("did not take news", error, told)
+                # Lost. Listeners elsewhere find the events in the store.
+                logged = self._warn("did not take events", error, logged)
                 await asyncio.sleep(RECONNECT_SECONDS)
-                self._outgoing.clear()
-                self._outgoing_bytes = 0
+                self._outgoing, self._outgoing_bytes = [], 0
             if not self._outgoing:
-                self._news.clear()
+                self._waiting.clear()
                 self._sent.set()
 
-    def _next_message(self) -> bytes:
-        """What waits, as much of it as one message takes."""
-        size = count = 0
-        while count < len(self._outgoing) and (not count or size + len(self._outgoing[count]) <= MESSAGE_BYTES):
-            size += len(self._outgoing[count])
-            count += 1
-        lines, self._outgoing = self._outgoing[:count], self._outgoing[count:]
-        self._outgoing_bytes -= size
-        return b"\n".join([self._me, *lines])
-
     async def _receive(self) -> None:
-        told = ""
+        logged = ""
         while True:
             try:
                 async with self._client.pubsub() as channel:
                     await channel.subscribe(self._channel)
-                    await self._hear_all(channel)
-            except Exception as error:  # noqa: BLE001  # or one message that cannot be read would leave us deaf for ever
-                lost = self._hearing.is_set()
-                told = self._complain("was lost" if lost else "is not heard", error, "" if lost else told)
-            self._hearing.clear()
-            # Or the first news after this would be sent on a connection that is as dead.
+                    await self._receive_from(channel)
+            except Exception as error:  # noqa: BLE001  # or one message that cannot be read would be the last
+                lost = self._subscribed.is_set()
+                logged = self._warn("was lost" if lost else "is out of reach", error, "" if lost else logged)
+            self._subscribed.clear()
+            # Or the first events after this would be sent on a connection that is as dead.
             await self._client.connection_pool.disconnect(inuse_connections=False)
             await asyncio.sleep(RECONNECT_SECONDS)
 
-    def _complain(self, what: str, error: Exception, told: str) -> str:
-        """Log what went wrong, once for each reason: it is tried again and again. Gives what was `told`."""
+    def _warn(self, what: str, error: Exception, logged: str) -> str:
+        """Log a fault unless it is the one that was `logged` last: it comes with each attempt. Returns it."""
         reason = f"{what}: {_reason(error)}"
-        if reason != told:
+        if reason != logged:
             bug = None if isinstance(error, RedisError | OSError) else error
             log.warning("the feed %s %s", self._shown, reason, exc_info=bug)
         return reason
 
-    async def _hear_all(self, channel: PubSub) -> None:
-        """Hear what comes. Raises RedisError, OSError where the broker is gone, or silent when it is asked."""
-        asked = False
+    async def _receive_from(self, channel: PubSub) -> None:
+        """Take messages. Raises RedisError, OSError where the broker is gone, or does not answer a ping."""
+        pinged = False
         while True:
             message = await channel.get_message(timeout=self._seconds)
             if message is None:
-                if asked:
+                if pinged:
                     raise TimeoutError(f"no answer within {self._seconds:g} seconds")
                 await channel.ping()
-                asked = True
-                continue
-            asked = False
-            if message["type"] == "subscribe":
-                self._hearing.set()
+            elif message["type"] == "subscribe":
+                self._subscribed.set()
             elif message["type"] == "message":
-                self._hear(message["data"])
+                self._take(message["data"])
+            pinged = message is None
 
-    def _hear(self, message: bytes) -> None:
+    def _take(self, message: bytes) -> None:
         sender, *lines = message.split(b"\n")
         if sender == self._me:
-            return  # listeners here were told when it was published
+            return  # delivered when it was published
         for line in lines:
             try:
-                event = decode(line) if self.is_heard(job_id_of(line)) else None
+                event = decode(line) if self.has_listeners(job_id_of(line)) else None
             except (ValueError, KeyError, TypeError, AttributeError):
                 if not self._has_warned:
                     self._has_warned = True
@@ -216,8 +202,8 @@ class RedisFeed(Feed):
                 continue
             try:
                 if event:
-                    self._tell(event)
-            except Exception:  # one event that a listener cannot bear must not cost the others theirs
+                    self._deliver(event)
+            except Exception:  # a listener that fails must not cost the others their events
                 log.exception("a listener failed on what the feed %s brought", self._shown)
 
 

@@ -49,7 +49,7 @@ class Busy(StoreFailure):
 
 
 class Unreachable(StoreFailure):
-    """The server or the disk did not answer: nothing was done, or nobody knows whether it was."""
+    """The server or the disk did not answer: nothing was done, or it is not known whether it was."""
 
     summary = "the store is out of reach"
     for_clients = Busy.for_clients
@@ -83,49 +83,30 @@ class Changed(StoreFailure):
     for_clients = "The store is not what it was when the server started."
 
 
-_SQLITE: dict[int, type[StoreFailure]] = {
-    sqlite3.SQLITE_BUSY: Busy,
-    sqlite3.SQLITE_LOCKED: Busy,
-    sqlite3.SQLITE_INTERRUPT: Busy,
-    sqlite3.SQLITE_NOMEM: Busy,
-    sqlite3.SQLITE_PROTOCOL: Busy,
-    sqlite3.SQLITE_CANTOPEN: Unreachable,
-    sqlite3.SQLITE_IOERR: Unreachable,
-    sqlite3.SQLITE_FULL: Full,
-    sqlite3.SQLITE_CORRUPT: Damaged,
-    sqlite3.SQLITE_NOTADB: Damaged,
-    sqlite3.SQLITE_FORMAT: Damaged,
-    sqlite3.SQLITE_AUTH: NotPermitted,
-    sqlite3.SQLITE_PERM: NotPermitted,
-    sqlite3.SQLITE_READONLY: NotPermitted,
-    sqlite3.SQLITE_SCHEMA: Changed,
+_SQLITE: dict[type[StoreFailure], tuple[str, ...]] = {
+    Busy: ("BUSY", "LOCKED", "INTERRUPT", "NOMEM", "PROTOCOL"),
+    Unreachable: ("CANTOPEN", "IOERR"),
+    Full: ("FULL",),
+    Damaged: ("CORRUPT", "NOTADB", "FORMAT"),
+    NotPermitted: ("AUTH", "PERM", "READONLY"),
+    Changed: ("SCHEMA",),
 }
-"""Primary result code -> what it means. Those that are missing are mistakes of ours."""
+"""What primary result codes mean. Those that are missing are mistakes of ours."""
+_OF_CODE = {getattr(sqlite3, f"SQLITE_{name}"): kind for kind, names in _SQLITE.items() for name in names}
 
-_SQLSTATES: dict[str, type[StoreFailure]] = {
-    "08": Unreachable,
-    "57": Unreachable,  # shut down, starting up
-    "57014": Busy,  # a statement that took too long: mostly it waited for a lock
-    "25P03": Busy,  # a transaction that was idle for too long
-    "40": Busy,  # a deadlock: the other one won
-    "53": Busy,
-    "55": Busy,
-    "53100": Full,
-    "58": Unreachable,  # an error of its disk
-    "58P01": Damaged,  # a file of a table is gone
-    "XX": Unreachable,  # an error within the server, mostly gone with the next attempt
-    "XX001": Damaged,
-    "XX002": Damaged,
-    "28": NotPermitted,
-    "42501": NotPermitted,
-    "25006": NotPermitted,  # it was the primary, and is a standby now
-    "P0001": NotPermitted,  # a trigger refused it
-    "3D": Changed,
-    "3F": Changed,
-    "42P01": Changed,
-    "42703": Changed,
+_POSTGRES: dict[type[StoreFailure], tuple[str, ...]] = {
+    # A statement that took too long (mostly it waited for a lock), a transaction idle for too long, a deadlock.
+    Busy: ("57014", "25P03", "40", "53", "55"),
+    # No connection, shut down or starting up, an error of its disk or within it: mostly gone with the next attempt.
+    Unreachable: ("08", "57", "58", "XX"),
+    Full: ("53100",),
+    Damaged: ("58P01", "XX001", "XX002"),
+    # Its password or role, a standby that was the primary, a trigger.
+    NotPermitted: ("28", "42501", "25006", "P0001"),
+    Changed: ("3D", "3F", "42P01", "42703"),
 }
-"""SQLSTATE, or the class it belongs to -> what it means. Those that are missing are mistakes of ours."""
+"""What SQLSTATEs, or the classes that they belong to, mean. Those that are missing are mistakes of ours."""
+_OF_STATE = {state: kind for kind, states in _POSTGRES.items() for state in states}
 
 _LOST = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)  # TimeoutError is an OSError too
 
@@ -144,7 +125,7 @@ def sqlite_failure(error: sqlite3.Error, file: Path) -> StoreFailure | None:
         return NotPermitted(error)
     if code == sqlite3.SQLITE_ERROR and "no such" in str(error):
         return Changed(error)
-    kind = _SQLITE.get(code & 0xFF)
+    kind = _OF_CODE.get(code & 0xFF)
     return kind(error) if kind else None
 
 
@@ -152,17 +133,15 @@ def is_full_disk(error: BaseException, file: Path) -> bool:
     """Whether an error is that there is no room left for a file, or for what is kept beside it."""
     if isinstance(error, OSError):
         return error.errno in {ENOSPC, EDQUOT}
-    return is_of(error, sqlite3.SQLITE_FULL) or (is_of(error, sqlite3.SQLITE_IOERR) and _room_beside(file) < NEEDED)
+    if is_of(error, sqlite3.SQLITE_IOERR):
+        disk = os.statvfs(file.absolute().parent)
+        return disk.f_bavail * disk.f_frsize < NEEDED
+    return is_of(error, sqlite3.SQLITE_FULL)
 
 
 def is_of(error: BaseException, *codes: int) -> bool:
     """Whether SQLite gave one of the primary codes as the reason. Python has none where it cannot decode a text."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in codes
-
-
-def _room_beside(file: Path) -> int:
-    disk = os.statvfs(file.absolute().parent)
-    return disk.f_bavail * disk.f_frsize
 
 
 @contextmanager
@@ -172,7 +151,7 @@ def postgres_failures() -> Iterator[None]:
         yield
     except asyncpg.PostgresError as error:
         state = error.sqlstate or ""
-        kind = _SQLSTATES.get(state) or _SQLSTATES.get(state[:2])
+        kind = _OF_STATE.get(state) or _OF_STATE.get(state[:2])
         if kind is None:
             raise
         raise kind(error) from error
