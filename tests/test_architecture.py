@@ -30,7 +30,6 @@ FLOORS = (
     "graph.settings",
     "graph.media",
     "graph.addresses",
-    "graph.garbage",
     "simulator",
     "models.new_migration",
     "models.jobs",

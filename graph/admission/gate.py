@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from graph.admission.caller import Refusal
-from graph.execution.errors import masked_error
+from graph.execution.results import masked_error
 from graph.media import JSON
 from graph.telemetry.watch import Watch
 from models.store.errors import StoreFailure

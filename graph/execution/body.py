@@ -7,7 +7,7 @@ from cross_web import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from graph.execution.worker_thread import WorkerThread
+from graph.execution.turns import WorkerThread
 
 __all__ = ["LONG", "Body", "json_value"]
 

@@ -18,7 +18,7 @@ from graphql import (
     SelectionSetNode,
 )
 
-from graph.execution.limits import MOST, limit_error
+from graph.execution.results import MOST, limit_error
 from graph.settings import Settings
 
 __all__ = ["Size", "fragments_in_order", "size_error", "sizes_of"]

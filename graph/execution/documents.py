@@ -20,8 +20,8 @@ from graphql import (
 
 from graph.execution.cost import Cost
 from graph.execution.document_size import size_error
-from graph.execution.limits import CODES, limit_error
-from graph.execution.worker_thread import WorkerThread
+from graph.execution.results import CODES, limit_error
+from graph.execution.turns import WorkerThread
 from graph.settings import Settings
 
 __all__ = ["Document", "Documents"]

@@ -1,13 +1,11 @@
 """Answers by compiled plans, for operations that have one, and remembered for as long as the store stays as it is.
 
-What is answered here is the same, byte for byte, as what Strawberry answers; whatever is unusual about an operation,
-its arguments or the store is left to Strawberry.
+What is answered here is the same, byte for byte, as what Strawberry answers; whatever is unusual about an operation or
+its arguments is left to Strawberry.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
-from time import perf_counter
+from collections.abc import Coroutine, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -20,19 +18,17 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
 )
+from strawberry.types import ExecutionResult
 
 from graph.execution.documents import Document
 from graph.execution.results import TimedOut, json_of
-from graph.execution.running import Operations
-from graph.execution.variables import is_long
-from graph.plans.delivery import Parts, Results, deliver
+from graph.execution.running import Operations, is_long
+from graph.plans.delivery import Parts, Results, SubscriptionPlan, deliver, plan_subscription
 from graph.plans.mutation import MutationPlan, plan_mutation
 from graph.plans.query import QueryPlan, plan_query
-from graph.plans.subscription import SubscriptionPlan, plan_subscription
 from graph.telemetry.call import current_call
 from models.jobs import Jobs
 from models.store.database import Database
-from models.store.errors import StoreFailure
 
 __all__ = ["Answers"]
 
@@ -40,8 +36,7 @@ log = logging.getLogger(__name__)
 
 REMEMBERED_BYTES = 6 * 2**20
 """Answers that are remembered, in bytes."""
-REMEMBERED_SHARE = 4
-"""No answer takes more than this part of them."""
+LONGEST_REMEMBERED = REMEMBERED_BYTES // 4
 ENTRY_BYTES = 500
 """What remembering one costs beside its texts."""
 
@@ -50,7 +45,6 @@ COMPILERS = {
     OperationType.MUTATION: plan_mutation,
     OperationType.SUBSCRIPTION: plan_subscription,
 }
-
 
 Variables = Mapping[str, Any] | None
 
@@ -124,7 +118,9 @@ class Answers:
         """
         try:
             return await self._answer(query, variables, name, may_write, key)
-        except (StoreFailure, GraphQLError):  # Strawberry meets it too, and reports it
+        except TimedOut as error:
+            return json_of(ExecutionResult(None, [error])).encode()
+        except GraphQLError:  # what is wrong with the request, which Strawberry reports
             return None
         except Exception:
             log.warning("compiled plan failed; falling back to Strawberry", exc_info=True)
@@ -157,45 +153,35 @@ class Answers:
         planned = await self.find(query, name)
         if planned is None:
             return None
-        doing: Callable[[], Awaitable[bytes | None]]
         plan, cost = planned.plan, planned.document.cost(name, variables)
+        answer: Coroutine[Any, Any, bytes | None]
         if isinstance(plan, QueryPlan):
             if is_long(variables):
                 return None
             if key is None:
                 key = orjson.dumps([query, name, variables])
-                if answer := self.recalled(key):
-                    return answer
-            doing = partial(self._read, plan, variables or {}, key, planned.name)
+                if recalled := self.recalled(key):
+                    return recalled
+            answer = self._read(plan, variables or {}, key, planned.name)
         elif isinstance(plan, MutationPlan) and may_write:
-            doing = partial(plan.run, self._jobs, variables or {})
+            answer = plan.run(self._jobs, variables or {})
         else:
             return None
         if call := current_call():
             call.know(planned.name, planned.operation.operation.value)
-        done = await self._operations.run(_timed(doing), cost)
+        done = await self._operations.run(answer, cost)
         self.count += done is not None
-        return json_of(done).encode() if isinstance(done, TimedOut) else done
+        return done
 
     async def _read(self, plan: QueryPlan, variables: Mapping[str, Any], key: bytes, name: str) -> bytes | None:
         reader = self._database.reader
         # Before it is read: what is committed meanwhile may be in it, and is looked for again the next time.
         version = None if plan.is_constant else reader.version()
-        data = await plan.read(reader, variables)
-        if data is None:
+        result = await plan.read(reader, variables)
+        if result is None:
             return None
-        answer = orjson.dumps({"data": data})
+        answer = json_of(result).encode() if result.errors else orjson.dumps({"data": result.data})
         size = len(answer) + ENTRY_BYTES + len(key)
-        if (plan.is_constant or version is not None) and size <= REMEMBERED_BYTES // REMEMBERED_SHARE:
+        if result.errors is None and (plan.is_constant or version is not None) and size <= LONGEST_REMEMBERED:
             self._remembered[key] = Remembered(version, answer, name, size)
         return answer
-
-
-async def _timed(doing: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
-    """What comes of it; the call takes note of the time."""
-    began = perf_counter()
-    try:
-        return await doing()
-    finally:
-        if call := current_call():
-            call.resolved = perf_counter() - began

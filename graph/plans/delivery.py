@@ -6,33 +6,41 @@ kept for a while. What cannot be shared is left to Strawberry: see `plan_subscri
 """
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Coroutine, Hashable
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 from cachetools import LRUCache
 from graphql import (
     ExecutionResult,
     Executor,
+    FieldNode,
     GraphQLError,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
     create_source_event_stream,
     execute_subscription_event,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+    print_ast,
 )
 from strawberry.types.execution import ExecutionResult as StrawberryResult
 from strawberry.types.execution import PreExecutionError
 
-from graph.execution.errors import logged_and_masked
-from graph.execution.results import Encoded
-from graph.plans.subscription import SubscriptionPlan
+from graph.execution.results import Encoded, logged_and_masked
+from graph.plans.fields import Fragments, Maker
+from graph.plans.jobs import maker_of_points
 
-__all__ = ["PartKey", "Parts", "Results", "deliver"]
+__all__ = ["PartKey", "Parts", "Results", "SubscriptionPlan", "deliver", "plan_subscription"]
 
+VARIABLE = re.compile(r"\$(\w+)")
 SHARED_CHARACTERS = 2_000
 """Of variables that are part of a selection, as text; results selected by longer ones are not shared."""
-
-
 PART_BYTES = 600
 """What keeping a part costs beside its text and that of what is selected: its place, the result around it."""
 KEPT_BYTES = 8 * 2**20
@@ -41,9 +49,48 @@ KEPT_BYTES = 8 * 2**20
 PartKey = tuple[str, *tuple[Hashable, ...]]
 """What is selected of an event, and its identity, or of a batch those at its ends. Two with one identity look the same
 in every selection."""
-
-
 Results = AsyncGenerator[StrawberryResult, None]
+
+
+class SubscriptionPlan(NamedTuple):
+    """How to share the results of a subscription."""
+
+    response_name: str
+    is_list: bool
+    """Whether an event is a list of parts, and not a part."""
+    selection: str
+    """What is selected of each part, as text, with the fragments it uses, and its name in the response."""
+    variables: tuple[str, ...]
+    """The variables that are used in the selection, and those of the operation that a text in it seems to name."""
+    make: Maker | None
+    """Makes the objects of a list of points, where their selection has a plan."""
+
+
+def plan_subscription(
+    schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Fragments
+) -> SubscriptionPlan | None:
+    """The plan for a subscription of a valid document; None where it has none.
+
+    It has one where it is one plain field at the root: directives and fragments there may mean anything.
+    """
+    root = operation.selection_set.selections[0]
+    if operation.directives or len(operation.selection_set.selections) > 1:
+        return None
+    if not isinstance(root, FieldNode) or root.directives or root.selection_set is None:
+        return None
+    assert schema.subscription_type is not None
+    text = "".join(map(print_ast, (root.selection_set, *fragments.values())))
+    response_name = (root.alias or root.name).value
+    type = schema.subscription_type.fields[root.name.value].type
+    is_list, of = is_list_type(get_nullable_type(type)), get_named_type(type)
+    assert isinstance(of, GraphQLObjectType)
+    return SubscriptionPlan(
+        response_name=response_name,
+        is_list=is_list,
+        selection=f"{response_name}{'[]' if is_list else ''} {text}",
+        variables=tuple(sorted({*VARIABLE.findall(text)})),
+        make=maker_of_points(of, root.selection_set, fragments) if is_list else None,
+    )
 
 
 class Parts:

@@ -1,7 +1,12 @@
-"""Jobs from rows of the database, with their points, by a plan compiled from the selection."""
+"""Jobs and their points to JSON by a plan compiled from the selection, from rows of the database or from memory.
+
+GraphQL's executor resolves each field of each point; for a replay of 100,000 points that is most of the work. A
+selection of plain fields is known beforehand: which columns it needs, and what an object is made of. Anything else
+(directives, arguments, fragments that meet) has no plan.
+"""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -14,14 +19,16 @@ from graphql import (
     VariableValues,
     get_argument_values,
     get_named_type,
+    located_error,
 )
 
-from graph.plans.fields import Expression, Fragments, Maker, Shape, flat, leaf
-from graph.plans.points import PointPlan, plan_points
+from graph.plans.fields import Expression, Fragments, Maker, Shape, flat, leaf, shape_of
+from models.metric import Recorded, decode_values
 from models.points import MAX_READ, after_query, latest_query
+from models.store.errors import StoreFailure
 from models.store.statements import Reader, Row
 
-__all__ = ["JobPlan", "plan_jobs"]
+__all__ = ["JobPlan", "maker_of_points", "plan_jobs"]
 
 MAX_ROWS = 20_000
 """The most points in one answer of a plan; Strawberry answers longer ones."""
@@ -29,6 +36,20 @@ SLICE = 500
 """Points that are made into JSON in one turn of the loop: each may have a thousand values."""
 MAX_PAGES = 8
 """Selections of points within one of jobs: a short document could have thousands, and each is compiled."""
+
+Named = Callable[[Any], Iterable[tuple[str, float]]]
+"""What a row has for the values of a point -> their names and numbers."""
+
+
+class PointPlan(NamedTuple):
+    """How to answer a selection of points from rows of the database."""
+
+    columns: tuple[str, ...]
+    """What to read of each point; at least one."""
+    make: Maker
+    """Rows of these columns -> the objects that are selected."""
+    make_of_many: Maker
+    """The same, of rows that begin with the job's id."""
 
 
 class Page(NamedTuple):
@@ -70,11 +91,11 @@ class JobPlan(NamedTuple):
     pages: tuple[Page, ...]
 
     async def objects(
-        self, reader: Reader, rows: Sequence[Row], variables: VariableValues
+        self, reader: Reader, rows: Sequence[Row], variables: VariableValues, path: Sequence[str | int]
     ) -> list[dict[str, Any]] | None:
         """What is selected of the jobs that the rows are; None where arguments break a rule, or request too much.
 
-        Raises GraphQLError where an argument has no value.
+        Raises GraphQLError where an argument has no value, and with a path, below `path`, where points cannot be read.
         """
         if not self.pages or not rows:
             return self.make(rows, ())
@@ -89,7 +110,14 @@ class JobPlan(NamedTuple):
             return None
         id, count = self.columns.index("id"), self.columns.index("metric_count")
         counts = {row[id]: row[count] for row in rows}
-        return self.make(rows, [await page.read(reader, counts, given) for page, given in pages])
+        points = []
+        for page, given in pages:
+            try:
+                points.append(await page.read(reader, counts, given))
+            except StoreFailure as error:
+                response_name = (page.node.alias or page.node.name).value
+                raise located_error(error, [page.node], [*path, response_name]) from error
+        return self.make(rows, points)
 
 
 def plan_jobs(type: GraphQLObjectType, selection: SelectionSetNode, fragments: Fragments) -> JobPlan | None:
@@ -129,3 +157,38 @@ async def _encoded(make: Maker, rows: Sequence[Row]) -> orjson.Fragment:
             await asyncio.sleep(0)
         pieces.append(orjson.dumps(make(rows[begin : begin + SLICE]))[1:-1])
     return orjson.Fragment(b"[%b]" % b",".join(pieces))
+
+
+def maker_of_points(type: GraphQLObjectType, selection: SelectionSetNode, fragments: Fragments) -> Maker | None:
+    """The maker of what is selected of points in memory; None where it has no plan."""
+    shape = _shape(type, selection, fragments, lambda values: values.items())
+    return None if shape is None else shape.maker(Recorded._fields)
+
+
+def plan_points(type: GraphQLObjectType, selection: SelectionSetNode, fragments: Fragments) -> PointPlan | None:
+    """The plan for points in the database, for a valid selection; None where it has none."""
+    shape = _shape(type, selection, fragments, lambda text: decode_values(text).items())
+    if shape is None:
+        return None
+    columns = tuple(sorted(shape.columns)) or ("seq",)
+    return PointPlan(columns, shape.maker(columns), shape.maker(("job_id", *columns)))
+
+
+def _shape(type: GraphQLObjectType, selection: SelectionSetNode, fragments: Fragments, named: Named) -> Shape | None:
+    selected = flat(selection, fragments, type.name)
+    if selected is None:
+        return None
+    return shape_of(selected, lambda _, node: leaf(type, node.name.value) or _values(type, node, fragments, named))
+
+
+def _values(type: GraphQLObjectType, node: FieldNode, fragments: Fragments, named: Named) -> Expression | None:
+    of_value = get_named_type(type.fields[node.name.value].type)
+    assert isinstance(of_value, GraphQLObjectType)
+    assert node.selection_set is not None
+    selected = None if node.arguments else flat(node.selection_set, fragments, of_value.name)
+    if selected is None:
+        return None
+    shape = shape_of(selected, lambda _, field: leaf(of_value, field.name.value))
+    assert shape is not None
+    value = shape.expression()
+    return Expression(f"[{value.code} for name, value in named(values)]", {**value.functions, "named": named})

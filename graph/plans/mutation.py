@@ -4,6 +4,7 @@ All that may come of a verb is compiled before it is done: its success, and each
 """
 
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import orjson
@@ -23,15 +24,12 @@ from graphql import (
 from strawberry.types import ExecutionResult
 from strawberry.utils.str_converters import to_camel_case
 
-from graph.execution.errors import logged_and_masked
-from graph.execution.results import json_of
+from graph.execution.results import json_of, logged_and_masked
 from graph.plans.fields import Expression, Fragments, flat, leaf, made_from, shape_of
-from graph.plans.jobs import plan_jobs
+from graph.plans.jobs import maker_of_points, plan_jobs
 from graph.plans.metric_input import NotCoercibleError, points_of
-from graph.plans.points import maker_of_points
 from graph.telemetry.call import current_call
 from models.errors import IllegalTransition, InvalidInput, JobError, JobNotFound, SimulationFailed
-from models.job import Job
 from models.jobs import Jobs
 from models.metric import Point
 from models.validation import job_id_of
@@ -93,43 +91,31 @@ class MutationPlan(NamedTuple):
             job_id = job_id_of(id)
             done = await (jobs.simulate(job_id, make_points) if points is None else jobs.log(job_id, points))
         except JobError as error:
-            failure = failure_of(error)
-            return self.failures[failure.type](failure)
+            type, fields = failure_of(error)
+            return self.failures[type](SimpleNamespace(**fields))
         return self.success(done)
 
 
-class Failure(NamedTuple):
-    """What the fields of a failure's type are made from."""
-
-    type: str
-    """The name of the type in the schema, which is that of the domain's error."""
-    message: str
-    id: str | None = None
-    """JobNotFound: as the request has it; the beginning of a long one."""
-    job: Job | None = None
-    """IllegalTransition, SimulationFailed: the job as it now is."""
-    field: str | None = None
-    """InvalidInput: the path of the value."""
-
-
-def failure_of(error: JobError) -> Failure:
-    """The failure that an error of the domain is; the call takes note of it."""
+def failure_of(error: JobError) -> tuple[str, dict[str, Any]]:
+    """The failure that an error of the domain is: its type in the schema, and its fields; the call takes note of it."""
     call = current_call()
     is_unexpected = isinstance(error, SimulationFailed) and not error.is_expected
     if call:
         call.met_errors(unexpected=is_unexpected)
-    type = error.__class__.__name__
+    fields: dict[str, Any] = {"message": error.message}
     match error:
         case JobNotFound():
-            return Failure(type, error.message, id=str(error.id))
+            fields["id"] = str(error.id)  # as the request has it; the beginning of a long one
         case InvalidInput():
-            field = to_camel_case(error.field)
-            return Failure(type, f"{field}: {error.message}", field=field)
-        case SimulationFailed() if is_unexpected and call:
-            return Failure(type, f"{error.message} The request id is {call.id}.", job=error.job)
+            fields["field"] = to_camel_case(error.field)
+            fields["message"] = f"{fields['field']}: {error.message}"
         case SimulationFailed() | IllegalTransition():
-            return Failure(type, error.message, job=error.job)
-    raise error
+            fields["job"] = error.job
+            if is_unexpected and call:
+                fields["message"] += f" The request id is {call.id}."
+        case _:
+            raise error
+    return error.__class__.__name__, fields
 
 
 def plan_mutation(

@@ -12,13 +12,17 @@ from graphql import (
     VariableValues,
     get_argument_values,
     get_variable_values,
+    located_error,
 )
+from strawberry.types import ExecutionResult
 
+from graph.execution.results import logged_and_masked
 from graph.plans.fields import Fragments, flat
 from graph.plans.jobs import JobPlan, plan_jobs
 from models.errors import JobNotFound
 from models.job_reads import one_query
 from models.listing import MAX_PAGE, newest_query
+from models.store.errors import StoreFailure
 from models.store.statements import Query, Reader
 from models.validation import job_id_of
 
@@ -51,26 +55,36 @@ class QueryPlan(NamedTuple):
         """Whether it reads nothing of the store."""
         return all(root.job is None for root in self.roots)
 
-    async def read(self, reader: Reader, variables: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The data of the answer; None where arguments are wrong, or others than the plan is made for."""
+    async def read(self, reader: Reader, variables: Mapping[str, Any]) -> ExecutionResult | None:
+        """The answer, errors masked; None where arguments are wrong, or others than the plan is made for."""
         definitions = self.operation.variable_definitions or ()
         values = get_variable_values(self.schema, definitions, dict(variables), max_errors=1)
         if isinstance(values, list):
             return None
         data: dict[str, Any] = {}
-        try:
-            for name, node, job in self.roots:
-                if job is None:
-                    data[name] = self.type.name
-                    continue
+        errors: list[GraphQLError] = []
+        is_null = False
+        for name, node, job in self.roots:
+            if job is None:
+                data[name] = self.type.name
+                continue
+            is_list = node.name.value == "jobs"
+            try:
                 query = self._rows(node, job, values)
-                objects = await job.objects(reader, await reader.rows(query), values) if query else None
+                path: list[str | int] = [name, 0] if is_list else [name]
+                objects = await job.objects(reader, await reader.rows(query), values, path) if query else None
                 if objects is None:
                     return None
-                data[name] = objects if node.name.value == "jobs" else next(iter(objects), None)
-        except (GraphQLError, JobNotFound):  # an argument that only its value shows to be wrong
-            return None
-        return data
+                data[name] = objects if is_list else next(iter(objects), None)
+            except JobNotFound:  # an argument that only its value shows to be wrong
+                return None
+            except (StoreFailure, GraphQLError) as error:
+                located = located_error(error, [node], [name])
+                if not isinstance(located.original_error, StoreFailure):  # but an argument
+                    return None
+                errors.append(located)
+                data[name], is_null = None, is_null or is_list
+        return ExecutionResult(None if is_null else data, logged_and_masked(errors) if errors else None)
 
     def _rows(self, node: FieldNode, job: JobPlan, variables: VariableValues) -> Query | None:
         """The query for the rows of `job`, or of the first page of `jobs`; None for other pages."""

@@ -49,9 +49,8 @@ def failures_as_data(resolver: Callable[Arguments, Awaitable[Result]]) -> Callab
         try:
             return await resolver(*args, **named)
         except JobError as error:
-            failure = failure_of(error)
+            name, fields = failure_of(error)
             member = {each.__name__: each for each in (JobNotFound, IllegalTransition, SimulationFailed, InvalidInput)}
-            given = {name: value for name, value in failure._asdict().items() if name != "type" and value is not None}
-            return cast("Result", member[failure.type](**given))
+            return cast("Result", member[name](**fields))
 
     return resolved

@@ -8,9 +8,8 @@ import strawberry
 from graph.context import GraphInfo
 from graph.plans.fields import computed
 from graph.schema.arguments import bad_argument, in_range
-from graph.schema.curve import Curve
 from graph.schema.enums import JobStatus, Scenario, Schedule
-from graph.schema.metric import Metric, as_metrics
+from graph.schema.metric import Curve, Metric, as_metrics
 from models.curves.curve import MAX_POINTS, MIN_POINTS, Wanted
 from models.errors import InvalidInput
 from models.job import Job as JobRow

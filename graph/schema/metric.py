@@ -1,4 +1,4 @@
-"""A point of a training curve, as the API shows it and as it takes it."""
+"""A point of a training curve, as the API shows it and as it takes it; and one value over all points."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,18 @@ from typing import Annotated, Any, Self, cast
 import strawberry
 from strawberry.types.base import get_object_definition
 
+from graph.execution.executor import Numbers
 from graph.plans.fields import computed
 from graph.schema.enums import NonFinite
+from models.curves.curve import Curve as CurveRead
+from models.curves.downsampling import Integers
 from models.metric import Recorded
 
-__all__ = ["Metric", "MetricInput", "MetricValue", "MetricValueInput", "as_metrics"]
+__all__ = ["Curve", "Metric", "MetricInput", "MetricValue", "MetricValueInput", "as_metrics"]
+
+
+MAX_INT = 2**31 - 1
+"""GraphQL's largest."""
 
 
 @strawberry.type(description="One value of a point, by name.")
@@ -75,6 +82,32 @@ class Metric:
 def as_metrics(points: Sequence[Recorded]) -> list[Metric]:
     """Stored points, for a resolver to return."""
     return cast("list[Metric]", points)
+
+
+@strawberry.type(
+    description="One named value over the steps: three lists of one length, a point at each place, in ascending order "
+    "of `step`, each step once."
+)
+class Curve:
+    name: str = strawberry.field(description="The name as it was logged: loss, val_loss, train/grad_norm…")
+    seq: list[int] = strawberry.field(description="The `seq` of each point.")
+    step: list[int] = strawberry.field(description="The step of each point: its place on the axis.")
+    value: list[float | None] = strawberry.field(description="The value at each point; null where it is not finite.")
+
+    @classmethod
+    def of(cls, name: str, curve: CurveRead) -> Self:
+        """The curve as the API shows it."""
+        return cls(
+            name=name,
+            seq=_whole(curve.seq),
+            step=_whole(curve.step),
+            value=Numbers(value if math.isfinite(value) else None for value in curve.value.tolist()),
+        )
+
+
+def _whole(column: Integers) -> list[int]:
+    """Whole numbers, as they are where each is one that GraphQL has."""
+    return Numbers(column.tolist()) if not len(column) or column.max() <= MAX_INT else column.tolist()
 
 
 @strawberry.input(

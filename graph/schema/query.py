@@ -7,10 +7,10 @@ import strawberry
 
 from graph.context import GraphInfo
 from graph.schema.arguments import bad_argument, in_range, job_id_in
-from graph.schema.curve import Curve
 from graph.schema.enums import JobStatus
 from graph.schema.errors import InvalidInput, failures_as_data
 from graph.schema.job import CreateJobInput, Job, as_job
+from graph.schema.metric import Curve
 from models.curves.curve import MIN_POINTS
 from models.errors import JobNotFound
 from models.listing import MAX_PAGE, newest_first

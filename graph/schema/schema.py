@@ -1,7 +1,6 @@
 """The schema, put together, and how its operations are executed."""
 
 from collections.abc import AsyncGenerator, Iterable
-from time import perf_counter
 from typing import Any, NamedTuple, cast
 
 import strawberry
@@ -16,9 +15,8 @@ from strawberry.types.graphql import OperationType
 
 from graph.context import Context
 from graph.execution.documents import Document
-from graph.execution.errors import logged_and_masked
-from graph.execution.results import Encoded
-from graph.execution.variables import declared
+from graph.execution.results import Encoded, TimedOut, logged_and_masked
+from graph.execution.running import declared
 from graph.plans.delivery import deliver
 from graph.schema.mutation import Mutation
 from graph.schema.query import Query
@@ -62,6 +60,8 @@ class Schema(strawberry.Schema):
             if isinstance(found, list):
                 return _refusal(found)
             return await context.operations.run(_executed(found, variable_values or {}, context), found.cost)
+        except TimedOut as error:
+            return ExecutionResult(data=None, errors=[error])
         except GraphQLError as error:
             return _refusal([error])
 
@@ -154,16 +154,12 @@ async def _executed(found: _Found, variables: dict[str, Any], context: Context) 
     _record(found.operation)
     if isinstance(executor, list):
         return ExecutionResult(data=None, errors=logged_and_masked(executor))
-    began = perf_counter()
     try:
         result = executor.execute_operation()
         if executor.is_awaitable(result):
             result = await result
     except Exception as error:  # noqa: BLE001  # logged
         return _refusal([GraphQLError(str(error), original_error=error)])
-    finally:
-        if call := current_call():
-            call.resolved = perf_counter() - began
     done = cast("GraphQLResult", result)
     return ExecutionResult(data=done.data, errors=logged_and_masked(done.errors) if done.errors else None)
 

@@ -21,8 +21,7 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from graph.admission.caller import Refusal
 from graph.execution.body import json_value
-from graph.execution.errors import logged_and_masked
-from graph.execution.results import Encoded
+from graph.execution.results import Encoded, logged_and_masked
 from graph.telemetry.call import current_call
 
 __all__ = ["ACKNOWLEDGED", "TransportWSAdapter", "TransportWSHandler"]

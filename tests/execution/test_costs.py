@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from graphql import OperationDefinitionNode, get_nullable_type, is_interface_type, is_list_type, is_object_type, parse
 
-from graph.execution.cost import Cost
+from graph.execution.cost import CURVE, LENGTHS, READS, SEARCH, Cost, Given
 from graph.execution.document_size import sizes_of
-from graph.execution.list_lengths import CURVE, LENGTHS, READS, SEARCH, Given
 from graph.execution.running import SMALL
 from graph.schema import schema
 from graph.settings import Settings

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from graph.app import App, create_app
-from graph.execution.deadline import TimeLimit
 from graph.execution.results import TimedOut
+from graph.execution.turns import within
 from graph.settings import Settings
 from tests.conftest import running
 from tests.tools.api import Api
@@ -58,25 +58,16 @@ class TestTime:
 
 
 class TestTheTimeLimit:
-    async def test_each_of_many_is_ended_in_its_time_and_those_that_are_quick_are_not(self) -> None:
-        limit = TimeLimit(0.05)
-
+    async def test_one_that_takes_too_long_is_ended_and_a_quick_one_is_not(self) -> None:
         async def quick() -> str:
             return "done"
 
-        async def begun_after(others: int) -> object:
-            for _ in range(others):
-                await limit.run(quick())
-            return await limit.run(asyncio.Event().wait())
-
-        async with asyncio.timeout(PATIENCE):
-            for _ in range(2):  # once more, after it had nothing to watch
-                ended = await asyncio.gather(*(begun_after(others) for others in range(5)))
-                assert [type(each) for each in ended] == [TimedOut] * 5
-        assert await limit.run(quick()) == "done"
+        with pytest.raises(TimedOut, match="longer than"):
+            await within(0.05, asyncio.Event().wait())
+        assert await within(PATIENCE, quick()) == "done"
 
     async def test_one_that_another_task_cancels_is_cancelled(self) -> None:
-        task = asyncio.create_task(TimeLimit(PATIENCE).run(asyncio.Event().wait()))
+        task = asyncio.create_task(within(PATIENCE, asyncio.Event().wait()))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -87,4 +78,4 @@ class TestTheTimeLimit:
             raise TimeoutError("the store's own")
 
         with pytest.raises(TimeoutError, match="the store's own"):
-            await TimeLimit(PATIENCE).run(broken())
+            await within(PATIENCE, broken())

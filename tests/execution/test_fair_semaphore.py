@@ -9,7 +9,7 @@ from graphql import GraphQLError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.execution.fair_semaphore import FairSemaphore
+from graph.execution.turns import FairSemaphore
 from tests.tools.waiting import PATIENCE
 
 PERMITS = 10

@@ -14,7 +14,7 @@ from graph.app import App
 from graph.execution.body import LONG
 from graph.execution.documents import CACHE_BYTES
 from graph.execution.running import MAX_WAITING, READS, Operations
-from graph.execution.worker_thread import SWITCH_SECONDS
+from graph.execution.turns import SWITCH_SECONDS
 from graph.schema import schema
 from graph.settings import Settings
 from graph.telemetry.call import Call

@@ -14,6 +14,7 @@ from graph.plans.query import QueryPlan
 from models.store.statements import Query, Reader, Row
 from tests.tools.api import JOB, METRIC, Api
 from tests.tools.both import Both, body_of
+from tests.tools.outside import Outside
 from tests.tools.waiting import PATIENCE
 
 POINT_FIELDS = (
@@ -138,6 +139,17 @@ async def test_what_dashboards_ask_for_has_a_plan(both: Both, query: str) -> Non
 )
 async def test_what_has_no_plan_is_answered_all_the_same(both: Both, query: str, name: str | None) -> None:
     await both.same(query, None, name)
+
+
+@pytest.mark.parametrize("jobs", ['job(id: "1") { name', 'job(id: "1") { p: metrics { seq }', "jobs { id"])
+@pytest.mark.parametrize("table", ["job", "metric"])
+async def test_a_store_that_fails_is_answered_by_the_plan_and_not_asked_again(
+    both: Both, outside: Outside, table: str, jobs: str
+) -> None:
+    outside.execute(f"ALTER TABLE {table} RENAME TO gone")
+    query = f"{{ {jobs} latestMetrics {{ seq }} }} other: __typename }}"
+    assert await both.is_planned(query)
+    assert "SERVICE_UNAVAILABLE" in await both.same(query)
 
 
 async def test_a_query_for_too_many_points_at_once_is_answered_by_strawberry(both: Both) -> None:
