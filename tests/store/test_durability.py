@@ -18,7 +18,7 @@ from tests.tools.process import ServerProcess
 from tests.tools.sockets import opened, websocket_url
 from tests.tools.waiting import PATIENCE
 
-KILLS = 10
+KILLS = 4
 POINT = f"{METRIC} recordedAt"
 
 

@@ -1,8 +1,9 @@
-"""A disk that is full: who writes is told, who reads is served, nothing is torn, and it goes on once there is room."""
+"""A disk that is full: writes fail, reads go on, nothing is torn, and writes go on once there is room."""
 
 import asyncio
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,19 +16,19 @@ import pytest
 
 from tests.commands.test_commands import complaint
 from tests.tools.api import Api
-from tests.tools.process import ServerProcess, command
+from tests.tools.process import ServerProcess, here
 from tests.tools.sockets import opened, websocket_url
 from tests.tools.waiting import PATIENCE
 
 MIB = 2**20
-ROOM = 6 * MIB
+ROOM = 2 * MIB
 BATCH = 500
 LOG = """mutation ($id: ID!, $metrics: [MetricInput!]!) { logMetrics(id: $id, metrics: $metrics) {
     __typename ... on LogMetricsSuccess { recorded } } }"""
 
 
 def is_mounted(folder: Path, size: int) -> bool:
-    """Make it a disk of its own, and tell whether that is allowed."""
+    """Make it a disk of its own, and return whether that is allowed."""
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     return os.geteuid() == 0 and not subprocess.run(mount, capture_output=True, check=False).returncode
 
@@ -37,7 +38,7 @@ def unmount(folder: Path) -> None:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Callable[[ServerProcess], None]]:
+def small_disk(folder: Path) -> Iterator[Callable[[ServerProcess], object]]:
     """Inside, a folder has little room; what is given makes some for a server.
 
     It is plenty: writing on needs as much as all that is stored, for SQLite moves its log into the store, and chunks
@@ -57,13 +58,9 @@ def small_disk(folder: Path) -> Iterator[Callable[[ServerProcess], None]]:
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))  # the server inherits it
         try:
-            yield lambda server: _lift(server.process.pid, hard)
+            yield lambda server: resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def _lift(pid: int, hard: int) -> None:
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
 
 
 @pytest.mark.sqlite_alone("a PostgreSQL has a disk of its own")
@@ -103,7 +100,7 @@ async def test_a_full_disk_stops_writers_alone_and_tears_nothing_and_they_go_on_
                 assert await anext(watched) == {"seq": acknowledged}
 
                 make_room(server)
-                while "errors" in (answer := await answer_to_a_batch()):  # as who is told to try again does
+                while "errors" in (answer := await answer_to_a_batch()):  # as a client that tries again
                     assert [error["extensions"]["code"] for error in answer["errors"]] == ["SERVICE_UNAVAILABLE"]
                 assert answer["data"]["logMetrics"] == {"__typename": "LogMetricsSuccess", "recorded": BATCH}
                 assert [await anext(watched) for _ in range(BATCH)] == [
@@ -120,14 +117,14 @@ class TestWithTheServerStopped:
     """Nothing of SQLite's is beside the store then, and there is no room for it."""
 
     @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator[Path]:
+    def store(self, migrated: Path, tmp_path: Path) -> Iterator[Path]:
         disk = tmp_path / "disk"
         disk.mkdir()
         if not is_mounted(disk, MIB):
             pytest.fail("This test mounts a small disk: run it as root, where a tmpfs may be mounted.")
         try:
             store = disk / "store.sqlite3"
-            assert command("migrate", "--database-url", f"sqlite://{store}").returncode == 0
+            shutil.copy(migrated, store)
             with (disk / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
                 while ballast.write(bytes(4096)):
                     pass
@@ -135,33 +132,29 @@ class TestWithTheServerStopped:
         finally:
             unmount(disk)
 
-    @pytest.mark.parametrize("arguments", [["serve", "--port", "0"], ["token", "list"], ["migrate"]], ids=" ".join)
-    def test_what_opens_the_store_says_that_the_disk_is_full(self, store: Path, arguments: list[str]) -> None:
-        said = complaint(command(*arguments, "--database-url", f"sqlite://{store}"))
-        assert f"Cannot open the database {store}: its disk is full. Make room there, or" in said
-
-    def test_a_new_store_cannot_be_made_for_the_same_reason(self, store: Path) -> None:
+    def test_what_opens_or_makes_a_store_reports_that_the_disk_is_full(self, store: Path) -> None:
         new = store.with_name("new.sqlite3")
-        said = complaint(command("migrate", "--database-url", f"sqlite://{new}"))
-        assert f"Cannot open the database {new}: its disk is full. Make room there, or" in said
+        for path, *arguments in ((store, "serve", "--port", "0"), (store, "token", "list"), (new, "migrate")):
+            said = complaint(here(*map(str, arguments), "--database-url", f"sqlite://{path}"))
+            assert f"Cannot open the database {path}: its disk is full. Make room there, or" in said
 
     def test_a_backup_to_another_disk_is_made(self, store: Path, tmp_path: Path) -> None:
         copy, elsewhere = tmp_path / "copy.sqlite3", tmp_path / "elsewhere.sqlite3"
         before = store.read_bytes()
-        ended = command("backup", str(copy), "--database-url", f"sqlite://{store}")
+        ended = here("backup", str(copy), "--database-url", f"sqlite://{store}")
         assert (ended.returncode, ended.stdout) == (0, f"backed up 0 jobs to {copy}\n"), ended.stderr
         assert store.read_bytes() == before
-        assert command("restore", str(copy), "--database-url", f"sqlite://{elsewhere}").returncode == 0
+        assert here("restore", str(copy), "--database-url", f"sqlite://{elsewhere}").returncode == 0
 
     def test_a_backup_or_restore_to_the_same_disk_is_refused_and_leaves_nothing(
         self, store: Path, tmp_path: Path
     ) -> None:
         copy, same = tmp_path / "copy.sqlite3", store.with_name("copy.sqlite3")
-        assert command("backup", str(copy), "--database-url", f"sqlite://{store}").returncode == 0
+        assert here("backup", str(copy), "--database-url", f"sqlite://{store}").returncode == 0
         before = store.read_bytes()
-        said = complaint(command("backup", str(same), "--database-url", f"sqlite://{store}"))
+        said = complaint(here("backup", str(same), "--database-url", f"sqlite://{store}"))
         assert said.endswith(f"Cannot back up {store} to {same}: the disk of {same} is full. Make room there.\n")
-        said = complaint(command("restore", str(copy), "--replace", "--database-url", f"sqlite://{store}"))
+        said = complaint(here("restore", str(copy), "--replace", "--database-url", f"sqlite://{store}"))
         assert said.endswith(f"Cannot restore {store} from {copy}: the disk of {store} is full. Make room there.\n")
         assert store.read_bytes() == before
         assert not same.exists()

@@ -17,7 +17,7 @@ from models.jobs import Jobs
 from models.lifecycle import JobStatus
 from models.metric import Point
 from models.store.database import Database
-from models.store.errors import Busy, NotPermitted, StoreFailure
+from models.store.errors import Busy, StoreFailure
 from models.store.group_commit import GROUP, GroupCommit
 from simulator.runner import make_points
 from tests.tools.domain import Domain, a_point, opened_domain, points
@@ -71,7 +71,7 @@ class TestTogether:
         assert sum(sizes) == 250
         assert max(sizes) <= GROUP == 100
 
-    async def test_verbs_of_one_job_are_done_and_told_of_in_the_order_they_were_called(self, domain: Domain) -> None:
+    async def test_verbs_of_one_job_are_done_and_published_in_the_order_they_were_called(self, domain: Domain) -> None:
         job = await domain.job(epochs=100)
         with domain.heard(job.id) as events:
             await asyncio.gather(
@@ -82,8 +82,8 @@ class TestTogether:
             )
         # Each verb has the step of its place in the order.
         assert await stored(domain, job) == [(seq, seq) for seq in range(1, 51)]
-        told = [point.seq for event in events if isinstance(event, MetricsRecorded) for point in event.metrics]
-        assert told == [*range(1, 51)]
+        published = [point.seq for event in events if isinstance(event, MetricsRecorded) for point in event.metrics]
+        assert published == [*range(1, 51)]
 
     async def test_a_verb_sees_what_those_before_it_did_in_the_same_commit(self, domain: Domain) -> None:
         job = await domain.job(JobStatus.QUEUED)
@@ -140,10 +140,10 @@ class TestAFailure:
         assert [await stored(domain, job) for job in (bad, refused)] == [[], []]
         assert [await stored(domain, job) for job in (good, late)] == [[(1, 1), (2, 2), (3, 3)]] * 2
         assert [(await domain.now(job.id)).metric_count for job in (good, bad, refused, late)] == [3, 0, 0, 3]
-        told = [(type(event), event.job.id) for event in events]
-        assert told == [(MetricsRecorded, good.id), (MetricsRecorded, late.id), (JobChanged, bad.id)]
+        published = [(type(event), event.job.id) for event in events]
+        assert published == [(MetricsRecorded, good.id), (MetricsRecorded, late.id), (JobChanged, bad.id)]
 
-    async def test_a_commit_that_fails_fails_all_who_share_it_and_nothing_is_stored_or_told(
+    async def test_a_commit_that_fails_fails_all_verbs_that_share_it_and_nothing_is_stored_or_published(
         self, domain: Domain, database_url: str
     ) -> None:
         jobs = [await domain.job() for _ in range(5)]
@@ -174,7 +174,7 @@ class TestAFailure:
         assert [event.job.id for event in events] == [small.id, later.id]
         assert [(await domain.now(job.id)).status for job in (small, large, later)] == [JobStatus.RUNNING] * 3
 
-    async def test_a_connection_that_cannot_roll_back_is_opened_anew_and_everybody_is_answered(
+    async def test_a_connection_that_cannot_roll_back_is_opened_anew_and_every_verb_is_answered(
         self, domain: Domain, outside: Outside
     ) -> None:
         jobs = [await domain.job() for _ in range(3)]
@@ -191,30 +191,8 @@ class TestAFailure:
         )
         outside.execute("UPDATE job SET name = 'free'")  # nothing keeps the file locked
 
-    async def test_one_alone_whose_transaction_cannot_be_rolled_back_is_told_and_the_next_is_stored(
-        self, domain: Domain
-    ) -> None:
-        job = await domain.job()
-        writer_of(domain.database)._connection.set_authorizer(refuses_to_end_a_transaction)
-        async with asyncio.timeout(PATIENCE):
-            with pytest.raises(NotPermitted, match="not authorized"):
-                await domain.jobs.log(job.id, points(1, 3))
-            await domain.jobs.log(job.id, points(1, 2))
-        assert await stored(domain, job) == [(1, 1), (2, 2)]
-
-    async def test_those_who_cannot_begin_are_told_by_an_error_each(self, domain: Domain) -> None:
-        job = await domain.job()
-        connection = writer_of(domain.database)._connection
-        connection.set_authorizer(lambda action, *_: action == sqlite3.SQLITE_TRANSACTION)  # 1, which denies it
-        outcomes = await asyncio.gather(
-            *(domain.jobs.log(job.id, [a_point(step)]) for step in range(3)), return_exceptions=True
-        )
-        assert [type(outcome) for outcome in outcomes] == [NotPermitted] * 3
-        assert {str(outcome) for outcome in outcomes} == {"the store does not permit it: not authorized"}
-        assert len({id(outcome) for outcome in outcomes}) == 3
-
-    async def test_a_listener_that_raises_takes_nobody_along(self, domain: Domain) -> None:
-        """That is a bug, and whoever called is told; the job, whose point is stored, goes on."""
+    async def test_a_listener_that_raises_fails_its_own_verb_alone(self, domain: Domain) -> None:
+        """That is a bug, which is raised to the caller; the job, whose point is stored, goes on."""
         watched, other = await domain.job(), await domain.job()
 
         def listener(event: object) -> None:
@@ -230,8 +208,8 @@ class TestAFailure:
         assert (await domain.now(watched.id)).status is JobStatus.RUNNING
 
 
-class TestACallerWhoGoesAway:
-    async def test_its_verb_is_done_and_told_of_and_those_beside_it_are_answered(self, domain: Domain) -> None:
+class TestACallerThatIsCancelled:
+    async def test_its_verb_is_done_and_published_and_those_beside_it_are_answered(self, domain: Domain) -> None:
         job = await domain.job()
         with domain.heard(job.id) as events:
             calls = [asyncio.create_task(domain.jobs.log(job.id, [a_point(step)])) for step in range(1, 11)]
@@ -259,7 +237,7 @@ class TestAnotherWriter:
         assert await stored(domain, job) == [(1, 1), (2, 2)]
 
     @pytest.mark.parametrize("count", [1, 5])
-    async def test_a_verb_waits_as_long_as_it_may_and_is_then_told_that_the_store_is_locked(
+    async def test_a_verb_waits_as_long_as_it_may_and_then_fails(
         self, database_url: str, outside: Outside, count: int
     ) -> None:
         async with Database(database_url, seconds=0.3) as database:
@@ -299,14 +277,14 @@ class TestAnotherWriter:
 
                 writer_of(database)._connection.set_trace_callback(trace)
 
-                async def until_both_are_told() -> None:
+                async def until_both_are_answered() -> None:
                     try:
                         await jobs.log(lost.id, points(1, 3))
                     finally:
                         stack.close()
 
                 outcomes = await asyncio.gather(
-                    jobs.simulate(stepped.id, make_points), until_both_are_told(), return_exceptions=True
+                    jobs.simulate(stepped.id, make_points), until_both_are_answered(), return_exceptions=True
                 )
             assert [type(outcome) for outcome in outcomes] == [Busy, Busy]
             assert begun > 2
@@ -314,7 +292,7 @@ class TestAnotherWriter:
             await jobs.simulate(stepped.id, make_points)
             assert await stored(here, stepped) == [(1, 1)]
 
-    async def test_two_who_write_to_one_file_take_turns(self, domain: Domain, database_url: str) -> None:
+    async def test_two_processes_that_write_to_one_file_take_turns(self, domain: Domain, database_url: str) -> None:
         job = await domain.job()
         async with opened_domain(database_url) as other, asyncio.timeout(PATIENCE):
             writers = (domain, other)
@@ -324,7 +302,7 @@ class TestAnotherWriter:
 
 
 class TestClosing:
-    async def test_it_waits_for_those_who_write_and_leaves_no_thread(self, database_url: str) -> None:
+    async def test_it_waits_for_the_verbs_under_way_and_leaves_no_thread(self, database_url: str) -> None:
         async with opened_domain(database_url) as domain:
             job = await domain.job()
             calls = [asyncio.create_task(domain.jobs.log(job.id, [a_point(step)])) for step in range(1, 301)]

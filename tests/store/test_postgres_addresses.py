@@ -1,4 +1,4 @@
-"""The address of a PostgreSQL: what is wrong with it is told by every command, `migrate` being the shortest."""
+"""The address of a PostgreSQL: every command reports what is wrong with it, `migrate` being the shortest."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.tools.process import here
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "reported"),
     [
         ("postgres://me:se/cret@127.0.0.1:1/here", "postgres://me@127.0.0.1:1/here"),
         ("postgres://me:secret@127.0.0.1/here?nothing=1", "there is no parameter nothing"),
@@ -26,8 +26,8 @@ from tests.tools.process import here
         ("postgres://me@127.0.0.1:1/here?timeout=soon", "timeout must be a number"),
     ],
 )
-def test_what_cannot_be_used_is_told_in_one_line_without_a_password(url: str, told: str) -> None:
+def test_what_cannot_be_used_is_reported_in_one_line_without_a_password(url: str, reported: str) -> None:
     ended = here("migrate", "--database-url", url)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
-    assert told in ended.stderr
+    assert reported in ended.stderr
     assert "cret" not in ended.stderr

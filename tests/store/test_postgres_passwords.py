@@ -3,16 +3,17 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from graph.settings import Settings
 from tests.tools.outside import Outside
 from tests.tools.postgres import Postgres
-from tests.tools.process import command
-from tests.tools.waiting import PATIENCE
+from tests.tools.process import here
 
 PASSWORD = "open sesame"
 
 
-def test_it_may_come_from_the_environment_or_from_a_file(tmp_path: Path) -> None:
+def test_it_may_come_from_the_environment_or_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     passwords = tmp_path / "passwords"
     passwords.write_text(f"*:*:*:keeper:{PASSWORD}\n")
     passwords.chmod(0o600)
@@ -26,7 +27,10 @@ def test_it_may_come_from_the_environment_or_from_a_file(tmp_path: Path) -> None
         url = parts._replace(netloc=f"keeper@{parts.hostname}:{parts.port}").geturl()
 
         def migrated(**environment: str) -> bool:
-            return command("migrate", "--database-url", url, timeout=PATIENCE, **environment).returncode == 0
+            with monkeypatch.context() as patch:
+                for name, value in environment.items():
+                    patch.setenv(name, value)
+                return here("migrate", "--database-url", url).returncode == 0
 
         while migrated():  # until the server has read its rules
             pass

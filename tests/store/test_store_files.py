@@ -31,10 +31,6 @@ def modes_in(folder: Path) -> dict[str, int]:
     return {each.name: stat.S_IMODE(each.stat().st_mode) for each in folder.iterdir()}
 
 
-def set_mode(file: Path, mode: int) -> None:
-    file.chmod(mode)
-
-
 async def test_a_new_store_and_what_is_beside_it_are_for_their_owner_alone(tmp_path: Path) -> None:
     with umask(0):
         async with Database(url_of(tmp_path / "store.sqlite3")) as database:
@@ -44,18 +40,9 @@ async def test_a_new_store_and_what_is_beside_it_are_for_their_owner_alone(tmp_p
 
 
 async def test_the_mode_of_a_store_that_is_there_is_left_to_its_owner(store: Path) -> None:
-    set_mode(store, 0o640)
+    store.chmod(0o640)  # noqa: ASYNC240  # takes no time
     async with Database(url_of(store)):
         assert modes_in(store.parent)["store.sqlite3-wal"] == 0o640
-
-
-async def test_several_processes_may_make_one_store(tmp_path: Path) -> None:
-    databases = [Database(url_of(tmp_path / "store.sqlite3")) for _ in range(8)]
-    await asyncio.gather(*(database.open() for database in databases))
-    for database in databases:
-        await database.close()
-    assert sum(bool(database.applied) for database in databases) == 1
-    assert [*modes_in(tmp_path)] == ["store.sqlite3"]
 
 
 @pytest.mark.parametrize("arguments", [["serve", "--port", "0"], ["migrate"], ["token", "list"]], ids=" ".join)
@@ -75,8 +62,8 @@ def test_an_empty_file_is_not_a_new_store(store: Path, arguments: list[str]) -> 
 
 @pytest.mark.parametrize(
     "left",
-    [lambda size: 1, lambda size: 100, lambda size: 4096, lambda size: size // 2, lambda size: size - 4096],
-    ids=["a byte", "a header", "a page", "half", "all but a page"],
+    [lambda size: 1, lambda size: 4096, lambda size: size - 4096],
+    ids=["a byte", "a page", "all but a page"],
 )
 def test_a_truncated_store_is_refused(store: Path, left: Callable[[int], int]) -> None:
     os.truncate(store, left(store.stat().st_size))

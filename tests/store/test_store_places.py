@@ -1,4 +1,4 @@
-"""Where stores are: what their addresses say, and what tells one from its copies."""
+"""Where stores are: what their addresses say, and what distinguishes one from its copies."""
 
 import shutil
 from urllib.parse import quote
@@ -9,16 +9,14 @@ from models.store.database import Database
 from tests.tools.outside import Outside, path_of
 from tests.tools.postgres import Postgres
 
-pytestmark = pytest.mark.unmigrated
-
 
 async def identity_of(url: str) -> str:
-    """What tells the store from every other, as of one who opens it now."""
+    """What distinguishes the store from every other, opened now."""
     async with Database(url) as database:
         return database.identity
 
 
-async def test_a_store_is_the_same_for_all_who_open_it_and_whenever(database_url: str) -> None:
+async def test_a_store_is_the_same_for_every_process_and_at_any_time(database_url: str) -> None:
     async with Database(database_url) as database:
         assert await identity_of(database_url) == database.identity
     assert await identity_of(database_url) == database.identity
@@ -46,20 +44,22 @@ async def test_a_schema_of_its_own_is_a_store_of_its_own(postgres_url: str) -> N
         assert await identity_of(postgres_url + "?schema=apart") == await identity_of(postgres_url + "?schema=apart")
 
 
-@pytest.mark.parametrize("is_told", [True, False])
-async def test_an_ordinary_role_with_any_name_opens_a_database_with_any_name(postgres: Postgres, is_told: bool) -> None:
+@pytest.mark.parametrize("permitted", [True, False])
+async def test_an_ordinary_role_with_any_name_opens_a_database_with_any_name(
+    postgres: Postgres, permitted: bool
+) -> None:
     """Also where it may not ask which cluster it is in."""
-    role, name = f"we ird@:/?#%{is_told}", f"a b/?#%{is_told}"
+    role, name = f"we ird@:/?#%{permitted}", f"a b/?#%{permitted}"
     postgres.run(f'CREATE ROLE "{role}" LOGIN')
     postgres.run(f'CREATE DATABASE "{name}" OWNER "{role}"')
     place = f"127.0.0.1:{postgres.port}/{quote(name, safe='')}"
-    if not is_told:
+    if not permitted:
         with Outside(f"postgres://postgres@{place}") as outside:
             outside.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
     url = f"postgres://{quote(role, safe='')}@{place}"
     try:
         assert await identity_of(url) == await identity_of(url)
-        assert (await identity_of(url) == await identity_of(f"postgres://postgres@{place}")) is is_told
+        assert (await identity_of(url) == await identity_of(f"postgres://postgres@{place}")) is permitted
     finally:
         postgres.run(f'DROP DATABASE "{name}" WITH (FORCE)')
         postgres.run(f'DROP ROLE "{role}"')
