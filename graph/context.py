@@ -20,7 +20,6 @@ from models.jobs import Jobs
 from models.metric import Recorded
 from models.points import read_after, read_latest
 from models.store.database import Database
-from models.store.statements import Reader
 
 __all__ = ["Context", "GraphInfo", "Services"]
 
@@ -50,19 +49,6 @@ class Context:
     A WebSocket keeps one context for as long as it is open, so the loaders batch but remember nothing.
     """
 
-    __slots__ = (
-        "_loaders",
-        "answers",
-        "caller",
-        "connection_params",
-        "curves",
-        "database",
-        "jobs",
-        "operations",
-        "slot",
-        "streams",
-    )
-
     def __init__(self, services: Services, caller: Caller | None) -> None:
         """`caller`: None while a socket is unauthenticated."""
         self.operations, self.database, self.jobs, self.streams, self.curves, self.answers = services
@@ -77,11 +63,6 @@ class Context:
     def may_write(self) -> bool:
         """Whether the caller may run mutations."""
         return self.caller is not None and self.caller.may_write
-
-    @property
-    def reader(self) -> Reader:
-        """The way to rows."""
-        return self.database.reader
 
     async def job(self, id: int) -> Job | None:
         """The job with that id, or None."""
@@ -113,7 +94,7 @@ class Context:
 
     async def _load_jobs(self, ids: list[int]) -> Sequence[Job | None]:
         """One query, whatever the number of jobs: one that asks for a hundred must not keep others from the store."""
-        found = await jobs_by_id(self.reader, ids)
+        found = await jobs_by_id(self.database.reader, ids)
         return [found.get(id) for id in ids]
 
     async def _load_after(self, asked: list[tuple[Job, int, int]]) -> Sequence[list[Recorded]]:
@@ -121,9 +102,8 @@ class Context:
         ranges: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for job, after, limit in asked:
             ranges[after, limit].append(job.id)
-        found = {
-            (after, limit): await read_after(self.reader, ids, after, limit) for (after, limit), ids in ranges.items()
-        }
+        reader = self.database.reader
+        found = {range: await read_after(reader, ids, *range) for range, ids in ranges.items()}
         return [found[after, limit][job.id] for job, after, limit in asked]
 
     async def _load_latest(self, asked: list[tuple[Job, int]]) -> Sequence[list[Recorded]]:
@@ -131,7 +111,7 @@ class Context:
         counts: defaultdict[int, list[Job]] = defaultdict(list)
         for job, count in asked:
             counts[count].append(job)
-        found = {count: await read_latest(self.reader, jobs, count) for count, jobs in counts.items()}
+        found = {count: await read_latest(self.database.reader, jobs, count) for count, jobs in counts.items()}
         # One job may be requested as it was at two moments: each gets the last points of its own.
         return [
             [point for point in found[count][job.id] if job.metric_count - count < point.seq <= job.metric_count]

@@ -3,7 +3,7 @@
 Computed before a document is validated, which takes longer; so every mistake but one of grammar may be in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from graph.settings import Settings
 
 __all__ = ["Size", "fragments_in_order", "size_error", "sizes_of"]
 
+Part = OperationDefinitionNode | FragmentDefinitionNode | FieldNode | InlineFragmentNode | FragmentSpreadNode
 INTROSPECTION = frozenset({"__schema", "__type"})
 
 
@@ -36,15 +37,11 @@ class Size(NamedTuple):
 
 
 def sizes_of(document: DocumentNode) -> list[Size]:
-    """The size of each operation."""
+    """The size of each operation. Raises graphlib.CycleError as `fragments_in_order`."""
     fragments: dict[str, Size] = {}
     for node in fragments_in_order(document):
-        fragments[node.name.value] = _selection(node.selection_set, fragments, len(node.directives or ()))
-    return [
-        _selection(node.selection_set, fragments, _directives(node))
-        for node in document.definitions
-        if isinstance(node, OperationDefinitionNode)
-    ]
+        fragments[node.name.value] = _size_of(node, fragments)
+    return [_size_of(node, fragments) for node in document.definitions if isinstance(node, OperationDefinitionNode)]
 
 
 def size_error(document: DocumentNode, settings: Settings) -> GraphQLError | None:
@@ -64,28 +61,24 @@ def size_error(document: DocumentNode, settings: Settings) -> GraphQLError | Non
     return None
 
 
-def _directives(operation: OperationDefinitionNode) -> int:
-    variables = operation.variable_definitions or ()
-    return len(operation.directives or ()) + sum(len(each.directives or ()) for each in variables)
-
-
-def _selection(selection: SelectionSetNode | None, fragments: dict[str, Size], directives: int) -> Size:
-    """The size of a selection; `directives`: those on what it belongs to. An unknown fragment adds nothing."""
-    depth = aliases = 0
-    introspects = False
-    for node in selection.selections if selection else ():
-        own = len(node.directives or ())
-        if isinstance(node, FragmentSpreadNode):
-            inner = fragments.get(node.name.value, Size())
-            directives += own
-        else:
-            assert isinstance(node, FieldNode | InlineFragmentNode)
-            inner = _selection(node.selection_set, fragments, own)
-        is_field = isinstance(node, FieldNode)
-        depth = max(depth, inner.depth + is_field)
-        aliases += inner.aliases + (isinstance(node, FieldNode) and node.alias is not None)
-        directives += inner.directives
-        introspects |= inner.introspects or (isinstance(node, FieldNode) and node.name.value in INTROSPECTION)
+def _size_of(node: Part, fragments: Mapping[str, Size]) -> Size:
+    """The size of a definition or of a part of one, its own directives included. An unknown fragment adds nothing."""
+    if isinstance(node, FragmentSpreadNode):
+        size = fragments.get(node.name.value, Size())
+        return size._replace(directives=min(size.directives + len(node.directives or ()), MOST))
+    is_field = isinstance(node, FieldNode)
+    depth = int(is_field)
+    aliases = int(isinstance(node, FieldNode) and node.alias is not None)
+    introspects = isinstance(node, FieldNode) and node.name.value in INTROSPECTION
+    variables = (node.variable_definitions or ()) if isinstance(node, OperationDefinitionNode) else ()
+    directives = sum(len(each.directives or ()) for each in (node, *variables))
+    for each in node.selection_set.selections if node.selection_set else ():
+        assert isinstance(each, Part)
+        part = _size_of(each, fragments)
+        depth = max(depth, part.depth + is_field)
+        aliases += part.aliases
+        directives += part.directives
+        introspects |= part.introspects
     return Size(depth, min(aliases, MOST), min(directives, MOST), introspects)
 
 

@@ -1,7 +1,7 @@
 """Documents, each parsed, measured and validated once: that costs more than answering most of them."""
 
 import sys
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from graphlib import CycleError
 from operator import attrgetter
 from typing import Any
@@ -29,6 +29,8 @@ __all__ = ["Document", "Documents"]
 CACHE_BYTES = 16 * 2**20
 TOKEN_BYTES = 1_000
 """What a document takes in memory for each of its tokens, parsed and with its plans: measured."""
+TOO_MANY_TOKENS = "Syntax Error: Document contains more than "
+"""The beginning of graphql-core's message where max_tokens are exceeded."""
 ABORTED = "Validation aborted."
 """graphql-core's message where the fields of a document would take too many comparisons."""
 
@@ -39,19 +41,13 @@ class Document:
     __slots__ = ("_costs", "_schema", "_settings", "bytes", "compiled", "errors", "node")
 
     def __init__(
-        self,
-        schema: GraphQLSchema,
-        settings: Settings,
-        query: str,
-        node: DocumentNode | None,
-        errors: Sequence[GraphQLError],
+        self, schema: GraphQLSchema, settings: Settings, query: str, node: DocumentNode | None, *errors: GraphQLError
     ) -> None:
+        """`node`: None where it could not be parsed, or is too long to be; `errors`: why no request may use it."""
         self.bytes = sys.getsizeof(query) + TOKEN_BYTES * (1 + (node.token_count if node else 0))
         """In memory, about."""
         self.node = node
-        """None where it could not be parsed, or is too long to be."""
         self.errors = errors
-        """Why it is refused, whatever the request."""
         self._schema = schema
         self._settings = settings
         self._costs: dict[str | None, Cost] = {}
@@ -100,35 +96,29 @@ class Documents:
             try:
                 document = await self._worker.run(self.read, query)
             except GraphQLError as error:  # not read in time
-                return self._document(query, None, [error])
+                return Document(self._schema, self._settings, query, None, error)
             if document.bytes <= CACHE_BYTES:
                 self._cache[query] = document
         return document
 
     def read(self, query: str) -> Document:
         """The document, parsed, measured and validated."""
-        if len(query) > self._settings.max_document_characters:
-            return self._document(
-                query,
-                None,
-                [limit_error(self._settings, "max_document_characters", "The document has {} characters", len(query))],
-            )
-        tokens = self._settings.max_document_tokens
+        settings, node, errors = self._settings, None, list[GraphQLError]()
         try:
-            node = parse(query, max_tokens=tokens)
-        except GraphQLError as error:
-            if error.message.startswith(f"Syntax Error: Document contains more than {tokens} tokens"):
-                error = limit_error(self._settings, "max_document_tokens", "The document has {} tokens")
-            return self._document(query, None, [error])
-        try:
-            refusal = size_error(node, self._settings)
+            if len(query) > settings.max_document_characters:
+                raise limit_error(settings, "max_document_characters", "The document has {} characters", len(query))
+            node = parse(query, max_tokens=settings.max_document_tokens)
+            if refusal := size_error(node, settings):
+                raise refusal
+            errors = validate(self._schema, node, hide_suggestions=not settings.suggestions)
         except CycleError:  # of fragments: it has no size
-            return self._document(query, node, validate(self._schema, node, [NoFragmentCyclesRule]))
-        errors = [refusal] if refusal else validate(self._schema, node, hide_suggestions=not self._settings.suggestions)
+            assert node is not None
+            errors = validate(self._schema, node, [NoFragmentCyclesRule])
+        except GraphQLError as error:
+            errors = [error]
+        if errors and errors[0].message.startswith(TOO_MANY_TOKENS):
+            errors = [limit_error(settings, "max_document_tokens", "The document has {} tokens")]
         if any(error.message == ABORTED for error in errors):
             message = "The fields of the document overlap in too many ways to be compared: select each field once."
             errors = [GraphQLError(message, extensions={"code": CODES["max_cost"]})]
-        return self._document(query, node, errors)
-
-    def _document(self, query: str, node: DocumentNode | None, errors: Sequence[GraphQLError]) -> Document:
-        return Document(self._schema, self._settings, query, node, errors)
+        return Document(self._schema, settings, query, node, *errors)

@@ -102,10 +102,8 @@ class Parts:
 
     def get(self, key: PartKey) -> Encoded | None:
         """The part, if it is still kept."""
-        try:
-            return self._kept[key][1]
-        except KeyError:
-            return None
+        kept = self._kept.get(key)
+        return None if kept is None else kept[1]
 
     def keep(self, key: PartKey, json: str) -> Encoded:
         """Keep a payload, for which the least recently used ones make room. One longer than KEPT_BYTES is not kept."""

@@ -5,12 +5,21 @@ from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar, cast
 
 import strawberry
+from strawberry.types.union import StrawberryUnion
 
 from graph.plans.mutation import failure_of
 from graph.schema.job import Job
 from models.errors import JobError
 
-__all__ = ["Error", "IllegalTransition", "InvalidInput", "JobNotFound", "SimulationFailed", "failures_as_data"]
+__all__ = [
+    "Error",
+    "IllegalTransition",
+    "InvalidInput",
+    "JobNotFound",
+    "SimulationFailed",
+    "failures_as_data",
+    "result_of",
+]
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -54,3 +63,8 @@ def failures_as_data(resolver: Callable[Arguments, Awaitable[Result]]) -> Callab
             return cast("Result", member[name](**fields))
 
     return resolved
+
+
+def result_of(field: str) -> StrawberryUnion:
+    """The union of what a root field may answer."""
+    return strawberry.union(f"{field[0].upper()}{field[1:]}Result", description=f"Result of `{field}`.")

@@ -7,7 +7,14 @@ import strawberry
 from graph.context import GraphInfo
 from graph.plans.fields import computed
 from graph.plans.metric_input import points_of
-from graph.schema.errors import IllegalTransition, InvalidInput, JobNotFound, SimulationFailed, failures_as_data
+from graph.schema.errors import (
+    IllegalTransition,
+    InvalidInput,
+    JobNotFound,
+    SimulationFailed,
+    failures_as_data,
+    result_of,
+)
 from graph.schema.job import CreateJobInput, Job, as_job
 from graph.schema.metric import Metric, MetricInput, as_metrics
 from models.validation import NewJob, job_id_of
@@ -56,31 +63,16 @@ class LogMetricsSuccess:
     )
 
 
-CreateJobResult = Annotated[
-    CreateJobSuccess | InvalidInput,
-    strawberry.union("CreateJobResult", description="Result of `createJob`."),
-]
-StartJobResult = Annotated[
-    StartJobSuccess | JobNotFound | IllegalTransition,
-    strawberry.union("StartJobResult", description="Result of `startJob`."),
-]
+CreateJobResult = Annotated[CreateJobSuccess | InvalidInput, result_of("createJob")]
+StartJobResult = Annotated[StartJobSuccess | JobNotFound | IllegalTransition, result_of("startJob")]
 SimulateStepResult = Annotated[
-    SimulateStepSuccess | JobNotFound | IllegalTransition | SimulationFailed,
-    strawberry.union("SimulateStepResult", description="Result of `simulateStep`."),
+    SimulateStepSuccess | JobNotFound | IllegalTransition | SimulationFailed, result_of("simulateStep")
 ]
-FailJobResult = Annotated[
-    FailJobSuccess | JobNotFound | IllegalTransition,
-    strawberry.union("FailJobResult", description="Result of `failJob`."),
-]
-CompleteJobResult = Annotated[
-    CompleteJobSuccess | JobNotFound | IllegalTransition,
-    strawberry.union("CompleteJobResult", description="Result of `completeJob`."),
-]
+FailJobResult = Annotated[FailJobSuccess | JobNotFound | IllegalTransition, result_of("failJob")]
+CompleteJobResult = Annotated[CompleteJobSuccess | JobNotFound | IllegalTransition, result_of("completeJob")]
 LogMetricsResult = Annotated[
-    LogMetricsSuccess | JobNotFound | IllegalTransition | InvalidInput,
-    strawberry.union("LogMetricsResult", description="Result of `logMetrics`."),
+    LogMetricsSuccess | JobNotFound | IllegalTransition | InvalidInput, result_of("logMetrics")
 ]
-
 JobId = Annotated[strawberry.ID, strawberry.argument(description="The job's id.")]
 
 

@@ -8,7 +8,7 @@ import strawberry
 from graph.context import GraphInfo
 from graph.schema.arguments import bad_argument, in_range, job_id_in
 from graph.schema.enums import JobStatus
-from graph.schema.errors import InvalidInput, failures_as_data
+from graph.schema.errors import InvalidInput, failures_as_data, result_of
 from graph.schema.job import CreateJobInput, Job, as_job
 from graph.schema.metric import Curve
 from models.curves.curve import MIN_POINTS
@@ -29,10 +29,7 @@ class JobPreview:
     )
 
 
-PreviewJobResult = Annotated[
-    JobPreview | InvalidInput,
-    strawberry.union("PreviewJobResult", description="Result of `previewJob`."),
-]
+PreviewJobResult = Annotated[JobPreview | InvalidInput, result_of("previewJob")]
 
 
 @strawberry.type(description="Reads of jobs and points. Every read is fresh.")
@@ -56,7 +53,7 @@ class Query:
     ) -> list[Job]:
         in_range("limit", limit, 1, MAX_PAGE)
         last = None if after is None else job_id_in("after", after)
-        reading = newest_first(info.context.reader, status=status, search=search, after=last, limit=limit)
+        reading = newest_first(info.context.database.reader, status=status, search=search, after=last, limit=limit)
         try:
             rows = await (info.context.operations.read(reading) if search else reading)
         except JobNotFound as error:

@@ -1,7 +1,6 @@
 """The subscriptions."""
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Annotated, cast
 
 import strawberry
@@ -9,11 +8,10 @@ from graphql import GraphQLError
 
 from graph.context import GraphInfo
 from graph.schema.arguments import bad_argument, in_range, job_id_in
-from graph.schema.job import Job, as_job
+from graph.schema.job import Job
 from graph.schema.metric import Metric
 
 __all__ = ["Subscription"]
-
 
 MAX_EVERY_MS = 10_000
 MIN_PROGRESS_MS, MAX_PROGRESS_MS = 100, 60_000
@@ -92,15 +90,8 @@ class Subscription:
         if current and id is None:
             raise bad_argument("current", "is for one job: name its id.")
         job = None if id is None else await _existing(info, id, "id")
-        return _changes(info, job, None if every_ms is None else every_ms / 1000, current)
-
-
-async def _changes(
-    info: GraphInfo, job_id: int | None, every: float | None, current: bool
-) -> AsyncGenerator[Job, None]:
-    async with aclosing(info.context.streams.changes.follow(job_id, every, current)) as rows:
-        async for row in rows:
-            yield as_job(row)
+        every = None if every_ms is None else every_ms / 1000
+        return cast("AsyncGenerator[Job, None]", info.context.streams.changes.follow(job, every, current))
 
 
 async def _existing(info: GraphInfo, id: strawberry.ID, argument: str) -> int:
