@@ -39,12 +39,12 @@ class TestVerbs:
         assert "IllegalTransition" in plain[1]
         assert [len(await api.metrics(id)) for id in pair] == [4, 4]
 
-    @pytest.mark.parametrize("id", ["999", "x", 0, None, 1.5, [], "9" * 30])
-    async def test_an_id_that_is_none_is_refused_the_same(self, both: Both, id: object) -> None:
-        for query, extra in ((STEP % ("seq", "id"), {}), (LOG % "id", {"metrics": [{"step": 1}]})):
-            await both.same(query, {"id": id, **extra})
+    async def test_an_id_that_is_none_is_refused_the_same(self, both: Both) -> None:
+        for id in ("999", "x", 0, None, 1.5, [], "9" * 30):
+            for query, extra in ((STEP % ("seq", "id"), {}), (LOG % "id", {"metrics": [{"step": 1}]})):
+                await both.same(query, {"id": id, **extra})
 
-    async def test_a_crash_fails_the_job_once_and_is_told_the_same(self, both: Both, api: Api) -> None:
+    async def test_a_crash_fails_the_job_once_and_is_answered_the_same(self, both: Both, api: Api) -> None:
         failed = "... on SimulationFailed { job { status failureReason } } ... on Error"
         query = STEP.replace("... on Error", failed) % ("seq", "id")
         pair = [await api.started(stepsPerEpoch=5, seed=5, scenario="CRASH") for _ in range(2)]
@@ -52,7 +52,7 @@ class TestVerbs:
             planned, plain = await in_both(both, query, pair)
             assert planned == plain
 
-    async def test_a_store_that_is_busy_is_told_the_same(self, both: Both, api: Api, outside: Outside) -> None:
+    async def test_a_store_that_is_busy_is_answered_the_same(self, both: Both, api: Api, outside: Outside) -> None:
         outside.execute("ALTER TABLE metric RENAME TO gone")
         for query, extra in ((STEP % ("seq", "id"), {}), (LOG % "id", {"metrics": [{"step": 1}]})):
             pair = [await api.started() for _ in range(2)]
@@ -96,7 +96,8 @@ plain_metrics = st.builds(
 batches = st.lists(plain_metrics, max_size=4) | st.lists(metrics, max_size=3) | metrics | st.none() | st.just("x")
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.sqlite_alone("what differs is how the batch is read")
+@settings(max_examples=75, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batch=batches)
 async def test_any_batch_is_stored_or_refused_as_strawberry_has_it(both: Both, api: Api, batch: Any) -> None:
     pair = [await api.started() for _ in range(2)]
