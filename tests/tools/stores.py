@@ -10,23 +10,6 @@ from pathlib import Path
 from models.backup.backup import backup
 from tests.tools.process import here
 
-__all__ = [
-    "add_token",
-    "backed_up",
-    "damage_table",
-    "enlarge",
-    "is_whole",
-    "job_names",
-    "names_in",
-    "refused",
-    "room_for",
-    "run",
-    "succeeded",
-    "token_states",
-    "umask",
-    "url_of",
-]
-
 JOB = """INSERT INTO job (name, model_name, searchable, status, epochs, steps_per_epoch, learning_rate, scenario,
     schedule, seed, batch_size, metric_count, furthest_step, created_at, updated_at, status_changed_at)
     VALUES ('run', 'm', 'run', 'QUEUED', 1000, 100, 1, 'healthy', 'constant', 1, 1, 0, 0, '2026-01-01', '2026-01-01',

@@ -36,27 +36,17 @@ class Valkey:
 
     def start(self) -> None:
         """Start it, and return once it answers."""
-        command = [
-            get_binary_path(),
-            "--port",
-            str(self.port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ]
+        options = f"--port {self.port} --bind 127.0.0.1 --appendonly no --dir {tempfile.gettempdir()} --save"
         self._process = subprocess.Popen(
-            [*command, "--dir", tempfile.gettempdir()],
+            [get_binary_path(), *options.split(), ""],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # an interrupt at the terminal is for whoever started us
+            start_new_session=True,  # an interrupt at the terminal is not for it
         )
         wait_until(self._answers)
 
     def _answers(self) -> bool:
-        """Whether it does, and not somebody else at its port. Raises RuntimeError where it has ended."""
+        """Whether it does, and not another server at its port. Raises RuntimeError where it has ended."""
         assert self._process is not None
         if self._process.poll() is not None:
             raise RuntimeError("Valkey did not start")
