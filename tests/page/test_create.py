@@ -42,7 +42,7 @@ def curves(dialog: Locator) -> Locator:
     return dialog.get_by_role("region", name="Preview").get_by_role("img")
 
 
-async def test_it_has_every_setting_with_what_the_server_says_of_it(page: Page) -> None:
+async def test_it_has_every_setting_with_what_the_server_says_of_it_and_a_preview_that_follows_them(page: Page) -> None:
     dialog = await opened(page)
     fields = schema.graphql.type_map["CreateJobInput"].fields  # type: ignore[attr-defined]  # it is an input type
     assert fields.keys() == LABELS.keys()
@@ -52,6 +52,15 @@ async def test_it_has_every_setting_with_what_the_server_says_of_it(page: Page) 
         await expect(field(dialog, setting)).to_have_accessible_description(
             re.compile(re.escape(fields[setting].description))
         )
+    rate, loss = curves(dialog).nth(0), curves(dialog).nth(1)
+    await field(dialog, "schedule").select_option("CONSTANT")
+    await expect(rate).to_have_accessible_name(re.compile("Learning rate stays at 0.001"))
+    await field(dialog, "schedule").select_option("LINEAR")
+    await expect(rate).to_have_accessible_name(re.compile("Learning rate falls from"))
+    await field(dialog, "scenario").select_option("DIVERGENCE")
+    await expect(loss).to_have_accessible_name(re.compile("not finite from step"))
+    await field(dialog, "scenario").select_option("HEALTHY")
+    await expect(loss).not_to_have_accessible_name(re.compile("not finite"))
 
 
 async def test_a_job_is_created_with_everything_that_was_set(page: Page, trainer: Api) -> None:
@@ -80,45 +89,25 @@ async def test_a_job_can_be_started_as_it_is_created(page: Page) -> None:
     await expect(card(page, "at once").get_by_text("Running", exact=True)).to_be_visible()
 
 
-async def test_the_preview_follows_the_schedule_and_the_scenario(page: Page) -> None:
+async def test_an_error_stands_beside_its_field_and_escape_creates_nothing(page: Page, trainer: Api) -> None:
     dialog = await opened(page)
-    rate, loss = curves(dialog).nth(0), curves(dialog).nth(1)
-    await field(dialog, "schedule").select_option("CONSTANT")
-    await expect(rate).to_have_accessible_name(re.compile("Learning rate stays at 0.001"))
-    await field(dialog, "schedule").select_option("LINEAR")
-    await expect(rate).to_have_accessible_name(re.compile("Learning rate falls from"))
-    await field(dialog, "scenario").select_option("DIVERGENCE")
-    await expect(loss).to_have_accessible_name(re.compile("not finite from step"))
-    await field(dialog, "scenario").select_option("HEALTHY")
-    await expect(loss).not_to_have_accessible_name(re.compile("not finite"))
-
-
-@pytest.mark.parametrize(
-    ("setting", "value", "error"),
-    [
+    for setting, value, error in (
+        ("name", "  ", "empty or blank"),
         ("epochs", "0", "got 0"),
         ("epochs", "many", "whole number"),
         ("learningRate", "-1", "got -1"),
         ("stepsPerEpoch", "1.5", "whole number"),
         ("seed", "-1", "got -1"),
-        ("name", "  ", "empty or blank"),
-    ],
-)
-async def test_an_error_stands_beside_its_field(page: Page, setting: str, value: str, error: str) -> None:
-    dialog = await opened(page)
-    await field(dialog, "name").fill("never there")
-    await field(dialog, setting).fill(value)
-    await dialog.get_by_role("button", name="Create job").click()
-    await expect(field(dialog, setting)).to_have_attribute("aria-invalid", "true")
-    await expect(field(dialog, setting)).to_have_accessible_description(re.compile(error))
-    await expect(field(dialog, setting)).to_be_focused()
-    await expect(dialog.locator("[aria-invalid=true]")).to_have_count(1)
-    await expect(dialog).to_be_visible()
-
-
-async def test_escape_closes_it_and_creates_nothing(page: Page, trainer: Api) -> None:
-    dialog = await opened(page)
-    await field(dialog, "name").fill("never there")
+    ):
+        await field(dialog, "name").fill("never there")
+        right = await field(dialog, setting).input_value()
+        await field(dialog, setting).fill(value)
+        await dialog.get_by_role("button", name="Create job").click()
+        await expect(field(dialog, setting)).to_have_attribute("aria-invalid", "true")
+        await expect(field(dialog, setting)).to_have_accessible_description(re.compile(error))
+        await expect(field(dialog, setting)).to_be_focused()
+        await expect(dialog.locator("[aria-invalid=true]")).to_have_count(1)
+        await field(dialog, setting).fill(right)
     await page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
     assert (await trainer.data('{ jobs(search: "never there") { id } }'))["jobs"] == []

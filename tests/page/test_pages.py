@@ -16,6 +16,8 @@ import graph.pages
 from graph.app import App, create_app
 from graph.settings import Settings
 
+pytestmark = pytest.mark.sqlite_alone("pages are not read from the store")
+
 PAGE = ["/", "/training/jobs", "/training/jobs/1", "/training/compare"]
 PLAYGROUND = ["/playground", "/graphql"]
 ROOT = Path(__file__).parents[2]
@@ -30,14 +32,11 @@ async def http(app: App) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-async def assets(http: httpx.AsyncClient, path: str = "/") -> list[str]:
-    """The files that a page names."""
-    return re.findall(r'(?:src|href)="\.(/assets/[^"]+)"', (await http.get(path)).text)
-
-
 class TestAPage:
     @pytest.mark.parametrize("path", [*PAGE, *PLAYGROUND])
-    async def test_is_html_that_is_sent_only_where_it_is_new(self, http: httpx.AsyncClient, path: str) -> None:
+    async def test_is_html_that_is_sent_only_where_it_is_new_and_reaches_nothing_but_its_own_server(
+        self, http: httpx.AsyncClient, path: str
+    ) -> None:
         first = await http.get(path)
         assert first.status_code == 200
         assert first.headers["content-type"] == "text/html; charset=utf-8"
@@ -48,29 +47,20 @@ class TestAPage:
         assert (again.status_code, again.content) == (304, b"")
         other = await http.get(path, headers={"If-None-Match": '"of-another-build"'})
         assert other.status_code == 200
-
-    @pytest.mark.parametrize("path", [*PAGE, *PLAYGROUND])
-    async def test_may_load_and_reach_nothing_but_its_own_server(self, http: httpx.AsyncClient, path: str) -> None:
-        response = await http.get(path)
-        policy = dict(part.strip().split(" ", 1) for part in response.headers["content-security-policy"].split(";"))
+        policy = dict(part.strip().split(" ", 1) for part in first.headers["content-security-policy"].split(";"))
         assert policy["default-src"] == "'self'"
         assert policy["frame-ancestors"] == "'none'"
         allowed = {"'self'", "'none'", "'unsafe-inline'", "data:", "blob:"}
         assert {source for sources in policy.values() for source in sources.split()} <= allowed
         assert "script-src" not in policy, "scripts come from the server only, and none stand in the page"
-        assert re.findall(r'(?:src|href)="(?!/"|\./)[^"]*"', response.text) == [], "nor does it name another origin"
+        assert re.findall(r'(?:src|href)="(?!/"|\./)[^"]*"', first.text) == [], "nor does it name another origin"
 
-    @pytest.mark.parametrize(
-        "path",
-        [
-            *["/training/nothing", "/assets/nothing.js"],
-            *["/assets/../app.py", "/assets/%2e%2e/%2e%2e/app.py", "/assets/..%2f..%2fapp.py"],
-        ],
-    )
-    async def test_of_no_such_address_is_not_found(self, http: httpx.AsyncClient, path: str) -> None:
-        assert (await http.get(path)).status_code == 404
-
-    async def test_at_graphql_is_for_browsers_only(self, http: httpx.AsyncClient) -> None:
+    async def test_of_no_such_address_is_not_found_and_at_graphql_is_for_browsers_only(
+        self, http: httpx.AsyncClient
+    ) -> None:
+        outside = ["/assets/../app.py", "/assets/%2e%2e/%2e%2e/app.py", "/assets/..%2f..%2fapp.py"]
+        for path in ("/training/nothing", "/assets/nothing.js", *outside):
+            assert (await http.get(path)).status_code == 404, path
         response = await http.get("/graphql", headers={"Accept": "*/*"}, params={"query": "{ __typename }"})
         assert response.json() == {"data": {"__typename": "Query"}}
 
@@ -78,7 +68,7 @@ class TestAPage:
 class TestAFile:
     async def test_is_kept_for_good_for_its_name_changes_with_its_content(self, http: httpx.AsyncClient) -> None:
         """Compressed, for a client that takes that."""
-        named = await assets(http)
+        named = re.findall(r'(?:src|href)="\.(/assets/[^"]+)"', (await http.get("/")).text)
         assert {Path(path).suffix for path in named} == {".js", ".css"}
         for path in named:
             assert re.fullmatch(r"/assets/.+-[\w-]{8}\.\w+", path)
@@ -95,10 +85,8 @@ class TestAFile:
             assert response.headers["etag"] != plain.headers["etag"]
             again = await http.get(path, headers={"If-None-Match": response.headers["etag"]})
             assert (again.status_code, again.content) == (304, b"")
-
-    async def test_that_every_tab_has_is_there(self, http: httpx.AsyncClient) -> None:
-        response = await http.get("/favicon.svg")
-        assert response.headers["content-type"] == "image/svg+xml"
+        icon = await http.get("/favicon.svg")
+        assert icon.headers["content-type"] == "image/svg+xml"
 
 
 class TestTheBuild:
