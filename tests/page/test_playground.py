@@ -2,7 +2,6 @@
 
 import re
 
-import httpx
 import pytest
 from graphql import OperationDefinitionNode, parse
 from playwright.async_api import Locator, Page, WebSocket, expect
@@ -11,7 +10,6 @@ from graph.schema import schema
 from tests.docs.test_examples import EXAMPLES
 from tests.tools.api import Api
 from tests.tools.browser import Visits, until
-from tests.tools.process import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -94,29 +92,28 @@ class TestAnOperation:
         assert job == {"status": "QUEUED", "scenario": "SPIKES"}
 
     async def test_of_an_example_changes_no_job_but_the_one_that_the_reader_names(
-        self, server: ServerProcess, visits: Visits
+        self, page: Page, trainer: Api
     ) -> None:
-        async with httpx.AsyncClient(base_url=server.url) as http:
-            trainer = Api(http)
-            others = [await trainer.created(name="another's"), await trainer.started(name="another's")]
-            before = [await trainer.job(id) for id in others]
-            page = await visits.page(url=server.url)
-            await opened(page)
-            for name in ("TryStartJob", "TrySimulateStep", "TryLogMetrics", "TryCompleteJob", "TryFailJob"):
-                await run(page, name)
-                await shows(page, "the id of your job")
-            assert [await trainer.job(id) for id in others] == before
-            mine = await trainer.created(name="mine")
-            await page.get_by_role("button", name="TryStartJob", exact=True).click()
-            await expect(editor(page)).to_contain_text("TryStartJob")
-            await page.get_by_role("region", name="Variables").click()
-            await page.keyboard.press("ControlOrMeta+A")
-            # Typed, the editor would close the quotes by itself.
-            await page.evaluate("(text) => navigator.clipboard.writeText(text)", f'{{"id": "{mine}"}}')
-            await page.keyboard.press("ControlOrMeta+V")
-            await run(page)
-            await shows(page, '"__typename": "StartJobSuccess"')
-            assert (await trainer.job(mine))["status"] == "RUNNING"
+        every = "{ jobs(limit: 500) { id status metricCount updatedAt } }"
+        await trainer.created(name="another's")
+        await trainer.started(name="another's")
+        before = await trainer.data(every)
+        await opened(page)
+        for name in ("TryStartJob", "TrySimulateStep", "TryLogMetrics", "TryCompleteJob", "TryFailJob"):
+            await run(page, name)
+            await shows(page, "the id of your job")
+        assert await trainer.data(every) == before
+        mine = await trainer.created(name="mine")
+        await page.get_by_role("button", name="TryStartJob", exact=True).click()
+        await expect(editor(page)).to_contain_text("TryStartJob")
+        await page.get_by_role("region", name="Variables").click()
+        await page.keyboard.press("ControlOrMeta+A")
+        # Typed, the editor would close the quotes by itself.
+        await page.evaluate("(text) => navigator.clipboard.writeText(text)", f'{{"id": "{mine}"}}')
+        await page.keyboard.press("ControlOrMeta+V")
+        await run(page)
+        await shows(page, '"__typename": "StartJobSuccess"')
+        assert (await trainer.job(mine))["status"] == "RUNNING"
 
     async def test_is_executed_by_keyboard_and_one_that_is_wrong_is_told_why(self, visits: Visits) -> None:
         visits.expects("400")
@@ -130,78 +127,58 @@ class TestAnOperation:
         await shows(page, "Cannot query field 'nothing' on type 'Query'.")
 
 
-class TestASubscription:
-    async def test_shows_what_happens_over_a_websocket_until_it_is_stopped(
-        self, server: ServerProcess, visits: Visits
-    ) -> None:
-        page = await visits.page(url=server.url)
-        async with httpx.AsyncClient(base_url=server.url) as http:
-            trainer = Api(http)
-            assert await trainer.started() == "1", "the job that the examples name"
-            await opened(page)
-            async with page.expect_websocket() as opening:
-                await run(page, "TryMetricAdded")
-            socket: WebSocket = await opening.value
-            assert socket.url == server.url.replace("http", "ws", 1) + "/graphql"
-            for seq, loss in ((1, 0.25), (2, 0.125)):
-                await trainer.log("1", [{"step": seq, "loss": loss}])
-                await shows(page, f'"seq": {seq},')
-                await shows(page, f'"loss": {loss},')
-        async with socket.expect_event("close"):
-            await page.get_by_role("button", name=re.compile("^Stop")).click()
-        await expect(page.get_by_role("button", name=re.compile("^Execute"))).to_be_visible()
-
-    async def test_ends_when_there_is_nothing_more_to_come_or_says_why_it_is_refused(
-        self, page: Page, trainer: Api
-    ) -> None:
-        id = await trainer.started()
-        await trainer.log(id, [{"step": 1, "loss": 0.5}])
-        await opened(page)
-        await write(page, "subscription", "Ends", f'{{ metricAdded(jobId: "{id}", after: 0) {{ loss }} }}')
+async def test_a_subscription_shows_what_happens_over_a_websocket_until_it_is_stopped_or_ends_or_is_refused(
+    page: Page, trainer: Api
+) -> None:
+    execute, stop = (page.get_by_role("button", name=re.compile(f"^{name}")) for name in ("Execute", "Stop"))
+    id = await trainer.started()
+    await opened(page)
+    await write(page, "subscription", "Mine", f'{{ metricAdded(jobId: "{id}", after: 0) {{ seq loss }} }}')
+    async with page.expect_websocket() as opening:
         await run(page)
-        await shows(page, '"loss": 0.5')
-        await expect(page.get_by_role("button", name=re.compile("^Stop"))).to_be_visible()
-        await trainer.complete(id)
-        await expect(page.get_by_role("button", name=re.compile("^Execute"))).to_be_visible()
-        await shows(page, '"loss": 0.5')
-        await write(page, "subscription", "Refused", '{ metricAdded(jobId: "99999") { seq } }')
-        await run(page)
-        await shows(page, "99999")
-        await expect(page.get_by_role("button", name=re.compile("^Execute"))).to_be_visible()
+    socket: WebSocket = await opening.value
+    assert socket.url == trainer.http.base_url.copy_with(scheme="ws").join("/graphql")
+    for seq, loss in ((1, 0.25), (2, 0.125)):
+        await trainer.log(id, [{"step": seq, "loss": loss}])
+        await shows(page, f'"seq": {seq},')
+        await shows(page, f'"loss": {loss}')
+    async with socket.expect_event("close"):
+        await stop.click()
+    await expect(execute).to_be_visible()
+    await run(page)
+    await shows(page, '"loss": 0.125')
+    await expect(stop).to_be_visible()
+    await trainer.complete(id)
+    await expect(execute).to_be_visible()
+    await shows(page, '"loss": 0.125')
+    await write(page, "subscription", "Refused", '{ metricAdded(jobId: "99999") { seq } }')
+    await run(page)
+    await shows(page, "99999")
+    await expect(execute).to_be_visible()
 
 
-class TestItsPanels:
-    async def test_keep_the_history(self, page: Page) -> None:
-        await opened(page)
-        await write(page, "query", "Remembered", "{ __typename }")
-        await run(page)
-        await shows(page, '"__typename": "Query"')
-        await write(page, "query", "Other", "{ jobs { id } }")
-        await page.get_by_role("button", name="Show History").click()
-        history = page.get_by_role("region", name="History")
-        await history.get_by_text("Remembered").click()
-        await expect(editor(page)).to_contain_text("Remembered")
-
-    async def test_build_an_operation_from_the_schema(self, page: Page) -> None:
-        await opened(page)
-        await write(page, "query", "Built", "{ __typename }")
-        await page.get_by_role("button", name="Show GraphiQL Explorer").click()
-        explorer = page.locator(".graphiql-explorer-root")
-        query = schema.graphql.query_type
-        assert query is not None
-        for field in query.fields:
-            await expect(explorer.get_by_text(field, exact=True)).to_be_visible()
-        await explorer.get_by_text("jobs", exact=True).click()
-        await expect(editor(page)).to_contain_text("jobs")
-
-    async def test_explain_the_schema(self, page: Page) -> None:
-        await opened(page)
-        await page.get_by_role("button", name="Show Documentation Explorer").click()
-        docs = page.get_by_role("region", name="Documentation Explorer")
-        await docs.get_by_role("link", name="Subscription", exact=True).click()
-        await docs.get_by_role("link", name="metricAdded", exact=True).click()
-        root = schema.graphql.subscription_type
-        assert root is not None
-        # Its quotes are set as code.
-        said = (root.fields["metricAdded"].description or "").replace("`", "")
-        await expect(docs).to_contain_text(said)
+async def test_its_panels_keep_the_history_build_an_operation_from_the_schema_and_explain_it(page: Page) -> None:
+    await opened(page)
+    await write(page, "query", "Remembered", "{ __typename }")
+    await run(page)
+    await shows(page, '"__typename": "Query"')
+    await write(page, "query", "Built", "{ __typename }")
+    await page.get_by_role("button", name="Show GraphiQL Explorer").click()
+    explorer = page.locator(".graphiql-explorer-root")
+    query, root = schema.graphql.query_type, schema.graphql.subscription_type
+    assert query is not None
+    assert root is not None
+    for field in query.fields:
+        await expect(explorer.get_by_text(field, exact=True)).to_be_visible()
+    await explorer.get_by_text("jobs", exact=True).click()
+    await expect(editor(page)).to_contain_text("jobs")
+    await page.get_by_role("button", name="Show History").click()
+    await page.get_by_role("region", name="History").get_by_text("Remembered").click()
+    await expect(editor(page)).to_contain_text("Remembered")
+    await page.get_by_role("button", name="Show Documentation Explorer").click()
+    docs = page.get_by_role("region", name="Documentation Explorer")
+    await docs.get_by_role("link", name="Subscription", exact=True).click()
+    await docs.get_by_role("link", name="metricAdded", exact=True).click()
+    # Its quotes are set as code.
+    said = (root.fields["metricAdded"].description or "").replace("`", "")
+    await expect(docs).to_contain_text(said)
