@@ -4,7 +4,7 @@ import functools
 import re
 from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from playwright.async_api import Locator, Page, expect
@@ -46,7 +46,7 @@ async def show_nothing(page: Page, trainer: Api) -> None:
 
 
 async def show_dialog(page: Page, trainer: Api) -> None:
-    await page.goto("/?search=nothing+of+the+kind")
+    await show_nothing(page, trainer)
     await page.get_by_role("button", name="Create job", exact=True).click()
     await page.get_by_role("region", name="Preview").get_by_role("img").first.wait_for()
 
@@ -125,7 +125,7 @@ async def test_so_is_the_playground_around_its_editor(visits: Visits) -> None:
 class TestColours:
     @pytest.mark.parametrize(("system", "other"), [("light", "Dark"), ("dark", "Light")])
     async def test_are_those_of_the_system_or_of_the_switch_where_a_person_chose(
-        self, visits: Visits, trainer: Api, system: Literal["light", "dark"], other: str
+        self, visits: Visits, trainer: Api, system: str, other: str
     ) -> None:
         page = await visits.page(color_scheme=system)
         await show_list(page, trainer)
@@ -206,11 +206,18 @@ class TestTheKeyboard:
         await expect(create).to_be_focused()
 
 
-async def test_the_empty_list_is_for_everyone_too(server: ServerProcess, visits: Visits) -> None:
+@pytest.mark.sqlite_alone("a page sees no more of the store than the API shows")
+async def test_the_empty_list_leads_to_creating_a_job_and_is_for_everyone_too(
+    server: ServerProcess, visits: Visits
+) -> None:
+    page = await visits.page("/", url=server.url)
+    create = page.get_by_role("button", name="Create your first job")
     for size in (DESKTOP, PHONE):
-        page = await visits.page("/", url=server.url, viewport=size)
-        await page.get_by_role("button", name="Create your first job").wait_for()
+        await page.set_viewport_size(size)
+        await create.wait_for()
         assert await violations(page) == []
+    await create.click()
+    await expect(page.get_by_role("dialog", name="Create job")).to_be_visible()
 
 
 @functools.cache

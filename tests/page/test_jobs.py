@@ -10,7 +10,6 @@ from playwright.async_api import Locator, Page, Route, expect
 
 from tests.tools.api import Api
 from tests.tools.browser import Visits, card, toast
-from tests.tools.process import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -28,43 +27,29 @@ async def in_status(trainer: Api, status: str, name: str) -> str:
 
 
 class Held:
-    """A mutation of the page on its way to the server: it gets there when it is let go."""
+    """A mutation of the page on its way to the server: it gets there once it is released."""
 
-    def __init__(self) -> None:
+    def __init__(self, mutation: str) -> None:
         self.requests = 0
         self.arrived = asyncio.Event()
-        self._let_go = asyncio.Event()
+        self.released = asyncio.Event()
+        self._mutation = mutation
 
-    @classmethod
-    async def on(cls, page: Page, mutation: str) -> "Held":
-        held = cls()
-
-        async def hold(route: Route) -> None:
-            if f"mutation {mutation}" in (route.request.post_data or ""):
-                held.requests += 1
-                held.arrived.set()
-                await held._let_go.wait()
-            await route.continue_()
-
-        await page.route("**/graphql", hold)
-        return held
-
-    def let_go(self) -> None:
-        self._let_go.set()
+    async def __call__(self, route: Route) -> None:
+        if f"mutation {self._mutation}" in (route.request.post_data or ""):
+            self.requests += 1
+            self.arrived.set()
+            await self.released.wait()
+        await route.continue_()
 
 
 class TestTheList:
-    @pytest.mark.parametrize("path", ["/", "/training/jobs"])
-    async def test_is_at_both_addresses_with_its_title_and_subtitle(self, page: Page, path: str) -> None:
-        await page.goto(path)
-        await expect(page).to_have_title("Training Jobs")
-        await expect(page.get_by_role("heading", level=1)).to_have_text("Training Jobs")
-        await expect(page.locator("h1 + p")).not_to_be_empty()
-
-    async def test_without_jobs_leads_to_creating_one(self, server: ServerProcess, visits: Visits) -> None:
-        page = await visits.page("/", url=server.url)
-        await page.get_by_role("button", name=re.compile("Create .*job")).last.click()
-        await expect(page.get_by_role("dialog", name="Create job")).to_be_visible()
+    async def test_is_at_both_addresses_with_its_title_and_subtitle(self, page: Page) -> None:
+        for path in ("/", "/training/jobs"):
+            await page.goto(path)
+            await expect(page).to_have_title("Training Jobs")
+            await expect(page.get_by_role("heading", level=1)).to_have_text("Training Jobs")
+            await expect(page.locator("h1 + p")).not_to_be_empty()
 
     async def test_where_nothing_matches_says_so_and_shows_all_again(self, page: Page, trainer: Api) -> None:
         await trainer.created(name="there")
@@ -78,8 +63,12 @@ class TestACard:
     async def test_shows_everything_of_its_job_and_leads_to_its_monitor(self, page: Page, trainer: Api) -> None:
         id = await trainer.started(name="all of it", modelName="vit-base", epochs=20, learningRate=0.003)
         await trainer.log(id, [{"step": step, "loss": 1 / step} for step in range(1, 501)])
+        now = datetime.now(UTC)
+        await page.clock.set_fixed_time(now + timedelta(minutes=3, seconds=5))
         await page.goto("/?search=all+of+it")
         shown = card(page, "all of it")
+        created = shown.get_by_text("3 minutes ago")
+        await expect(created).to_have_attribute("title", re.compile(rf"{now:%Y-%m-%d} \d\d:\d\d:\d\d"))
         for text in ("vit-base", "Running", "20", "0.003"):
             await expect(shown.get_by_text(text, exact=True)).to_be_visible()
         await expect(shown.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "25")
@@ -88,53 +77,33 @@ class TestACard:
         await expect(page).to_have_url(re.compile(f"/training/jobs/{id}$"))
         await expect(page.get_by_role("heading", level=1)).to_have_text("all of it")
 
-    async def test_says_how_long_ago_it_was_created_and_exactly_when_on_hover(self, page: Page, trainer: Api) -> None:
-        await trainer.created(name="some time ago")
-        now = datetime.now(UTC)
-        await page.clock.set_fixed_time(now + timedelta(minutes=3, seconds=5))
-        await page.goto("/?search=some+time+ago")
-        created = card(page, "some time ago").get_by_text("3 minutes ago")
-        await expect(created).to_have_attribute("title", re.compile(rf"{now:%Y-%m-%d} \d\d:\d\d:\d\d"))
-
     @pytest.mark.parametrize("status", ["COMPLETE", "FAILED"])
     async def test_of_an_ended_job_offers_to_view_it_and_nothing_else(
         self, page: Page, trainer: Api, status: str
     ) -> None:
-        name = f"ended {status}"
-        id = await in_status(trainer, status, name)
+        id = await in_status(trainer, status, f"ended {status}")
         await page.goto(f"/?search=ended+{status}")
-        await expect(card(page, name).get_by_role("button")).to_have_count(0)
-        await card(page, name).get_by_role("link", name="View").click()
+        ended = card(page, f"ended {status}")
+        await expect(ended.get_by_role("button")).to_have_count(0)
+        await ended.get_by_role("link", name="View").click()
         await expect(page).to_have_url(re.compile(f"/training/jobs/{id}$"))
 
 
-class TestTheBadge:
-    async def test_tells_each_status_by_word_colour_and_shape(self, page: Page, trainer: Api) -> None:
-        for status in ("QUEUED", "RUNNING", "COMPLETE", "FAILED"):
-            await in_status(trainer, status, f"badge {status}")
-        await page.goto("/?search=badge")
-        badges = {
-            status: card(page, f"badge {status}").get_by_text(status.capitalize(), exact=True)
-            for status in ("QUEUED", "RUNNING", "COMPLETE", "FAILED")
-        }
-        assert {status: await colour_of(badge) for status, badge in badges.items()} == {
-            "QUEUED": "grey",
-            "RUNNING": "blue",
-            "COMPLETE": "green",
-            "FAILED": "red",
-        }
+async def test_a_badge_tells_each_status_by_word_colour_and_shape_and_pulses_while_a_job_runs_unless_motion_is_reduced(
+    visits: Visits, trainer: Api
+) -> None:
+    colours = {"QUEUED": "grey", "RUNNING": "blue", "COMPLETE": "green", "FAILED": "red"}
+    for status in colours:
+        await in_status(trainer, status, f"badge {status}")
+    for reduced_motion in ("no-preference", "reduce"):
+        page = await visits.page("/?search=badge", reduced_motion=reduced_motion)
+        cards = {status: card(page, f"badge {status}") for status in colours}
+        badges = {status: cards[status].get_by_text(status.capitalize(), exact=True) for status in colours}
+        assert {status: await colour_of(badge) for status, badge in badges.items()} == colours
         shapes = {await badge.locator("path").get_attribute("d") for badge in badges.values()}
         assert len(shapes) == len(badges)
-
-    async def test_of_a_running_job_alone_pulses_and_not_where_motion_is_reduced(
-        self, visits: Visits, trainer: Api
-    ) -> None:
-        await in_status(trainer, "QUEUED", "pulse QUEUED")
-        await in_status(trainer, "RUNNING", "pulse RUNNING")
-        for reduced_motion, moving in (("no-preference", 1), ("reduce", 0)):
-            page = await visits.page("/?search=pulse", reduced_motion=reduced_motion)
-            assert await animations(card(page, "pulse RUNNING")) == moving
-            assert await animations(card(page, "pulse QUEUED")) == 0
+        moving = {status for status in colours if await animations(cards[status])}
+        assert moving == ({"RUNNING"} if reduced_motion == "no-preference" else set())
 
 
 class TestStart:
@@ -143,12 +112,12 @@ class TestStart:
     ) -> None:
         id = await trainer.created(name="to start")
         await page.goto("/?search=to+start")
-        held = await Held.on(page, "StartJob")
+        await page.route("**/graphql", held := Held("StartJob"))
         button = card(page, "to start").get_by_role("button", name="Start")
         await button.dblclick()
         await expect(button).to_have_attribute("aria-busy", "true")
         await button.press("Enter")
-        held.let_go()
+        held.released.set()
         said = toast(page, "Training Started")
         await expect(said).to_contain_text("to start")
         assert await colour_of(said) == "green"
@@ -160,11 +129,11 @@ class TestStart:
     async def test_that_comes_too_late_shows_the_servers_message_in_red(self, page: Page, trainer: Api) -> None:
         id = await trainer.created(name="too late")
         await page.goto("/?search=too+late")
-        held = await Held.on(page, "StartJob")
+        await page.route("**/graphql", held := Held("StartJob"))
         await card(page, "too late").get_by_role("button", name="Start").click()
         await held.arrived.wait()
         await trainer.fail(id)
-        held.let_go()
+        held.released.set()
         refused = await trainer.start(id)
         said = toast(page, refused["message"])
         await expect(said).to_be_visible()
@@ -211,36 +180,28 @@ class TestTheFilter:
         await expect(page.get_by_role("searchbox")).to_have_value("SIEVE")
 
 
-class TestWithoutAReload:
-    async def test_a_job_that_is_created_appears_above_the_others(self, page: Page, trainer: Api) -> None:
-        await trainer.created(name="live older")
-        await page.goto("/?search=live+")
-        await expect(page.get_by_role("heading", level=2)).to_have_text(["live older"])
-        await trainer.created(name="live newer")
-        await expect(page.get_by_role("heading", level=2)).to_have_text(["live newer", "live older"])
-
-    async def test_status_progress_and_curve_follow_what_others_do(self, page: Page, trainer: Api) -> None:
-        id = await trainer.created(name="moves", stepsPerEpoch=10)
-        await page.goto("/?search=moves")
-        await expect(card(page, "moves").get_by_text("Queued", exact=True)).to_be_visible()
-        await trainer.start(id)
-        await expect(card(page, "moves").get_by_text("Running", exact=True)).to_be_visible()
-        await trainer.log(id, [{"step": step, "loss": 1 / step} for step in range(1, 6)])
-        await expect(card(page, "moves").get_by_role("progressbar")).to_have_attribute("aria-valuenow", "50")
-        curve = card(page, "moves").get_by_role("img").locator("path")
-        first = await curve.get_attribute("d")
-        assert first
-        await trainer.log(id, [{"step": step, "loss": step} for step in range(6, 11)])
-        await expect(curve).not_to_have_attribute("d", first)
-        await trainer.complete(id)
-        await expect(card(page, "moves").get_by_text("Complete", exact=True)).to_be_visible()
-
-    async def test_a_job_leaves_when_it_no_longer_matches(self, page: Page, trainer: Api) -> None:
-        id = await trainer.created(name="leaves")
-        await page.goto("/?search=leaves&status=queued")
-        await expect(card(page, "leaves")).to_be_visible()
-        await trainer.start(id)
-        await expect(card(page, "leaves")).to_have_count(0)
+async def test_without_a_reload_the_list_follows_what_others_do(page: Page, trainer: Api) -> None:
+    shown = page.get_by_role("heading", level=2)
+    leaving = await trainer.created(name="live leaving")
+    await page.goto("/?search=live+&status=queued&status=running&status=complete")
+    await expect(shown).to_have_text(["live leaving"])
+    id = await trainer.created(name="live moving", stepsPerEpoch=10)
+    await expect(shown).to_have_text(["live moving", "live leaving"])
+    moves = card(page, "live moving")
+    await expect(moves.get_by_text("Queued", exact=True)).to_be_visible()
+    await trainer.start(id)
+    await expect(moves.get_by_text("Running", exact=True)).to_be_visible()
+    await trainer.log(id, [{"step": step, "loss": 1 / step} for step in range(1, 6)])
+    await expect(moves.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "50")
+    curve = moves.get_by_role("img").locator("path")
+    first = await curve.get_attribute("d")
+    assert first
+    await trainer.log(id, [{"step": step, "loss": step} for step in range(6, 11)])
+    await expect(curve).not_to_have_attribute("d", first)
+    await trainer.complete(id)
+    await expect(moves.get_by_text("Complete", exact=True)).to_be_visible()
+    await trainer.fail(leaving)
+    await expect(shown).to_have_text(["live moving"])
 
 
 async def colour_of(element: Locator) -> str:
