@@ -12,8 +12,10 @@ from benchmarks.options import read_options
 from benchmarks.report import publish
 from tests.tools.browser import Visits, launched_browser
 from tests.tools.charts import chart, drawn, read_at
-from tests.tools.crowd import JOBS, POINTS, Crowd, crowded
+from tests.tools.crowd import Crowd, crowded
 
+JOBS = 1_000
+POINTS = 100_000
 SECONDS = 3.0
 SCROLL = "setInterval(() => scrollBy(0, 60), 16)"
 
@@ -62,7 +64,7 @@ async def round_of(visits: Visits, crowd: Crowd) -> list[float]:
 
 async def measured(folder: Path, rounds: int) -> list[list[float]]:
     """The rounds."""
-    async with launched_browser() as browser, crowded(folder) as crowd:
+    async with launched_browser() as browser, crowded(folder, JOBS, POINTS) as crowd:
         return [await round_of(Visits(browser, crowd.url), crowd) for _ in range(rounds)]
 
 

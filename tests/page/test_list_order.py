@@ -82,12 +82,8 @@ async def test_a_job_that_has_ended_is_shown_so_though_another_replicas_clock_di
     await line.attach(page)
     id = await trainer.started(name=f"by clocks {reverse}")
     running = await row(trainer, id)
-    ended = {
-        **running,
-        "status": "FAILED",
-        "updatedAt": "2001-01-01T00:00:00+00:00",
-        "finishedAt": running["updatedAt"],
-    }
+    early = {"updatedAt": "2001-01-01T00:00:00+00:00", "finishedAt": running["updatedAt"]}
+    ended = {**running, "status": "FAILED", **early}
     late = {**running, "updatedAt": "2099-01-01T00:00:00+00:00"}
     await page.goto("/?search=by+clocks")
     await expect(card(page, running["name"])).to_be_visible()

@@ -62,56 +62,46 @@ async def shows_every_step(loss: Locator, scale: float = 1) -> None:
             await loss.page.evaluate("new Promise(requestAnimationFrame)")
 
 
-class Requests:
-    """What the page asks for of some steps, held back until it is let go."""
+async def held(page: Page) -> asyncio.Queue[tuple[int, Route]]:
+    """Requests of the page for some steps, each with the first of them, held back from now on."""
+    requests: asyncio.Queue[tuple[int, Route]] = asyncio.Queue()
 
-    def __init__(self) -> None:
-        self.asked: asyncio.Queue[tuple[int, Route]] = asyncio.Queue()
+    async def hold(route: Route) -> None:
+        variables = json.loads(route.request.post_data or "{}").get("variables", {})
+        if variables.get("from") is None:
+            await route.continue_()
+        else:
+            await requests.put((variables["from"], route))
 
-    async def meet(self, page: Page) -> None:
-        async def handle(route: Route) -> None:
-            variables = json.loads(route.request.post_data or "{}").get("variables", {})
-            if variables.get("from") is None:
-                await route.continue_()
-            else:
-                await self.asked.put((variables["from"], route))
-
-        await page.route("**/graphql", handle)
-
-    async def next(self) -> tuple[int, Route]:
-        async with asyncio.timeout(PATIENCE):
-            return await self.asked.get()
+    await page.route("**/graphql", hold)
+    return requests
 
 
 @pytest.mark.parametrize("path", ["/training/jobs/{id}?", "/training/compare?jobs={id}&"])
 class TestARunWhosePointsAreOnTheirWay:
-    async def test_is_in_sight_from_its_first_to_its_last_step(self, page: Page, long_run: str, path: str) -> None:
+    async def test_is_asked_for_again_where_a_link_leads_closer_and_is_whole_without(
+        self, page: Page, long_run: str, path: str
+    ) -> None:
         await without_points(page)
+        for axis, scale in (("step", 1), ("epoch", 100)):
+            loss = await opened(page, path.format(id=long_run) + f"x={axis}&from={10_000 / scale}&to={10_100 / scale}")
+            await shows_every_step(loss, scale)
         loss = await opened(page, path.format(id=long_run))
         assert await read_at(loss, 0.002) == pytest.approx(1, abs=POINTS / 100)
         assert await read_at(loss, 0.998) == pytest.approx(POINTS, abs=POINTS / 100)
-
-    @pytest.mark.parametrize(("axis", "scale"), [("step", 1), ("epoch", 100)])
-    async def test_is_asked_for_again_where_one_looks_closer(
-        self, page: Page, long_run: str, path: str, axis: str, scale: int
-    ) -> None:
-        await without_points(page)
-        loss = await opened(page, path.format(id=long_run) + f"x={axis}&from={10_000 / scale}&to={10_100 / scale}")
-        await shows_every_step(loss, scale)
 
     async def test_keeps_its_picture_until_the_answer_is_here_and_the_last_one_counts(
         self, page: Page, long_run: str, path: str
     ) -> None:
         await without_points(page)
-        requests = Requests()
-        await requests.meet(page)
+        requests = await held(page)
         loss = await opened(page, path.format(id=long_run))
         await drag(loss, 0.25, 0.5)
-        first, early = await requests.next()
+        first, early = await asyncio.wait_for(requests.get(), PATIENCE)
         assert first == pytest.approx(POINTS / 4, rel=0.02)
         await drawn(loss, "--curve-1")
         await drag(loss, 0.5, 0.53)
-        second, late = await requests.next()
+        second, late = await asyncio.wait_for(requests.get(), PATIENCE)
         assert second > first
         await drawn(loss, "--curve-1")
         await late.continue_()
@@ -124,10 +114,9 @@ class TestARunWhosePointsAreOnTheirWay:
 
 
 async def test_a_run_whose_points_are_all_here_is_looked_at_closely_without_asking(page: Page, long_run: str) -> None:
-    requests = Requests()
-    await requests.meet(page)
+    requests = await held(page)
     loss = await opened(page, f"/training/jobs/{long_run}")
     await expect(page.get_by_role("button", name="Copy data")).to_be_enabled()
     await drag(loss, 0.5, 0.515)
     await shows_every_step(loss)
-    assert requests.asked.empty()
+    assert requests.empty()

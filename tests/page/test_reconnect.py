@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -46,7 +45,7 @@ async def log(trainer: Api, id: str, first: int, last: int) -> None:
 
 
 async def test_a_server_killed_under_the_monitor_leaves_no_hole_in_the_curve(
-    visits: Visits, mortal: ServerProcess, its_trainer: Api, tmp_path: Path
+    visits: Visits, mortal: ServerProcess, its_trainer: Api
 ) -> None:
     visits.expects("net::ERR_")
     id = await its_trainer.started(name="survives", epochs=100)
@@ -65,8 +64,7 @@ async def test_a_server_killed_under_the_monitor_leaves_no_hole_in_the_curve(
         await expect(stat(page, "Step")).to_contain_text(f"{first + 499:,} of")
     async with page.expect_download() as downloading:
         await page.get_by_role("button", name="CSV").click()
-    await (await downloading.value).save_as(tmp_path / "points.csv")
-    rows = rows_of((tmp_path / "points.csv").read_text())
+    rows = rows_of((await (await downloading.value).path()).read_text())
     stored = await its_trainer.metrics(id)
     assert [(int(row["seq"]), int(row["step"]), float(row["loss"])) for row in rows] == [
         (point["seq"], point["step"], point["loss"]) for point in stored
@@ -124,11 +122,17 @@ async def test_pages_that_are_opened_while_the_store_is_away_come_alive_by_thems
             await expect(pages[1].get_by_text("Failed", exact=True)).to_be_visible()
 
 
-@pytest.mark.parametrize("transport", ["refused at first", "broken in between"])
-async def test_a_stream_that_the_server_cannot_serve_is_begun_anew(page: Page, trainer: Api, transport: str) -> None:
+UNAVAILABLE = [{"message": "away", "extensions": {"code": "SERVICE_UNAVAILABLE"}}]
+REFUSED = [{"type": "error", "payload": UNAVAILABLE}]
+BROKEN = [{"type": "next", "payload": {"data": None, "errors": UNAVAILABLE}}, {"type": "complete"}]
+
+
+@pytest.mark.parametrize("answers", [REFUSED, BROKEN], ids=["refused at first", "broken in between"])
+async def test_a_stream_that_the_server_cannot_serve_is_begun_anew(
+    page: Page, trainer: Api, answers: list[dict[str, Any]]
+) -> None:
     id = await trainer.started(name="begun anew")
     await log(trainer, id, 1, 3)
-    unavailable = [{"message": "away", "extensions": {"code": "SERVICE_UNAVAILABLE"}}]
     turned_away: set[str] = set()
 
     def turn_away(socket: WebSocketRoute) -> None:
@@ -141,11 +145,6 @@ async def test_a_stream_that_the_server_cannot_serve_is_begun_anew(page: Page, t
                 server.send(message)
             else:
                 turned_away.add(operation)
-                answers: list[dict[str, Any]]
-                if transport == "refused at first":
-                    answers = [{"type": "error", "payload": unavailable}]
-                else:
-                    answers = [{"type": "next", "payload": {"data": None, "errors": unavailable}}, {"type": "complete"}]
                 for answer in answers:
                     socket.send(json.dumps({"id": said["id"], **answer}))
 

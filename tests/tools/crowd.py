@@ -15,17 +15,15 @@ from tests.tools.domain import opened_domain
 from tests.tools.process import ServerProcess
 from tests.tools.waiting import PATIENCE
 
-__all__ = ["JOBS", "POINTS", "Crowd", "crowded"]
+__all__ = ["Crowd", "crowded"]
 
-JOBS = 1_000
-POINTS = 100_000
 PACE = 0.1
 """Seconds from one batch of the loop that trains to the next."""
 
 
 @dataclass(frozen=True)
 class Crowd:
-    """A server with JOBS jobs: one has two points, one POINTS, the others none."""
+    """A server with many jobs: one has two points, one very many, the others none."""
 
     url: str
     short_run: str
@@ -59,15 +57,15 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowded(folder: Path) -> AsyncIterator[Crowd]:
-    """One whose store is in a folder."""
+async def crowded(folder: Path, jobs: int, points: int) -> AsyncIterator[Crowd]:
+    """One whose store is in a folder, with so many jobs, and so many points in the long run."""
     url = f"sqlite://{folder / 'crowd.sqlite3'}"
     async with opened_domain(url) as domain:
-        for number in range(JOBS - 2):
+        for number in range(jobs - 2):
             await domain.job(JobStatus.QUEUED, name=f"job {number}")
         short, long = [await domain.job(name=name, epochs=2_000) for name in ("short", "long")]
         await domain.jobs.log(short.id, [_point(step) for step in (1, 2)])
-        for first in range(1, POINTS, 10_000):
+        for first in range(1, points, 10_000):
             await domain.jobs.log(long.id, [_point(step) for step in range(first, first + 10_000)])
     with ServerProcess(url) as process:
         yield Crowd(process.url, str(short.id), str(long.id))
