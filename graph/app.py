@@ -38,7 +38,6 @@ from models.curves.builder import Growth
 from models.curves.chunks import Chunks
 from models.curves.reading import Curves
 from models.jobs import Jobs
-from models.sessions import Sessions
 from models.tokens import Tokens
 
 __all__ = ["App", "Companion", "create_app"]
@@ -87,7 +86,7 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     app = App(view, services, http_streams, watch, settings.root_path, lifespan=lifespan, openapi_url=None)
     gate = Gate([Rates(settings).check, hosts.check, access.check], app.serve, watch)
     app.gate = hosts.with_cors(gate) if settings.allowed_origins else gate
-    sign_in = SignIn(access, tokens, Sessions(database), pages)
+    sign_in = SignIn(access, tokens, pages)
     app.router.routes.extend([*health.routes, *metrics.routes, *sign_in.routes, *pages.routes])
     return app
 

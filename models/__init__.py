@@ -1,4 +1,1 @@
-"""The domain: a job's life, its tables, the verbs that change them, and the feed that tells of it.
-
-Imports nothing of simulator or graph.
-"""
+"""The domain: a job's life, its tables, the verbs that change them, and the feed; knows no simulator and no API."""

@@ -1,17 +1,12 @@
-"""What may go wrong when a verb is asked for something: expected, and told to whoever asked.
-
-Anything else that is raised is a bug or a broken machine, and is not in this file.
-"""
+"""What a verb may refuse: expected, and returned to clients. Anything else that is raised is a bug or an outage."""
 
 from typing import ClassVar
 
 from models.job import Job
 
-__all__ = ["IllegalTransition", "InvalidInput", "JobError", "JobNotFound", "PointsNotMade", "SimulationFailed"]
-
 
 class JobError(Exception):
-    """A verb could not do what it was asked."""
+    """A verb could not be done."""
 
     message: str
 
@@ -26,7 +21,7 @@ class JobNotFound(JobError):
     def __init__(self, id: int | str, message: str | None = None) -> None:
         super().__init__(message or f"There is no job with the id {id}.")
         self.id = id
-        """As it was asked for; of a long one, which no job has, the beginning."""
+        """As it was given; of a long one, which no job has, the beginning."""
 
 
 class IllegalTransition(JobError):
@@ -49,7 +44,7 @@ class SimulationFailed(JobError):
     """The simulator raised, or its point could not be stored: the job is now FAILED."""
 
     def __init__(self, job: Job, *, is_expected: bool) -> None:
-        """`is_expected`: whether people are told the reason, for it is one of the simulation's."""
+        """`is_expected`: whether clients may see the reason, for it is one of the simulation's."""
         super().__init__(f"The simulation failed: {job.failure_reason}")
         self.job = job
         self.is_expected = is_expected

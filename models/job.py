@@ -9,8 +9,6 @@ from tortoise.indexes import Index
 
 from models.lifecycle import JobStatus, progress_of
 
-__all__ = ["Job", "JobTable", "moment_of", "now", "searchable"]
-
 
 def now() -> datetime:
     """This moment, aware, in UTC: the only clock of the domain."""

@@ -1,26 +1,18 @@
-"""The reads of jobs' rows. Lists, page by page, are in `models.listing`."""
+"""The reads of jobs' rows: by id, by status, and the list of them, newest first."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from models.errors import JobNotFound
-from models.job import Job
+from models.job import Job, searchable
 from models.lifecycle import JobStatus
 from models.store.sql import places, select
 from models.store.statements import Query, Reader
+from models.validation import MAX_NAME, has_control_characters
 
-__all__ = [
-    "changed_since",
-    "count_by_status",
-    "find_job",
-    "get_job",
-    "jobs_by_id",
-    "jobs_named",
-    "jobs_of",
-    "one_query",
-    "running_counts",
-    "with_points",
-]
+MAX_PAGE = 500
+"""The most jobs on one page."""
 
 
 def one_query(columns: Iterable[str], id: int) -> Query:
@@ -45,13 +37,13 @@ async def get_job(reader: Reader, id: int) -> Job:
 async def jobs_by_id(reader: Reader, ids: Collection[int]) -> dict[int, Job]:
     """Those of the jobs that there are, by their ids, in one query."""
     rest = f'WHERE "id" IN ({places(ids)})'
-    return {job.id: job for job in await jobs_of(reader, Query(select("job", Job._fields, rest), [*ids]))}
+    return {job.id: job for job in await _jobs(reader, Query(select("job", Job._fields, rest), [*ids]))}
 
 
 async def changed_since(reader: Reader, moment: datetime) -> list[Job]:
     """The jobs that took on their status then or later, in that order."""
     rest = 'WHERE "status_changed_at" >= ? ORDER BY "status_changed_at", "id"'
-    return await jobs_of(reader, Query(select("job", Job._fields, rest), [moment]))
+    return await _jobs(reader, Query(select("job", Job._fields, rest), [moment]))
 
 
 async def running_counts(reader: Reader) -> list[tuple[int, int]]:
@@ -68,14 +60,59 @@ async def count_by_status(reader: Reader) -> Mapping[JobStatus, int]:
 
 async def with_points(reader: Reader, least: int) -> list[Job]:
     """The jobs with at least so many points, by id."""
-    return await jobs_of(reader, Query(select("job", Job._fields, 'WHERE "metric_count" >= ? ORDER BY "id"'), [least]))
+    return await _jobs(reader, Query(select("job", Job._fields, 'WHERE "metric_count" >= ? ORDER BY "id"'), [least]))
 
 
 async def jobs_named(reader: Reader, prefix: str) -> list[Job]:
     """The jobs whose name begins with `prefix`, which has neither % nor _, by id."""
-    return await jobs_of(reader, Query(select("job", Job._fields, 'WHERE "name" LIKE ? ORDER BY "id"'), [f"{prefix}%"]))
+    return await _jobs(reader, Query(select("job", Job._fields, 'WHERE "name" LIKE ? ORDER BY "id"'), [f"{prefix}%"]))
 
 
-async def jobs_of(reader: Reader, query: Query, *, in_thread: bool = False) -> list[Job]:
+async def _jobs(reader: Reader, query: Query, *, in_thread: bool = False) -> list[Job]:
     """The jobs of a query for all columns."""
     return [Job.of(row) for row in await reader.rows(query, in_thread=in_thread)]
+
+
+def newest_query(columns: Iterable[str], status: JobStatus | None, limit: int) -> Query:
+    """The query for columns of the first page of all jobs, or of those in one status."""
+    return _page(columns, {} if status is None else {'"status" = ?': [status.value]}, limit)
+
+
+async def newest_first(
+    reader: Reader, *, status: Collection[JobStatus] | None, search: str | None, after: int | None, limit: int
+) -> list[Job]:
+    """Jobs by creation, the newest first, then by id, beginning below the job with the id `after`.
+
+    `status`: only these; `search`: only those with this text in their name or model name, whatever its case. The page
+    begins at its place in an index, so its cost does not grow with depth. Raises JobNotFound where `after` is no job.
+    """
+    conditions: dict[str, list[Any]] = {}
+    if search:
+        if len(search) > MAX_NAME or has_control_characters(search):
+            return []  # no name is like that
+        pattern = "".join(f"!{letter}" if letter in "%_!" else letter for letter in searchable(search))
+        conditions["\"searchable\" LIKE ? ESCAPE '!'"] = [f"%{pattern}%"]
+    if after is not None:
+        last = await find_job(reader, after)
+        if last is None:
+            raise JobNotFound(after)
+        # The first condition finds the place in the index, the second drops those of the same instant.
+        conditions['"created_at" <= ? AND ("created_at" < ? OR "id" < ?)'] = [last.created_at, last.created_at, last.id]
+    scans = bool(search)  # every job, until the page is full
+    if status is None:
+        return await _jobs(reader, _page(Job._fields, conditions, limit), in_thread=scans)
+    # Each status has an index in this order, several at once would be sorted anew. Read in the order of a job's life:
+    # one that moves on meanwhile is met twice and kept as it is last, never missed.
+    found: dict[int, Job] = {}
+    for each in JobStatus:
+        if each in status:
+            of_status = {'"status" = ?': [each.value]} | conditions
+            found |= {job.id: job for job in await _jobs(reader, _page(Job._fields, of_status, limit), in_thread=scans)}
+    return sorted(found.values(), key=lambda job: (job.created_at, job.id), reverse=True)[:limit]
+
+
+def _page(columns: Iterable[str], conditions: dict[str, list[Any]], limit: int) -> Query:
+    """The query for the first page of the jobs that meet all conditions: SQL -> its parameters."""
+    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+    parameters = [parameter for some in conditions.values() for parameter in some]
+    return Query(select("job", columns, f'{where}ORDER BY "created_at" DESC, "id" DESC LIMIT ?'), [*parameters, limit])

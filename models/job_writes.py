@@ -11,8 +11,6 @@ from models.store.sql import insert, names, places, select, update
 from models.store.statements import Query, Row, Work
 from models.validation import NewJob
 
-__all__ = ["created", "held", "moved"]
-
 
 def created(new: NewJob) -> Work[Job]:
     """A new row, QUEUED."""

@@ -1,7 +1,7 @@
 """The verbs: everything that changes a job.
 
 Each verb is one transaction that begins with a guarded write, and publishes what it did once that is committed; so
-two callers never both win, and nobody hears of what did not happen.
+two callers never both win, and nothing is published that did not happen.
 """
 
 import logging
@@ -20,8 +20,6 @@ from models.store.errors import Busy, StoreFailure, Unreachable
 from models.store.statements import Work
 from models.validation import MAX_BATCH, NewJob, check_points, failure_reason
 
-__all__ = ["Jobs", "Logged", "PointMaker", "Simulated"]
-
 NOT_STORED = "Its points could not be stored; the log has the reason."
 UNEXPECTED = "An unexpected error; the server's log has it."
 
@@ -30,16 +28,21 @@ log = logging.getLogger(__name__)
 PointMaker = Callable[[Job, int, int], Sequence[Point]]
 """(job, first step, how many) -> the points of those steps, or fewer, but at least the first.
 
-Raises PointsNotMade to fail the job for a reason that people are told; anything else fails it too, for one
-that they are not."""
+Raises PointsNotMade to fail the job for a reason that clients may see; anything else fails it too, and its reason is
+for the log."""
 
 
 @dataclass(frozen=True, slots=True)
-class Simulated:
-    """What a simulated step came to: the points it added, or none where it completed the job."""
+class Logged:
+    """The job, and the points that a batch added to it: those that were new."""
 
     job: Job
     metrics: Sequence[Recorded]
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated(Logged):
+    """The job, and the points that simulated steps added to it: none where they completed it."""
 
     @property
     def complete(self) -> bool:
@@ -52,16 +55,8 @@ class Simulated:
         return min(1.0, self.metrics[-1].step / self.job.total_steps) if self.metrics else 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """What logging a batch came to: the points that were new."""
-
-    job: Job
-    metrics: Sequence[Recorded]
-
-
 class Jobs:
-    """The verbs of one store, and whom they tell."""
+    """The verbs of one store, which publish to a feed."""
 
     def __init__(self, database: Database, feed: Feed, max_batch: int = MAX_BATCH) -> None:
         self.database = database
@@ -120,18 +115,21 @@ class Jobs:
             return await self.database.write(step, stored)
         except (JobNotFound, IllegalTransition, Busy, Unreachable):
             raise  # no fault of the simulation's: the job goes on where it was
-        except PointsNotMade as error:
-            raise SimulationFailed(await self._fail(id, failure_reason(str(error))), is_expected=True) from error
         except Exception as error:
             if not trying:  # no step was tried: a store that was busy is no reason to fail the job
                 raise
             # The promise: whatever the simulator or the write raises fails the job. A store that is gone cannot even
-            # record that, and then raises here itself. What was raised is for the log, not for clients.
-            if isinstance(error, StoreFailure):
+            # record that, and then raises here itself. What was not expected is for the log, not for clients.
+            if isinstance(error, PointsNotMade):
+                reason = failure_reason(str(error))
+            elif isinstance(error, StoreFailure):
+                reason = NOT_STORED
                 log.warning("job %s failed, for its points cannot be stored: %s", id, error)
-                raise SimulationFailed(await self._fail(id, NOT_STORED), is_expected=False) from error
-            log.exception("job %s failed, for the simulator raised", id)
-            raise SimulationFailed(await self._fail(id, UNEXPECTED), is_expected=False) from error
+            else:
+                reason = UNEXPECTED
+                log.exception("job %s failed, for the simulator raised", id)
+            is_expected = isinstance(error, PointsNotMade)
+            raise SimulationFailed(await self._fail(id, reason), is_expected=is_expected) from error
 
     @uninterrupted
     async def log(self, id: int, points: Sequence[Point]) -> Logged:

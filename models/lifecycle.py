@@ -2,14 +2,12 @@
 
 from enum import StrEnum
 
-__all__ = ["ENDED", "TRANSITIONS", "JobStatus", "epoch_of_step", "may_become", "progress_of", "sources_of"]
-
 
 class JobStatus(StrEnum):
     """Where a job is in its life."""
 
     QUEUED = "QUEUED"
-    """Created and waiting. It records nothing until somebody starts it."""
+    """Created and waiting. It records nothing until it is started."""
     RUNNING = "RUNNING"
     """Training: the only status in which points are recorded."""
     COMPLETE = "COMPLETE"

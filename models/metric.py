@@ -15,18 +15,6 @@ from tortoise.indexes import Index
 
 from models.job import JobTable
 
-__all__ = [
-    "MetricTable",
-    "NonFinite",
-    "Point",
-    "Recorded",
-    "StoredValues",
-    "decode_values",
-    "digest_of",
-    "encode_values",
-    "key_pattern",
-]
-
 
 class NonFinite(StrEnum):
     """What a number is that JSON has no number for, in the text that it is stored as; `float` reads it."""
@@ -54,10 +42,7 @@ class Point(NamedTuple):
 
 
 def encode_values(values: Mapping[str, float]) -> str:
-    """The values as the text they are stored as: a JSON object, in order.
-
-    JSON has no NaN, so what is not finite is written as the string NaN, Infinity or -Infinity.
-    """
+    """The values as their stored text: a JSON object, in order, where NaN, Infinity and -Infinity are strings."""
     text = orjson.dumps(values if isinstance(values, dict) else dict(values))
     if b"null" in text:  # what orjson makes of a value that is not finite, or part of a name
         text = orjson.dumps(
@@ -76,8 +61,8 @@ def digest_of(epoch: int, values: Mapping[str, float]) -> int:
 
 
 def key_pattern(name: str) -> str:
-    """What LIKE finds, with ! to escape, where a stored text has a value of that name: its key, and the colon."""
-    return re.sub("[%_!]", r"!\g<0>", orjson.dumps(name).decode()) + ":%"
+    """What LIKE finds, with ! to escape, in every stored text with a value of that name, and in some without."""
+    return "%" + re.sub("[%_!]", r"!\g<0>", orjson.dumps(name).decode()) + ":%"
 
 
 def decode_values(text: str) -> dict[str, float]:
@@ -94,7 +79,7 @@ def decode_named(text: str, names: Iterable[str]) -> Iterator[tuple[str, float]]
 
 
 class StoredValues(Mapping[str, float]):
-    """Values in the text they are stored as, decoded at the first look: most who read points do not look."""
+    """Values in the text they are stored as, decoded at the first look: most readers do not look."""
 
     __slots__ = ("_decoded", "text")
 

@@ -1,19 +1,17 @@
 """A job's points: stored without gap or double, and read by their seq."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import cached_property, lru_cache
 from itertools import chain
 from math import isfinite
-from typing import overload
+from typing import Any
 
 from models.job import Job, moment_of
 from models.lifecycle import epoch_of_step
 from models.metric import Point, Recorded, StoredValues, digest_of, encode_values
 from models.store.sql import places, select, update
 from models.store.statements import Insert, Query, Reader, Row, Work
-
-__all__ = ["MAX_READ", "Stored", "after_query", "latest_query", "read_after", "read_latest", "store"]
 
 _COLUMNS = Recorded._fields
 
@@ -33,7 +31,7 @@ MAX_READ = 10_000
 
 
 class Stored(Sequence[Recorded]):
-    """Points that were just stored. They are made readable at the first look: most batches are only counted."""
+    """Points that were just stored, decoded at the first look: most batches are only counted."""
 
     def __init__(self, job_id: int, rows: Sequence[Row], at: datetime) -> None:
         """`rows`: the columns of _STORED of each."""
@@ -45,15 +43,9 @@ class Stored(Sequence[Recorded]):
     def _points(self) -> list[Recorded]:
         return [Recorded._make((self._job_id, *own, StoredValues(text), self._at)) for *own, text, _ in self._rows]
 
-    @overload
-    def __getitem__(self, index: int) -> Recorded: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Recorded]: ...
-    def __getitem__(self, index: int | slice) -> Recorded | list[Recorded]:
+    def __getitem__(self, index: Any) -> Any:
+        """One point, or a list of those of a slice."""
         return self._points[index]
-
-    def __iter__(self) -> Iterator[Recorded]:
-        return iter(self._points)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -141,10 +133,7 @@ async def read_latest(reader: Reader, jobs: Sequence[Job], count: int) -> dict[i
 
 
 def after_query(columns: Iterable[str], job_ids: Collection[int], after: int, limit: int) -> Query:
-    """The query for columns of what `read_after` reads, by job and seq.
-
-    A job's seqs have no gap, so the page is a range of them and costs the same at any depth.
-    """
+    """The query for columns of what `read_after` reads: a range of seqs, which costs the same at any depth."""
     return _query(columns, f"job_id IN ({places(job_ids)}) AND seq > ? AND seq <= ?", [*job_ids, after, after + limit])
 
 

@@ -1,12 +1,10 @@
-"""Tokens that let their bearers in: their table, and a row of it as it is read."""
+"""Tokens that let their bearers in, and the sessions that they begin: their tables, and a row as it is read."""
 
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 from tortoise import Model, fields
-
-__all__ = ["Scope", "Token", "TokenTable"]
 
 
 class Scope(StrEnum):
@@ -28,6 +26,18 @@ class TokenTable(Model):
 
     class Meta:
         table = "token"
+
+
+class SessionTable(Model):
+    """A browser that signed in with a token. Written only by the verbs of `models.tokens`."""
+
+    id = fields.BigIntField(primary_key=True)
+    token_id = fields.BigIntField(db_index=True)
+    digest = fields.CharField(max_length=64, unique=True)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "session"
 
 
 class Token(NamedTuple):

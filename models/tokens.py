@@ -1,4 +1,4 @@
-"""The verbs of tokens: to make one, to list them, to revoke one."""
+"""The verbs of tokens and of the sessions that browsers begin with them."""
 
 import hashlib
 import re
@@ -6,22 +6,37 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 
+from models.errors import InvalidInput
 from models.job import moment_of, now
 from models.store.database import Database, uninterrupted
 from models.store.sql import insert, names, select
 from models.store.statements import Query, Row, Work
 from models.token import Scope, Token
-from models.validation import MAX_NAME, has_control_characters
-
-__all__ = ["SESSION_LASTS", "NewToken", "TokenError", "Tokens", "digest_of", "is_secret"]
+from models.validation import check_value_name
 
 SESSION_LASTS = timedelta(days=30)
+MOST_SESSIONS = 1000
+"""Of one token; one more ends the oldest."""
 
-_SECRET = re.compile(r"tm_[A-Za-z0-9_-]{43}")
+_TOKEN, _SESSION = "tm_", "tms_"
+"""What secrets begin with."""
+_RETURNING = f"RETURNING {names(Token._fields)}"
+_REVOKE = f'UPDATE "token" SET "revoked_at" = COALESCE("revoked_at", ?) WHERE "id" = ? {_RETURNING}'  # noqa: S608  # names of ours
+_DIGESTS = """
+    SELECT "id", "digest", "scope", "revoked_at" IS NOT NULL FROM "token"
+    UNION ALL
+    SELECT t."id", s."digest", t."scope", t."revoked_at" IS NOT NULL
+    FROM "session" s JOIN "token" t ON t."id" = s."token_id" WHERE s."created_at" >= ?
+"""
+_BEGIN_SESSION = insert("session", ("token_id", "digest", "created_at"))
+_PRUNE_SESSIONS = """
+    DELETE FROM "session" WHERE "created_at" < ? OR "token_id" = ? AND "id" <= (
+        SELECT "id" FROM "session" WHERE "token_id" = ? ORDER BY "id" DESC LIMIT 1 OFFSET ?)
+"""
 
 
 class TokenError(Exception):
-    """A token cannot be made or revoked as asked. The message is one line for people."""
+    """A token cannot be made or revoked. The message is one line for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +45,11 @@ class NewToken:
 
     token: Token
     secret: str
-    """Nobody can find it again."""
+    """It is kept nowhere."""
 
 
 class Tokens:
-    """The tokens of one store."""
+    """The tokens and sessions of one store. Every method that reads or writes raises StoreFailure."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -42,9 +57,8 @@ class Tokens:
     @uninterrupted
     async def create(self, name: str, scope: Scope) -> NewToken:
         """A new token. Raises TokenError where the name is none."""
-        name = _checked(name)
-        secret = f"tm_{secrets.token_urlsafe(32)}"
-        token = await self.database.write(lambda: _created(name, scope, digest_of(secret)), _published)
+        name, secret = _checked(name), _TOKEN + secrets.token_urlsafe(32)
+        token = await self.database.write(lambda: _created(name, scope, digest_of(secret)), _unpublished)
         return NewToken(token, secret)
 
     async def all(self) -> list[Token]:
@@ -55,27 +69,36 @@ class Tokens:
     @uninterrupted
     async def revoke(self, id: int) -> Token:
         """The token, which opens nothing any more; one that was revoked already stays as it is. Raises TokenError."""
-        return await self.database.write(lambda: _revoked(id), _published)
+        return await self.database.write(lambda: _revoked(id), _unpublished)
+
+    @uninterrupted
+    async def begin_session(self, token_id: int) -> str:
+        """The secret of a new session."""
+        secret = _SESSION + secrets.token_urlsafe(32)
+        await self.database.write(lambda: _begun(token_id, digest_of(secret)), _unpublished)
+        return secret
+
+    @uninterrupted
+    async def end_session(self, secret: str) -> None:
+        """End the session with that secret, if there is one."""
+        await self.database.write(lambda: _ended(digest_of(secret)), _unpublished)
 
     def version(self) -> int | None:
         """A number that is another where tokens may have changed; None where that cannot be told without a query."""
         return self.database.reader.version()
 
     async def digests(self) -> list[Row]:
-        """(token id, digest, scope, whether it was revoked) of every token, and of every session that has not expired.
-
-        Raises StoreFailure.
-        """
+        """(token id, digest, scope, whether it was revoked) of every token, and every session that has not expired."""
         return await self.database.reader.rows(Query(_DIGESTS, [now() - SESSION_LASTS]))
 
 
-def is_secret(text: str) -> bool:
-    """Whether the text has the form of a secret: where it has not, it need not be looked up."""
-    return _SECRET.fullmatch(text) is not None
+def is_secret(text: str, *, of_session: bool = False) -> bool:
+    """Whether the text has the form of a token's secret, or of a session's: any other need not be looked up."""
+    return re.fullmatch(f"{_SESSION if of_session else _TOKEN}[A-Za-z0-9_-]{{43}}", text) is not None
 
 
 def digest_of(secret: str) -> str:
-    """What is kept of a secret. One round is enough: nobody guesses 256 random bits, however quick guessing is."""
+    """What is kept of a secret. One round is enough: 256 random bits cannot be guessed, however quick guessing is."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -92,14 +115,18 @@ def _revoked(id: int) -> Work[Token]:
     return _token(rows[0])
 
 
-_DIGESTS = """
-    SELECT "id", "digest", "scope", "revoked_at" IS NOT NULL FROM "token"
-    UNION ALL
-    SELECT t."id", s."digest", t."scope", t."revoked_at" IS NOT NULL
-    FROM "session" s JOIN "token" t ON t."id" = s."token_id" WHERE s."created_at" >= ?
-"""
-_RETURNING = f"RETURNING {names(Token._fields)}"
-_REVOKE = f'UPDATE "token" SET "revoked_at" = COALESCE("revoked_at", ?) WHERE "id" = ? {_RETURNING}'  # noqa: S608  # names of ours
+def _begun(token_id: int, digest: str) -> Work[None]:
+    moment = now()
+    yield Query(_BEGIN_SESSION, [token_id, digest, moment])
+    yield Query(_PRUNE_SESSIONS, [moment - SESSION_LASTS, token_id, token_id, MOST_SESSIONS])
+
+
+def _ended(digest: str) -> Work[None]:
+    yield Query('DELETE FROM "session" WHERE "digest" = ?', [digest])
+
+
+def _unpublished(_: object) -> None:
+    """Processes that keep tokens in memory read them again by themselves."""
 
 
 def _token(row: Row) -> Token:
@@ -109,14 +136,10 @@ def _token(row: Row) -> Token:
     return Token(id, name, Scope(scope), created, moment_of(revoked_at))
 
 
-def _published(_: Token) -> None:
-    """Nothing is: processes that keep tokens in memory look again by themselves."""
-
-
 def _checked(name: str) -> str:
     trimmed = name.strip()
-    if not 1 <= len(trimmed) <= MAX_NAME:
-        raise TokenError(f"A token's name must have 1 to {MAX_NAME} characters, got {len(trimmed)}.")
-    if has_control_characters(trimmed):
-        raise TokenError("A token's name must not contain control characters.")
+    try:
+        check_value_name("name", trimmed)
+    except InvalidInput as error:
+        raise TokenError(f"A token's name {error.message}") from error
     return trimmed

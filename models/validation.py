@@ -9,19 +9,6 @@ from unicodedata import category
 from models.errors import InvalidInput, JobNotFound
 from models.metric import Point
 
-__all__ = [
-    "MAX_BATCH",
-    "MAX_ID",
-    "MAX_NAME",
-    "NewJob",
-    "check_batch",
-    "check_points",
-    "check_value_name",
-    "failure_reason",
-    "has_control_characters",
-    "job_id_of",
-]
-
 MAX_ID = 2**63 - 1
 """What a store can count to."""
 MAX_NAME = 200
@@ -104,7 +91,7 @@ def check_points(points: Sequence[Point], most: int = MAX_BATCH) -> None:
 
 
 def check_value_name(field: str, name: str) -> None:
-    """Raise InvalidInput unless `name` may name a value: 1 to MAX_NAME characters, no control characters."""
+    """Raise InvalidInput unless it may name a value or a token: 1 to MAX_NAME characters, no control characters."""
     if not 1 <= len(name) <= MAX_NAME:
         raise InvalidInput(field, f"must have 1 to {MAX_NAME} characters, got {len(name)}.")
     if has_control_characters(name):

@@ -9,7 +9,7 @@ from simulator.noise import Floats, Steps, Stream, gaussians
 from simulator.scenarios import FINAL_LOSS, Course, Scenario, last_step, shape
 from simulator.schedules import Schedule, learning_rates
 
-# No measured loss is below this: real data has labels nobody can predict.
+# No measured loss is below this: real data has labels that cannot be predicted.
 LOSS_FLOOR = 0.05
 CLASSES = 10
 TOKENS_PER_EXAMPLE = 512
@@ -23,24 +23,15 @@ END_OF_EPOCH = ("val_loss", "val_accuracy")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The settings that determine every point. Raises ValueError if one is out of its range."""
+    """The settings that determine every point."""
 
     seed: int  # 0 <= seed < 2**63
-    epochs: int
+    epochs: int  # 1 or more, as the next two
     steps_per_epoch: int
-    learning_rate: float  # what the schedule starts from
+    learning_rate: float  # what the schedule starts from: finite, not negative
     batch_size: int = 32  # examples a step
     scenario: Scenario = Scenario.HEALTHY
     schedule: Schedule = Schedule.CONSTANT
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed must be at least 0 and below 2**63, not {self.seed}")
-        for name in ("epochs", "steps_per_epoch", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not 0.0 <= self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be finite and not negative, not {self.learning_rate}")
 
     @property
     def total_steps(self) -> int:
@@ -68,12 +59,10 @@ class Point:
 def points(run: Run, first: int, count: int) -> list[Point]:
     """The points of the steps first .. first+count-1, counted from 1, in order.
 
-    Step k's point is the same in whatever range it is asked for. Steps past the run's last look like the
-    last, in the epochs that would follow. Raises ValueError for first < 1 or count < 1, and SimulatedCrash if
-    the run has crashed by the end of the range: asked one at a time, every step before it has its point.
+    Both are 1 or more. Step k's point is the same in every range. Steps past the run's last look like the last, in the
+    epochs that would follow. Raises SimulatedCrash if the run has crashed by the end of the range: one at a time, every
+    step before it has its point.
     """
-    if first < 1 or count < 1:
-        raise ValueError(f"first and count must be at least 1, not {first} and {count}")
     columns = {name: column.tolist() for name, column in values_at(run, np.arange(first, first + count)).items()}
     made = [
         Point(step, -(-step // run.steps_per_epoch), dict(zip(EVERY_STEP, values, strict=True)))
@@ -87,7 +76,7 @@ def points(run: Run, first: int, count: int) -> list[Point]:
 def values_at(run: Run, steps: Steps) -> dict[str, Floats]:
     """Name -> its value at each of `steps`, any of 1 or more, at least one; in the order of a point's values.
 
-    A step's values are the same whatever is asked for beside it. Those of END_OF_EPOCH are what validation would
+    A step's values are the same whatever other steps there are. Those of END_OF_EPOCH are what validation would
     find after each step; only the last of an epoch has them in its point. Raises SimulatedCrash if the run has
     crashed by the last of the steps.
     """

@@ -1,4 +1,4 @@
-"""Random numbers that belong to a step: the same wherever and beside whatever others they are asked for."""
+"""Random numbers that belong to a step: the same wherever and beside whatever other steps they are drawn."""
 
 from enum import IntEnum
 
@@ -31,7 +31,7 @@ def uniforms(seed: int, stream: Stream, steps: Steps, rows: int) -> Floats:
     Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011) has none: its output is a hash of (key,
     counter). Each step owns whole blocks, at a place in the counter that is a multiple of its number, so
     consecutive steps are one run of the counter, any step is reached at once, and step k's draws are the same
-    whatever is asked for beside it. `rows` decides how many blocks a step has: read a stream with the same
+    whatever is drawn beside it. `rows` decides how many blocks a step has: read a stream with the same
     number of rows always.
 
     The upper 53 bits of a word, times 2**-53, are its uniform: every multiple of 2**-53 in [0, 1) is equally

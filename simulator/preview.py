@@ -5,13 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.curves.curve import Curve
+from models.curves.curve import Curve, evenly
 from models.validation import NewJob
 from simulator.curves import END_OF_EPOCH, EVERY_STEP, Run, values_at
 from simulator.noise import Steps
 from simulator.runner import run_of
-
-__all__ = ["MAX_PREVIEW", "Preview", "preview"]
 
 MAX_PREVIEW = 1_000
 """The most points of a previewed curve."""
@@ -35,7 +33,7 @@ def preview(new: NewJob, points: int) -> Preview:
     """
     new = replace(new, seed=SEED if new.seed is None else new.seed).checked()
     run = run_of(new, new.seed or SEED)
-    steps = _evenly(run.last_step, points)
+    steps = 1 + evenly(run.last_step, min(points, run.last_step))
     ends = _ends_of_epochs(steps, run.steps_per_epoch)
     curves = _curves(run, steps, EVERY_STEP) | _curves(run, ends, END_OF_EPOCH)
     return Preview(run.total_steps, curves)
@@ -44,11 +42,6 @@ def preview(new: NewJob, points: int) -> Preview:
 def _curves(run: Run, steps: Steps, names: Sequence[str]) -> dict[str, Curve]:
     values = values_at(run, steps) if steps.size else dict.fromkeys(names, np.empty(0))
     return {name: Curve(steps, steps, values[name]) for name in names}
-
-
-def _evenly(last: int, points: int) -> Steps:
-    """At most `points` of the steps from 1 to `last`, spread evenly, those two among them."""
-    return np.linspace(1, last, min(points, last)).round().astype(np.int64)
 
 
 def _ends_of_epochs(steps: Steps, steps_per_epoch: int) -> Steps:

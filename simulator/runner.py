@@ -14,8 +14,6 @@ from simulator import curves
 from simulator.scenarios import Scenario, SimulatedCrash
 from simulator.schedules import Schedule
 
-__all__ = ["Pace", "make_points", "run", "run_of"]
-
 CHUNK = 1_000
 """Steps made and stored at once when nothing sets the pace."""
 BLOCK = 16
@@ -25,7 +23,7 @@ BLOCKS = 256
 
 
 def make_points(job: Job, first: int, count: int) -> Sequence[Point]:
-    """The simulated points of `count` steps of the job from `first` on; fewer where the scenario crashes.
+    """The simulated points of `count` steps from `first` on, fewer where the scenario crashes.
 
     Raises PointsNotMade where it crashes at the first of them.
     """
@@ -75,31 +73,24 @@ async def run(
     Gives what each write did. Raises what `Jobs.simulate` raises.
     """
     loop = asyncio.get_running_loop()
-    pace = Pace(per_second)
     began, done = loop.time(), 0
     while steps is None or done < steps:
-        due = pace.due(loop.time() - began, done)
-        step = await jobs.simulate(job_id, make_points, due if steps is None else min(due, steps - done))
+        count = due(per_second, loop.time() - began, done)
+        step = await jobs.simulate(job_id, make_points, count if steps is None else min(count, steps - done))
         done += len(step.metrics)
         yield step
         if step.complete:
             return
-        await asyncio.sleep(pace.pause(loop.time() - began, done))
+        await asyncio.sleep(pause(per_second, loop.time() - began, done))
 
 
-class Pace:
-    """When steps are due: the first at once, each other one at its place on the clock, however late those before it."""
+def due(per_second: float | None, elapsed: float, done: int) -> int:
+    """How many steps are due `elapsed` seconds after the first, each at its place on the clock: 1 to CHUNK."""
+    if per_second is None:
+        return CHUNK
+    return min(CHUNK, max(1, math.floor(elapsed * per_second) + 1 - done))
 
-    def __init__(self, per_second: float | None) -> None:
-        """`per_second`: None for as fast as it goes."""
-        self._per_second = per_second
 
-    def due(self, elapsed: float, done: int) -> int:
-        """How many steps are due `elapsed` seconds after the beginning: at least one, at most CHUNK."""
-        if self._per_second is None:
-            return CHUNK
-        return min(CHUNK, max(1, math.floor(elapsed * self._per_second) + 1 - done))
-
-    def pause(self, elapsed: float, done: int) -> float:
-        """Seconds until the step behind `done` others is due: 0 where it is already."""
-        return 0.0 if self._per_second is None else max(0.0, done / self._per_second - elapsed)
+def pause(per_second: float | None, elapsed: float, done: int) -> float:
+    """Seconds until the step behind `done` others is due: 0 where it is already."""
+    return 0.0 if per_second is None else max(0.0, done / per_second - elapsed)

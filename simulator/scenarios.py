@@ -49,7 +49,7 @@ class SimulatedCrash(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What is asked for of a run: `steps`, at least one, and each one's share of the run, 0 to 1."""
+    """Some `steps` of a run, at least one, and each one's share of the run, 0 to 1."""
 
     seed: int
     total_steps: int

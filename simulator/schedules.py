@@ -4,10 +4,8 @@ from collections.abc import Callable
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Steps = NDArray[np.int64]
+from simulator.noise import Floats, Steps
 
 # One step in this many (5 % of the run) warms up before a cosine decay.
 WARMUP_DIVISOR = 20

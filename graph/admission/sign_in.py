@@ -18,7 +18,6 @@ from graph.admission.tokens import TokenCache
 from graph.execution.body import Body
 from graph.media import JSON
 from graph.pages import Pages
-from models.sessions import Sessions
 from models.store.errors import StoreFailure
 from models.tokens import SESSION_LASTS
 
@@ -39,10 +38,9 @@ HEADERS = {
 class SignIn:
     """The page to sign in, and the addresses of its forms."""
 
-    def __init__(self, access: Access, tokens: TokenCache, sessions: Sessions, pages: Pages) -> None:
+    def __init__(self, access: Access, tokens: TokenCache, pages: Pages) -> None:
         self._access = access
         self._tokens = tokens
-        self._sessions = sessions
         self._page = pages.sign_in
 
     @property
@@ -74,7 +72,7 @@ class SignIn:
         if caller is None or caller.token_id is None:
             return self._shown(401, after, "This token is not known here, or was revoked.", BEARER)
         try:
-            session = await self._sessions.begin(caller.token_id)
+            session = await self._tokens.stored.begin_session(caller.token_id)
         except StoreFailure as error:
             return self._unavailable(after, error)
         return self._with_cookie(request, after, session, int(SESSION_LASTS.total_seconds()))
@@ -82,7 +80,7 @@ class SignIn:
     async def _sign_out(self, request: Request) -> Response:
         if secret := cookie_in(head_of(request.scope)):
             try:
-                await self._sessions.end(secret)
+                await self._tokens.stored.end_session(secret)
             except StoreFailure as error:
                 return self._unavailable(self._path_of(""), error)
             await self._tokens.refresh()

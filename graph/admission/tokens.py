@@ -8,7 +8,6 @@ from contextvars import Context
 from time import monotonic
 
 from graph.admission.caller import Caller, Refusal
-from models.sessions import is_session_secret
 from models.store.errors import StoreFailure
 from models.token import Scope
 from models.tokens import Tokens, digest_of, is_secret
@@ -31,7 +30,7 @@ class TokenCache:
     """The caller that each valid token or session stands for."""
 
     def __init__(self, tokens: Tokens, trust_seconds: float = TRUST_SECONDS) -> None:
-        self._tokens = tokens
+        self.stored = tokens
         self._trust_seconds = trust_seconds
         self._callers: dict[str, Caller] = {}
         """By the digests of their secrets: a look-up takes as long however much of a secret is right."""
@@ -70,7 +69,7 @@ class TokenCache:
 
     async def of_session(self, secret: str) -> Caller | None:
         """The caller of a browser's session; None where it was never begun, or has ended. Raises Refusal likewise."""
-        return await self._caller(secret) if is_session_secret(secret) else None
+        return await self._caller(secret) if is_secret(secret, of_session=True) else None
 
     async def refresh(self) -> None:
         """Return after a read of the store that began after this call."""
@@ -117,11 +116,11 @@ class TokenCache:
 
     async def _read(self) -> None:
         began_at = monotonic()
-        version = self._tokens.version()
+        version = self.stored.version()
         is_old = began_at - self._rows_read_at > self._trust_seconds
         if version is None or version != self._version or is_old:
             found: dict[str, Caller] = {}
-            rows = await self._tokens.digests()
+            rows = await self.stored.digests()
             for token_id, digest, scope, is_revoked in rows:
                 if not is_revoked:
                     may_write = scope == Scope.WRITE

@@ -31,7 +31,7 @@ from graph.execution.document_size import fragments_in_order
 from graph.execution.results import MOST
 from graph.live.stream import BATCH
 from models.curves.curve import MAX_POINTS
-from models.listing import MAX_PAGE
+from models.job_reads import MAX_PAGE
 from models.points import MAX_READ
 from models.validation import MAX_VALUES
 from simulator.preview import MAX_PREVIEW

@@ -2,35 +2,37 @@
 
 import asyncio
 import contextlib
-import functools
-import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
-from contextvars import Context
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from graph.live.counts import LiveCounts
-from graph.live.patience import patiently
 from graph.live.progress import Progress
+from graph.live.retries import patiently, regularly
 from graph.live.wakeups import A_TURN, Wakeups
 from models.feed.channel import Event, Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
 from models.job_reads import changed_since, get_job
 from models.lifecycle import ENDED, JobStatus, may_become
 from models.store.database import Database
-from models.store.errors import StoreFailure
-
-__all__ = ["Changes"]
-
-log = logging.getLogger(__name__)
 
 WINDOW = timedelta(seconds=30)
 """How much later than its time stamp says a change may be committed: a writer may wait for the store's lock."""
-
-
 FORGET_ABOVE = 1_000
 """Jobs whose statuses a follower keeps before it forgets the old ones."""
+
+
+@dataclass(slots=True)
+class LiveCounts:
+    """What happened on the live streams of a process: numbers that only grow."""
+
+    delivered: int = 0
+    """Points delivered to watchers: one for each point and watcher."""
+    overflows: int = 0
+    """Times that a watcher, or a follower of jobs, fell behind the buffer and went on from the store."""
+    gaps: int = 0
+    """Times that points or changes were found in the store that the feed had not brought."""
 
 
 class KnownStatuses:
@@ -91,6 +93,7 @@ class Changes:
         self._wakeups = wakeups or Wakeups()
         self._progress = Progress(database, self._wakeups)
         self._ready = asyncio.Event()
+        self._looked = now()
         self._open = contextlib.ExitStack()
         self.followers = 0
 
@@ -107,7 +110,8 @@ class Changes:
             await self._ready.wait()
             if every is not None:
                 await patiently(self._progress.begin, self._check_seconds)
-            place, round, seen, given = self._count, pace.round, now(), self._known.copy()
+            place, round, moves = self._count, pace.round, self._progress.moves
+            seen, given = now(), self._known.copy()
             if job_id is not None:
                 job = await patiently(lambda: get_job(self._database.reader, job_id), self._check_seconds)
                 if current:
@@ -117,15 +121,17 @@ class Changes:
                     return
             while True:
                 while place == self._count and round == pace.round:
-                    await pace.wait()
+                    await pace.changed.wait()
                 missed, place = self._count - place, self._count
                 if missed > len(self._recent):
                     self._counts.overflows += 1
-                    reading = functools.partial(changed_since, self._database.reader, seen - WINDOW)
-                    changed = await patiently(reading, self._check_seconds)
+                    changed = await self._changed_since(seen - WINDOW)
                 else:
                     changed = list(islice(self._recent, len(self._recent) - missed, None))
-                progressed, round = pace.since(round), pace.round
+                progressed: list[Job] = []
+                if round != pace.round:
+                    progressed = self._progress.since(moves)
+                    round, moves = pace.round, self._progress.moves
                 due: list[Job] = []
                 for job in changed:
                     seen = max(seen, job.status_changed_at)
@@ -150,10 +156,9 @@ class Changes:
         job = event.job
         if isinstance(event, JobChanged):
             if self._known.update(job):
-                self._progress.learn(job)
                 self._recent.append(job)
                 self._count += 1
-                self._progress.wake()
+                self._progress.learn(job)
         elif self._progress.is_followed and job.status is JobStatus.RUNNING and not self._known.has_ended(job.id):
             self._progress.hear(job)
 
@@ -163,7 +168,8 @@ class Changes:
         self.followers += 1
         if self.followers == 1:
             self._open.enter_context(self._feed.listening(self.hear))
-            checking = asyncio.create_task(self._check(), context=Context())  # of no request
+            self._looked = now()
+            checking = regularly(self._check, "changed jobs", self._check_seconds, at_once=True)
             self._open.callback(checking.cancel)
         try:
             yield
@@ -177,27 +183,21 @@ class Changes:
 
     async def _check(self) -> None:
         """Check the store for changes since the last check. The first learns the statuses there are."""
-        looked = now()
-        while True:
-            began = now()
-            try:
-                changed = await changed_since(self._database.reader, looked - WINDOW)
-                progressed = await self._progress.check()
-            except StoreFailure as outage:
-                log.warning("could not check the store for changed jobs: %s", outage)
-            except Exception:  # whatever is wrong, the next check may succeed
-                log.warning("could not check the store for changed jobs", exc_info=True)
+        began = now()
+        changed = await changed_since(self._database.reader, self._looked - WINDOW)
+        progressed = await self._progress.check()
+        for job in changed:
+            if self._ready.is_set():
+                heard = self._count
+                self.hear(JobChanged(job))
+                self._counts.gaps += self._count - heard
             else:
-                for job in changed:
-                    if self._ready.is_set():
-                        heard = self._count
-                        self.hear(JobChanged(job))
-                        self._counts.gaps += self._count - heard
-                    else:
-                        self._known.update(job)
-                for job in progressed:
-                    self.hear(MetricsRecorded(job, ()))
-                self._ready.set()
-                looked = began
-                self._known.forget(looked - 2 * WINDOW)
-            await asyncio.sleep(self._check_seconds)
+                self._known.update(job)
+        for job in progressed:
+            self.hear(MetricsRecorded(job, ()))
+        self._ready.set()
+        self._looked = began
+        self._known.forget(began - 2 * WINDOW)
+
+    async def _changed_since(self, moment: datetime) -> list[Job]:
+        return await patiently(lambda: changed_since(self._database.reader, moment), self._check_seconds)

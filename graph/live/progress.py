@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import math
 from collections.abc import Iterator
 from itertools import takewhile
 
@@ -12,78 +11,55 @@ from models.job_reads import jobs_by_id, running_counts
 from models.lifecycle import ENDED, JobStatus
 from models.store.database import Database
 
-__all__ = ["Pace", "Progress"]
-
 
 class Pace:
-    """Reports to followers that request progress each `every` seconds, in rounds: the latest of each job that moved.
-
-    Followers keep only the last round that they were given. What is kept for them is one row a running job, so a slow
-    follower skips what is no longer the latest, and costs nothing.
-    """
+    """Rounds, at most one each `every` seconds, in which followers that request that pace are woken."""
 
     def __init__(self, every: float, wakeups: Wakeups) -> None:
         self.followers = 0
         self.round = 0
+        self.changed = Signal(wakeups)
+        """Wakes followers at the next round, and whenever a job's status changes."""
         self._every = every
-        self._next: dict[int, Job] = {}
-        self._reported: dict[int, tuple[int, Job]] = {}
-        """By job, with the round it was reported in, the latest last."""
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._changed = Signal(wakeups)
 
-    def hear(self, job: Job) -> None:
-        """Report a job that has come further in the next round, which is at once if none was lately."""
-        self._next[job.id] = job
+    def hasten(self) -> None:
+        """Begin the next round as soon as it is due, which is at once if none was lately."""
         if self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(max(self._due, loop.time()), self._report)
-
-    def forget(self, job_id: int) -> None:
-        """Report no more of a job: it has ended."""
-        self._next.pop(job_id, None)
-        self._reported.pop(job_id, None)
-
-    def since(self, round: int) -> list[Job]:
-        """The latest of each job that was reported after a round, in that order."""
-        later = takewhile(lambda reported: reported[0] > round, reversed(self._reported.values()))
-        return [job for _, job in later][::-1]
-
-    async def wait(self) -> None:
-        """Return at the next round, or at `wake`."""
-        await self._changed.wait()
-
-    def wake(self) -> None:
-        """Wake the followers that wait now."""
-        self._changed.wake()
+            self._timer = loop.call_at(max(self._due, loop.time()), self._begin_round)
 
     def close(self) -> None:
-        """Report nothing more."""
+        """Begin no round any more."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def _report(self) -> None:
+    def _begin_round(self) -> None:
         self._timer = None
         self._due = asyncio.get_running_loop().time() + self._every
         self.round += 1
-        for job_id, job in self._next.items():
-            self._reported.pop(job_id, None)
-            self._reported[job_id] = self.round, job
-        self._next = {}
-        self.wake()
+        self.changed.wake()
 
 
 class Progress:
-    """How many points running jobs are known to have, while a client follows that, and the paces of reporting it."""
+    """How far running jobs are known to have come, while a client follows that.
+
+    What is kept is one row a job that moved, whatever the number and the paces of the followers: one that is slow skips
+    what is no longer the latest.
+    """
 
     def __init__(self, database: Database, wakeups: Wakeups) -> None:
+        self.moves = 0
+        """Received so far: a follower's place."""
         self._database = database
-        self._paces: dict[float, Pace] = {}
         self._wakeups = wakeups
-        self._still = Pace(math.inf, wakeups)
-        """Where followers wait that request no progress: it reports none."""
+        self._paces: dict[float, Pace] = {}
+        self._still = Pace(0, wakeups)
+        """Where followers wait that request no progress: it has no rounds."""
         self._counts: dict[int, int] = {}
+        self._moved: dict[int, tuple[int, Job]] = {}
+        """By job, with the number of its last move, the latest last."""
         self._begun = False
 
     @property
@@ -107,7 +83,7 @@ class Progress:
                 del self._paces[every]
                 pace.close()
             if not self._paces:
-                self._counts, self._begun = {}, False
+                self._counts, self._moved, self._begun = {}, {}, False
 
     async def begin(self) -> None:
         """Learn from the store how far jobs are. To be called once `hear` receives what happens."""
@@ -120,33 +96,34 @@ class Progress:
         """The jobs that have come further by what the store knows, as they now are: one query where there are none."""
         if not self._begun:
             return []
-        further = [
-            job_id
-            for job_id, count in await running_counts(self._database.reader)
-            if count > self._counts.get(job_id, 0)
-        ]
+        counts = await running_counts(self._database.reader)
+        further = [job_id for job_id, count in counts if count > self._counts.get(job_id, 0)]
         return [*(await jobs_by_id(self._database.reader, further)).values()] if further else []
+
+    def since(self, moves: int) -> list[Job]:
+        """The latest of each job that moved after so many moves, in that order."""
+        later = takewhile(lambda moved: moved[0] > moves, reversed(self._moved.values()))
+        return [job for _, job in later][::-1]
 
     def hear(self, job: Job) -> None:
         """Receive a RUNNING job as it is, or was; what is known only ever grows."""
         if job.metric_count > self._counts.get(job.id, 0):
             self._counts[job.id] = job.metric_count
+            self.moves += 1
+            self._moved.pop(job.id, None)
+            self._moved[job.id] = self.moves, job
             for pace in self._paces.values():
-                pace.hear(job)
+                pace.hasten()
 
     def learn(self, job: Job) -> None:
-        """Receive a job whose status changed, which is reported at once; after its end nothing of it is."""
+        """Receive a job whose status changed, and wake all followers; after its end no progress of it is reported."""
         if job.status in ENDED:
             self._counts.pop(job.id, None)
-            for pace in self._paces.values():
-                pace.forget(job.id)
+            self._moved.pop(job.id, None)
         elif job.status is JobStatus.RUNNING and self._paces:
             if job.id in self._counts:  # it came further before it was known to run, and may have come further since
                 self.hear(job)
             else:
                 self._counts[job.id] = job.metric_count
-
-    def wake(self) -> None:
-        """Wake all followers that wait, at every pace."""
         for pace in (self._still, *self._paces.values()):
-            pace.wake()
+            pace.changed.wake()

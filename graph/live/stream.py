@@ -7,25 +7,99 @@ whatever happens to the feed. When the job has ended and its last point is sent,
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from functools import partial
+from itertools import islice
 
-from graph.live.changes import Changes
-from graph.live.counts import LiveCounts
-from graph.live.patience import patiently
-from graph.live.topic import Topic
-from graph.live.wakeups import A_TURN, Wakeups
-from models.feed.channel import Feed
+from graph.live.changes import Changes, LiveCounts
+from graph.live.retries import patiently, regularly
+from graph.live.wakeups import A_TURN, Signal, Wakeups
+from models.feed.channel import Event, Feed, MetricsRecorded
+from models.job import Job
 from models.job_reads import find_job, get_job
+from models.lifecycle import ENDED
 from models.metric import Recorded
 from models.points import read_after
 from models.store.database import Database
 
-__all__ = ["BATCH", "Streams"]
-
 PAGE = 500
-"""Points a stream reads from the store at once: the most that a watcher who is behind holds in memory."""
+"""Points a stream reads from the store at once: the most that a watcher that is behind holds in memory."""
 BATCH = 1_000
 """The most points in one batch."""
+
+
+class WatchedJob:
+    """The newest points of one job, and how far its store is known to reach: shared by its watchers.
+
+    Watchers keep only their place. While a watcher's next point is in the buffer it is served from there; one that
+    fell behind the buffer, or whose next point never came by the feed, reads the store. So the buffer is the only
+    memory, bounded whatever the number and the pace of the watchers.
+    """
+
+    def __init__(self, job_id: int, buffer: int, wakeups: Wakeups) -> None:
+        self.job_id = job_id
+        self.watchers = 0
+        self.stored = 0
+        """The highest seq that is known to be stored."""
+        self.ended = False
+        """Whether the job is known to have ended: `stored` is then its last seq."""
+        self.open = contextlib.ExitStack()
+        """What keeps it up to date; closed after the last watcher."""
+        self._recent: deque[Recorded] = deque(maxlen=buffer)
+        self._size = buffer
+        self._changed = Signal(wakeups)
+
+    def hear(self, event: Event) -> None:
+        """Receive an event of the feed; doubled, late and missing ones do no harm."""
+        if isinstance(event, MetricsRecorded):
+            # Of a long batch only what the buffer keeps is looked at: its points are decoded one by one.
+            skipped = max(0, len(event.metrics) - self._size)
+            for metric in event.metrics[skipped:]:
+                self._append(metric)
+        self.learn(event.job)
+
+    def learn(self, job: Job) -> None:
+        """Receive the job as it is, or was: what is known only ever grows."""
+        last = self._recent[-1].seq if self._recent else 0
+        stored, ended = max(self.stored, job.metric_count, last), self.ended or job.status in ENDED
+        if (stored, ended) != (self.stored, self.ended):
+            self.stored, self.ended = stored, ended
+            self._changed.wake()
+
+    def after(self, seq: int, limit: int) -> list[Recorded] | None:
+        """The points that follow `seq` in the buffer, at most `limit`; None where it has not the next one."""
+        recent = self._recent
+        if not recent or not recent[0].seq <= seq + 1 <= recent[-1].seq:
+            return None
+        skip = seq + 1 - recent[0].seq
+        if skip == len(recent) - 1:
+            return [recent[-1]]
+        return list(islice(recent, skip, skip + limit))
+
+    def overflowed(self, seq: int) -> bool:
+        """Whether the point that follows `seq` was pushed out of the buffer by later ones."""
+        recent = self._recent
+        return len(recent) == recent.maxlen and recent[0].seq > seq + 1
+
+    async def wait_for_point(self, after: int) -> None:
+        """Return as soon as a point with seq > `after` is known to be stored, or the job to have ended."""
+        while self.stored <= after and not self.ended:
+            await self._changed.wait()
+
+    async def wait_for_end(self, after: int) -> None:
+        """Return as soon as the job is known to have ended without a point with seq > `after`."""
+        while self.stored > after or not self.ended:
+            await self._changed.wait()
+
+    def _append(self, metric: Recorded) -> None:
+        if self._recent:
+            last = self._recent[-1].seq
+            if metric.seq <= last:
+                return
+            if metric.seq > last + 1:
+                self._recent.clear()
+        self._recent.append(metric)
 
 
 class Streams:
@@ -37,7 +111,7 @@ class Streams:
         self._feed = feed
         self._buffer = buffer
         self._check_seconds = check_seconds
-        self._topics: dict[int, Topic] = {}
+        self._watched: dict[int, WatchedJob] = {}
         self.counts = LiveCounts()
         self._wakeups = Wakeups()
         self.changes = Changes(database, feed, buffer, check_seconds, self._wakeups, self.counts)
@@ -45,21 +119,18 @@ class Streams:
     @property
     def watchers(self) -> int:
         """The number of streams of points, and of changes of jobs, that are open now."""
-        return sum(topic.watchers for topic in self._topics.values()) + self.changes.followers
+        return sum(job.watchers for job in self._watched.values()) + self.changes.followers
 
     async def has_job(self, job_id: int) -> bool:
         """Whether there is such a job, once the store can say."""
         return await patiently(lambda: find_job(self._database.reader, job_id), self._check_seconds) is not None
 
     async def metrics(self, job_id: int, after: int | None) -> AsyncGenerator[Recorded, None]:
-        """Every point with seq > `after` in the order of seq, or, where it is None, those recorded from now on.
-
-        Ends once the job has ended and its last point was given.
-        """
-        with self._watching(job_id) as topic:
-            last = await self._first_place(topic, after)
-            began = topic.stored
-            while points := await self._following(topic, last, PAGE, began):
+        """Every point with seq > `after`, or, where it is None, from now on, in order; ends with the job's last."""
+        with self._watching(job_id) as watched:
+            last = await self._first_place(watched, after)
+            began = watched.stored
+            while points := await self._following(watched, last, PAGE, began):
                 last = points[-1].seq
                 for place, point in enumerate(points, start=1):
                     self.counts.delivered += 1
@@ -71,10 +142,10 @@ class Streams:
     async def batches(self, job_id: int, after: int | None, every: float) -> AsyncGenerator[Sequence[Recorded], None]:
         """The same points in batches of all that is ready, up to BATCH, at most one each `every` seconds."""
         loop = asyncio.get_running_loop()
-        with self._watching(job_id) as topic:
-            last = await self._first_place(topic, after)
-            began = topic.stored
-            while points := await self._following(topic, last, BATCH, began):
+        with self._watching(job_id) as watched:
+            last = await self._first_place(watched, after)
+            began = watched.stored
+            while points := await self._following(watched, last, BATCH, began):
                 due = loop.time() + every
                 last = points[-1].seq
                 if len(points) > A_TURN:
@@ -84,31 +155,31 @@ class Streams:
                 del points
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(due):
-                        await topic.wait_for_end(last)
+                        await watched.wait_for_end(last)
 
-    async def _following(self, topic: Topic, last: int, limit: int, began: int) -> Sequence[Recorded]:
+    async def _following(self, watched: WatchedJob, last: int, limit: int, began: int) -> Sequence[Recorded]:
         """The points after `last` as soon as there are some, at most `limit`; none once the job has ended there.
 
         `began`: how far the store reached when the watcher came; reading up to there is no gap to be counted.
         """
         while True:
-            points: Sequence[Recorded] | None = topic.after(last, limit)
-            if points is None and last < topic.stored:
-                points = await self._read(topic.job_id, last, limit)
+            points: Sequence[Recorded] | None = watched.after(last, limit)
+            if points is None and last < watched.stored:
+                points = await self._read(watched.job_id, last, limit)
                 if last >= began and points:
-                    if topic.overflowed(last):
+                    if watched.overflowed(last):
                         self.counts.overflows += 1
                     else:
                         self.counts.gaps += 1
             if points:
                 return points
-            if last < topic.stored:
+            if last < watched.stored:
                 # Known to be stored, but not read: a replica that lags behind is read again.
                 await asyncio.sleep(self._check_seconds)
-            elif topic.ended:
+            elif watched.ended:
                 return ()
             else:
-                await topic.wait_for_point(last)
+                await watched.wait_for_point(last)
 
     async def _read(self, job_id: int, after: int, limit: int) -> Sequence[Recorded]:
         reader = self._database.reader
@@ -116,23 +187,29 @@ class Streams:
         return points[job_id]
 
     @contextlib.contextmanager
-    def _watching(self, job_id: int) -> Iterator[Topic]:
-        """The job's topic, opened for its first watcher and closed after its last."""
-        topic = self._topics.get(job_id)
-        if topic is None:
-            topic = self._topics[job_id] = Topic(job_id, self._buffer, self._wakeups)
-            topic.open(self._database, self._feed, self._check_seconds)
-        topic.watchers += 1
+    def _watching(self, job_id: int) -> Iterator[WatchedJob]:
+        """The job, kept up to date by the feed and by checks of the store from its first watcher to its last."""
+        watched = self._watched.get(job_id)
+        if watched is None:
+            watched = self._watched[job_id] = WatchedJob(job_id, self._buffer, self._wakeups)
+            watched.open.enter_context(self._feed.listening(watched.hear, job_id))
+            checking = regularly(partial(self._check, watched), f"new points of job {job_id}", self._check_seconds)
+            watched.open.callback(checking.cancel)
+        watched.watchers += 1
         try:
-            yield topic
+            yield watched
         finally:
-            topic.watchers -= 1
-            if not topic.watchers:
-                del self._topics[job_id]
-                topic.close()
+            watched.watchers -= 1
+            if not watched.watchers:
+                del self._watched[job_id]
+                watched.open.close()
 
-    async def _first_place(self, topic: Topic, after: int | None) -> int:
-        """The seq to go on from, once the topic knows the job: read after listening began, or points would be lost."""
-        job = await patiently(lambda: get_job(self._database.reader, topic.job_id), self._check_seconds)
-        topic.learn(job)
+    async def _check(self, watched: WatchedJob) -> None:
+        if not watched.ended and (job := await find_job(self._database.reader, watched.job_id)):
+            watched.learn(job)
+
+    async def _first_place(self, watched: WatchedJob, after: int | None) -> int:
+        """The seq to go on from, once that knows the job: read after listening began, or points would be lost."""
+        job = await patiently(lambda: get_job(self._database.reader, watched.job_id), self._check_seconds)
+        watched.learn(job)
         return job.metric_count if after is None else after

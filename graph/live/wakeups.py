@@ -4,8 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 
-__all__ = ["A_TURN", "Signal", "Wakeups"]
-
 A_TURN = 16
 """The weight of the tasks that are woken in one turn of the event loop, where most weigh 1; and how many points or jobs
 each of them is given before it lets others go on. All together they take a few milliseconds."""
@@ -51,9 +49,6 @@ class Signal:
     def __init__(self, wakeups: Wakeups) -> None:
         self._wakeups = wakeups
         self._waiters: dict[Waiter, None] = {}
-
-    def __len__(self) -> int:
-        return len(self._waiters)
 
     async def wait(self) -> None:
         """Return after the next `wake`."""

@@ -20,8 +20,7 @@ from graph.execution.results import logged_and_masked
 from graph.plans.fields import Fragments, flat
 from graph.plans.jobs import JobPlan, plan_jobs
 from models.errors import JobNotFound
-from models.job_reads import one_query
-from models.listing import MAX_PAGE, newest_query
+from models.job_reads import MAX_PAGE, newest_query, one_query
 from models.store.errors import StoreFailure
 from models.store.statements import Query, Reader
 from models.validation import job_id_of

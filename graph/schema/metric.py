@@ -12,7 +12,7 @@ from graph.execution.executor import Numbers
 from graph.plans.fields import computed
 from graph.schema.enums import NonFinite
 from models.curves.curve import Curve as CurveRead
-from models.curves.downsampling import Integers
+from models.curves.curve import Integers
 from models.metric import Recorded
 
 __all__ = ["Curve", "Metric", "MetricInput", "MetricValue", "MetricValueInput", "as_metrics"]

@@ -13,7 +13,7 @@ from graph.schema.job import CreateJobInput, Job, as_job
 from graph.schema.metric import Curve
 from models.curves.curve import MIN_POINTS
 from models.errors import JobNotFound
-from models.listing import MAX_PAGE, newest_first
+from models.job_reads import MAX_PAGE, newest_first
 from models.validation import NewJob
 from simulator.preview import MAX_PREVIEW, preview
 

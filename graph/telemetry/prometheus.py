@@ -10,7 +10,7 @@ from collections.abc import MutableMapping
 from cachetools import LRUCache
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from graph.live.counts import LiveCounts
+from graph.live.changes import LiveCounts
 from graph.telemetry.call import ANONYMOUS, Call
 
 __all__ = ["PREFIX", "AppMetrics", "OperationLabels"]

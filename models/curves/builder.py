@@ -1,4 +1,4 @@
-"""Makes chunks behind those who log, so that nobody who opens a long run has to wait for them."""
+"""Makes chunks in the background while points are logged: a client that opens a long run does not wait for them."""
 
 import asyncio
 import contextlib
@@ -11,8 +11,6 @@ from models.feed.channel import Event, Feed, MetricsRecorded
 from models.job_reads import get_job
 from models.store.errors import StoreFailure
 
-__all__ = ["Growth"]
-
 RESTS = 9
 """How many times as long as it works it rests: loggers keep what is left of the store."""
 
@@ -20,10 +18,9 @@ log = logging.getLogger(__name__)
 
 
 class Growth:
-    """Keeps the chunks of jobs close behind their points: of the names that every page draws, and of those asked for.
+    """Keeps the chunks of jobs that are logged in this process close behind their points.
 
-    Only of jobs that points are logged to in this process. A job that was logged elsewhere, or while this was down, has
-    its chunks made by who reads it first, or when the next of its runs is full.
+    Of the names that every page draws, and of those that were read. Any other chunk is made by its first reader.
     """
 
     def __init__(self, chunks: Chunks, feed: Feed) -> None:
@@ -46,7 +43,7 @@ class Growth:
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, MetricsRecorded):
-            # By the job's own count: a look at the points would make all of them readable, which mostly nobody needs.
+            # By the job's own count: looking at the points would decode all of them.
             after = event.job.metric_count
             before = after - len(event.metrics)
             if self._chunks.runs(before) != self._chunks.runs(after):
@@ -60,7 +57,7 @@ class Growth:
             del self._due[job_id]
             try:
                 await self._grow(job_id)
-            except StoreFailure as outage:  # they are made when the next run is full, or by who reads them first
+            except StoreFailure as outage:  # they are made when the next run is full, or by their first reader
                 log.warning("chunks of job %s were not made: %s", job_id, outage)
             except Exception:
                 log.exception("chunks of job %s were not made", job_id)
@@ -68,7 +65,7 @@ class Growth:
                 self._news.clear()
 
     async def _grow(self, job_id: int) -> None:
-        job = await get_job(self._chunks.reader, job_id)
+        job = await get_job(self._chunks.database.reader, job_id)
         names = sorted({*COLUMNS, *await self._chunks.names(job_id)})
         loop = asyncio.get_running_loop()
         for numbers in await self._chunks.missing(job_id, names, job.metric_count):

@@ -1,18 +1,15 @@
 """A chunk: what a run of a job's points has of one name, packed, and outlines of it for curves that are drawn smaller.
 
 The points are the truth, and chunks are made from them: once all points of a run are there nothing of it ever changes,
-so whoever finds a chunk missing may write it, and two who do so write the same.
+so any process that finds a chunk missing may write it, and two of them write the same.
 """
 
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
-from models.curves.curve import Curve
-from models.curves.downsampling import outline
+from models.curves.curve import Curve, outline
 from models.curves.stored import Head
-
-__all__ = ["Chunk", "Column", "Grain", "unpacked"]
 
 Column = Literal["points", "fine", "coarse"]
 """What is read of a chunk: all of it, or one of its outlines."""

@@ -9,7 +9,7 @@ from functools import partial
 from cachetools import LRUCache
 
 from models.curves.chunk import Chunk, Column, Grain, unpacked
-from models.curves.curve import Curve
+from models.curves.curve import NOTHING, Curve
 from models.curves.series import COLUMNS, READ_AT_ONCE, Span, read_values
 from models.curves.stored import Head
 from models.job import Job
@@ -18,12 +18,10 @@ from models.store.errors import StoreFailure
 from models.store.sql import insert, places, select
 from models.store.statements import Query, Reader, Work
 
-__all__ = ["ChunkGone", "Chunks", "Shelf"]
-
 MADE_AT_ONCE = 200
 """The most chunks that are held in memory until they are stored: each takes some 80 kB."""
 STORED_AT_ONCE = 20
-"""Those of them that one transaction writes: whoever else writes waits for it."""
+"""Those of them that one transaction writes: other writers wait for it."""
 REMEMBERED = 16_384
 """The most runs, for all jobs and names, of which it is remembered that they have none of a name: some 4 MB."""
 
@@ -44,7 +42,7 @@ class Shelf:
     grain: Grain
     heads: Sequence[Head]
     loose: Mapping[int, Chunk]
-    """Those of them that the store did not take; whoever reads does not have to wait until it does."""
+    """Those of them that the store did not take: readers need not wait until it does."""
 
     async def curves(self, column: Column, numbers: Collection[int]) -> dict[int, Curve]:
         """What the chunks of these numbers have. Raises ChunkGone."""
@@ -61,10 +59,9 @@ class Shelf:
 
 
 class Chunks:
-    """The chunks of one store.
+    """The chunks of one store, made where they are first needed, in small transactions: other writers wait for them.
 
-    Made by whoever first needs them, in small transactions, so that others who write do not wait for long; where two
-    make the same, the first wins. They may be lost at any time, and are made again.
+    Where two processes make the same, the first wins. Chunks may be lost at any time, and are made again.
     """
 
     def __init__(self, database: Database, grain: Grain | None = None, at_once: int = READ_AT_ONCE) -> None:
@@ -76,11 +73,6 @@ class Chunks:
         self._empty: LRUCache[tuple[int, str, int], None] = LRUCache(REMEMBERED)
         """(job id, name, number) of runs that are known to have none of the name, though no chunk says so. It stays
         true, for full runs do not change."""
-
-    @property
-    def reader(self) -> Reader:
-        """Of the store."""
-        return self.database.reader
 
     async def shelves(self, job_id: int, names: Collection[str], until: int) -> dict[str, Shelf]:
         """The chunks of each name, in the full runs of the first `until` points; those that are missing are made."""
@@ -97,7 +89,7 @@ class Chunks:
         for name in names:
             left = {number: chunk for number, chunk in loose[name].items() if number not in heads[name]}
             found = [*heads[name].values(), *(chunk.head for chunk in left.values())]
-            shelves[name] = Shelf(self.reader, job_id, name, self.grain, found, left)
+            shelves[name] = Shelf(self.database.reader, job_id, name, self.grain, found, left)
         return shelves
 
     async def make(
@@ -106,27 +98,25 @@ class Chunks:
         """Make and store those chunks of some runs that are missing, and give what the store did not take.
 
         A chunk without a point is stored where its name is `known` to be one of the job's, or is found in these runs:
-        anybody may ask for any name, and is not to fill the store with that.
+        clients may request any name, and must not fill the store with that.
         """
         async with self._making:  # one at a time: each holds many points, and others may have made these meanwhile
             heads = await self._heads(job_id, names, range(numbers[0], numbers[-1] + 1))
             lacking = [name for name in names if any(self._lacks(job_id, name, number, heads) for number in numbers)]
             left: list[tuple[str, Chunk]] = []
-            is_stored = True
-            for some in self._slices(lacking, numbers):
+            count = max(1, MADE_AT_ONCE // len(numbers))
+            for begin in range(0, len(lacking), count):
+                some = lacking[begin : begin + count]
                 made = await self._cut(job_id, some, numbers)
                 there = {*COLUMNS, *known, *(name for name, chunk in made if chunk.head.size)}
                 for name in some:
                     if name not in there:
                         self._empty.update({(job_id, name, number): None for number in numbers})
                 made = [(name, chunk) for name, chunk in made if name in there and chunk.head.number not in heads[name]]
-                if is_stored:
-                    try:
-                        await self._store(job_id, made)
-                    except StoreFailure as outage:
-                        log.warning("chunks of job %s were not stored: %s", job_id, outage)
-                        is_stored = False  # who waits for these is not to wait as long for each of the others
-                if not is_stored:
+                try:
+                    await self._store(job_id, made)
+                except StoreFailure as outage:
+                    log.warning("chunks of job %s were not stored: %s", job_id, outage)
                     left += made
         return left
 
@@ -141,7 +131,7 @@ class Chunks:
     async def names(self, job_id: int) -> set[str]:
         """The names that the job has chunks of."""
         query = Query("SELECT DISTINCT name FROM curve_chunk WHERE job_id = ?", [job_id])
-        return {name for (name,) in await self.reader.rows(query, in_thread=True)}
+        return {name for (name,) in await self.database.reader.rows(query, in_thread=True)}
 
     async def missing(self, job_id: int, names: Collection[str], until: int) -> list[Sequence[int]]:
         """The full runs, of the first `until` points, that lack a chunk of some name: as many as are made at once."""
@@ -151,12 +141,6 @@ class Chunks:
     def runs(self, until: int) -> range:
         """The numbers of the full runs of the first `until` points."""
         return range(until // self.grain.run)
-
-    def _slices(self, names: Sequence[str], numbers: Sequence[int]) -> Iterator[Sequence[str]]:
-        """The names, as many as chunks of these runs are made of at once."""
-        count = max(1, MADE_AT_ONCE // len(numbers))
-        for begin in range(0, len(names), count):
-            yield names[begin : begin + count]
 
     def _missing(
         self, job_id: int, names: Collection[str], runs: range, heads: Mapping[str, Mapping[int, Head]]
@@ -174,28 +158,23 @@ class Chunks:
             return heads
         rest = f"WHERE job_id = ? AND name IN ({places(names)}) AND number BETWEEN ? AND ?"
         query = Query(select("curve_chunk", ("name", *Head._fields), rest), [job_id, *names, runs[0], runs[-1]])
-        for name, *head in await self.reader.rows(query, in_thread=True):
+        for name, *head in await self.database.reader.rows(query, in_thread=True):
             heads[name][head[0]] = Head._make(head)
         return heads
 
     async def _cut(self, job_id: int, names: Collection[str], numbers: Sequence[int]) -> list[tuple[str, Chunk]]:
-        if not names:
-            return []
         run = self.grain.run
         spans = [Span(job_id, number * run + 1, (number + 1) * run) for number in numbers]
-        values = await read_values(self.reader, spans, names, self.at_once)
-        nothing = Curve.joined([])
+        values = await read_values(self.database.reader, spans, names, self.at_once)
 
-        def cut() -> list[tuple[str, Chunk]]:
-            chunks = []
+        def cut() -> Iterator[tuple[str, Chunk]]:
             for name in names:
-                logged = values.get((job_id, name), nothing)
+                logged = values.get((job_id, name), NOTHING)
                 for number in numbers:
                     mine = logged.taken((logged.seq - 1) // run == number)
-                    chunks.append((name, Chunk.of(number, mine, self.grain)))
-            return chunks
+                    yield name, Chunk.of(number, mine, self.grain)
 
-        return await asyncio.to_thread(cut)
+        return await asyncio.to_thread(lambda: list(cut()))
 
     @uninterrupted
     async def _drop(self, job_id: int) -> None:

@@ -1,21 +1,24 @@
-"""A curve: one named value over the steps."""
+"""A curve: one named value over the steps, and which of its points are drawn where there are many."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from tsdownsample import MinMaxLTTBDownsampler
 
-from models.curves.downsampling import Floats, Integers
-
-__all__ = ["MAX_POINTS", "MIN_POINTS", "Curve", "Wanted"]
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 MIN_POINTS, MAX_POINTS = 2, 10_000
-"""The fewest and the most points of one curve that may be asked for."""
+"""The fewest and the most points of one curve that may be requested."""
+EVENLY_BELOW = 10
+"""Fewer points than this are spread evenly: half of them may have to show where values are not finite, and the
+downsampler wants three beside the lowest and the highest."""
 
 
 class Wanted(NamedTuple):
-    """The curve that is asked for. What it is never changes: points are only ever added, and `until` says how many."""
+    """The curve that is requested. What it is never changes: points are only ever added, and `until` says how many."""
 
     job_id: int
     until: int
@@ -28,11 +31,11 @@ class Wanted(NamedTuple):
     last: int | None
 
     def meets(self, first: int, last: int) -> bool:
-        """Whether any of these steps is asked for."""
+        """Whether any of these steps is requested."""
         return (self.last is None or first <= self.last) and (self.first is None or last >= self.first)
 
     def covers(self, first: int, last: int) -> bool:
-        """Whether all of these steps are asked for."""
+        """Whether all of these steps are requested."""
         return (self.first is None or first >= self.first) and (self.last is None or last <= self.last)
 
 
@@ -46,11 +49,9 @@ class Curve(NamedTuple):
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """The points of all parts, one after another."""
-        if not parts:
-            return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-        return cls(*map(np.concatenate, zip(*parts, strict=True)))
+        return cls(*map(np.concatenate, zip(NOTHING, *parts, strict=True)))
 
-    def taken(self, places: NDArray[Any]) -> Self:
+    def taken(self, places: NDArray[Any] | slice) -> Self:
         """The points at some places, or where a mask is true."""
         return self._replace(seq=self.seq[places], step=self.step[places], value=self.value[places])
 
@@ -60,17 +61,75 @@ class Curve(NamedTuple):
         return self.taken(order[np.diff(self.step[order], append=-1) != 0])
 
     def within(self, first: int | None, last: int | None) -> Self:
-        """The points of these steps, the ends among them; None is no end."""
-        if first is None and last is None:
-            return self
-        inside = np.ones(len(self.step), np.bool_)
-        if first is not None:
-            inside &= self.step >= first
-        if last is not None:
-            inside &= self.step <= last
-        return self.taken(inside)
+        """The points of these steps, the ends among them; None is no end. Steps must ascend."""
+        begin = 0 if first is None else np.searchsorted(self.step, first)
+        end = len(self.step) if last is None else np.searchsorted(self.step, last, "right")
+        return self.taken(slice(begin, end))
 
     @property
     def bytes(self) -> int:
         """What it takes in memory, near enough."""
-        return self.seq.nbytes + self.step.nbytes + self.value.nbytes + 1000
+        return sum(column.nbytes for column in self) + 1000
+
+
+NOTHING = Curve(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+"""No points."""
+
+
+def chosen(step: Integers, value: Floats, points: int) -> Integers:
+    """Places, ascending, of at most `points` points (EVENLY_BELOW or more) that show what a longer curve does.
+
+    Given is the curve, or an outline of it; `step` ascends. The first and the last point, the lowest and the highest
+    finite value are among them; what lies between is chosen by MinMaxLTTB (Van der Donckt et al., "MinMaxLTTB", IEEE
+    VIS 2023), and each run of values that are not finite is there as its first and its last, or, where those are more
+    than half of the points, as many of them as that, evenly.
+    """
+    finite = np.isfinite(value)
+    drawn = np.flatnonzero(finite)
+    ends = _ends_of_runs(~finite)
+    ends = ends[evenly(len(ends), min(len(ends), max(points // 2, points - len(drawn))))]
+    if len(drawn) > (left := points - len(ends)):
+        drawn = drawn[_shape(step[drawn], value[drawn], left)]
+    return cast("Integers", np.union1d(drawn, ends))
+
+
+def outline(value: Floats, block: int) -> Integers:
+    """Places, ascending, that stand for a part of a curve when all of it is downsampled: all that may be needed.
+
+    Of each `block` finite values in turn the first, the last, the lowest and the highest (M4: Jugel et al., "M4",
+    VLDB 2014), of each run of values that are not finite the first and the last, and the finite values beside it, so
+    that runs stay apart. The outlines of the parts of a curve are, one after another, an outline of the curve.
+    """
+    finite = np.isfinite(value)
+    kept = np.zeros(len(value), np.bool_)
+    kept[:1] = kept[-1:] = True
+    turns = np.flatnonzero(finite[1:] != finite[:-1])
+    kept[turns] = kept[turns + 1] = True
+    if len(drawn := np.flatnonzero(finite)):
+        values = value[drawn]
+        begins = np.arange(0, len(values), block)
+        kept[drawn[begins]] = kept[drawn[np.append(begins[1:], len(values)) - 1]] = True
+        for extreme in (np.minimum, np.maximum):
+            found = np.flatnonzero(values == extreme.reduceat(values, begins).repeat(block)[: len(values)])
+            # Of equal ones the first: the curve of a constant would be kept whole.
+            kept[drawn[found[np.searchsorted(found, begins)]]] = True
+    return np.flatnonzero(kept)
+
+
+def _shape(step: Integers, value: Floats, points: int) -> Integers:
+    # MinMaxLTTB alone may pass over the lowest or the highest, where both lie close together.
+    extremes = [int(value.argmin()), int(value.argmax())]
+    chosen = MinMaxLTTBDownsampler().downsample(step, value, n_out=points - len(extremes))  # type: ignore[no-untyped-call]  # the library's
+    return cast("Integers", np.union1d(chosen, extremes).astype(np.int64))
+
+
+def _ends_of_runs(mask: NDArray[np.bool_]) -> Integers:
+    """The places of the first and the last of each run of True."""
+    inside = np.concatenate([[False], mask, [False]])
+    begins, ends = inside[1:-1] & ~inside[:-2], inside[1:-1] & ~inside[2:]
+    return np.flatnonzero(begins | ends)
+
+
+def evenly(length: int, count: int) -> Integers:
+    """`count` places of `length`, evenly spread, the first and the last among them."""
+    return np.linspace(0, length - 1, count).round().astype(np.int64)

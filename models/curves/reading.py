@@ -1,7 +1,7 @@
 """The curves of jobs, read so that a long one costs hardly more than a short one.
 
-A curve is put together from chunks, of which no more is read than the points that are asked for need, and from the few
-points beyond the last full run. What is drawn depends on the points alone, not on which chunks there were.
+A curve is put together from chunks, of which no more is read than the requested number of points needs, and from the
+few points beyond the last full run. What is drawn depends on the points alone, not on which chunks there were.
 """
 
 import asyncio
@@ -14,18 +14,15 @@ import numpy as np
 from cachetools import LRUCache
 
 from models.curves.chunks import ChunkGone, Chunks, Shelf
-from models.curves.curve import Curve, Wanted
-from models.curves.downsampling import EVENLY_BELOW, chosen, evenly, outline
+from models.curves.curve import EVENLY_BELOW, NOTHING, Curve, Wanted, chosen, evenly, outline
 from models.curves.series import Span, read_values
 from models.curves.stored import Head
 
-__all__ = ["Curves"]
-
 REMEMBERED_BYTES = 4 * 2**20
-"""What the curves that were asked for lately may take in memory: some 300 of 500 points."""
+"""What the curves that were requested lately may take in memory: some 300 of 500 points."""
 
 Part = Head | Curve
-"""Of a curve, in the order of its steps: points, or a chunk that is asked for whole and that no other reaches into."""
+"""Of a curve, in the order of its steps: points, or a chunk that is requested whole and that no other reaches into."""
 
 
 class Curves:
@@ -36,7 +33,7 @@ class Curves:
         self._remembered: LRUCache[Wanted, Curve] = LRUCache(REMEMBERED_BYTES, attrgetter("bytes"))
 
     async def read(self, wanted: Sequence[Wanted]) -> list[Curve]:
-        """The curves in the order in which they are asked for; `downsampled` says which points they have.
+        """The curves in the order of `wanted`; `chosen` says which points they have.
 
         Where several points of a step carry the name, the latest seq counts. Jobs that are shorter than a chunk are
         read together, in one statement if they are few.
@@ -74,18 +71,14 @@ class Curves:
             ends[key] = max(each.until, ends.get(key, 0))
         spans = [Span(job_id, first, last) for (job_id, first), last in ends.items()]
         values = await read_values(
-            self._chunks.reader, spans, sorted({each.name for each in wanted}), self._chunks.at_once
+            self._chunks.database.reader, spans, sorted({each.name for each in wanted}), self._chunks.at_once
         )
-        nothing = Curve.joined([])
 
-        def cut() -> list[Curve]:
-            tails = []
-            for each in wanted:
-                tail = values.get((each.job_id, each.name), nothing)
-                tails.append(tail.taken((tail.seq >= self._tail_of(each)) & (tail.seq <= each.until)).by_step())
-            return tails
+        def cut(each: Wanted) -> Curve:
+            tail = values.get((each.job_id, each.name), NOTHING)
+            return tail.taken((tail.seq >= self._tail_of(each)) & (tail.seq <= each.until)).by_step()
 
-        return await asyncio.to_thread(cut)
+        return await asyncio.to_thread(lambda: [cut(each) for each in wanted])
 
     def _tail_of(self, wanted: Wanted) -> int:
         """The first seq beyond the last full run."""
@@ -138,7 +131,7 @@ async def _parts(wanted: Wanted, shelf: Shelf, tail: Curve) -> list[Part]:
     """The parts of a curve, so that none reaches into another.
 
     Where chunks overlap, as they do where a run was resumed from a checkpoint, and where only some steps of a chunk are
-    asked for, its points are taken out of it.
+    requested, its points are taken out of it.
     """
     full = wanted.until // shelf.grain.run
     pieces: list[tuple[int, int, Part]] = [

@@ -12,10 +12,8 @@ from models.curves.curve import Curve
 from models.metric import decode_named, key_pattern
 from models.store.statements import Query, Reader
 
-__all__ = ["COLUMNS", "READ_AT_ONCE", "Span", "read_values"]
-
 READ_AT_ONCE = 5 * 4096
-"""Points that one statement looks at: others who ask the store wait for no longer, however long the jobs are."""
+"""Points that one statement looks at: other queries wait for no longer, however long the jobs are."""
 
 NAMES_AT_ONCE = 200
 """Names that one statement looks for: with a thousand SQLite finds it too deep."""
@@ -73,7 +71,7 @@ async def _rows(reader: Reader, spans: Sequence[Span], names: Collection[str]) -
     column is null, what was logged may be not finite.
     """
     columns = [column for name, column in COLUMNS.items() if name in names]
-    patterns = [_pattern(name) for name in names if name not in COLUMNS]
+    patterns = [key_pattern(name) for name in names if name not in COLUMNS]
     in_text = [""""values" LIKE ? ESCAPE '!'"""] * len(patterns)
     in_text += [
         f"""({column} IS NULL AND "values" LIKE '%"{name}":"%')""" for name, column in COLUMNS.items() if name in names
@@ -89,11 +87,6 @@ async def _rows(reader: Reader, spans: Sequence[Span], names: Collection[str]) -
         WHERE {" OR ".join(f"{column} IS NOT NULL" for column in ["text", *columns])}
     """  # noqa: S608  # whole numbers and names of columns; all else is bound
     return await reader.rows(Query(query, patterns), in_thread=True)
-
-
-def _pattern(name: str) -> str:
-    """What LIKE finds in every text with a value of that name, and, as it may be part of another's, in some without."""
-    return "%" + key_pattern(name)
 
 
 def _curves(names: Collection[str], rows: Sequence[Sequence[Any]]) -> list[tuple[tuple[int, str], Curve]]:

@@ -6,8 +6,6 @@ from tortoise import Model, fields
 
 from models.job import JobTable
 
-__all__ = ["ChunkTable", "Head"]
-
 
 class ChunkTable(Model):
     """A chunk as it is stored. What lies before the bytes can be read without them."""

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
                 ('digest', fields.CharField(unique=True, max_length=64)),
                 ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'session', 'app': 'models', 'pk_attr': 'id', 'table_description': 'A browser that signed in with a token. Written only by the verbs of `models.sessions`.'},
+            options={'table': 'session', 'app': 'models', 'pk_attr': 'id', 'table_description': 'A browser that signed in with a token. Written only by the verbs of `models.tokens`.'},
             bases=['Model'],
         ),
     ]

@@ -35,7 +35,7 @@ Backend = SQLite | Postgres
 
 CONNECTION = "default"
 """Tortoise's name of the connection to the store."""
-TABLES = ["models.job", "models.metric", "models.curves.stored", "models.token", "models.sessions"]
+TABLES = ["models.job", "models.metric", "models.curves.stored", "models.token"]
 """The modules that have tables."""
 APPS: dict[str, dict[str, Any]] = {
     APP: {"models": TABLES, "migrations": "models.migrations", "default_connection": CONNECTION}

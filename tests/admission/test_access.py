@@ -12,7 +12,6 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from graph.admission.access import COOKIE
-from models.sessions import Sessions
 from models.store.database import Database
 from models.token import Scope
 from models.tokens import Tokens
@@ -59,10 +58,10 @@ async def ended_job(url: str, secret: str) -> str:
 async def made(url: str) -> dict[str, str]:
     """Secrets by what they are; a session's by its token's, with "session"."""
     async with Database(url) as database:
-        tokens, sessions, secrets = Tokens(database), Sessions(database), {"wrong": WRONG, "no token at all": "Sesame"}
+        tokens, secrets = Tokens(database), {"wrong": WRONG, "no token at all": "Sesame"}
         for name, scope in (("read", Scope.READ), ("write", Scope.WRITE), ("revoked", Scope.WRITE)):
             token = await tokens.create(name, scope)
-            secrets |= {name: token.secret, f"{name} session": await sessions.begin(token.token.id)}
+            secrets |= {name: token.secret, f"{name} session": await tokens.begin_session(token.token.id)}
         await tokens.revoke(token.token.id)
         return secrets
 

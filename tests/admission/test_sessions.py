@@ -17,10 +17,9 @@ from graph.admission.tokens import TokenCache
 from graph.app import create_app
 from graph.settings import Settings
 from models.job import now
-from models.sessions import MOST, Sessions
 from models.store.database import Database
 from models.token import Scope
-from models.tokens import SESSION_LASTS, Tokens
+from models.tokens import MOST_SESSIONS, SESSION_LASTS, Tokens
 from tests.conftest import running
 from tests.tools.outside import Outside
 from tests.tools.serving import served
@@ -116,18 +115,18 @@ async def test_the_store_keeps_so_many_sessions_of_a_token_and_none_for_ever(
     servers: Servers, database_url: str
 ) -> None:
     async with Database(database_url) as database:
-        sessions = Sessions(database)
+        tokens = Tokens(database)
         with Outside(database_url) as outside:
-            for number in range(MOST + 5):
+            for number in range(MOST_SESSIONS + 5):
                 outside.execute(
                     "INSERT INTO session (token_id, digest, created_at) VALUES (?, ?, ?)",
                     [servers.token_id, f"{number}", "2999-01-01"],
                 )
             outside.execute("INSERT INTO session (token_id, digest, created_at) VALUES (9, 'expired', '2020-01-01')")
             outside.execute("INSERT INTO session (token_id, digest, created_at) VALUES (9, 'other', '2999-01-01')")
-            await sessions.begin(servers.token_id)
+            await tokens.begin_session(servers.token_id)
             kept = outside.execute("SELECT digest FROM session WHERE token_id = ? ORDER BY id", [servers.token_id])
-            assert (len(kept), kept[0]) == (MOST, ("6",))
+            assert (len(kept), kept[0]) == (MOST_SESSIONS, ("6",))
             assert outside.execute("SELECT digest FROM session WHERE token_id = 9") == [("other",)]
 
 
@@ -145,7 +144,7 @@ async def test_an_expired_session_opens_nothing(servers: Servers, database_url: 
 async def test_a_session_expires_though_nothing_is_written(database_url: str) -> None:
     async with Database(database_url) as database:
         made = await Tokens(database).create("ada", Scope.READ)
-        secret = await Sessions(database).begin(made.token.id)
+        secret = await Tokens(database).begin_session(made.token.id)
         with Outside(database_url) as outside:
             outside.execute("UPDATE session SET created_at = ?", [now() - SESSION_LASTS + timedelta(seconds=2)])
         cache = TokenCache(Tokens(database), trust_seconds=0.1)

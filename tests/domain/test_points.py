@@ -123,7 +123,9 @@ class TestEqualPoints:
 
     NAMES = st.sampled_from(["loss", "Loss", "accuracy", "a", "A", 'a",":', "%", "_", "!", "b!%"])
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])
+    @settings(
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors], max_examples=40
+    )
     @given(
         st.lists(
             st.builds(
@@ -133,7 +135,7 @@ class TestEqualPoints:
                 st.none() | st.integers(1, 2),
             ),
             min_size=2,
-            max_size=30,
+            max_size=12,
         ),
         st.data(),
     )
@@ -177,10 +179,6 @@ class TestEqualPoints:
             plan = outside.execute(f"EXPLAIN QUERY PLAN {text}", [1] * text.count("?"))
             found = "SEARCH metric USING COVERING INDEX metric_by_digest (job_id=? AND step=? AND digest=?)"
             assert [step for *_, step in plan if "metric" in step] == [found]
-
-    async def test_another_job_may_have_the_same(self, domain: Domain) -> None:
-        one, other = await domain.job(), await domain.job()
-        assert [await recorded(domain, job, *points(1, 3)) for job in (one, other)] == [3, 3]
 
     async def test_the_largest_batch_can_be_sent_again(self, domain: Domain) -> None:
         job = await domain.job(epochs=1_000)
@@ -239,14 +237,6 @@ class TestReading:
         assert [seqs(pages[job.id]) for job in jobs] == [[2, 3, 4], [2], []]
         assert len(asked.all) == 1
 
-    async def test_pages_one_after_another_give_every_point_once(self, domain: Domain) -> None:
-        job = await domain.job()
-        await domain.jobs.log(job.id, points(1, 25))
-        read: list[int] = []
-        while page := (await read_after(domain.database.reader, [job.id], len(read), 7))[job.id]:
-            read += seqs(page)
-        assert read == [*range(1, 26)]
-
     async def test_the_latest_are_the_last_of_each_job_in_ascending_order_in_one_query(self, domain: Domain) -> None:
         jobs = [await domain.job() for _ in range(3)]
         for job, count in zip(jobs, (5, 1, 0), strict=True):
@@ -263,7 +253,7 @@ async def test_a_read_that_is_broken_off_holds_nobody_to_what_the_store_was_then
     """A watcher leaves while it is read for: whoever reads over its connection next finds what was stored since."""
     job = await domain.job()
     await domain.record(job, 1, 3)
-    for turns in range(60):
+    for turns in range(24):
         reading = asyncio.create_task(read_after(domain.database.reader, [job.id], 0, 10))
         for _ in range(turns % 12):
             await asyncio.sleep(0)

@@ -268,7 +268,7 @@ class EveryVerbOnPostgres(EveryVerb):
 TestEveryVerb = EveryVerb.TestCase
 TestEveryVerbOnPostgres = EveryVerbOnPostgres.TestCase
 TestEveryVerb.settings = TestEveryVerbOnPostgres.settings = settings(
-    max_examples=20,
+    max_examples=12,
     stateful_step_count=30,
     print_blob=True,
     report_multiple_bugs=False,

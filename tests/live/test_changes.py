@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
 
@@ -14,7 +13,7 @@ from models.job import now
 from models.jobs import Jobs
 from models.lifecycle import JobStatus
 from models.validation import NewJob
-from tests.tools.domain import Domain, opened_domain, points, statements
+from tests.tools.domain import Domain, points, statements
 from tests.tools.outside import Outside
 from tests.tools.waiting import PATIENCE, eventually
 from tests.tools.watchers import NEVER, OFTEN, Follower, following, intervals
@@ -24,23 +23,11 @@ BUFFER = 4
 THEIRS = NewJob("theirs", "resnet", epochs=1, learning_rate=0.1)
 
 
-@pytest.fixture
-async def domain(database_url: str) -> AsyncIterator[Domain]:
-    async with opened_domain(database_url, connections=1) as domain:  # see `all_has_begun`
-        yield domain
-
-
-@pytest.fixture
-async def elsewhere(domain: Domain, database_url: str) -> AsyncIterator[Jobs]:
-    """The verbs on the same store by another Database, whose feed nobody here hears: a second process's writes."""
-    async with opened_domain(database_url, connections=1) as other:
-        yield other.jobs
-
-
 def by_feed(domain: Domain, buffer: int = BUFFER) -> Changes:
     return Changes(domain.database, domain.feed, buffer, NEVER)
 
 
+@pytest.mark.sqlite_alone("what the feed brings does not depend on the store")
 class TestByTheFeed:
     async def test_each_change_of_every_job_is_told_in_order_and_recording_is_no_change(self, domain: Domain) -> None:
         async with following(by_feed(domain)) as follower:
@@ -177,14 +164,6 @@ class TestFallingBehind:
             assert await follower.told() == (watched.id, COMPLETE)
             assert await follower.ends()
 
-    async def test_others_are_not_slowed(self, domain: Domain) -> None:
-        changes = by_feed(domain)
-        async with following(changes) as slow, following(changes) as quick:
-            for _ in range(3 * BUFFER):
-                job = await domain.job(QUEUED)
-                assert await quick.told() == (job.id, QUEUED)
-            assert len(await slow.all(3 * BUFFER)) == 3 * BUFFER
-
 
 class TestByItsLookAtTheStore:
     async def test_changes_that_another_process_made_are_found(self, domain: Domain, elsewhere: Jobs) -> None:
@@ -249,6 +228,7 @@ class TestByItsLookAtTheStore:
         assert "could not check the store for changed jobs" in caplog.text
 
 
+@pytest.mark.sqlite_alone("what the feed brings does not depend on the store")
 class TestLeaving:
     async def test_behind_the_last_follower_nothing_is_left(self, domain: Domain) -> None:
         changes = Changes(domain.database, domain.feed, BUFFER, OFTEN)

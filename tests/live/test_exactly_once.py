@@ -10,8 +10,8 @@ from graph.live.changes import Changes
 from graph.live.stream import Streams
 from models.errors import IllegalTransition
 from models.job import Job
+from models.job_reads import MAX_PAGE, newest_first
 from models.lifecycle import ENDED, JobStatus
-from models.listing import MAX_PAGE, newest_first
 from simulator.runner import make_points
 from tests.tools.chaos import ChaosFeed
 from tests.tools.domain import all_has_begun, opened_domain, points
@@ -52,7 +52,7 @@ class TestPoints:
             assert sum(watcher.cuts for watcher in watchers) == self.CUTS
             for watcher in watchers:
                 assert await watcher.end() == [*range(1, self.TOTAL + 1)]
-            assert streams._topics == {}
+            assert streams._watched == {}
             assert domain.feed.listener_count == 0
 
     @pytest.mark.parametrize("seed", range(3))

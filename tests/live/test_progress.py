@@ -2,111 +2,26 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 
 import pytest
 
 from graph.live.changes import Changes
 from models.feed.channel import Feed, JobChanged, MetricsRecorded
-from models.job import Job
 from models.jobs import Jobs
 from models.lifecycle import JobStatus
 from models.validation import NewJob
 from tests.tools.api import Api
-from tests.tools.domain import Domain, all_has_begun, opened_domain, points, statements
+from tests.tools.domain import Domain, points, statements
 from tests.tools.sockets import Socket
-from tests.tools.waiting import PATIENCE, eventually
-from tests.tools.watchers import NEVER, OFTEN
+from tests.tools.waiting import eventually
+from tests.tools.watchers import NEVER, OFTEN, following
 
 QUEUED, RUNNING, COMPLETE, FAILED = JobStatus
 BUFFER = 4
 AT_ONCE = 0.0
 SOON = 0.2
 LONG = 3600.0
-
-State = tuple[int, JobStatus, int]
-"""Of a job: its id, its status, and how many points it has."""
-
-
-def state(job: Job) -> State:
-    return job.id, job.status, job.metric_count
-
-
-class Follower:
-    """Somebody who takes all that a stream tells, as soon as it is told."""
-
-    def __init__(self, stream: AsyncGenerator[Job, None]) -> None:
-        self.jobs: list[Job] = []
-        self.has_ended = False
-        self._stream = stream
-        self._news = asyncio.Event()
-        self._following = asyncio.create_task(self._follow())
-
-    @property
-    def told(self) -> list[State]:
-        return [state(job) for job in self.jobs]
-
-    async def until(self, *last: State) -> list[State]:
-        """All that was told, once these states were the last. Raises AssertionError."""
-        await self._until(lambda: self.told[-len(last) :] == [*last])
-        return self.told
-
-    async def until_all(self, *states: State) -> list[State]:
-        """All that was told, once all of these states were, in any order. Raises AssertionError."""
-        await self._until(lambda: {*states} <= {*self.told})
-        return self.told
-
-    async def ends(self) -> list[State]:
-        """All that was told, once the stream has ended. Raises AssertionError."""
-        await self._until(lambda: self.has_ended)
-        return self.told
-
-    async def leave(self) -> None:
-        self._following.cancel()
-        await asyncio.gather(self._following, return_exceptions=True)
-        await self._stream.aclose()
-
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while not condition():
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            raise AssertionError(f"what was told is {self.told}") from None
-
-    async def _follow(self) -> None:
-        async for job in self._stream:
-            self.jobs.append(job)
-            self._news.set()
-        self.has_ended = True
-        self._news.set()
-
-
-@asynccontextmanager
-async def following(changes: Changes, every: float | None, job_id: int | None = None) -> AsyncIterator[Follower]:
-    """Somebody who follows from now on."""
-    follower = Follower(changes.follow(job_id, every))
-    await all_has_begun()
-    try:
-        yield follower
-    finally:
-        await follower.leave()
-
-
-@pytest.fixture
-async def domain(database_url: str) -> AsyncIterator[Domain]:
-    async with opened_domain(database_url, connections=1) as domain:  # see `all_has_begun`
-        yield domain
-
-
-@pytest.fixture
-async def elsewhere(domain: Domain, database_url: str) -> AsyncIterator[Jobs]:
-    """The verbs on the same store by another Database, whose feed nobody here hears: a second process's writes."""
-    async with opened_domain(database_url, connections=1) as other:
-        yield other.jobs
-
 
 BY_STATUS = '"status" = '
 """What only the statement for the RUNNING jobs has."""
@@ -116,10 +31,11 @@ def by_feed(domain: Domain) -> Changes:
     return Changes(domain.database, domain.feed, BUFFER, NEVER)
 
 
+@pytest.mark.sqlite_alone("what the feed brings does not depend on the store")
 class TestPace:
     async def test_who_asks_for_progress_is_told_of_it_and_who_does_not_is_not(self, domain: Domain) -> None:
         changes = by_feed(domain)
-        async with following(changes, AT_ONCE) as follower, following(changes, None) as other:
+        async with following(changes, every=AT_ONCE) as follower, following(changes) as other:
             job = await domain.job()
             await domain.jobs.log(job.id, points(1, 3))
             await follower.until((job.id, RUNNING, 3))
@@ -142,7 +58,7 @@ class TestPace:
         job, other = await domain.job(), await domain.job()
         await domain.record(job, 1, 5)
         await domain.record(other, 1, 7)
-        async with following(Changes(domain.database, domain.feed, BUFFER, OFTEN), AT_ONCE) as follower:
+        async with following(Changes(domain.database, domain.feed, BUFFER, OFTEN), every=AT_ONCE) as follower:
             with statements() as asked:
                 await asked.until(6, "job")  # some looks at the store, which find nothing new
             await domain.record(job, 6, 1)
@@ -150,18 +66,18 @@ class TestPace:
 
     async def test_each_job_is_told_of_by_itself_and_of_its_latest_in_the_end(self, domain: Domain) -> None:
         one, other = await domain.job(), await domain.job()
-        async with following(by_feed(domain), SOON) as follower:
+        async with following(by_feed(domain), every=SOON) as follower:
             for step in range(1, 31):
                 await domain.record(one, step, 1)
                 await domain.record(other, step, 1)
-            told = await follower.until_all((one.id, RUNNING, 30), (other.id, RUNNING, 30))
+            told = await follower.until((one.id, RUNNING, 30), (other.id, RUNNING, 30))
             for job in (one, other):
                 counts = [count for id, _, count in told if id == job.id]
                 assert counts == sorted(set(counts))
 
     async def test_the_first_progress_is_told_at_once_and_the_next_is_not(self, domain: Domain) -> None:
         job = await domain.job()
-        async with following(by_feed(domain), LONG) as follower:
+        async with following(by_feed(domain), every=LONG) as follower:
             await domain.record(job, 1, 1)
             await follower.until((job.id, RUNNING, 1))
             await domain.record(job, 2, 1)
@@ -173,51 +89,51 @@ class TestPace:
     ) -> None:
         job, changes = await domain.job(), by_feed(domain)
         async with (
-            following(changes, SOON) as one,
-            following(changes, SOON) as two,
-            following(changes, LONG) as slow,
+            following(changes, every=SOON) as one,
+            following(changes, every=SOON) as two,
+            following(changes, every=LONG) as slow,
         ):
             for step in range(1, 40):
                 await domain.record(job, step, 1)
-            await one.until((job.id, RUNNING, 39))
-            await two.until((job.id, RUNNING, 39))
+            await asyncio.gather(*(each.until((job.id, RUNNING, 39)) for each in (one, two)))
             assert [id(each) for each in one.jobs] == [id(each) for each in two.jobs], "the very same rows"
-            assert len(slow.told) == 1
+            other = await domain.job(QUEUED)
+            assert len(await slow.until((other.id, QUEUED, 0))) == 2
             assert len(changes._progress._paces) == 2
 
     async def test_a_slow_follower_costs_one_row_a_job_and_is_given_the_latest(self, domain: Domain) -> None:
         job, changes = await domain.job(), by_feed(domain)
-        stream = changes.follow(None, AT_ONCE)
-        coming = asyncio.ensure_future(anext(stream))
-        await all_has_begun()
-        await domain.record(job, 1, 1)
-        assert state(await coming) == (job.id, RUNNING, 1)
-        (pace,) = changes._progress._paces.values()
-        for step in range(2, 30):
-            await domain.record(job, step, 1)
-            await eventually(lambda: not pace._next)
-        assert (len(pace._reported), len(pace._next)) == (1, 0)
-        assert state(await anext(stream)) == (job.id, RUNNING, 29)
-        await stream.aclose()
+        async with following(changes, every=AT_ONCE) as follower:
+            await domain.record(job, 1, 1)
+            await follower.until((job.id, RUNNING, 1))
+            for step in range(2, 30):
+                await domain.record(job, step, 1)
+            assert len(changes._progress._moved) == 1
+            assert await follower.until((job.id, RUNNING, 29)) == [(job.id, RUNNING, 1), (job.id, RUNNING, 29)]
 
 
 class TestInOrderWithStatus:
     async def test_changes_of_status_wait_for_no_pace(self, domain: Domain) -> None:
         job = await domain.job(QUEUED)
-        async with following(by_feed(domain), LONG, job.id) as follower:
+        async with following(by_feed(domain), job.id, every=LONG) as follower:
             await domain.jobs.start(job.id)
             await follower.until((job.id, RUNNING, 0))
             await domain.record(job, 1, 1)
             await follower.until((job.id, RUNNING, 1))
             await domain.record(job, 2, 1)
             await domain.jobs.complete(job.id)
-            assert await follower.ends() == [(job.id, RUNNING, 0), (job.id, RUNNING, 1), (job.id, COMPLETE, 2)]
+            assert await follower.until((job.id, COMPLETE, 2)) == [
+                (job.id, RUNNING, 0),
+                (job.id, RUNNING, 1),
+                (job.id, COMPLETE, 2),
+            ]
+            assert await follower.ends()
 
     @pytest.mark.parametrize("status", [COMPLETE, FAILED])
     async def test_behind_the_end_of_a_job_there_is_nothing_more_of_it(self, domain: Domain, status: JobStatus) -> None:
         """Neither what was to be told in the next round, nor what the feed brings late."""
         job = await domain.job()
-        async with following(by_feed(domain), SOON) as follower:
+        async with following(by_feed(domain), every=SOON) as follower:
             with domain.heard() as events:
                 await domain.record(job, 1, 1)
                 await follower.until((job.id, RUNNING, 1))
@@ -235,31 +151,27 @@ class TestInOrderWithStatus:
     ) -> None:
         """Also where nobody else has heard of the end: it comes from the store, that it has to read."""
         job, other, changes = await domain.job(), await domain.job(), by_feed(domain)
-        stream = changes.follow(None, AT_ONCE)
-        coming = asyncio.ensure_future(anext(stream))
-        await all_has_begun()
-        await domain.record(other, 1, 1)
-        assert state(await coming) == (other.id, RUNNING, 1)
-        (pace,) = changes._progress._paces.values()
-        await domain.record(job, 1, 1)
-        await eventually(lambda: pace.round == 2)
-        for _ in range(2 * BUFFER):  # more than are kept
-            await domain.job(QUEUED)
-        await elsewhere.complete(job.id)
-        told = [state(await anext(stream)) for _ in range(2 * BUFFER + 1)]
-        assert told[-1] == (job.id, COMPLETE, 1)
-        await domain.record(other, 2, 1)
-        assert state(await anext(stream)) == (other.id, RUNNING, 2)
-        await stream.aclose()
+        async with following(changes, every=AT_ONCE) as follower:
+            await domain.record(other, 1, 1)
+            await follower.until((other.id, RUNNING, 1))
+            (pace,) = changes._progress._paces.values()
+            await domain.record(job, 1, 1)
+            await eventually(lambda: pace.round == 2)
+            for _ in range(2 * BUFFER):  # more than are kept
+                await domain.job(QUEUED)
+            await elsewhere.complete(job.id)
+            assert (await follower.all(2 * BUFFER + 1))[-1] == (job.id, COMPLETE)
+            await domain.record(other, 2, 1)
+            assert await follower.all(1) == [(other.id, RUNNING)]
 
     async def test_late_and_doubled_news_takes_no_progress_back(self, domain: Domain) -> None:
         job = await domain.job()
-        async with following(by_feed(domain), AT_ONCE) as follower:
+        async with following(by_feed(domain), every=AT_ONCE) as follower:
             with domain.heard() as events:
                 for step in (1, 2, 3):
                     await domain.record(job, step, 1)
             await follower.until((job.id, RUNNING, 3))
-            seen = len(follower.told)
+            seen = len(follower.jobs)
             for event in (*events, *events):
                 domain.feed.publish(event)
             other = await domain.job()
@@ -270,7 +182,7 @@ class TestInOrderWithStatus:
     async def test_progress_that_overtook_the_start_tells_of_the_start_too(self, domain: Domain) -> None:
         """What comes late of it is then told no more: a job would seem to fall back."""
         lossy = Feed()
-        async with following(Changes(domain.database, lossy, BUFFER, NEVER), AT_ONCE) as follower:
+        async with following(Changes(domain.database, lossy, BUFFER, NEVER), every=AT_ONCE) as follower:
             with domain.heard() as events:
                 job = await domain.job()
                 await domain.record(job, 1, 3)
@@ -293,7 +205,7 @@ class TestInOrderWithStatus:
 class TestByTheStore:
     async def test_what_another_process_recorded_is_found_and_told_once(self, domain: Domain, elsewhere: Jobs) -> None:
         job = await domain.job()
-        async with following(Changes(domain.database, domain.feed, BUFFER, OFTEN), AT_ONCE) as follower:
+        async with following(Changes(domain.database, domain.feed, BUFFER, OFTEN), every=AT_ONCE) as follower:
             await elsewhere.log(job.id, points(1, 3))
             await follower.until((job.id, RUNNING, 3))
             theirs = await elsewhere.create(NewJob("theirs", "resnet", epochs=1, learning_rate=0.1))
@@ -313,13 +225,13 @@ class TestByTheStore:
         await domain.job()
         changes = Changes(domain.database, domain.feed, BUFFER, OFTEN)
         with statements() as asked:
-            async with following(changes, None):
+            async with following(changes):
                 await asked.until(4, "job")
                 assert not any(
                     ('"metric_count"' in text and '"status" = ?' in text) or '"status" = $1' in text
                     for text in asked.all
                 )
-                async with following(changes, LONG), following(changes, SOON):
+                async with following(changes, every=LONG), following(changes, every=SOON):
                     asked.all.clear()
                     await asked.until(8, "job")
                     running = [BY_STATUS in text for text in asked.about("job")]
@@ -329,18 +241,19 @@ class TestByTheStore:
     async def test_they_are_found_by_the_index_on_status(self, domain: Domain, database_url: str) -> None:
         changes = Changes(domain.database, domain.feed, BUFFER, NEVER)
         with statements() as asked:
-            async with following(changes, LONG):
+            async with following(changes, every=LONG):
                 (look,) = [text for text in asked.about("job") if BY_STATUS in text]
         with closing(sqlite3.connect(database_url.removeprefix("sqlite://"))) as store:
             plan = " ".join(row[3] for row in store.execute(f"EXPLAIN QUERY PLAN {look}", ["RUNNING"]))
         assert "USING INDEX job_newest_first_by_status (status=?)" in plan
 
 
+@pytest.mark.sqlite_alone("what the feed brings does not depend on the store")
 class TestLeaving:
     async def test_behind_the_last_follower_nothing_is_left(self, domain: Domain) -> None:
         job, changes = await domain.job(), by_feed(domain)
         tasks = asyncio.all_tasks()
-        async with following(changes, LONG) as follower, following(changes, SOON), following(changes, None):
+        async with following(changes, every=LONG) as follower, following(changes, every=SOON), following(changes):
             await domain.record(job, 1, 1)
             await follower.until((job.id, RUNNING, 1))
             await domain.record(job, 2, 1)
@@ -353,6 +266,7 @@ class TestLeaving:
         await eventually(lambda: asyncio.all_tasks() == tasks)
 
 
+@pytest.mark.sqlite_alone("what the feed brings does not depend on the store")
 class TestTheField:
     QUERY = "subscription ($id: ID, $everyMs: Int) { jobChanged(id: $id, everyMs: $everyMs) { status metricCount } }"
 

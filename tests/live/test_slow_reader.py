@@ -16,13 +16,13 @@ from tests.tools.wire import mute_peer
 
 pytestmark = pytest.mark.sqlite_alone("what is held in memory does not depend on the store")
 
-POINTS = 30_000
-POINTS_BEFORE = 20_000
-SLOW = 8
+POINTS = 20_000
+POINTS_BEFORE = 12_000
+SLOW = 6
 """Clients that stop reading: several, so that what is no cost of theirs weighs little."""
 BATCH = 2_000
 COSTS = 2 * 2**20
-"""Bytes that one such client may cost: a sixth of what it is sent."""
+"""Bytes that one such client may cost: a quarter of what it is sent."""
 # Its messages are long, for the system itself keeps some millions of bytes for a peer that does not read.
 METRICS = f"subscription ($id: ID!) {{ metricAdded(jobId: $id, after: 0) {{ seq {'x' * 360}: step }} }}"
 BATCHES = "subscription ($id: ID!) { metricsAdded(jobId: $id, after: 0, everyMs: 0) { seq } }"

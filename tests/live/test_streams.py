@@ -1,7 +1,6 @@
 """A job's points as a stream: every one, in order, each once, whatever happens to the feed and to the watcher."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
@@ -12,12 +11,6 @@ from models.lifecycle import JobStatus
 from simulator.runner import make_points
 from tests.tools.domain import Domain, all_has_begun, opened_domain, statements
 from tests.tools.watchers import BUFFER, NEVER, OFTEN, Watcher, intervals
-
-
-@pytest.fixture
-async def domain(database_url: str) -> AsyncIterator[Domain]:
-    async with opened_domain(database_url, connections=1) as domain:  # see `all_has_begun`
-        yield domain
 
 
 class DeafFeed(Feed):
@@ -59,14 +52,15 @@ class TestWhereItBegins:
 
 class TestTheEnd:
     @pytest.mark.parametrize("status", [JobStatus.COMPLETE, JobStatus.FAILED])
-    @pytest.mark.parametrize(("after", "seen"), [(0, [1, 2, 3]), (2, [3]), (3, []), (9, []), (None, [])])
     async def test_of_a_job_that_has_ended_what_is_stored_comes_then_the_stream_completes(
-        self, domain: Domain, status: JobStatus, after: int | None, seen: list[int]
+        self, domain: Domain, status: JobStatus
     ) -> None:
         job = await domain.job()
         await domain.record(job, 1, 3)
         await (domain.jobs.complete(job.id) if status is JobStatus.COMPLETE else domain.jobs.fail(job.id))
-        assert await Watcher(Streams(domain.database, domain.feed, BUFFER, NEVER), job.id, after).end() == seen
+        streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
+        for after, seen in ((0, [1, 2, 3]), (2, [3]), (3, []), (9, []), (None, [])):
+            assert await Watcher(streams, job.id, after).end() == seen
 
     async def test_an_end_that_is_heard_before_the_last_points_does_not_cut_them_off(self, domain: Domain) -> None:
         job = await domain.job()

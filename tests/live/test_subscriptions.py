@@ -1,6 +1,5 @@
 """What a subscriber is sent, over graphql-transport-ws: see test_transports for what all transports have in common."""
 
-from random import Random
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from graph.app import App
 from graph.settings import Settings
 from tests.tools.api import Api
 from tests.tools.inside import Inside
-from tests.tools.sockets import Socket, opened, websocket_url
+from tests.tools.sockets import Socket
 
 METRICS = "subscription ($id: ID!, $after: Int) { metricAdded(jobId: $id, after: $after) { seq } }"
 CHANGES = "subscription ($id: ID) { jobChanged(id: $id) { id status } }"
@@ -28,25 +27,6 @@ async def inside(app: App, address: str) -> Inside:
 
 def points(first: int, count: int) -> list[dict[str, Any]]:
     return [{"step": step, "loss": step / 8} for step in range(first, first + count)]
-
-
-class TestResuming:
-    async def test_twenty_cuts_while_points_are_recorded_lose_nothing_and_repeat_nothing(
-        self, api: Api, address: str
-    ) -> None:
-        random, job, seen = Random(5), await api.started(), [0]
-        for cut in range(21):
-            async with opened(websocket_url(address)) as socket:
-                stream = socket.metrics(job, after=seen[-1])
-                await api.log(job, points(1 + 50 * cut, 25))
-                await api.log(job, points(26 + 50 * cut, 25))
-                if cut < 20:
-                    seen += [(await anext(stream))["seq"] for _ in range(random.randrange(50))]
-                    socket.connection.transport.abort()
-                else:
-                    await api.complete(job)
-                    seen += [point["seq"] async for point in stream]
-        assert seen == [*range(1_051)]
 
 
 class TestSeveralOnOneSocket:

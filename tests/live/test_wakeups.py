@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 import pytest
 
 from graph.live.changes import Changes
-from graph.live.stream import Streams
-from graph.live.topic import Topic
+from graph.live.stream import Streams, WatchedJob
 from graph.live.wakeups import A_TURN, Signal, Wakeups
 from models.feed.channel import Feed, JobChanged, MetricsRecorded
 from models.job import Job, now
@@ -17,6 +16,8 @@ from models.metric import Recorded
 from tests.tools.domain import Domain, a_job
 from tests.tools.waiting import PATIENCE, eventually
 from tests.tools.watchers import NEVER
+
+pytestmark = pytest.mark.sqlite_alone("what the feed brings does not depend on the store")
 
 WATCHERS = 500
 BATCH = 10_000
@@ -72,14 +73,14 @@ def recorded(job: Job, first: int, last: int) -> MetricsRecorded:
     return MetricsRecorded(job._replace(metric_count=last), Points(points))
 
 
-class TestATopic:
+class TestAWatchedJob:
     async def test_wakes_its_watchers_once_a_batch_and_looks_at_no_more_of_it_than_it_keeps(self) -> None:
         wakeups = CountingWakeups()
-        topic = Topic(1, BUFFER, wakeups)
-        watching = [asyncio.create_task(topic.wait_for_point(0)) for _ in range(WATCHERS)]
+        watched = WatchedJob(1, BUFFER, wakeups)
+        watching = [asyncio.create_task(watched.wait_for_point(0)) for _ in range(WATCHERS)]
         await asyncio.sleep(0)
         Points.looked_at = 0
-        topic.hear(recorded(a_job(), 1, BATCH))
+        watched.hear(recorded(a_job(), 1, BATCH))
         assert wakeups.times == 1
         assert Points.looked_at == BUFFER
         await asyncio.wait_for(asyncio.gather(*watching), PATIENCE)
@@ -94,13 +95,13 @@ class TestWakeups:
         for task in waiting[::2]:
             task.cancel()
         await asyncio.wait(waiting[::2])
-        assert len(signal) == len(waiting[1::2])
+        assert len(signal._waiters) == len(waiting[1::2])
         signal.wake()
         for task in waiting[1::4]:
             task.cancel()
         await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), PATIENCE)
         assert [task.cancelled() for task in waiting] == [True, True, True, False] * (len(waiting) // 4)
-        assert len(signal) == 0
+        assert not signal._waiters
 
 
 class TestManyWatchersOfALongBatch:

@@ -2,7 +2,11 @@
 
 import asyncio
 from contextlib import aclosing
+from contextvars import ContextVar
 
+import pytest
+
+from graph.live.retries import regularly
 from graph.live.stream import Streams
 from tests.tools.domain import Domain, statements
 from tests.tools.waiting import PATIENCE, eventually
@@ -21,7 +25,7 @@ class TestManyWatchers:
             seen = [(await anext(slow)).seq, (await anext(slow)).seq]
             await domain.record(job, 3, 5_000)
             await quick.has_seen(5_002)
-            assert len(streams._topics[job.id]._recent) == BUFFER, "all that is kept for the slow"
+            assert len(streams._watched[job.id]._recent) == BUFFER, "all that is kept for the slow"
             await domain.jobs.complete(job.id)
             async with asyncio.timeout(PATIENCE):
                 seen += [metric.seq async for metric in slow]
@@ -42,6 +46,7 @@ class TestManyWatchers:
             assert await watcher.end() == [*range(after + 1, 151)]
         assert await elsewhere.end() == [1, 2, 3]
 
+    @pytest.mark.sqlite_alone("it is not read")
     async def test_those_who_keep_up_are_served_by_the_feed_alone(self, domain: Domain) -> None:
         job = await domain.job()
         streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
@@ -69,15 +74,15 @@ class TestLeaving:
             await domain.record(job, 1, 3)
         for watcher in watchers:
             await watcher.has_seen(3)
-        assert domain.feed.listener_count == len(streams._topics) == 3, "one for each job, however many watch"
-        assert [topic.watchers for topic in streams._topics.values()] == [4, 4, 4]
+        assert domain.feed.listener_count == len(streams._watched) == 3, "one for each job, however many watch"
+        assert [job.watchers for job in streams._watched.values()] == [4, 4, 4]
         for watcher in watchers[1:]:
             await watcher.leave()
-        assert domain.feed.listener_count == len(streams._topics) == 1
+        assert domain.feed.listener_count == len(streams._watched) == 1
         await domain.record(jobs[0], 4, 1)
         await watchers[0].has_seen(4)
         await watchers[0].leave()
-        assert (streams._topics, domain.feed.listener_count) == ({}, 0)
+        assert (streams._watched, domain.feed.listener_count) == ({}, 0)
         await eventually(lambda: asyncio.all_tasks() == tasks)
 
     async def test_one_that_is_cancelled_at_any_moment_leaves_nothing(self, domain: Domain) -> None:
@@ -91,5 +96,19 @@ class TestLeaving:
             await asyncio.wait({watcher._watching}, timeout=moment / 10_000)
             await watcher.leave()
             assert watcher.seen == [*range(1, len(watcher.seen) + 1)]
-            assert (streams._topics, domain.feed.listener_count) == ({}, 0)
+            assert (streams._watched, domain.feed.listener_count) == ({}, 0)
         await eventually(lambda: asyncio.all_tasks() == tasks)
+
+
+async def test_checks_of_the_store_belong_to_no_request_of_those_who_watch() -> None:
+    request: ContextVar[str] = ContextVar("request")
+    request.set("the first watcher's")
+    seen: list[str | None] = []
+
+    async def check() -> None:
+        seen.append(request.get(None))
+
+    checking = regularly(check, "anything", NEVER, at_once=True)
+    await eventually(lambda: bool(seen))
+    checking.cancel()
+    assert seen == [None]

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from operator import truediv
 from statistics import fmean, stdev
 
 import pytest
@@ -49,25 +50,20 @@ class TestHealthy:
         assert mean_over("loss", made, 0.95, 1.0) == pytest.approx(0.3, abs=0.03)
         assert named("val_loss", made)[-1] == pytest.approx(0.36, abs=0.1)
 
-    def test_is_what_a_run_is_unless_told_otherwise(self) -> None:
-        assert Run(1, 1, 100, 0.01).scenario is Scenario.HEALTHY
-
 
 class TestOverfitting:
     @given(SEEDS)
-    def test_validation_loss_turns_upward_in_the_second_half(self, seed: int) -> None:
+    def test_validation_loss_turns_upward_in_the_second_half_and_training_loss_falls_on(self, seed: int) -> None:
         made = all_points(a_run(Scenario.OVERFITTING, seed, epochs=200, steps_per_epoch=5))
-        means = [mean_over("val_loss", made, tenth / 10, (tenth + 1) / 10) for tenth in range(10)]
-        assert means[:5] == sorted(means[:5], reverse=True)
-        assert means[6:] == sorted(means[6:])
-        assert means[-1] > 2 * min(means)
-
-    @given(SEEDS)
-    def test_training_loss_falls_on_meanwhile_and_below_a_healthy_one(self, seed: int) -> None:
-        made = all_points(a_run(Scenario.OVERFITTING, seed))
-        means = [mean_over("loss", made, tenth / 10, (tenth + 1) / 10) for tenth in range(10)]
-        assert means == sorted(means, reverse=True)
-        assert means[-1] < 0.2
+        validation, training = (
+            [mean_over(name, made, tenth / 10, (tenth + 1) / 10) for tenth in range(10)]
+            for name in ("val_loss", "loss")
+        )
+        assert validation[:5] == sorted(validation[:5], reverse=True)
+        assert validation[6:] == sorted(validation[6:])
+        assert validation[-1] > 2 * min(validation)
+        assert training == sorted(training, reverse=True)
+        assert training[-1] < 0.2, "below a healthy one"
 
     def test_validation_accuracy_falls_while_training_accuracy_rises(self) -> None:
         made = all_points(a_run(Scenario.OVERFITTING))
@@ -107,37 +103,24 @@ class TestNoisy:
 class TestSpikes:
     run = a_run(Scenario.SPIKES, epochs=100)
 
-    def raised(self) -> list[float]:
-        """How many times a healthy loss each step's is: the noise is the same, so 1 without a spike."""
-        pairs = zip(
-            named("loss", all_points(self.run)),
-            named("loss", all_points(a_run(Scenario.HEALTHY, epochs=100))),
-            strict=True,
-        )
-        return [spiky / healthy for spiky, healthy in pairs]
+    healthy = a_run(Scenario.HEALTHY, epochs=100)
+    raised = tuple(map(truediv, named("loss", all_points(run)), named("loss", all_points(healthy))))
+    """How many times a healthy loss each step's is: the noise is the same, so 1 without a spike."""
+    starts = tuple(index for index, (one, other) in enumerate(itertools.pairwise(raised), 1) if other - one > 0.8)
 
-    def starts(self) -> list[int]:
-        raised = self.raised()
-        return [index for index in range(1, len(raised)) if raised[index] - raised[index - 1] > 0.8]
-
-    def test_are_rare(self) -> None:
-        assert 0.005 < len(self.starts()) / self.run.total_steps < 0.03
-
-    def test_raise_the_loss_and_with_it_the_gradient(self) -> None:
+    def test_are_rare_and_raise_the_loss_and_with_it_the_gradient(self) -> None:
+        assert 0.005 < len(self.starts) / self.run.total_steps < 0.03
+        assert sum(factor == 1.0 for factor in self.raised) > 0.6 * len(self.raised)
         gradients = named("grad_norm", all_points(self.run))
-        assert all(gradients[start] > gradients[start - 1] for start in self.starts() if start > 2500)
+        assert all(gradients[start] > gradients[start - 1] for start in self.starts if start > 2500)
 
     def test_fade_over_the_following_steps_until_nothing_is_left(self) -> None:
-        raised, starts = self.raised(), self.starts()
+        raised, starts = self.raised, self.starts
         alone = [start for start, following in itertools.pairwise(starts) if following - start > 30]
         assert len(alone) > 10
         for start in alone:
             assert raised[start] > raised[start + 3] > raised[start + 8] > 1.0
             assert raised[start + 25] == pytest.approx(1.0, abs=1e-4)
-
-    def test_leave_most_steps_as_a_healthy_run_has_them(self) -> None:
-        raised = self.raised()
-        assert sum(factor == 1.0 for factor in raised) > 0.6 * len(raised)
 
 
 class TestDivergence:
@@ -178,30 +161,20 @@ def kind_of(value: float) -> str:
 
 
 class TestCrash:
-    def test_says_why_in_words_a_person_would_read(self) -> None:
-        with pytest.raises(SimulatedCrash, match=r"^CUDA out of memory \(simulated\) at step 61$"):
-            points(a_run(Scenario.CRASH, epochs=1, steps_per_epoch=100), 61, 1)
-
-    def test_comes_after_three_fifths_of_the_run_for_who_asks_step_by_step(self) -> None:
+    def test_comes_after_three_fifths_of_the_run_for_ever_and_says_why_in_words_a_person_would_read(self) -> None:
         run = a_run(Scenario.CRASH, epochs=1, steps_per_epoch=100)
         assert steps_before_the_crash(run) == (60, "CUDA out of memory (simulated) at step 61")
+        assert len(points(run, 1, 60)) == 60
+        for first, count in ((61, 1), (1, 61), (90, 5)):
+            with pytest.raises(SimulatedCrash, match=r"^CUDA out of memory \(simulated\) at step 61$") as crash:
+                points(run, first, count)
+            assert crash.value.step == 61
 
     @given(st.integers(1, 200))
     def test_comes_before_the_run_ends_however_short_it_is(self, total: int) -> None:
         run = a_run(Scenario.CRASH, epochs=1, steps_per_epoch=total)
         with pytest.raises(SimulatedCrash):
             points(run, total, 1)
-
-    def test_takes_a_whole_range_that_reaches_it(self) -> None:
-        run = a_run(Scenario.CRASH, epochs=1, steps_per_epoch=100)
-        assert len(points(run, 1, 60)) == 60
-        with pytest.raises(SimulatedCrash, match=r"at step 61$") as crash:
-            points(run, 1, 61)
-        assert crash.value.step == 61
-
-    def test_is_for_ever(self) -> None:
-        with pytest.raises(SimulatedCrash, match=r"at step 61$"):
-            points(a_run(Scenario.CRASH, epochs=1, steps_per_epoch=100), 90, 5)
 
     def test_is_healthy_until_then(self) -> None:
         assert points(a_run(Scenario.CRASH), 1, 600) == points(a_run(Scenario.HEALTHY), 1, 600)

@@ -49,12 +49,6 @@ def test_a_step_past_the_last_has_the_rate_of_the_last(schedule: Schedule) -> No
     assert last == one_more == far_past
 
 
-@pytest.mark.parametrize("schedule", Schedule)
-def test_a_run_of_one_step_trains_at_the_base_rate_or_a_part_of_it(schedule: Schedule) -> None:
-    (rate,) = rates(schedule, 1, total=1)
-    assert 0.0 < rate <= 0.1
-
-
 @given(st.sampled_from(Schedule), TOTALS)
 def test_the_first_step_of_every_run_trains(schedule: Schedule, total: int) -> None:
     (rate,) = rates(schedule, 1, total=total)

@@ -73,23 +73,17 @@ class TestPurity:
 
 class TestPoint:
     @given(RUNS, st.integers(1, 3000), st.integers(1, 120))
-    def test_has_its_values_in_order_and_validation_at_the_end_of_an_epoch_only(
+    def test_is_in_its_place_has_its_values_in_order_within_their_bounds_and_validation_at_the_end_of_an_epoch_only(
         self, run: Run, first: int, count: int
     ) -> None:
-        for point in points(run, first, count):
-            ends_epoch = point.step % run.steps_per_epoch == 0
-            assert list(point.values) == (END_OF_EPOCH if ends_epoch else EVERY_STEP)
-
-    @given(RUNS, st.integers(1, 3000), st.integers(1, 120))
-    def test_is_made_of_python_numbers(self, run: Run, first: int, count: int) -> None:
-        for point in points(run, first, count):
+        made = points(run, first, count)
+        assert [point.step for point in made] == list(range(first, first + count))
+        for point in made:
             assert type(point.step) is type(point.epoch) is int
-            assert {type(value) for value in point.values.values()} == {float}
-
-    @given(RUNS, st.integers(1, 3000), st.integers(1, 120))
-    def test_keeps_its_values_within_their_bounds(self, run: Run, first: int, count: int) -> None:
-        for point in points(run, first, count):
+            assert (point.epoch - 1) * run.steps_per_epoch < point.step <= point.epoch * run.steps_per_epoch
             values = point.values
+            assert list(values) == (EVERY_STEP if point.step % run.steps_per_epoch else END_OF_EPOCH)
+            assert {type(value) for value in values.values()} == {float}
             assert 0.0 <= values["learningRate"] <= run.learning_rate
             assert 0.0 < values["tokens_per_second"] < math.inf
             assert not values["loss"] < LOSS_FLOOR
@@ -97,15 +91,6 @@ class TestPoint:
             assert not values.get("val_loss", 1.0) < LOSS_FLOOR
             assert 0.0 <= values["accuracy"] <= 1.0
             assert 0.0 <= values.get("val_accuracy", 0.0) <= 1.0
-
-    @given(RUNS, st.integers(1, 3000), st.integers(1, 120))
-    def test_steps_are_consecutive_and_an_epoch_begins_after_every_steps_per_epoch(
-        self, run: Run, first: int, count: int
-    ) -> None:
-        made = points(run, first, count)
-        assert [point.step for point in made] == list(range(first, first + count))
-        for point in made:
-            assert (point.epoch - 1) * run.steps_per_epoch < point.step <= point.epoch * run.steps_per_epoch
 
     @given(RUNS.filter(lambda run: run.scenario is not Scenario.DIVERGENCE))
     def test_is_finite_unless_the_run_diverges(self, run: Run) -> None:
@@ -156,11 +141,6 @@ class TestCurve:
 
 
 class TestRange:
-    @pytest.mark.parametrize(("first", "count"), [(0, 1), (-5, 10), (1, 0), (1, -1)])
-    def test_before_the_first_step_or_without_a_step_is_refused(self, first: int, count: int) -> None:
-        with pytest.raises(ValueError, match="first and count must be at least 1"):
-            points(Run(1, 1, 100, 0.01), first, count)
-
     def test_past_the_last_step_looks_like_the_last_in_the_epochs_that_would_follow(self) -> None:
         beyond = points(Run(1, 2, 100, 0.01), 201, 300)
         assert [beyond[0].epoch, beyond[-1].epoch] == [3, 5]
@@ -176,29 +156,6 @@ class TestRange:
             assert [point.step for point in made] == list(range(first, first + 10))
         assert "val_loss" in made[-1].values
         assert made[-1].values["learningRate"] == 0.0
-
-
-class TestRun:
-    def test_has_as_many_steps_as_its_epochs_have_together(self) -> None:
-        assert Run(1, 3, 100, 0.01).total_steps == 300
-
-    @pytest.mark.parametrize(
-        ("setting", "value"),
-        [
-            ("seed", -1),
-            ("seed", 2**63),
-            ("epochs", 0),
-            ("steps_per_epoch", 0),
-            ("batch_size", 0),
-            ("learning_rate", -0.1),
-            ("learning_rate", math.nan),
-            ("learning_rate", math.inf),
-        ],
-    )
-    def test_refuses_a_setting_out_of_its_range_by_name(self, setting: str, value: float) -> None:
-        settings = {"seed": 1, "epochs": 1, "steps_per_epoch": 1, "learning_rate": 0.01, setting: value}
-        with pytest.raises(ValueError, match=f"^{setting} must be"):
-            Run(**settings)  # type: ignore[arg-type]  # one of them is wrong on purpose
 
 
 class TestNoise:

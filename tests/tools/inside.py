@@ -15,7 +15,7 @@ class Kept:
     """How many there are of each."""
 
     sockets: int = 0
-    topics: int = 0
+    watched: int = 0
     watchers: int = 0
     followers: int = 0
     listeners: int = 0
@@ -36,8 +36,8 @@ class Inside:
         streams = self.services.streams
         return Kept(
             sockets=self.view._slots.sockets + self.view._slots.streams,
-            topics=len(streams._topics),
-            watchers=sum(topic.watchers for topic in streams._topics.values()),
+            watched=len(streams._watched),
+            watchers=sum(job.watchers for job in streams._watched.values()),
             followers=streams.changes.followers,
             listeners=streams._feed.listener_count,
             parts_in_the_making=self._parts_in_the_making,

@@ -21,6 +21,8 @@ NEVER = 3600.0
 """The same, where everything is to come by the feed."""
 
 Change = tuple[int, JobStatus]
+State = tuple[int, JobStatus, int]
+"""Of a job: its id, its status, and how many points it has."""
 
 
 class Watcher:
@@ -72,9 +74,10 @@ class Watcher:
 
 
 class Follower:
-    """Somebody who follows, and has been told nothing yet."""
+    """Follows changes, one as it is read; what it was given is in `jobs`."""
 
     def __init__(self, stream: AsyncGenerator[Job, None]) -> None:
+        self.jobs: list[Job] = []
         self._stream = stream
         self._next: asyncio.Task[Job] | None = None
 
@@ -88,11 +91,23 @@ class Follower:
         coming, self._next = self._next, None
         async with asyncio.timeout(PATIENCE):
             job = await (coming or anext(self._stream))
+        self.jobs.append(job)
         return job.id, job.status
 
     async def all(self, count: int) -> list[Change]:
         """The next so many changes."""
         return [await self.told() for _ in range(count)]
+
+    async def until(self, *last: State) -> list[State]:
+        """All that was given, once these states were, in any order. Raises TimeoutError."""
+        while not {*last} <= {*self.states}:
+            await self.told()
+        return self.states
+
+    @property
+    def states(self) -> list[State]:
+        """What was given."""
+        return [(job.id, job.status, job.metric_count) for job in self.jobs]
 
     async def ends(self) -> bool:
         """Whether it is told nothing more because the stream has ended."""
@@ -111,9 +126,9 @@ class Follower:
 
 
 @asynccontextmanager
-async def following(changes: Changes, job_id: int | None = None) -> AsyncIterator[Follower]:
-    """Somebody who follows from now on."""
-    follower = Follower(changes.follow(job_id))
+async def following(changes: Changes, job_id: int | None = None, every: float | None = None) -> AsyncIterator[Follower]:
+    """A follower of what happens from now on."""
+    follower = Follower(changes.follow(job_id, every))
     await follower.begin()
     try:
         yield follower
