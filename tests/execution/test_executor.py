@@ -8,7 +8,7 @@ import strawberry
 
 from graph.execution.executor import SHORT, TurnsExecutor
 
-LONG = 3 * SHORT
+LONG = SHORT + 1
 
 
 @strawberry.type

@@ -76,28 +76,11 @@ Answer = dict[str, Any]
 
 
 @broken
-async def test_a_query_tells_a_code_and_the_log_the_cause(
-    api: Api, outside: Outside, caplog: pytest.LogCaptureFixture, break_store: Break, expected: Answer, cause: str
-) -> None:
-    id = await api.started()
-    await api.step(id)
-    break_store(outside)
-    answer = await api.post(POINTS, {"id": id})
-    assert answer["data"] == {"job": None}
-    assert_masked(answer, answer["errors"], expected)
-    assert answer["errors"][0]["path"][:2] == ["job", "metrics"]
-    assert logged(caplog) == 1
-    assert (outside.says(cause) if expected is GONE else cause) in caplog.text
-
-
-@broken
-@pytest.mark.parametrize("operation", [POINTS, STREAM], ids=["query", "subscription"])
-async def test_an_operation_over_a_socket_tells_a_code_and_leaves_the_socket(
+async def test_the_client_gets_a_code_and_the_log_the_cause(
     api: Api,
     socket: Socket,
     outside: Outside,
     caplog: pytest.LogCaptureFixture,
-    operation: str,
     break_store: Break,
     expected: Answer,
     cause: str,
@@ -105,13 +88,18 @@ async def test_an_operation_over_a_socket_tells_a_code_and_leaves_the_socket(
     job = await api.started()
     await api.step(job)
     break_store(outside)
-    id = await socket.subscribe(operation, id=job)
-    message = await socket.message(id)
-    payload = message["payload"]
-    assert_masked([message], payload if message["type"] == "error" else payload["errors"], expected)
-    assert logged(caplog) == 1
+    answer = await api.post(POINTS, {"id": job})
+    assert answer["data"] == {"job": None}
+    assert_masked(answer, answer["errors"], expected)
+    assert answer["errors"][0]["path"][:2] == ["job", "metrics"]
+    for number, operation in enumerate((POINTS, STREAM), start=1):
+        assert logged(caplog) == number
+        message = await socket.message(await socket.subscribe(operation, id=job))
+        payload = message["payload"]
+        assert_masked([message], payload if message["type"] == "error" else payload["errors"], expected)
+    assert logged(caplog) == 3
     assert (outside.says(cause) if expected is GONE else cause) in caplog.text
-    assert await socket.next(await socket.subscribe("{ __typename }")) == {"__typename": "Query"}
+    assert await socket.next(await socket.subscribe("{ __typename }")) == {"__typename": "Query"}, "the socket goes on"
 
 
 async def test_a_step_that_cannot_be_stored_fails_its_job_without_saying_more(
