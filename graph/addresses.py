@@ -2,24 +2,25 @@
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TypeAlias
+from typing import Annotated, LiteralString, TypeAlias
 
+from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 __all__ = [
+    "Hosts",
     "Network",
+    "Networks",
+    "Origins",
+    "Prefix",
     "address_in",
     "client_key",
     "client_of",
-    "hosts_listed",
     "is_local",
     "listed",
     "networks_in",
-    "networks_listed",
-    "origins_listed",
-    "prefix",
     "within",
 ]
 
@@ -39,44 +40,43 @@ def listed(text: str) -> list[str]:
     return [part.strip().lower() for part in text.split(",") if part.strip()]
 
 
-def hosts_listed(text: str) -> str:
-    """The text, which lists names of hosts. Raises PydanticCustomError."""
-    for host in listed(text):
-        if not HOST.fullmatch(host):
-            raise PydanticCustomError("host", "must be names, comma-separated, as runs.example.org")
-    return text
+def networks_in(text: str) -> list[Network]:
+    """The networks of a list. Raises ValueError."""
+    return [ip_network(part, strict=False) for part in listed(text)]
 
 
-def origins_listed(text: str) -> str:
-    """The text, which lists origins. Raises PydanticCustomError."""
-    for origin in listed(text):
-        if not ORIGIN.fullmatch(origin):
-            raise PydanticCustomError(
-                "origin", "must be origins with their scheme, comma-separated, as https://dash.example.org"
-            )
-    return text
-
-
-def networks_listed(text: str) -> str:
-    """The text, which lists addresses, or networks of them. Raises PydanticCustomError."""
+def _is_network(text: str) -> bool:
     try:
-        networks_in(text)
-    except ValueError as error:
-        raise PydanticCustomError("network", "must be addresses or networks, as 10.0.0.5,10.1.0.0/16") from error
-    return text
+        return bool(ip_network(text, strict=False))
+    except ValueError:
+        return False
 
 
-def prefix(text: str) -> str:
-    """The path of a prefix, without the slash at its end. Raises PydanticCustomError."""
+def _list_of(matches: Callable[[str], object], rule: LiteralString) -> AfterValidator:
+    """A check of each part of a list."""
+
+    def checked(text: str) -> str:
+        if not all(map(matches, listed(text))):
+            raise PydanticCustomError("list", rule)
+        return text
+
+    return AfterValidator(checked)
+
+
+def _prefix(text: str) -> str:
     path = text.rstrip("/")
     if not PREFIX.fullmatch(path) or OWN.fullmatch(path):
         raise PydanticCustomError("prefix", "must be a path that is none of the server's own, as /monitor")
     return path
 
 
-def networks_in(text: str) -> list[Network]:
-    """The networks of a list. Raises ValueError."""
-    return [ip_network(part, strict=False) for part in listed(text)]
+Hosts = Annotated[str, _list_of(HOST.fullmatch, "must be names, comma-separated, as runs.example.org")]
+Origins = Annotated[
+    str, _list_of(ORIGIN.fullmatch, "must be origins with their scheme, comma-separated, as https://dash.example.org")
+]
+Networks = Annotated[str, _list_of(_is_network, "must be addresses or networks, as 10.0.0.5,10.1.0.0/16")]
+Prefix = Annotated[str, AfterValidator(_prefix)]
+"""The types of settings; a prefix loses the slash at its end."""
 
 
 def address_in(text: str) -> IPv4Address | IPv6Address | None:
@@ -89,13 +89,17 @@ def address_in(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def is_local(address: str) -> bool:
-    """Whether it is this machine's own, which nobody else can call from."""
+    """Whether it is this machine's own, which no other machine can connect from."""
     return address.startswith("127.") or (":" in address and _is_loopback(address))
 
 
+@functools.lru_cache(maxsize=1024)  # a pure function
 def client_key(address: str) -> str:
-    """What is told apart as one client: an address of IPv4, or the network of /64 that one household has in IPv6."""
-    return _network_of(address) if ":" in address else address
+    """What counts as one client: an address of IPv4, or the network of /64 that one household has in IPv6."""
+    known = address_in(address.partition("%")[0])
+    if isinstance(known, IPv6Address):
+        return str(IPv6Network((int(known) >> 64 << 64, 64)))
+    return str(known or address)
 
 
 def within(address: IPv4Address | IPv6Address, networks: Sequence[Network]) -> bool:
@@ -104,14 +108,14 @@ def within(address: IPv4Address | IPv6Address, networks: Sequence[Network]) -> b
 
 
 def client_of(peer: str, head: Mapping[bytes, bytes], proxies: Sequence[Network]) -> str:
-    """The address of who is asking: the peer's, or what the proxies that are trusted say of theirs.
+    """The address of the client: the peer's, or the one that trusted proxies forward.
 
-    Each proxy adds its peer's address at the end: what stands before the first that is not trusted, anyone can write.
+    Each proxy adds its peer's address at the end: what stands before the first untrusted one may be forged.
     """
     client = peer
-    said = head.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
-    while (address := address_in(client)) is not None and within(address, proxies) and said:
-        before = HOP.fullmatch(said.pop().strip())
+    forwarded = head.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
+    while (address := address_in(client)) is not None and within(address, proxies) and forwarded:
+        before = HOP.fullmatch(forwarded.pop().strip())
         named = before and next(filter(None, before.groups()))
         if not named or address_in(named) is None:
             break
@@ -123,11 +127,3 @@ def client_of(peer: str, head: Mapping[bytes, bytes], proxies: Sequence[Network]
 def _is_loopback(address: str) -> bool:
     known = address_in(address)
     return known is not None and known.is_loopback
-
-
-@functools.lru_cache(maxsize=1024)
-def _network_of(address: str) -> str:
-    known = address_in(address.partition("%")[0])
-    if isinstance(known, IPv6Address):
-        return str(IPv6Network((int(known) >> 64 << 64, 64)))
-    return str(known or address)

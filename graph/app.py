@@ -111,7 +111,7 @@ class App(FastAPI):
         self.services = services
         self.http_streams = http_streams
         self.add_exception_handler(Exception, _failed)
-        self.add_exception_handler(Refusal, _refused)
+        self.add_exception_handler(Refusal, _failed)
         self.add_exception_handler(405, self._wrong_method)
         self.watch = watch
         self._root_path = root_path
@@ -129,8 +129,7 @@ class App(FastAPI):
         # In place: the protocol finds the call in its own scope.
         prefix, path = self._root_path, scope["path"]
         if prefix and (path == prefix or path.startswith(f"{prefix}/")):
-            raw_path = _without(prefix.encode(), scope["raw_path"])
-            scope.update(path=path.removeprefix(prefix) or "/", raw_path=raw_path or b"/", root_path="")
+            scope.update(path=path.removeprefix(prefix) or "/", root_path="")
 
     async def _wrong_method(self, _: Request, error: Exception) -> Response:
         """The answer to a POST to a page, mostly of a client with a wrong address of the API."""
@@ -147,20 +146,6 @@ class App(FastAPI):
             await super().__call__(scope, receive, send)
 
 
-def _without(prefix: bytes, raw_path: bytes) -> bytes:
-    """A path as it was sent without the bytes that stand for a prefix, of which any may be percent-encoded."""
-    place = 0
-    for _ in prefix:
-        place += 3 if raw_path[place : place + 1] == b"%" else 1
-    return raw_path[place:]
-
-
-async def _refused(_: Request, refusal: Exception) -> Response:
-    """The answer to what a route of Starlette's refuses."""
-    assert isinstance(refusal, Refusal)
-    return refusal.response()
-
-
 async def _failed(_: Request, error: Exception) -> Response:
-    """Replaces Starlette's answer to an unexpected exception, which it raises again: the gate logs it."""
-    return failure(error)
+    """Replaces Starlette's answer to what a route raises. It raises an unexpected exception again: the gate logs it."""
+    return error.response() if isinstance(error, Refusal) else failure(error)

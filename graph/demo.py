@@ -1,11 +1,11 @@
-"""The demo: jobs of every scenario in every status, and some that train as one watches."""
+"""The demo: jobs of every scenario in every status, and some in training."""
 
 import asyncio
 import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncIterator
-from itertools import count, cycle
+from itertools import cycle
 
 from models.errors import IllegalTransition, SimulationFailed
 from models.job import Job
@@ -29,18 +29,18 @@ STEPS_PER_SECOND = 4.0
 TRAINING = 3
 """Jobs that train at any moment."""
 KEPT = 200
-"""Jobs after which no new ones are made: a demo that is left alone for weeks does not fill the disk."""
+"""Jobs after which no new ones are made: a demo that runs for weeks must not fill the disk."""
 
 
 @contextlib.asynccontextmanager
 async def demo_jobs(jobs: Jobs) -> AsyncIterator[None]:
     """Inside, the demo's jobs are there and training."""
-    there = await jobs_named(jobs.database.reader, PREFIX)
-    demo = _Demo(jobs, made=len(there))
-    if not demo.made:
+    stored = await jobs_named(jobs.database.reader, PREFIX)
+    demo = _Demo(jobs, made=len(stored))
+    if not stored:
         await demo.furnish()
-    # What a demo before this one left running; other people's jobs are theirs.
-    left = deque(job for job in there if job.status is JobStatus.RUNNING)
+    # Jobs that an earlier demo left running; jobs of users have other names.
+    left = deque(job for job in stored if job.status is JobStatus.RUNNING)
     training = [asyncio.create_task(demo.train_one_after_another(left)) for _ in range(TRAINING)]
     try:
         yield
@@ -54,16 +54,14 @@ class _Demo:
     def __init__(self, jobs: Jobs, made: int) -> None:
         self.jobs = jobs
         self.made = made
-        self._numbers = count(made + 1)
         self._scenarios = cycle(LIVELY)
 
     async def furnish(self) -> None:
         """A job of every scenario that has run to its end, one that was stopped, and some that wait."""
         for scenario in Scenario:
-            job = await self.jobs.start((await self._create(scenario, epochs=3)).id)
             with contextlib.suppress(SimulationFailed):  # the crash is to fail
-                await self._run(job)
-        stopped = await self.jobs.start((await self._create(Scenario.HEALTHY, epochs=20)).id)
+                await self._run(await self._started(scenario, epochs=3))
+        stopped = await self._started(Scenario.HEALTHY, epochs=20)
         await self._run(stopped, steps=230)
         await self.jobs.fail(stopped.id, "Stopped by hand: the learning rate was too high.")
         for scenario in (Scenario.PLATEAU, Scenario.DIVERGENCE):
@@ -74,13 +72,10 @@ class _Demo:
         while left or self.made < KEPT:
             job: Job | None = None
             try:
-                if left:
-                    job = left.popleft()
-                else:
-                    job = await self.jobs.start((await self._create(next(self._scenarios), epochs=6)).id)
+                job = left.popleft() if left else await self._started(next(self._scenarios), epochs=6)
                 await self._run(job, per_second=STEPS_PER_SECOND)
             except (IllegalTransition, SimulationFailed) as ended:
-                log.info("demo: %s", ended)  # somebody stopped it: on with the next
+                log.info("demo: %s", ended)  # a user has stopped it
             except StoreFailure as outage:
                 log.warning("demo: %s", outage)
                 if job is not None:
@@ -91,9 +86,11 @@ class _Demo:
         async for _ in runner.run(self.jobs, job.id, steps=steps, per_second=per_second):
             pass
 
+    async def _started(self, scenario: Scenario, epochs: int) -> Job:
+        return await self.jobs.start((await self._create(scenario, epochs)).id)
+
     async def _create(self, scenario: Scenario, epochs: int) -> Job:
-        number = next(self._numbers)
-        self.made = number
+        self.made = number = self.made + 1
         schedules = tuple(Schedule)
         return await self.jobs.create(
             NewJob(

@@ -1,9 +1,9 @@
-"""Whether the process lives, and whether it can serve: for load balancers and supervisors."""
+"""Liveness and readiness, for load balancers and supervisors."""
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextvars import Context
 from time import monotonic
 
@@ -33,10 +33,7 @@ class Health:
     def __init__(self, database: Database, feed: Feed) -> None:
         self._database = database
         self._feed = feed
-        self._probes: Mapping[str, Callable[[], Awaitable[None]]] = {
-            "store": self._check_store,
-            "feed": self._check_feed,
-        }
+        self._probes = {"store": self._check_store, "feed": self._check_feed}
         self._running: dict[str, asyncio.Task[bool]] = {}
         self._wrote_at = float("-inf")
 
@@ -51,10 +48,9 @@ class Health:
         try:
             yield
         finally:
-            running = [task for task in self._running.values() if not task.done()]
-            for task in running:
+            for task in self._running.values():
                 task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def _lives(self, _: Request) -> Response:
         return _answer(200, {"status": "ok"})
@@ -64,9 +60,9 @@ class Health:
         tasks = {name: self._probe(name) for name in self._probes}
         await asyncio.wait(tasks.values(), timeout=PROBE_SECONDS)
         works = {name: task.done() and task.result() for name, task in tasks.items()}
-        status = "ok" if all(works.values()) else "unavailable"
-        parts = {name: "ok" if does else "unavailable" for name, does in works.items()}
-        return _answer(200 if status == "ok" else 503, {"status": status, **parts})
+        works = {"status": all(works.values()), **works}
+        states = {name: "ok" if does else "unavailable" for name, does in works.items()}
+        return _answer(200 if works["status"] else 503, states)
 
     def _probe(self, name: str) -> "asyncio.Task[bool]":
         task = self._running.get(name)
@@ -94,7 +90,7 @@ class Health:
     async def _check_feed(self) -> None:
         await self._feed.check()
         if not self._feed.connected:
-            raise FeedError("other processes are not heard yet")
+            raise FeedError("the subscription to other processes' events is not open yet")
 
 
 def _answer(status: int, body: Mapping[str, str]) -> Response:

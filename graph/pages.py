@@ -22,25 +22,12 @@ PATHS = ("/", "/training/jobs", "/training/jobs/{id}", "/training/compare")
 """Addresses of the page: it finds out by itself what to show."""
 
 HEADERS = {
-    # The names of its scripts change with each build, its own does not: ask each time whether it is still the same.
+    # The names of its scripts change with each build, its own does not: a browser must check each time.
     "Cache-Control": "no-cache",
     # Nothing from elsewhere. Styles may stand in the page: charts, toasts and the playground's editor set theirs so.
-    "Content-Security-Policy": "; ".join(
-        (
-            "default-src 'self'",
-            "style-src 'self' 'unsafe-inline'",
-            "img-src 'self' data: blob:",
-            "font-src 'self' data:",
-            "frame-src 'none'",
-            "manifest-src 'none'",
-            "media-src 'none'",
-            "worker-src 'self' blob:",
-            "base-uri 'self'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-            "object-src 'none'",
-        )
-    ),
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; worker-src 'self' blob:; base-uri 'self'; frame-src 'none'; manifest-src 'none'; "
+    "media-src 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Referrer-Policy": "no-referrer",
@@ -55,8 +42,9 @@ class Pages:
         """Raises RuntimeError where the pages were not built."""
         if not (STATIC / "index.html").is_file():
             raise RuntimeError("The pages are not built: run python web/build.py.")
-        self._index = _Document("index.html", root_path)
-        self._playground = _Document("playground.html", root_path)
+        self._index = _Document(_html("index.html", root_path), "text/html")
+        self._playground = _Document(_html("playground.html", root_path), "text/html")
+        self._favicon = _Document((STATIC / "favicon.svg").read_text(), "image/svg+xml")
         self.sign_in = _html("sign-in.html", root_path)
         """The HTML of the page to sign in."""
 
@@ -64,58 +52,50 @@ class Pages:
     def routes(self) -> list[BaseRoute]:
         """The routes of the pages, and of the files they load."""
         return [
-            *(Route(path, self._show) for path in PATHS),
+            *(Route(path, self._index.serve) for path in PATHS),
             Route("/playground", self.playground),
-            Route("/favicon.svg", _favicon),
+            Route("/favicon.svg", self._favicon.serve),
             Mount("/assets", _Assets(directory=STATIC / "assets")),
             Route("/{path:path}", self._not_found),
         ]
 
     async def playground(self, request: Request) -> Response:
         """GraphiQL. At the API's own address browsers get it, and other clients do not."""
-        response = self._playground.response(request.headers)
+        response = await self._playground.serve(request)
         response.headers.add_vary_header("Accept")
         return response
-
-    async def _show(self, request: Request) -> Response:
-        return self._index.response(request.headers)
 
     async def _not_found(self, request: Request) -> Response:
         """404: for a browser with the page, which says so."""
         if "text/html" not in request.headers.get("accept", ""):
             raise HTTPException(404)
-        response = self._index.response(request.headers)
+        response = await self._index.serve(request)
         response.status_code = 404
         return response
 
 
 class _Document:
-    """An HTML document of the build, made and compressed once."""
+    """A document of the build that has an address of its own, compressed once."""
 
-    def __init__(self, name: str, root_path: str) -> None:
-        self._plain = _html(name, root_path).encode()
+    def __init__(self, text: str, media_type: str) -> None:
+        self._plain = text.encode()
+        self._media_type = media_type
         self._compressed = gzip.compress(self._plain, mtime=0)
         self._etag = hashlib.sha256(self._plain).hexdigest()[:32]
 
-    def response(self, request_headers: Headers) -> Response:
+    async def serve(self, request: Request) -> Response:
         """The document, or 304 where the client has it already."""
-        is_compressed = _accepts_gzip(request_headers)
+        is_compressed = _accepts_gzip(request.headers)
         headers = {**HEADERS, "Vary": "Accept-Encoding", "ETag": f'"{self._etag}{"-gzip" if is_compressed else ""}"'}
         if is_compressed:
             headers["Content-Encoding"] = "gzip"
-        response = Response(self._compressed if is_compressed else self._plain, headers=headers, media_type="text/html")
-        return _unless_known(response, request_headers)
+        body = self._compressed if is_compressed else self._plain
+        return _unless_known(Response(body, 200, headers, self._media_type), request.headers)
 
 
 def _html(name: str, root_path: str) -> str:
     """A document of the build, whose addresses are relative to the server's prefix."""
     return (STATIC / name).read_text().replace('<base href="/">', f'<base href="{root_path}/">', 1)
-
-
-async def _favicon(request: Request) -> Response:
-    response = _compressed_where_wanted(STATIC / "favicon.svg", request.headers)
-    response.headers.update(HEADERS)
-    return _unless_known(response, request.headers)
 
 
 class _Assets(StaticFiles):
@@ -124,24 +104,14 @@ class _Assets(StaticFiles):
     def file_response(self, full_path: object, stat_result: object, scope: Scope, status_code: int = 200) -> Response:  # noqa: ARG002  # Starlette's signature
         """The file, compressed where that is understood."""
         headers = Headers(scope=scope)
-        response = _compressed_where_wanted(Path(str(full_path)), headers)
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        caching = {"Cache-Control": "public, max-age=31536000, immutable"}
+        path, compressed = Path(str(full_path)), Path(f"{full_path}.gz")
+        if compressed.is_file():
+            caching["Vary"] = "Accept-Encoding"
+            if _accepts_gzip(headers):
+                path, caching["Content-Encoding"] = compressed, "gzip"
+        response = FileResponse(path, headers=caching, stat_result=path.stat())  # typed as without .gz
         return _unless_known(response, headers)
-
-
-def _compressed_where_wanted(path: Path, request_headers: Headers) -> FileResponse:
-    """The file, or what the build compressed of it. Named by the file's own type either way."""
-    compressed = path.with_name(path.name + ".gz")
-    if not compressed.is_file():
-        return FileResponse(path, stat_result=path.stat())
-    accepted = _accepts_gzip(request_headers)
-    sent = compressed if accepted else path
-    plain_type = FileResponse(path).media_type
-    response = FileResponse(sent, stat_result=sent.stat(), media_type=plain_type)
-    response.headers["Vary"] = "Accept-Encoding"
-    if accepted:
-        response.headers["Content-Encoding"] = "gzip"
-    return response
 
 
 def _accepts_gzip(request_headers: Headers) -> bool:

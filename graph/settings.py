@@ -8,10 +8,10 @@ from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from graph.addresses import hosts_listed, networks_listed, origins_listed, prefix
+from graph.addresses import Hosts, Networks, Origins, Prefix
 
 __all__ = [
     "ENV_PREFIX",
@@ -28,6 +28,8 @@ __all__ = [
 ENV_PREFIX = "TRAINING_MONITOR_"
 OF_CLIENTS = {"URL", "TOKEN", "DIR", "MODE"}
 """Variables, without the prefix, that clients read and servers ignore without a warning."""
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 GROUPS: Mapping[str, str] = {
     "host": "Address",
@@ -48,169 +50,125 @@ def _is_host(text: str) -> str:
     return text
 
 
+def _setting(default: object, description: str, *, ge: float | None = None, le: float | None = None) -> Any:
+    return Field(default, description=description, ge=ge, le=le)
+
+
 class Settings(BaseSettings):
     """The settings of one server, from flags, else from the environment, else the defaults."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
 
-    host: Annotated[str, Field(min_length=1), AfterValidator(_is_host)] = Field(
-        default="127.0.0.1", description="The address to listen on; 0.0.0.0 for every one of this machine's"
+    host: Annotated[str, Field(min_length=1), AfterValidator(_is_host)] = _setting(
+        "127.0.0.1", "The address to listen on; 0.0.0.0 for every one of this machine's"
     )
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        default=8000, description="The port to listen on; 0 takes a free one"
+    port: int = _setting(8000, "The port to listen on; 0 takes a free one", ge=0, le=65535)
+    root_path: Prefix = _setting("", "Prefix below which a proxy serves this, as /monitor")
+    workers: int = _setting(1, "Processes that share the port; more than one need a feed", ge=1, le=1000)
+    database_url: str = _setting(
+        "sqlite://training-monitor.sqlite3",
+        "Where jobs are stored: sqlite://path from the current folder, sqlite:///path for an absolute "
+        "path, or postgres://user@host:5432/name with its password in PGPASSWORD or the file PGPASSFILE: the address "
+        "may have it too, but a command line is there for all users of the machine to read",
     )
-    root_path: Annotated[str, AfterValidator(prefix)] = Field(
-        default="", description="Prefix below which a proxy serves this, as /monitor"
+    database_connections: int = _setting(10, "Connections that each worker keeps to PostgreSQL at most", ge=1, le=1000)
+    database_seconds: Seconds = _setting(
+        10.0, "Seconds to wait for the store: for a connection, for another writer, for a reply"
     )
-    workers: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=1, description="Processes that share the port; more than one need a feed"
+    feed_url: str = _setting(
+        "", "Redis or Valkey that carries events between workers and replicas: redis://host:6379/0"
     )
-    database_url: str = Field(
-        default="sqlite://training-monitor.sqlite3",
-        description=(
-            "Where jobs are stored: sqlite://path from the current folder, sqlite:///path for an absolute path, "
-            "or postgres://user@host:5432/name with its password in PGPASSWORD or the file PGPASSFILE: the address may "
-            "have it too, but a command line is there for all users of the machine to read"
-        ),
+    feed_seconds: Seconds = _setting(2.0, "Seconds to wait for the feed: for a connection, for a reply")
+    open_reads: bool = _setting(False, "Let every client read without a token; to change anything still takes one")
+    insecure: bool = _setting(
+        False, "Serve beyond this machine although there is no token: to every client that can connect"
     )
-    database_connections: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=10, description="Connections that each worker keeps to PostgreSQL at most"
+    allowed_hosts: Hosts = _setting(
+        "", "Names of this server, comma-separated, as runs.example.org; addresses and localhost always work"
     )
-    database_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=10.0, description="Seconds to wait for the store: for a connection, for another writer, for a reply"
+    allowed_origins: Origins = _setting(
+        "", "Origins of other sites whose pages may call, comma-separated, as https://dash.example.org"
     )
-    feed_url: str = Field(
-        default="",
-        description="Redis or Valkey that carries events between workers and replicas: redis://host:6379/0",
+    trusted_proxies: Networks = _setting(
+        "", "Addresses of the proxies in front, comma-separated: their X-Forwarded-For is believed"
     )
-    feed_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=2.0, description="Seconds to wait for the feed: for a connection, for a reply"
+    request_seconds: Seconds = _setting(
+        30.0,
+        "Seconds in which a request, or a message on a socket, must have arrived; a slower request is "
+        "refused with 408, a slower message closes its socket with 4408",
     )
-    open_reads: bool = Field(
-        default=False, description="Let every client read without a token; to change anything still takes one"
+    max_header_bytes: int = _setting(32 * 2**10, "Bytes of a request's headers; more are refused with 431", ge=1024)
+    max_message_bytes: int = _setting(
+        4 * 2**20,
+        "Bytes of a request body or a socket message; a longer body is refused with 413, a longer message"
+        " closes its socket with 1009",
+        ge=1024,
     )
-    insecure: bool = Field(
-        default=False,
-        description="Serve beyond this machine although there is no token: to every client that can connect",
+    max_requests_a_second: int = _setting(
+        2_000,
+        "Requests a second from one client, twice as many for a few seconds; more are refused with 429. "
+        "Requests from this machine are not counted",
+        ge=1,
     )
-    allowed_hosts: Annotated[str, AfterValidator(hosts_listed)] = Field(
-        default="",
-        description="Names of this server, comma-separated, as runs.example.org; addresses and localhost always work",
+    keep_alive_seconds: int = _setting(75, "Seconds that a connection stays open for a next request", ge=1, le=3600)
+    max_arriving_bytes: int = _setting(
+        64 * 2**20,
+        "Bytes of unfinished bodies and messages in a worker; past them, the one that has not grown for "
+        "longest is refused with 503, or closes its socket with 1013",
+        ge=2**20,
     )
-    allowed_origins: Annotated[str, AfterValidator(origins_listed)] = Field(
-        default="",
-        description="Origins of other sites whose pages may call, comma-separated, as https://dash.example.org",
+    max_sockets: int = _setting(
+        10_000,
+        "Sockets and streams open at once in a worker; one more is refused with 503. Where there are "
+        "tokens, a tenth as many unauthenticated sockets may be open beside them",
+        ge=1,
     )
-    trusted_proxies: Annotated[str, AfterValidator(networks_listed)] = Field(
-        default="",
-        description="Addresses of the proxies in front, comma-separated: their X-Forwarded-For is believed",
+    max_socket_operations: int = _setting(
+        100, "Operations that may run on one socket at once; one more is answered with an error", ge=1
     )
-    request_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=30.0,
-        description=(
-            "Seconds in which a request, or a message on a socket, must have arrived; a slower request is refused "
-            "with 408, a slower message closes its socket with 4408"
-        ),
+    max_messages_a_second: int = _setting(
+        200, "Messages a second on one socket, twice as many for a few seconds; more close it with 4429", ge=1
     )
-    max_header_bytes: Annotated[int, Field(ge=1024)] = Field(
-        default=32 * 2**10, description="Bytes of a request's headers; more are refused with 431"
+    init_seconds: Seconds = _setting(
+        10.0, "Seconds for a socket to send connection_init; a slower one is closed with 4408"
     )
-    max_message_bytes: Annotated[int, Field(ge=1024)] = Field(
-        default=4 * 2**20,
-        description=(
-            "Bytes of a request body or a socket message; a longer body is refused with 413, a longer message "
-            "closes its socket with 1009"
-        ),
+    ping_seconds: Seconds = _setting(
+        15.0, "Seconds between pings on streams; a peer that does not answer or read for two is cut off"
     )
-    max_requests_a_second: Annotated[int, Field(ge=1)] = Field(
-        default=2_000,
-        description=(
-            "Requests a second from one client, twice as many for a few seconds; more are refused with 429. "
-            "Requests from this machine are not counted"
-        ),
+    live_buffer: int = _setting(
+        500, "Newest points of a watched job kept in memory; a watcher further behind reads the store", ge=1, le=100_000
     )
-    keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
-        default=75, description="Seconds that a connection stays open for a next request"
+    live_check_seconds: Seconds = _setting(
+        1.0, "Seconds between two looks at the store for each watched job, in case the feed lost an event"
     )
-    max_arriving_bytes: Annotated[int, Field(ge=2**20)] = Field(
-        default=64 * 2**20,
-        description=(
-            "Bytes of unfinished bodies and messages in a worker; past them, the one that has not grown for longest "
-            "is refused with 503, or closes its socket with 1013"
-        ),
+    max_document_characters: int = _setting(50_000, "Characters of a GraphQL document; a longer one is refused", ge=100)
+    max_document_tokens: int = _setting(5_000, "Tokens of a GraphQL document; one with more is refused", ge=10)
+    max_depth: int = _setting(20, "Levels of fields within fields in an operation; a deeper one is refused", ge=3)
+    max_aliases: int = _setting(200, "Aliases in an operation; one with more is refused", ge=0)
+    max_directives: int = _setting(100, "Directives in an operation; one with more is refused", ge=0)
+    max_cost: int = _setting(
+        1_000_000,
+        "Values, objects and their fields, that an operation may request, computed from its limits; one "
+        "that requests more is refused",
+        ge=1000,
     )
-    max_sockets: Annotated[int, Field(ge=1)] = Field(
-        default=10_000,
-        description=(
-            "Sockets and streams open at once in a worker; one more is refused with 503. Where there are tokens, "
-            "a tenth as many unauthenticated sockets may be open beside them"
-        ),
+    max_variable_values: int = _setting(
+        20_000, "Values in the variables of a request, the points of logMetrics not counted; more are refused", ge=500
     )
-    max_socket_operations: Annotated[int, Field(ge=1)] = Field(
-        default=100, description="Operations that may run on one socket at once; one more is answered with an error"
+    max_batch: int = _setting(10_000, "Points in one logMetrics; more are answered with InvalidInput", ge=1, le=10_000)
+    operation_seconds: Seconds = _setting(
+        30.0, "Seconds that a query or a mutation may take; a longer one is answered with TIMED_OUT"
     )
-    max_messages_a_second: Annotated[int, Field(ge=1)] = Field(
-        default=200,
-        description="Messages a second on one socket, twice as many for a few seconds; more close it with 4429",
+    introspection: bool = _setting(True, "Answer queries about the schema; the playground needs it")
+    suggestions: bool = _setting(True, "Suggest names of the schema in errors about misspelt ones")
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "warning", "The lowest level that is logged; info has a line for each request"
     )
-    init_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=10.0, description="Seconds for a socket to send connection_init; a slower one is closed with 4408"
+    log_format: Literal["console", "json"] = _setting(
+        "console", "The log's format: text for people, or a JSON object a line"
     )
-    ping_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=15.0,
-        description="Seconds between pings on streams; a peer that does not answer or read for two is cut off",
-    )
-    live_buffer: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        default=500,
-        description="Newest points of a watched job kept in memory; a watcher further behind reads the store",
-    )
-    live_check_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=1.0,
-        description="Seconds between two looks at the store for each watched job, in case the feed lost an event",
-    )
-    max_document_characters: Annotated[int, Field(ge=100)] = Field(
-        default=50_000, description="Characters of a GraphQL document; a longer one is refused"
-    )
-    max_document_tokens: Annotated[int, Field(ge=10)] = Field(
-        default=5_000, description="Tokens of a GraphQL document; one with more is refused"
-    )
-    max_depth: Annotated[int, Field(ge=3)] = Field(
-        default=20, description="Levels of fields within fields in an operation; a deeper one is refused"
-    )
-    max_aliases: Annotated[int, Field(ge=0)] = Field(
-        default=200, description="Aliases in an operation; one with more is refused"
-    )
-    max_directives: Annotated[int, Field(ge=0)] = Field(
-        default=100, description="Directives in an operation; one with more is refused"
-    )
-    max_cost: Annotated[int, Field(ge=1000)] = Field(
-        default=1_000_000,
-        description=(
-            "Values, objects and their fields, that an operation may request, computed from its limits; "
-            "one that requests more is refused"
-        ),
-    )
-    max_variable_values: Annotated[int, Field(ge=500)] = Field(
-        default=20_000,
-        description="Values in the variables of a request, the points of logMetrics not counted; more are refused",
-    )
-    max_batch: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        default=10_000, description="Points in one logMetrics; more are answered with InvalidInput"
-    )
-    operation_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=30.0, description="Seconds that a query or a mutation may take; a longer one is answered with TIMED_OUT"
-    )
-    introspection: bool = Field(default=True, description="Answer queries about the schema; the playground needs it")
-    suggestions: bool = Field(default=True, description="Suggest names of the schema in errors about misspelt ones")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="warning", description="The lowest level that is logged; info has a line for each request"
-    )
-    log_format: Literal["console", "json"] = Field(
-        default="console", description="The log's format: text for people, or a JSON object a line"
-    )
-    tracing: bool = Field(
-        default=False,
-        description="Send OpenTelemetry traces, a span an operation, by the OTEL_ variables; needs the extra tracing",
+    tracing: bool = _setting(
+        False, "Send OpenTelemetry traces, a span an operation, by the OTEL_ variables; needs the extra tracing"
     )
 
     @property
@@ -271,7 +229,8 @@ def read_settings(**flags: Any) -> Settings:
         first = error.errors()[0]
         name = str(first["loc"][0])
         source = flag_name(name) if name in given else environment_name(name)
-        raise SettingsError(f"{source}: {_rule_of(first)}, got {first['input']!r}.") from error
+        rule = RULES.get(first["type"], first["msg"].lower()).format_map(first.get("ctx", {}))
+        raise SettingsError(f"{source}: {rule}, got {first['input']!r}.") from error
 
 
 RULES = {
@@ -287,8 +246,3 @@ RULES = {
     "literal_error": "must be {expected}",
 }
 """pydantic's kind of error -> the rule that was broken, in our words."""
-
-
-def _rule_of(error: ErrorDetails) -> str:
-    rule = RULES.get(error["type"], error["msg"].lower())
-    return rule.format_map(error.get("ctx", {}))

@@ -54,14 +54,14 @@ CURVES = ("simulator.curves", "simulator.noise", "simulator.scenarios", "simulat
 SERVERS = {"fastapi", "graphql", "starlette", "strawberry", "uvicorn"}
 LATE = {
     "models.feed.redis": "graph.stores",
-    "rich.console": "graph.commands.progress",
-    "rich.progress": "graph.commands.progress",
+    "rich.console": "graph.commands.store",
+    "rich.progress": "graph.commands.store",
     "graph.telemetry.tracing": "graph.telemetry.watch",
     "graph.process": "graph.commands.serving",
     "models.curves.chunks": "graph.commands.store",
     "graph.app": "graph.commands.serving",
     "graph.demo": "graph.commands.serving",
-    "graph.schema": "graph.commands.schema",
+    "graph.schema": "graph.commands.serving",
     "simulator": "graph.commands.simulating",
 }
 """What is imported where it is first used, for its memory or the time it takes: most processes never need it. And who

@@ -98,9 +98,9 @@ class _SignInFirst(Refusal):
     def __init__(self, scope: Scope, head: Head, root_path: str) -> None:
         super().__init__(303, "UNAUTHENTICATED", "Sign in first.")
         self._by_a_link = head.get(b"sec-fetch-site") in {b"cross-site", b"same-site"}
-        target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+        query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
         self._root_path = root_path
-        self._next = own_path(root_path + target.decode("latin-1"), root_path)
+        self._next = own_path(root_path + quote(scope["path"]) + query, root_path)
 
     def response(self) -> Response:
         """The redirect, or a page that requests once more."""

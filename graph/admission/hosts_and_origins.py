@@ -44,9 +44,7 @@ class HostsAndOrigins:
         own = socket.gethostname().lower()
         self._names = {"localhost", own, f"{own}.local", settings.host.lower(), *listed(settings.allowed_hosts)}
         self._origins = {*listed(settings.allowed_origins)}
-        # Pure functions of headers that hardly differ between requests.
-        self._fault_of_host = functools.lru_cache(maxsize=256)(self._look_at_host)
-        self._is_welcome = functools.lru_cache(maxsize=256)(self._look_at_origin)
+        self._fault_of_host = functools.lru_cache(maxsize=256)(self._look_at_host)  # most requests name the same
 
     async def check(self, scope: Scope, head: Head) -> Response | None:
         """Raise Refusal for a request that is not meant for this server, or that another site's page has sent.
@@ -62,7 +60,7 @@ class HostsAndOrigins:
         if fault := self._fault_of_host(host[:1000]):
             raise Refusal(*fault)
         if b"origin" in head:
-            if not self._is_welcome(head[b"origin"][:1000], host):
+            if not self._is_welcome(head[b"origin"], host):
                 raise Refusal(
                     403,
                     "FOREIGN_ORIGIN",
@@ -110,12 +108,11 @@ class HostsAndOrigins:
         )
         return 421, "UNKNOWN_HOST", message
 
-    def _look_at_origin(self, origin: bytes, host: bytes) -> bool:
-        said = origin.decode("latin-1").lower()
-        scheme, _, place = said.partition("://")
-        own = host.decode("latin-1").lower()
+    def _is_welcome(self, origin: bytes, host: bytes) -> bool:
+        name, own = (header.decode("latin-1").lower() for header in (origin, host))
+        scheme, _, place = name.partition("://")
         port = DEFAULT_PORTS.get(scheme)  # which browsers leave out
-        return said in self._origins or (port is not None and place == own.removesuffix(f":{port}"))
+        return name in self._origins or (port is not None and place == own.removesuffix(f":{port}"))
 
 
 def _leads_to_a_page(scope: Scope, head: Head) -> bool:

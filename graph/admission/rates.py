@@ -81,8 +81,3 @@ class Rates:
         if known is None or not within(known, self._proxies) or b"x-forwarded-for" not in head:
             return None if is_local(peer) else client_key(peer)
         return client_key(client_of(peer, head, self._proxies))  # even a local one: it is the proxy's word
-
-    @property
-    def clients(self) -> int:
-        """How many clients' counts are kept."""
-        return len(self._buckets)

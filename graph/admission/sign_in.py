@@ -53,9 +53,8 @@ class SignIn:
         ]
 
     async def _serve(self, request: Request) -> Response:
-        return await (self._sign_in(request) if request.method == "POST" else self._show(request))
-
-    async def _show(self, request: Request) -> Response:
+        if request.method == "POST":
+            return await self._sign_in(request)
         after = self._path_of(request.query_params.get("next", ""))
         return _on_to(after) if self._access.is_open else self._shown(200, after)
 

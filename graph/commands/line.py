@@ -22,7 +22,7 @@ __all__ = ["GroupedOptions", "cli", "main", "with_flags"]
 
 NAME = "training-monitor"
 MISTAKE = 2
-"""The exit status where something asked for cannot be done as asked."""
+"""The exit status of a command that cannot be executed as it was given."""
 
 cli = typer.Typer(
     name=NAME,
@@ -33,7 +33,7 @@ cli = typer.Typer(
 )
 
 
-def _tell_version(is_asked: bool) -> None:
+def _print_version(is_asked: bool) -> None:
     if is_asked:
         typer.echo(version(NAME))
         raise typer.Exit
@@ -42,10 +42,10 @@ def _tell_version(is_asked: bool) -> None:
 @cli.callback()
 def _common(
     _: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_tell_version, is_eager=True)
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """What comes before a command."""
+    """The options before a command."""
 
 
 class GroupedOptions(TyperCommand):
@@ -63,31 +63,27 @@ class GroupedOptions(TyperCommand):
                     formatter.write_dl([records[name] for name in names])
 
 
-def _option(setting: str) -> Any:
-    """The flag of a setting, described by the table of settings."""
+def _flag(setting: str) -> Any:
+    """The type of a setting's flag, with the description from the table of settings.
+
+    As text: the settings check it, and raise a message of one line, whatever source a value has.
+    """
     field, flag = Settings.model_fields[setting], flag_name(setting)
     is_switch = field.annotation is bool
     usual = str(field.default).lower() if is_switch else field.default or "none"
     described = f"{field.description}. Default {usual}; also {environment_name(setting)}."
     if is_switch:
-        return typer.Option(f"{flag}/--no-{flag.removeprefix('--')}", help=described, show_default=False)
-    return typer.Option(flag, help=described, show_default=False, metavar="VALUE")
-
-
-def _type(setting: str) -> Any:
-    return bool | None if Settings.model_fields[setting].annotation is bool else str | None
+        both = f"{flag}/--no-{flag.removeprefix('--')}"
+        return Annotated[bool | None, typer.Option(both, help=described, show_default=False)]
+    return Annotated[str | None, typer.Option(flag, help=described, show_default=False, metavar="VALUE")]
 
 
 def with_flags(*settings: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command a flag for each of the settings, which it takes as keywords."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        # As text: the settings check them, and say what is wrong with one in one line, wherever it came from.
         own = [one for one in signature(command).parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
-        flags = [
-            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[_type(name), _option(name)])
-            for name in settings
-        ]
+        flags = [Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=_flag(name)) for name in settings]
         command.__signature__ = Signature([*own, *flags])  # type: ignore[attr-defined]  # what typer reads
         return command
 
@@ -95,7 +91,7 @@ def with_flags(*settings: str) -> Callable[[Callable[..., None]], Callable[..., 
 
 
 def main() -> None:
-    """Run the command line. Whatever is wrong with what was asked is one line on stderr, and exit status 2."""
+    """Run the command line. A mistake or a failure is one line on stderr, and exit status 2."""
     gc.enable()
     for name, meant in misspelt_variables(os.environ).items():
         hint = f"; did you mean {meant}?" if meant else ""

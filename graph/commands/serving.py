@@ -1,4 +1,4 @@
-"""`serve` and `demo`."""
+"""`serve`, `demo` and `schema`."""
 
 import asyncio
 import gc
@@ -49,31 +49,38 @@ def demo(**flags: str | None) -> None:
         _serve(settings, demo_jobs)
 
 
+def schema() -> None:
+    """Print the GraphQL schema."""
+    from graph.schema import schema as graphql_schema  # see `graph.commands`
+
+    typer.echo(graphql_schema.as_str())
+
+
 def _serve(settings: Settings, companion: "Companion | None" = None) -> None:
     if settings.workers > 1 and not settings.feed_url:
         raise SettingsError(
             f"--workers: {settings.workers} of them need a feed to hear of each other; name one with --feed-url."
         )
-    if tracer := tracer_of(settings):  # here, so that what is missing is said in one line, of however many workers
+    if tracer := tracer_of(settings):  # here, so that a missing package is one line, also with several workers
         tracer.close()
     logs.set_up(settings)
     with (bind if settings.workers == 1 else reserve)(settings) as bound:
-        place = asyncio.run(_prepare(settings))  # here, so that what is wrong with store or feed is said in one line
+        place = asyncio.run(_prepare(settings))  # here, so that a failing store or feed is one line
         gc.disable()  # see `graph.__main__`
         from graph.app import create_app
         from graph.process import server, workers  # see `graph.commands`
 
         gc.enable()
         address = f"{address_of(bound)}{settings.root_path}/"
-        said = f"training-monitor is at {address}, its jobs in {place} (Ctrl-C ends it)"
+        line = f"training-monitor is at {address}, its jobs in {place} (Ctrl-C ends it)"
         if settings.workers == 1:
-            server.serve(create_app(settings, companion), settings, bound, lambda: typer.echo(said))
+            server.serve(create_app(settings, companion), settings, bound, lambda: typer.echo(line))
         else:
-            workers.serve(settings, bound, lambda: typer.echo(said))
+            workers.serve(settings, bound, lambda: typer.echo(line))
 
 
 async def _prepare(settings: Settings) -> str:
-    """Look at the store, the tokens in it, and the feed; gives the store's place."""
+    """Check the store, the tokens in it, and the feed; returns the store's place."""
     async with database_of(settings) as database:  # opening it brings it up to date
         check_exposure(settings, await Tokens(database).all())
     feed = feed_of(settings)

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from graph.commands.job import named_job
 from graph.commands.line import with_flags
-from graph.commands.progress import progress_shown
+from graph.commands.store import named_job, progress_shown
 from graph.settings import Settings, read_settings
 from graph.stores import database_of, feed_of
 from models.errors import IllegalTransition, SimulationFailed

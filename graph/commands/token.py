@@ -46,7 +46,9 @@ def create(
 def list_(**flags: str | None) -> None:
     """List the tokens, the revoked too."""
     rows = [("id", "scope", "created (UTC)", "revoked (UTC)", "name")]
-    rows += [_row(token) for token in asyncio.run(_all(read_settings(**flags)))]
+    for token in asyncio.run(_all(read_settings(**flags))):
+        scope = token.scope.value.lower()
+        rows.append((str(token.id), scope, _minute(token.created_at), _minute(token.revoked_at), token.name))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
@@ -84,16 +86,6 @@ async def _all(settings: Settings) -> list[Token]:
 async def _revoke(settings: Settings, id: int) -> Token:
     async with database_of(settings, create=False) as database:
         return await Tokens(database).revoke(id)
-
-
-def _row(token: Token) -> tuple[str, str, str, str, str]:
-    return (
-        str(token.id),
-        token.scope.value.lower(),
-        _minute(token.created_at),
-        _minute(token.revoked_at),
-        token.name,
-    )
 
 
 def _minute(at: datetime | None) -> str:

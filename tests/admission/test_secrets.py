@@ -155,7 +155,7 @@ async def test_nor_beside_graphql(
 ) -> None:
     """The page's file and the API's view are made to raise: the way of uvicorn's Internal Server Error."""
     break_reads(database_of(app), monkeypatch)
-    monkeypatch.setattr(pages, "_compressed_where_wanted", bug)
+    monkeypatch.setattr(pages, "_accepts_gzip", bug)
     monkeypatch.setattr(app.view, "run", bug)
     async with httpx.AsyncClient(base_url=address) as http:
         answer = await http.get(path)
