@@ -19,8 +19,7 @@ from graph.settings import Settings
 from simulator.scenarios import SimulatedCrash
 from tests.conftest import running
 from tests.tools.api import METRIC, Api
-from tests.tools.inputs import input_of, inputs
-from tests.tools.model import ModelJob, ModelPoint
+from tests.tools.model import ModelJob, ModelPoint, input_of, inputs
 from tests.tools.postgres import Postgres
 
 T = TypeVar("T")

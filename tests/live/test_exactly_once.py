@@ -13,9 +13,8 @@ from models.job import Job
 from models.job_reads import MAX_PAGE, newest_first
 from models.lifecycle import ENDED, JobStatus
 from simulator.runner import make_points
-from tests.tools.chaos import ChaosFeed
 from tests.tools.domain import all_has_begun, opened_domain, points
-from tests.tools.watchers import BUFFER, OFTEN, Change, Follower, Watcher
+from tests.tools.watchers import BUFFER, OFTEN, Change, ChaosFeed, Follower, Watcher
 
 QUEUED, RUNNING, COMPLETE, FAILED = JobStatus
 LIFE = (QUEUED, RUNNING, COMPLETE, FAILED)

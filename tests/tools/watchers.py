@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from random import Random
 
 from graph.live.changes import Changes
 from graph.live.stream import Streams
+from models.feed.channel import Event, Feed
 from models.job import Job
 from models.lifecycle import JobStatus
 from tests.tools.domain import all_has_begun
 from tests.tools.waiting import PATIENCE, eventually
 
-__all__ = ["BUFFER", "NEVER", "OFTEN", "Change", "Follower", "Watcher", "following", "intervals"]
+__all__ = ["BUFFER", "NEVER", "OFTEN", "Change", "ChaosFeed", "Follower", "Watcher", "following", "intervals"]
 
 BUFFER = 50
 """Points or changes kept: few, so that it matters."""
@@ -23,6 +25,27 @@ NEVER = 3600.0
 Change = tuple[int, JobStatus]
 State = tuple[int, JobStatus, int]
 """Of a job: its id, its status, and how many points it has."""
+
+
+class ChaosFeed(Feed):
+    """A feed that loses two of ten events, doubles two, and holds two back for any time, up to for ever."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._random = Random(seed)
+        self._held: list[Event] = []
+
+    def publish(self, event: Event) -> None:
+        """Tell of the event not at all, once, twice, or later; and, maybe, of one that was held back."""
+        fate = self._random.randrange(10)
+        if fate in {2, 3}:
+            self._held.append(event)
+        elif fate > 1:
+            super().publish(event)
+        if fate in {4, 5}:
+            super().publish(event)
+        if self._held and self._random.random() < 0.3:
+            super().publish(self._held.pop(self._random.randrange(len(self._held))))
 
 
 class Watcher:

@@ -135,7 +135,7 @@ class TestStreams:
                     assert (
                         await http.post("/graphql", content=HELLO, headers={"Content-Type": "application/json"})
                     ).status_code == 200
-                await inside.comes_to(sockets=0)
+                await inside.comes_to()
 
 
 class TestMessages:

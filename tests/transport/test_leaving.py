@@ -51,7 +51,7 @@ class TestLeaving:
         id = await api.started()
         for leave in WAYS:
             async with begin(address, query, id=id) as stream:
-                await inside.has_a_listener()
+                await inside.holds(listeners=1)
                 await leave(stream)
                 await inside.is_as_before()
 
@@ -73,9 +73,9 @@ class TestLeaving:
         async with begin(address, METRICS, id=id, after=0) as stays:
             for leave in WAYS:
                 async with begin(address, METRICS, id=id, after=0) as leaves:
-                    await inside.watchers_are(2)
+                    await inside.holds(watchers=2)
                     await leave(leaves)
-                    await inside.watchers_are(1)
+                    await inside.holds(watchers=1)
             await api.step(id)
             assert await stays.data() == {"metricAdded": {"seq": 1}}
 
@@ -95,7 +95,7 @@ class TestLeaving:
         id = await api.started()
         async with opened(websocket_url(address)) as socket:
             operation = await socket.subscribe(METRICS, id=id, after=0)
-            await inside.watchers_are(1)
+            await inside.holds(watchers=1)
             await socket.send({"id": operation, "type": "complete"})
             await inside.comes_to(sockets=1)
             await api.step(id)

@@ -103,7 +103,7 @@ class TestSockets:
                 await connect(websocket_url(address), subprotocols=[PROTOCOL])
             assert refused.value.response.status_code == 503
             assert int(refused.value.response.headers["Retry-After"]) > 0
-        await inside.comes_to(sockets=0)
+        await inside.comes_to()
         async with opened(websocket_url(address)) as socket:
             assert await socket.next(await socket.subscribe("{ __typename }")) == {"__typename": "Query"}
 
@@ -250,7 +250,7 @@ class TestAPeerThatIsGoneWithoutAWord:
     async def test_on_a_quiet_stream_it_is_forgotten(self, api: Api, address: str, inside: Inside) -> None:
         id = await api.started()
         async with mute_peer(address, METRICS, id=id):
-            await inside.has_a_listener()
+            await inside.holds(listeners=1)
             await inside.is_as_before()
 
     async def test_in_the_middle_of_a_replay_it_is_forgotten_too(self, api: Api, address: str, inside: Inside) -> None:
@@ -261,10 +261,10 @@ class TestAPeerThatIsGoneWithoutAWord:
             await api.log(id, [{"step": first + step, "values": values} for step in range(50)])
         query = f"subscription ($id: ID!) {{ metricAdded(jobId: $id, after: 0) {{ seq values {{ {FOUR_NAMES} }} }} }}"
         async with mute_peer(address, query, id=id):
-            await inside.has_a_listener()
+            await inside.holds(listeners=1)
             await inside.is_as_before()
 
     async def test_one_that_answers_stays(self, address: str, inside: Inside) -> None:
         async with by_websocket(address, QUIET) as stream:
             assert [await stream.message() for _ in range(4)] == [("alive", None)] * 4
-            assert inside.kept.followers == 1
+            assert inside.kept["followers"] == 1

@@ -9,7 +9,6 @@ from graph.app import App
 from tests.tools.api import Api
 from tests.tools.inside import Inside
 from tests.tools.streaming import METRICS, TRANSPORTS, Begin
-from tests.tools.waiting import eventually
 
 BATCHES = """subscription ($id: ID!, $after: Int, $everyMs: Int! = 100) {
     metricsAdded(jobId: $id, after: $after, everyMs: $everyMs) { seq } }"""
@@ -166,7 +165,7 @@ class TestChanges:
     ) -> None:
         id, other = await api.created(), await api.created()
         async with begin(address, CHANGES, id=id) as stream:
-            await eventually(lambda: inside.kept.followers == 1)
+            await inside.holds(followers=1)
             await inside.changes_are_heard()
             await api.start(other)
             await api.start(id)
