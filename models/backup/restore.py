@@ -1,11 +1,11 @@
-"""A restore: a store becomes what a backup is, and lets nobody in whose token was revoked since."""
+"""A restore: a store becomes what a backup is, and accepts no token that was revoked since."""
 
 import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from models.backup.file import (
     Step,
@@ -31,19 +31,17 @@ PAGES = 1000
 """Pages copied between two chances for Python to handle a signal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(NamedTuple):
     """A store that was restored."""
 
     jobs: int
     tokens: int
-    """All tokens, with those of the replaced store: while there is none, everyone is let in."""
+    """All tokens, with those of the replaced store: without any, every client has access."""
     valid: int
     """The tokens that are not revoked; all of them are of the backup."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Replaced:
+class _Replaced(NamedTuple):
     """The store that a restore replaces."""
 
     connection: sqlite3.Connection
@@ -136,9 +134,7 @@ def _read(connection: sqlite3.Connection, file: Path) -> _Replaced:
             return _Replaced(connection)
         if not migrations_in(connection):
             raise StoreError(f"{file} is not a database of training-monitor. Name another one, or move it away.")
-        tokens: list[tuple[str, ...]] = []
-        if "token" in tables_in(connection):
-            tokens = connection.execute(_TOKENS).fetchall()
+        tokens = connection.execute(_TOKENS).fetchall() if "token" in tables_in(connection) else ()
         return _Replaced(connection, count_jobs(connection), tokens)
     except (sqlite3.DatabaseError, UnicodeError) as error:
         if is_of(error, sqlite3.SQLITE_BUSY):
@@ -153,14 +149,14 @@ def _read(connection: sqlite3.Connection, file: Path) -> _Replaced:
 def _revoke_again(restored: sqlite3.Connection, tokens: Sequence[tuple[str, ...]]) -> Restored:
     """Leave valid only tokens that the backup and the replaced store have, and neither has revoked.
 
-    All are kept, revoked: a store that ever had a token must not become one that lets everyone in.
+    All are kept, revoked: a store that ever had a token must not become one without access control.
     """
     if "token" not in tables_in(restored):
         return Restored(count_jobs(restored), 0, 0)
     moment = str(now())
     restored.execute("BEGIN")
     restored.executemany(_REVOKE_AGAIN, [(*token, moment) for token in tokens])
-    if "session" in tables_in(restored):  # who signed out since must not be signed in again
+    if "session" in tables_in(restored):  # a browser that signed out since must not be signed in again
         restored.execute("DELETE FROM session")
     restored.execute("COMMIT")
     counts = restored.execute("SELECT count(*), count(*) - count(revoked_at) FROM token").fetchone()

@@ -1,6 +1,7 @@
 """The store: its connection, its schema, its transactions."""
 
 import asyncio
+import contextlib
 import functools
 import logging
 import sqlite3
@@ -8,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from time import perf_counter
 from types import SimpleNamespace
-from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Self, cast
 
 import asyncpg
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -23,7 +24,7 @@ from tortoise.transactions import in_transaction
 
 from models import migrations
 from models.errors import JobError
-from models.store.errors import Changed, Damaged, StoreError, StoreFailure
+from models.store.errors import LOST, Changed, Damaged, StoreError, StoreFailure
 from models.store.postgres import Postgres
 from models.store.sqlite import APP, SQLite
 from models.store.statements import Query, Reader, Result, Timed, Work, Writer
@@ -46,17 +47,8 @@ SECONDS = 10.0
 """How long to wait for the store: for a connection, for another writer, for an answer."""
 
 LOOKS_LIKE = "It looks like sqlite://training-monitor.sqlite3, or postgres://user:password@host:5432/name."
-NOT_OPENED = (
-    BaseORMException,
-    StoreFailure,
-    sqlite3.Error,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-    ValueError,
-)
-"""What is raised where a store cannot be opened: by Tortoise, which migrates it, and by the drivers."""
+NOT_OPENED = (BaseORMException, StoreFailure, sqlite3.Error, asyncpg.PostgresError, *LOST, ValueError)
+"""What Tortoise, which migrates, and the drivers raise where a store cannot be opened."""
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +79,10 @@ class Database:
         """Names of the migrations that opening it applied."""
         self.identity = ""
         """What distinguishes this store from every other, and from its copies: when it was made, and where it is."""
-        self._reader: Reader | None = None
-        self._writer: Writer | None = None
+        self.reader: Reader
+        """The way to rows, while it is open."""
+        self._writer: Writer
+        self._closing = contextlib.AsyncExitStack()
         self._context = TortoiseContext()
         self._writes: set[asyncio.Task[Any]] = set()
 
@@ -112,7 +106,9 @@ class Database:
                 self.applied = await self._migrate(client)
                 if isinstance(self._backend, SQLite):  # reader and writer have connections of their own
                     await self._context.close_connections()
-            self._reader, self._writer = self._backend.opened(client, self._timed_read)
+            self.reader, self._writer = self._backend.opened(client, self._timed_read)
+            self._closing.push_async_callback(self.reader.close)
+            self._closing.push_async_callback(self._writer.close)
             self.identity = await self._identity()
         except BaseException as error:
             await self.close()  # its threads would keep the process from ending
@@ -124,24 +120,13 @@ class Database:
         """Let the writes under way finish, then disconnect."""
         while self._writes:
             await asyncio.wait(self._writes)
-        if self._writer:
-            await self._writer.close()
-            self._writer = None
-        if self._reader:
-            await self._reader.close()
-            self._reader = None
+        await self._closing.aclose()
         await self._context.close_connections()
 
     @property
     def place(self) -> str:
         """Where it is, for people: the path of its file, or its address without a password."""
         return self._backend.shown
-
-    @property
-    def reader(self) -> Reader:
-        """The way to rows, while it is open."""
-        assert self._reader, "the database is not open"
-        return self._reader
 
     async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
         """What the work that `begin` begins returns, once it is committed: all of its statements, or none.
@@ -150,7 +135,6 @@ class Database:
         Nothing comes between the commit and `committed`, which is called in the order of the commits. Raises what the
         work raises, and StoreFailure.
         """
-        assert self._writer, "the database is not open"
         began = perf_counter()
         try:
             return await self._writer.write(begin, committed)
@@ -180,8 +164,7 @@ class Database:
     async def check(self) -> None:
         """Return if the store answers with what it keeps, and is the one that was opened. Raises StoreFailure.
 
-        Once a read or write has met damage, it fails until the store is opened again: damage does not mend itself, and
-        other pages still answer.
+        Once a read or write has met damage, it fails until the store is opened again: other pages still answer.
         """
         if damage := self.reader.damage:
             raise damage.with_traceback(None)
@@ -191,7 +174,6 @@ class Database:
 
     async def check_writes(self) -> None:
         """Return once a write that changes nothing is committed. Raises StoreFailure."""
-        assert self._writer, "the database is not open"
         await self._writer.write(lambda: _one(self._backend.probe), lambda _: None)
 
     async def _identity(self) -> str:
@@ -255,35 +237,29 @@ def known_migrations() -> set[str]:
 
 async def _pending(executor: MigrationExecutor) -> list[Migration]:
     pending = [step.migration for step in await executor.plan()]
-    known = {key.name for key in executor.loader.graph.nodes}
-    unknown = sorted(key.name for key in executor.loader.applied_migrations if key.name not in known)
-    if unknown:
+    if unknown := {key.name for key in executor.loader.applied_migrations} - known_migrations():
         raise StoreError(
-            f"The database was written by a newer version of training-monitor (it has {unknown[-1]}): "
+            f"The database was written by a newer version of training-monitor (it has {max(unknown)}): "
             "upgrade training-monitor, or change --database-url."
         )
     return pending
 
 
-class _HasDatabase(Protocol):
-    database: Database
-
-
 Parameters = ParamSpec("Parameters")
-Owner = TypeVar("Owner", bound=_HasDatabase)
 
 
 def uninterrupted(
-    verb: Callable[Concatenate[Owner, Parameters], Coroutine[Any, Any, Result]],
-) -> Callable[Concatenate[Owner, Parameters], Coroutine[Any, Any, Result]]:
-    """Run a verb to its end, even where its caller is cancelled (a client that hangs up, a socket that closes).
+    verb: Callable[Concatenate[Any, Parameters], Coroutine[Any, Any, Result]],
+) -> Callable[Concatenate[Any, Parameters], Coroutine[Any, Any, Result]]:
+    """Run a verb of an owner with a `database` to its end, though its caller is cancelled (its client hangs up).
 
-    Otherwise a cancellation between commit and publication would leave a change that no subscriber hears of.
+    Or a cancellation between commit and publication would leave a change that no subscriber receives.
     """
 
     @functools.wraps(verb)
-    def run(owner: Owner, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Coroutine[Any, Any, Result]:
-        return owner.database.finish(verb(owner, *args, **kwargs))
+    def run(owner: Any, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Coroutine[Any, Any, Result]:
+        database: Database = owner.database
+        return database.finish(verb(owner, *args, **kwargs))
 
     return run
 

@@ -11,6 +11,7 @@ from typing import ClassVar
 import asyncpg
 
 __all__ = [
+    "LOST",
     "Busy",
     "Changed",
     "Damaged",
@@ -108,7 +109,7 @@ _POSTGRES: dict[type[StoreFailure], tuple[str, ...]] = {
 """What SQLSTATEs, or the classes that they belong to, mean. Those that are missing are mistakes of ours."""
 _OF_STATE = {state: kind for kind, states in _POSTGRES.items() for state in states}
 
-_LOST = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)  # TimeoutError is an OSError too
+LOST = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)  # TimeoutError is an OSError too
 
 NEEDED = 64 * 1024
 """Bytes that SQLite needs beside a store to open it, and some to spare."""
@@ -155,7 +156,7 @@ def postgres_failures() -> Iterator[None]:
         if kind is None:
             raise
         raise kind(error) from error
-    except _LOST as error:
+    except LOST as error:
         if isinstance(error, ValueError):  # an argument of the wrong type
             raise
         raise Unreachable(error) from error

@@ -1,9 +1,8 @@
-"""SQLite's way to write much: the verbs that wait are committed together, for it is the commit that takes time.
+"""Group commit: the verbs that wait for SQLite are committed together, for it is the commit that takes time.
 
 Each verb runs in a savepoint of its own, so that one that raises leaves the others as they are, and is answered once
-the commit it shares has reached the disk. Only that commit, which waits for the disk, has a thread. Statements are run
-on the event loop: each takes microseconds, whereas a thread would wait for the interpreter's lock after each of them,
-which a busy loop gives up only every 5 ms.
+the commit it shares is on the disk. Only the commit has a thread. Statements are run on the event loop: each takes
+microseconds, and a thread would wait after each for the interpreter's lock, which a busy loop releases every 5 ms.
 """
 
 import asyncio
@@ -106,13 +105,17 @@ class GroupCommit:
 
     async def _write(self) -> None:
         """Commit one group after another, until no verb waits."""
+        group: list[_Verb[Any]] = []
         try:
             while await self._locked():
-                await self._commit()
+                group = []
+                await self._commit(group)
+        except asyncio.CancelledError:  # the loop is being ended
+            for verb in (*group, *self._waiting):
+                verb.answer.cancel()
+            raise
         finally:
             self._writing = None
-            while self._waiting:  # none does, unless the loop is being ended
-                self._waiting.popleft().answer.cancel()
 
     def _connected(self, seconds: float) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, seconds, isolation_level=None, check_same_thread=False)
@@ -146,9 +149,8 @@ class GroupCommit:
             await asyncio.sleep(LOOK)
         return False
 
-    async def _commit(self) -> None:
+    async def _commit(self, group: "list[_Verb[Any]]") -> None:
         """Run the verbs that wait, as many as go together, commit, and reply to each."""
-        group: list[_Verb[Any]] = []
         try:
             for verb in self._together():
                 group.append(verb)
@@ -156,10 +158,6 @@ class GroupCommit:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.commit)
         except Exception as error:  # noqa: BLE001  # raised to the callers
             self._lost(group, error)
-        except BaseException:  # the loop is being ended
-            for verb in group:
-                verb.answer.cancel()
-            raise
         else:
             is_lost = file_at(self._path) != self._file  # with the file, though it is committed
             for verb in group:

@@ -1,7 +1,4 @@
-"""PostgreSQL: the store is a server, which processes of many machines share.
-
-Everything runs over the pool of Tortoise's client, with time limits, and failures are raised by their kinds.
-"""
+"""PostgreSQL: the store is a server, which processes of many machines share."""
 
 import asyncio
 import contextlib
@@ -26,7 +23,7 @@ from models.store.urls import parameters_of, parts_of, without_password
 __all__ = ["Postgres"]
 
 MIGRATION_LOCK = 0x74726D6F
-"""The advisory lock of those who migrate: any number, but always the same."""
+"""The advisory lock of processes that migrate: any number, but always the same."""
 MIGRATION_SECONDS = 3600.0
 """How long a migration may take, and other processes wait for it."""
 
@@ -54,7 +51,7 @@ class Postgres:
         """
         milliseconds = str(max(1, int(seconds * 1000)))  # 0 would be no limit
         limits = {
-            "minsize": 0,  # one that is kept is missed while the server is away, and asyncpg tells of it in many lines
+            "minsize": 0,  # asyncpg logs many lines where a connection that it keeps is lost
             "maxsize": connections,
             "timeout": seconds,
             # The server ends what takes too long; one that does not even answer is given up a second later.
@@ -64,8 +61,7 @@ class Postgres:
                 "statement_timeout": milliseconds,
                 "idle_in_transaction_session_timeout": milliseconds,
                 "jit": "off",  # these queries are short
-                # One made once for all parameters is kept as the tables grow: a list planned while there were few jobs
-                # read all of them when there were 100,000.
+                # Or a list that was planned while there were few jobs reads all of them when there are 100,000.
                 "plan_cache_mode": "force_custom_plan",
             },
         }
@@ -128,10 +124,13 @@ def _credentials(url: str) -> dict[str, Any]:
         except ValueError:
             raise ValueError(f"the parameter {name} must be a number") from None
     by_place = {
-        "user": parts.username, "password": parts.password, "database": parts.path.removeprefix("/"),
-    }  # fmt: skip
-    said |= {name: unquote(text) for name, text in by_place.items() if text}
-    said |= {name: it for name, it in {"host": parts.hostname, "port": parts.port}.items() if it}
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "host": parts.hostname,
+        "port": parts.port,
+        "database": unquote(parts.path.removeprefix("/")),
+    }
+    said |= {name: it for name, it in by_place.items() if it}
     mode, root = said.pop("sslmode", None), said.pop("sslrootcert", None)
     if mode not in (None, *SSL_MODES):
         raise ValueError(f"sslmode must be one of {', '.join(SSL_MODES)}")
@@ -201,7 +200,7 @@ class _Connections:
                 raise
             with postgres_failures():
                 await transaction.commit()
-            # Here, as giving the connection back takes time, in which those who waited for the row overtake.
+            # Before the connection is given back, which takes time, in which the next verb of the row would overtake.
             committed(result)
         return result
 

@@ -25,8 +25,8 @@ APP = "models"
 SMALLEST = 512
 """Bytes of the smallest page of a database."""
 CACHE = -16 * 1024
-"""KiB, negated as SQLite takes them, of pages that the writer keeps. Most of the time it has few; but a batch of points
-at one step changes pages all over that step's part of an index, and one that does not fit is written several times."""
+"""KiB, negated as SQLite takes them, of pages that the writer keeps: a batch of points at one step changes pages all
+over an index, and is written several times where it does not fit."""
 
 
 class SQLite:
@@ -58,9 +58,7 @@ class SQLite:
         return Path(self._path)
 
     async def check(self) -> None:
-        """Raise sqlite3.Error unless the file is a database, or can be made one, that can be written.
-
-        Raises StoreError where it is not there, and not to be created.
+        """Raise sqlite3.Error or StoreError unless the file is, or can be made, a database that can be written.
 
         Before Tortoise opens it: Tortoise keeps its lock when that fails, and waits for it for ever.
         """
@@ -166,9 +164,8 @@ def migrations_in(connection: sqlite3.Connection) -> set[str]:
 class _Reader:
     """Reads the file over two connections: short queries at once on the event loop, long ones in a thread.
 
-    Readers of SQLite wait for no writer, and what they read is mostly in memory: handing a short query to another
-    thread takes longer than answering it. Only while another process recovers the file do all of them wait, in the
-    thread.
+    Readers of SQLite wait for no writer, but for a process that recovers the file, which they do in the thread. To pass
+    a short query to the thread would take longer than answering it.
     """
 
     def __init__(self, path: Path, seconds: float, timed: Timed) -> None:

@@ -5,7 +5,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 __all__ = ["parameters_of", "parts_of", "without_password"]
 
-UNREADABLE = "it cannot be told where its password ends: in passwords / ? # @ are written %2F %3F %23 %40"
+UNREADABLE = "it is not clear where its password ends: in passwords / ? # @ are written %2F %3F %23 %40"
 
 
 def parts_of(url: str) -> SplitResult:
@@ -30,7 +30,7 @@ def without_password(url: str) -> str:
     """An address as it may be shown: in logs, messages and terminals."""
     scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
     if "@" in rest.partition("?")[2]:
-        return f"{scheme}{separator}…"  # a password before the question mark, or one behind it: who knows
+        return f"{scheme}{separator}…"  # a password before the question mark, or one behind it: it is not clear
     login, at, place = rest.rpartition("@")  # the last one, for a password may have one, or a slash
     user = login.partition(":")[0]
     # Parameters may be passwords too, and none of the others are needed to know the place.
