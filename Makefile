@@ -39,10 +39,9 @@ serve: page ## Serve, with the jobs in training-monitor.sqlite3
 replicas: page ## Serve with two replicas, on a PostgreSQL and a Valkey from wheels
 	@exec $(BIN)/python -m tests.tools.replicas $(ARGS)
 
-# Tests start some hundred processes: where Python writes no bytecode by itself, each would compile all of this anew.
+# Where Python writes no bytecode by itself, each process of each run would compile all of this anew.
 test: page ## Run all tests; a part of them with ARGS="tests/live -k order"
-	@$(BIN)/python -m compileall -q graph models simulator tests
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 lowest: page ## Install the lowest versions that pyproject.toml allows, and run the README's examples on them
 	$(BIN)/python -m tests.tools.lowest

@@ -80,6 +80,18 @@ def pytest_xdist_auto_num_workers() -> int:
     return max(2, (os.cpu_count() or 2) * 3 // 2)
 
 
+LONG = {
+    "test_durability.py", "test_exactly_once.py", "test_faults.py", "test_full_disk.py", "test_fuzz_schema.py",
+    "test_hostile.py", "test_reconnect.py", "test_restart.py", "test_state_machine.py", "test_workers.py",
+}  # fmt: skip
+"""Files with tests that take 5 seconds and more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long ones, so that no process is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how to repeat the requests that were invented, where they are others in each run."""
     if TIMES > 1:
