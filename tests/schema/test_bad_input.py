@@ -1,5 +1,6 @@
 """What the API answers where it is asked for what cannot be: by id, by range, by status, and by what is no GraphQL."""
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -49,15 +50,14 @@ REFUSED = {
 WHOLE_JOB = f"{JOB} updatedAt metrics {{ {METRIC} }}"
 
 
-@pytest.mark.parametrize("verb", VERBS)
-async def test_a_verb_answers_that_there_is_no_job_with_an_id_that_is_none(api: Api, verb: str) -> None:
+async def test_a_verb_answers_that_there_is_no_job_with_an_id_that_is_none(api: Api) -> None:
     """By that id, as it was given, or its beginning: spelled another way it is not the id of the job that is there."""
     id = await api.created()
     before = await api.job(id, WHOLE_JOB)
-    for given in [*NO_IDS, *NO_JOBS]:
+    for verb, given in product(VERBS, [*NO_IDS, *NO_JOBS]):
         answer = await act(api, verb, given)
-        told = str(given) if len(str(given)) <= 40 else str(given)[:40] + "…"
-        assert (answer["__typename"], answer["id"]) == ("JobNotFound", told)
+        shown = str(given) if len(str(given)) <= 40 else str(given)[:40] + "…"
+        assert (answer["__typename"], answer["id"]) == ("JobNotFound", shown)
         assert len(answer["message"]) < 200
     assert await api.job(id, WHOLE_JOB) == before
 
@@ -71,73 +71,58 @@ async def test_a_job_is_read_by_an_id_and_one_that_is_not_there_is_null(api: Api
         assert await api.job(id) is None
 
 
-async def test_the_last_job_of_a_page_is_told_by_its_id(api: Api) -> None:
+async def test_the_last_job_of_a_page_is_named_by_its_id(api: Api) -> None:
     """A page below a job that is not there would begin nowhere."""
     await api.created()
     for given in [*NO_IDS, *NO_JOBS]:
         assert_bad(await api.error("query ($after: ID) { jobs(after: $after) { id } }", after=given), "after", "id")
 
 
-@pytest.mark.parametrize(
-    ("subscription", "argument"),
-    [("metricAdded(jobId: $id) { seq }", "jobId"), ("jobChanged(id: $id) { id }", "id")],
-    ids=["metricAdded", "jobChanged"],
-)
-async def test_a_subscription_to_an_id_that_is_none_is_refused(
-    socket: Socket, subscription: str, argument: str
-) -> None:
-    for given in NO_IDS:
-        error = await refusal(socket, f"subscription ($id: ID!) {{ {subscription} }}", id=given)
-        assert_bad(error, argument, "whole numbers from 1")
-    for given in NO_JOBS:
-        error = await refusal(socket, f"subscription ($id: ID!) {{ {subscription} }}", id=given)
-        assert (error["extensions"]["code"], error["message"]) == (
-            "NOT_FOUND",
-            f"There is no job with the id {given}.",
-        )
+async def test_a_subscription_to_an_id_that_is_none_is_refused(socket: Socket) -> None:
+    for root, argument in (("metricAdded(jobId: $id) { seq }", "jobId"), ("jobChanged(id: $id) { id }", "id")):
+        subscription = f"subscription ($id: ID!) {{ {root} }}"
+        for given in NO_IDS:
+            assert_bad(await refusal(socket, subscription, id=given), argument, "whole numbers from 1")
+        for given in NO_JOBS:
+            error = await refusal(socket, subscription, id=given)
+            assert error["extensions"]["code"] == "NOT_FOUND"
+            assert error["message"] == f"There is no job with the id {given}."
 
 
-@pytest.mark.parametrize(
-    ("selection", "bounds"),
-    [
-        ("jobs(limit: {}) {{ id }}", (1, 500)),
-        ('job(id: "1") {{ metrics(limit: {}) {{ seq }} }}', (1, 10_000)),
-        ('job(id: "1") {{ metrics(after: {}) {{ seq }} }}', (0, None)),
-        ('job(id: "1") {{ latestMetrics(count: {}) {{ seq }} }}', (1, 10_000)),
-    ],
-    ids=["jobs(limit)", "metrics(limit)", "metrics(after)", "latestMetrics(count)"],
-)
-async def test_a_number_out_of_its_range_is_refused_by_name(
-    api: Api, selection: str, bounds: tuple[int, int | None]
-) -> None:
+async def test_a_number_out_of_its_range_is_refused_by_name(api: Api) -> None:
     await api.created()
-    lowest, highest = bounds
-    argument = selection.partition(": {}")[0].rpartition("(")[2]
-    for value in (lowest, highest or 2**31 - 1):
-        await api.data("{" + selection.format(value) + "}")
-    for value in (lowest - 1, -(2**31), *([highest + 1, 2**31 - 1] if highest else [])):
-        error = await api.error("{" + selection.format(value) + "}")
-        assert_bad(
-            error, argument, f"{lowest} to {highest}, got {value}" if highest else f"{lowest} or more, got {value}"
-        )
-    assert "32-bit" in (await api.error("{" + selection.format(2**31) + "}"))["message"]
+    for selection, lowest, highest in (
+        ("jobs(limit: {}) {{ id }}", 1, 500),
+        ('job(id: "1") {{ metrics(limit: {}) {{ seq }} }}', 1, 10_000),
+        ('job(id: "1") {{ metrics(after: {}) {{ seq }} }}', 0, None),
+        ('job(id: "1") {{ latestMetrics(count: {}) {{ seq }} }}', 1, 10_000),
+    ):
+        argument = selection.partition(": {}")[0].rpartition("(")[2]
+        for value in (lowest, highest or 2**31 - 1):
+            await api.data("{" + selection.format(value) + "}")
+        for value in (lowest - 1, -(2**31), *([highest + 1, 2**31 - 1] if highest else [])):
+            error = await api.error("{" + selection.format(value) + "}")
+            bounds = f"{lowest} to {highest}" if highest else f"{lowest} or more"
+            assert_bad(error, argument, f"{bounds}, got {value}")
+        assert "32-bit" in (await api.error("{" + selection.format(2**31) + "}"))["message"]
 
 
-@pytest.mark.parametrize(("status", "verb"), [(status, verb) for status, verbs in REFUSED.items() for verb in verbs])
-async def test_a_job_whose_status_does_not_allow_a_verb_stays_as_it_is(api: Api, status: str, verb: str) -> None:
+async def test_a_job_whose_status_does_not_allow_a_verb_stays_as_it_is(api: Api) -> None:
     """The answer carries it whole, so that a client that was late can show what is true."""
-    id = await job_that_is(api, status)
-    before = await api.job(id, WHOLE_JOB)
-    answer = await act(api, verb, id)
-    assert answer["__typename"] == "IllegalTransition"
-    assert answer["message"].startswith(f"Job {id} is {status}: only a ")
-    assert answer["job"] == before
-    assert await api.job(id, WHOLE_JOB) == before
+    for status, verbs in REFUSED.items():
+        id = await job_that_is(api, status)
+        before = await api.job(id, WHOLE_JOB)
+        for verb in verbs:
+            answer = await act(api, verb, id)
+            assert answer["__typename"] == "IllegalTransition"
+            assert answer["message"].startswith(f"Job {id} is {status}: only a ")
+            assert answer["job"] == before
+            assert await api.job(id, WHOLE_JOB) == before
 
 
-@pytest.mark.parametrize(
-    ("query", "message"),
-    [
+async def test_a_mistake_in_the_request_is_reported_as_it_is(api: Api) -> None:
+    """Only what goes wrong inside is hidden: the author of a query needs to read what is wrong with it."""
+    for query, message in (
         ("{ jobs { id", "Syntax Error: Expected Name, found <EOF>."),
         ("{ jobs { id } } }", "Syntax Error: Unexpected '}'."),
         ("{ jobs { nmae } }", "Cannot query field 'nmae' on type 'Job'. Did you mean 'name'?"),
@@ -148,29 +133,18 @@ async def test_a_job_whose_status_does_not_allow_a_verb_stays_as_it_is(api: Api,
         ("{ job(id: true) { id } }", "ID cannot represent a non-string and non-integer value: true"),
         ("query ($id: ID!) { job(id: $id) { id } }", "Variable '$id' has invalid value"),
         ("mutation { deleteJob(id: 1) { id } }", "Cannot query field 'deleteJob' on type 'Mutation'."),
-    ],
-)
-async def test_a_mistake_in_the_request_is_told_as_it_is(api: Api, query: str, message: str) -> None:
-    """Only what goes wrong inside is hidden: who writes a query needs to read what is wrong with it."""
-    answer = await api.post(query)
-    assert "data" not in answer  # nothing was run
-    assert message in answer["errors"][0]["message"]
+    ):
+        answer = await api.post(query)
+        assert "data" not in answer  # nothing was run
+        assert message in answer["errors"][0]["message"]
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        *["", "{", "\x00", '"\\ud800"'],
-        *[
-            '{"query": "{ jobs { id } }", "variables": {"a": NaN}}',
-            '{"query": "{ jobs { id } }", "variables": {"a": 1e400}}',
-        ],
-        *['"{ jobs { id } }"', "5", "null", "[]", "{}", '{"query": 5}', '{"query": null}'],
-    ],
-)
-async def test_a_body_that_is_no_json_or_asks_for_nothing_is_a_bad_request(api: Api, body: str) -> None:
-    response = await api.http.post("/graphql", content=body, headers={"Content-Type": "application/json"})
-    assert response.status_code == 400
+async def test_a_body_that_is_no_json_or_asks_for_nothing_is_a_bad_request(api: Api) -> None:
+    nan, infinite = (f'{{"query": "{{ jobs }}", "variables": {{"a": {number}}}}}' for number in ("NaN", "1e400"))
+    nothing = ['"{ jobs { id } }"', "5", "null", "[]", "{}", '{"query": 5}', '{"query": null}']
+    for body in ["", "{", "\x00", '"\\ud800"', nan, infinite, *nothing]:
+        response = await api.http.post("/graphql", content=body, headers={"Content-Type": "application/json"})
+        assert response.status_code == 400, body
 
 
 async def job_that_is(api: Api, status: str) -> str:

@@ -6,6 +6,8 @@ import pytest
 
 from tests.tools.api import JOB, METRIC, Api
 
+pytestmark = pytest.mark.sqlite_alone("refused before the store is asked")
+
 WHOLE_JOB = f"{JOB} updatedAt metrics {{ {METRIC} }}"
 TWICE = "is named twice in one point."
 ONE_OF = "must have exactly one of value and nonFinite."
@@ -58,39 +60,35 @@ WRONG_TYPES = [
 """Points that GraphQL itself refuses: the answer is its own error."""
 
 
-@pytest.mark.parametrize(("point", "place", "message"), BAD_POINTS)
-async def test_a_point_that_breaks_a_rule_is_refused_by_its_place(
-    api: Api, point: dict[str, Any], place: str, message: str
-) -> None:
+async def test_a_point_that_breaks_a_rule_is_refused_by_its_place(api: Api) -> None:
     id, before = await running(api)
-    answer = await api.log(id, [point])
-    field = f"metrics[0]{place}"
-    assert answer == {"__typename": "InvalidInput", "field": field, "message": f"{field}: {message}"}
+    for point, place, message in BAD_POINTS:
+        field = f"metrics[0]{place}"
+        expected = {"__typename": "InvalidInput", "field": field, "message": f"{field}: {message}"}
+        assert await api.log(id, [point]) == expected
     assert await api.job(id, WHOLE_JOB) == before
 
 
-@pytest.mark.parametrize(("point", "place", "message"), WRONG_TYPES)
-async def test_a_point_of_another_shape_is_an_error_of_the_request(
-    api: Api, point: dict[str, Any], place: str, message: str
-) -> None:
+async def test_a_point_of_another_shape_is_an_error_of_the_request(api: Api) -> None:
     id, before = await running(api)
     query = "mutation ($id: ID!, $metrics: [MetricInput!]!) { logMetrics(id: $id, metrics: $metrics) { __typename } }"
-    error = await api.error(query, id=id, metrics=[point])
-    assert message in error["message"]
-    assert place in error["message"]
+    for point, place, message in WRONG_TYPES:
+        error = await api.error(query, id=id, metrics=[point])
+        assert message in error["message"]
+        assert place in error["message"]
     assert await api.job(id, WHOLE_JOB) == before
 
 
 async def test_one_bad_point_refuses_the_whole_batch(api: Api) -> None:
-    """Whichever it is: the first, one amid thousands, the last."""
+    """Whichever it is: the first, one amid hundreds, the last."""
     id, before = await running(api)
-    good: list[dict[str, Any]] = [{"step": step, "loss": 1} for step in range(10, 2_010)]
-    for place in (0, 1_000, 2_000):
+    good: list[dict[str, Any]] = [{"step": step, "loss": 1} for step in range(10, 410)]
+    for place in (0, 200, 400):
         batch = [*good[:place], value("a"), *good[place:]]
         answer = await api.log(id, batch)
         assert (answer["__typename"], answer["field"]) == ("InvalidInput", f"metrics[{place}].values[0]")
     assert await api.job(id, WHOLE_JOB) == before
-    assert (await api.log(id, good))["recorded"] == 2_000
+    assert (await api.log(id, good))["recorded"] == 400
 
 
 async def test_a_batch_is_one_to_ten_thousand_points(api: Api) -> None:
@@ -113,23 +111,20 @@ async def test_a_name_may_be_as_long_as_two_hundred_characters_of_any_kind_but_c
     assert [given["name"] for given in (await api.metrics(id))[-1]["values"]] == names
 
 
-@pytest.mark.parametrize(
-    ("point", "place"),
-    [
+async def test_a_number_beyond_the_largest_is_not_taken_for_infinity(api: Api) -> None:
+    """It can be written in a document. Infinity itself is given by nonFinite."""
+    id, before = await running(api)
+    for point, place in (
         ("loss: {}", "loss"),
         ("accuracy: -{}", "accuracy"),
         ("learningRate: {}", "learningRate"),
         ('values: [{{name: "a", value: {}}}]', "values[0].value"),
-    ],
-)
-async def test_a_number_beyond_the_largest_is_not_taken_for_infinity(api: Api, point: str, place: str) -> None:
-    """It can be written in a document. Who means infinity says so, by nonFinite."""
-    id, before = await running(api)
-    for number in ("1e400", "1" + "0" * 400):
-        metric = f"{{step: 7, {point.format(number)}}}"
-        answer = await api.data(f"""mutation {{ logMetrics(id: {id}, metrics: [{metric}]) {{
-            __typename ... on InvalidInput {{ field }} }} }}""")
-        assert answer == {"logMetrics": {"__typename": "InvalidInput", "field": f"metrics[0].{place}"}}
+    ):
+        for number in ("1e400", "1" + "0" * 400):
+            metric = f"{{step: 7, {point.format(number)}}}"
+            answer = await api.data(f"""mutation {{ logMetrics(id: {id}, metrics: [{metric}]) {{
+                __typename ... on InvalidInput {{ field }} }} }}""")
+            assert answer == {"logMetrics": {"__typename": "InvalidInput", "field": f"metrics[0].{place}"}}
     assert await api.job(id, WHOLE_JOB) == before
 
 

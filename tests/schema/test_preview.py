@@ -5,7 +5,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.validation import MAX_TOTAL_STEPS, NewJob
@@ -42,44 +42,32 @@ def exact(made: Preview) -> str:
 
 
 class TestPreview:
+    @settings(max_examples=60)
     @given(JOBS, st.integers(2, 60))
-    def test_shows_points_that_the_job_would_record(self, new: NewJob, count: int) -> None:
+    def test_shows_points_that_the_job_would_record_from_the_first_step_to_the_last(
+        self, new: NewJob, count: int
+    ) -> None:
         run = run_of(new)
-        recorded = {point.step: point.values for point in points(run, 1, run.last_step)} if run.last_step else {}
+        last, ended = run.last_step, run.last_step // new.steps_per_epoch
+        recorded = {point.step: point.values for point in points(run, 1, last)} if last else {}
         made = preview(new, count)
         assert made.total_steps == run.total_steps
         assert list(made.curves) == NAMES
         for name, curve in made.curves.items():
-            shown = [recorded[step][name] for step in curve.step.tolist()]
-            assert repr(curve.value.tolist()) == repr(shown)
-            assert curve.seq.tolist() == curve.step.tolist()
-
-    @given(JOBS, st.integers(2, 60))
-    def test_spreads_its_steps_evenly_from_the_first_to_the_last_that_has_a_point(
-        self, new: NewJob, count: int
-    ) -> None:
-        last = run_of(new).last_step
-        for name in EVERY_STEP:
-            steps = preview(new, count).curves[name].step
-            assert len(steps) == min(count, last)
-            if last:
-                assert (steps[0], steps[-1]) == (1, last)
-            gaps = np.diff(steps)
-            assert not gaps.size or (gaps.min() > 0 and gaps.max() - gaps.min() <= 1)
-
-    @given(JOBS, st.integers(2, 60))
-    def test_shows_validation_at_ends_of_epochs_up_to_the_last(self, new: NewJob, count: int) -> None:
-        ended = run_of(new).last_step // new.steps_per_epoch
-        for name in END_OF_EPOCH:
-            steps = preview(new, count).curves[name].step
-            assert len(steps) <= count
-            assert not (steps % new.steps_per_epoch).any()
-            assert steps.tolist() == sorted(set(steps.tolist()))
-            assert bool(ended) == bool(steps.size)
-            if ended:
-                assert steps[-1] == ended * new.steps_per_epoch
-            if count >= new.epochs * new.steps_per_epoch:
-                assert len(steps) == ended
+            steps = curve.step.tolist()
+            assert repr(curve.value.tolist()) == repr([recorded[step][name] for step in steps])
+            assert curve.seq.tolist() == steps == sorted(set(steps))
+            if name in EVERY_STEP:
+                assert len(steps) == min(count, last)
+                assert not last or (steps[0], steps[-1]) == (1, last)
+                gaps = np.diff(steps)
+                assert not gaps.size or gaps.max() - gaps.min() <= 1, "spread evenly"
+            else:
+                assert name in END_OF_EPOCH
+                assert len(steps) <= count
+                assert not (curve.step % new.steps_per_epoch).any()
+                assert steps[-1:] == ([ended * new.steps_per_epoch] if ended else [])
+                assert count < new.epochs * new.steps_per_epoch or len(steps) == ended
 
     @pytest.mark.parametrize("scenario", Scenario)
     def test_makes_no_more_steps_however_long_the_run_is(
@@ -106,6 +94,7 @@ class TestPreview:
         assert exact(preview(one, 20)) != exact(preview(zero, 20))
 
 
+@pytest.mark.sqlite_alone("nothing is stored")
 class TestTheField:
     QUERY = """query ($input: CreateJobInput!, $points: Int) { previewJob(input: $input, points: $points) {
         __typename ... on JobPreview { totalSteps curves { name seq step value } }
@@ -145,27 +134,18 @@ class TestTheField:
         assert loss[-1] is None
         assert all(math.isfinite(value) for value in loss[:17])
 
-    @pytest.mark.parametrize(
-        "wrong",
-        [
-            {"name": "  "},
-            {"modelName": "n" * 201},
-            {"epochs": 0},
-            {"stepsPerEpoch": 1_000_001},
-            {"epochs": 100_000, "stepsPerEpoch": 1_000_000},
-            {"learningRate": 0},
-            {"batchSize": 3},
-            {"seed": -1},
-        ],
-        ids=str,
-    )
-    async def test_refuses_settings_exactly_as_creating_a_job_does(self, api: Api, wrong: dict[str, Any]) -> None:
-        refused = await self.preview(api, **wrong)
-        assert refused["__typename"] == "InvalidInput"
-        assert refused == await api.create(**{**self.INPUT, **wrong})
+    async def test_refuses_settings_exactly_as_creating_a_job_does(self, api: Api) -> None:
+        wrong: list[dict[str, Any]] = [
+            *[{"name": "  "}, {"modelName": "n" * 201}, {"epochs": 0}, {"stepsPerEpoch": 1_000_001}, {"seed": -1}],
+            *[{"epochs": 100_000, "stepsPerEpoch": 1_000_000}, {"learningRate": 0}, {"batchSize": 3}],
+        ]
+        for each in wrong:
+            refused = await self.preview(api, **each)
+            assert refused["__typename"] == "InvalidInput"
+            assert refused == await api.create(**{**self.INPUT, **each})
 
-    @pytest.mark.parametrize("points", [-1, 0, 1, 1_001])
-    async def test_refuses_a_bad_number_of_points(self, api: Api, points: int) -> None:
-        error = await api.error(self.QUERY, input=self.INPUT, points=points)
-        assert error["message"] == f"points: must be 2 to 1000, got {points}."
-        assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "points"}
+    async def test_refuses_a_bad_number_of_points(self, api: Api) -> None:
+        for number in (-1, 0, 1, 1_001):
+            error = await api.error(self.QUERY, input=self.INPUT, points=number)
+            assert error["message"] == f"points: must be 2 to 1000, got {number}."
+            assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "points"}
