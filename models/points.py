@@ -13,8 +13,6 @@ from models.metric import Point, Recorded, StoredValues, digest_of, encode_value
 from models.store.sql import places, select, update
 from models.store.statements import Insert, Query, Reader, Row, Work
 
-_COLUMNS = Recorded._fields
-
 _STORED = ("seq", "step", "epoch", "loss", "accuracy", "learning_rate", "values", "digest")
 """The columns of a new point, without those that it shares with its batch."""
 _COUNT = update("job", ("metric_count", "furthest_step", "updated_at"), '"id" = ?')
@@ -123,13 +121,15 @@ def _recorded_sql(size: int) -> str:
 
 async def read_after(reader: Reader, job_ids: Sequence[int], after: int, limit: int) -> dict[int, list[Recorded]]:
     """The first `limit` points with seq > `after` of each job, by seq, in one query."""
-    return await _read(reader, job_ids, after_query(_COLUMNS, job_ids, after, limit), limit * len(job_ids))
+    return await _read(reader, job_ids, after_query(Recorded._fields, job_ids, after, limit), limit * len(job_ids))
 
 
 async def read_latest(reader: Reader, jobs: Sequence[Job], count: int) -> dict[int, list[Recorded]]:
     """The last `count` points of each job as `jobs` has it, by seq, in one query."""
     counts = [(job.id, job.metric_count) for job in jobs]
-    return await _read(reader, [job.id for job in jobs], latest_query(_COLUMNS, counts, count), count * len(counts))
+    return await _read(
+        reader, [job.id for job in jobs], latest_query(Recorded._fields, counts, count), count * len(counts)
+    )
 
 
 def after_query(columns: Iterable[str], job_ids: Collection[int], after: int, limit: int) -> Query:

@@ -35,35 +35,26 @@ class LiveCounts:
     """Times that points or changes were found in the store that the feed had not brought."""
 
 
-class KnownStatuses:
-    """The statuses that jobs are known to have, as far back as a check of the store reaches."""
+class KnownStatuses(dict[int, Job]):
+    """The jobs as they took on the statuses they are known to have, as far back as a check of the store reaches."""
 
-    def __init__(self, jobs: dict[int, Job] | None = None) -> None:
-        self._jobs = jobs or {}
-
-    def update(self, job: Job) -> bool:
+    def learn(self, job: Job) -> bool:
         """Take the job's status as known; returns whether it is later than the one known so far."""
-        known = self._jobs.get(job.id)
+        known = self.get(job.id)
         if known is not None and not may_become(known.status, job.status):
             return False
-        self._jobs[job.id] = job
+        self[job.id] = job
         return True
 
     def has_ended(self, job_id: int) -> bool:
         """Whether the job is known to have ended."""
-        known = self._jobs.get(job_id)
+        known = self.get(job_id)
         return known is not None and known.status in ENDED
 
     def forget(self, before: datetime) -> None:
         """Forget jobs whose status is older: no check of the store will find them again."""
-        self._jobs = {id: job for id, job in self._jobs.items() if job.status_changed_at > before}
-
-    def copy(self) -> "KnownStatuses":
-        """A copy that changes independently."""
-        return KnownStatuses(dict(self._jobs))
-
-    def __len__(self) -> int:
-        return len(self._jobs)
+        for old in [id for id, job in self.items() if job.status_changed_at <= before]:
+            del self[old]
 
 
 class Changes:
@@ -111,11 +102,11 @@ class Changes:
             if every is not None:
                 await patiently(self._progress.begin, self._check_seconds)
             place, round, moves = self._count, pace.round, self._progress.moves
-            seen, given = now(), self._known.copy()
+            seen, given = now(), KnownStatuses(self._known)
             if job_id is not None:
                 job = await patiently(lambda: get_job(self._database.reader, job_id), self._check_seconds)
                 if current:
-                    given.update(job)
+                    given.learn(job)
                     yield job
                 if job.status in ENDED:
                     return
@@ -135,12 +126,12 @@ class Changes:
                 due: list[Job] = []
                 for job in changed:
                     seen = max(seen, job.status_changed_at)
-                    if given.update(job) and job_id in (None, job.id):
+                    if given.learn(job) and job_id in (None, job.id):
                         due.append(job)
                 for job in progressed:
                     # It may be known here to have ended, or not yet to have started: then this reports that too.
                     if job_id in (None, job.id) and not given.has_ended(job.id):
-                        given.update(job)
+                        given.learn(job)
                         due.append(job)
                 for number, job in enumerate(due, start=1):
                     yield job
@@ -155,7 +146,7 @@ class Changes:
         """Receive an event of the feed; a change that is known already is passed over."""
         job = event.job
         if isinstance(event, JobChanged):
-            if self._known.update(job):
+            if self._known.learn(job):
                 self._recent.append(job)
                 self._count += 1
                 self._progress.learn(job)
@@ -192,7 +183,7 @@ class Changes:
                 self.hear(JobChanged(job))
                 self._counts.gaps += self._count - heard
             else:
-                self._known.update(job)
+                self._known.learn(job)
         for job in progressed:
             self.hear(MetricsRecorded(job, ()))
         self._ready.set()

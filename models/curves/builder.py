@@ -57,10 +57,9 @@ class Growth:
             del self._due[job_id]
             try:
                 await self._grow(job_id)
-            except StoreFailure as outage:  # they are made when the next run is full, or by their first reader
-                log.warning("chunks of job %s were not made: %s", job_id, outage)
-            except Exception:
-                log.exception("chunks of job %s were not made", job_id)
+            except Exception as error:  # they are made when the next run is full, or by their first reader
+                is_bug = not isinstance(error, StoreFailure)
+                log.warning("chunks of job %s were not made: %s", job_id, error, exc_info=is_bug)
             if not self._due:
                 self._news.clear()
 

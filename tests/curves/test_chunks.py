@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import sys
 from itertools import pairwise
 from typing import Any
 
@@ -297,35 +296,17 @@ class TestMaking:
         check(curve, [(step, step, repr(step / 8)) for step in range(1, 401)], 10)
 
 
-READ = """
-import asyncio, sys
-from models.curves.chunk import Grain
-from models.curves.chunks import Chunks
-from models.curves.curve import Wanted
-from models.curves.reading import Curves
-from models.store.database import Database
-
-async def main():
-    async with Database(sys.argv[1]) as database:
-        chunks = Chunks(database, Grain(run=8, fine=2, coarse=4), at_once=16)
-        (curve,) = await Curves(chunks).read([Wanted(1, 640, "loss", 40, None, None)])
-        print(curve.step.tolist())
-
-asyncio.run(main())
-"""
-
-
 async def test_processes_that_make_the_same_chunks_at_once_make_them_once_and_draw_the_same(
     domain: Domain, database_url: str, outside: Outside
 ) -> None:
     job = await domain.job()
     await domain.record(job, 1, 640)
-    script = [sys.executable, "-c", READ, database_url]
-    readers = [await asyncio.create_subprocess_exec(*script, stdout=asyncio.subprocess.PIPE) for _ in range(2)]
-    drawn = [(await reader.communicate())[0].decode() for reader in readers]
-    assert [reader.returncode for reader in readers] == [0, 0]
-    (expected,) = await fresh(domain).read([await all_of(domain, job, points=40)])
-    assert drawn == [f"{expected.step.tolist()}\n"] * 2
+    wanted = await all_of(domain, job, points=40)
+    async with Database(database_url) as other:
+        readers = [Curves(Chunks(database, SMALL, at_once=16)) for database in (domain.database, other)]
+        drawn = await asyncio.gather(*(reader.read([wanted]) for reader in readers))
+    (expected,) = await fresh(domain).read([wanted])
+    assert [listed(curve) for (curve,) in drawn] == [listed(expected)] * 2
     assert outside.execute("SELECT count(*), count(DISTINCT number) FROM curve_chunk") == [(80, 80)]
 
 

@@ -226,27 +226,20 @@ class TestValues:
         assert [metric.epoch for metric in await domain.stored(job)] == [1, 2, 7, 1]
 
 
-class TestReading:
-    async def test_a_page_is_the_first_points_beyond_its_cursor_of_each_job_in_one_query(self, domain: Domain) -> None:
-        jobs = [await domain.job() for _ in range(3)]
-        for job, count in zip(jobs, (5, 2, 0), strict=True):
-            if count:
-                await domain.jobs.log(job.id, points(1, count))
-        with statements() as asked:
-            pages = await read_after(domain.database.reader, [job.id for job in jobs], 1, 3)
-        assert [seqs(pages[job.id]) for job in jobs] == [[2, 3, 4], [2], []]
-        assert len(asked.all) == 1
-
-    async def test_the_latest_are_the_last_of_each_job_in_ascending_order_in_one_query(self, domain: Domain) -> None:
-        jobs = [await domain.job() for _ in range(3)]
-        for job, count in zip(jobs, (5, 1, 0), strict=True):
-            if count:
-                await domain.jobs.log(job.id, points(1, count))
-        jobs = [await domain.now(job.id) for job in jobs]
-        with statements() as asked:
-            latest = await read_latest(domain.database.reader, jobs, 2)
-        assert [seqs(latest[job.id]) for job in jobs] == [[4, 5], [1], []]
-        assert len(asked.all) == 1
+async def test_a_page_beyond_a_cursor_and_the_latest_points_are_read_of_several_jobs_in_one_query_each(
+    domain: Domain,
+) -> None:
+    jobs = [await domain.job() for _ in range(3)]
+    for job, count in zip(jobs, (5, 2, 0), strict=True):
+        if count:
+            await domain.jobs.log(job.id, points(1, count))
+    jobs = [await domain.now(job.id) for job in jobs]
+    with statements() as asked:
+        pages = await read_after(domain.database.reader, [job.id for job in jobs], 1, 3)
+        latest = await read_latest(domain.database.reader, jobs, 3)
+    assert [seqs(pages[job.id]) for job in jobs] == [[2, 3, 4], [2], []]
+    assert [seqs(latest[job.id]) for job in jobs] == [[3, 4, 5], [1, 2], []]
+    assert len(asked.all) == 2
 
 
 async def test_a_read_that_is_broken_off_holds_nobody_to_what_the_store_was_then(domain: Domain) -> None:

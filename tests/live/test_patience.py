@@ -31,16 +31,19 @@ STREAMS: dict[str, tuple[str, dict[str, Any], list[Any]]] = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL of the test's own, which goes away."""
+    """A PostgreSQL of these tests' own, which goes away."""
     with Postgres() as server:
         yield server
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(
+    ("transport", "stream"),
+    [(transport, "metricAdded") for transport in TRANSPORTS] + [(next(iter(TRANSPORTS)), name) for name in STREAMS][1:],
+)
 async def test_a_stream_that_begins_while_the_store_is_away_waits_for_it(
-    postgres: Postgres, caplog: pytest.LogCaptureFixture, transport: str
+    postgres: Postgres, caplog: pytest.LogCaptureFixture, transport: str, stream: str
 ) -> None:
     url = postgres.new()
     await migrate(url)
@@ -52,12 +55,9 @@ async def test_a_stream_that_begins_while_the_store_is_away_waits_for_it(
             id = await api.started()
             await api.log(id, [{"step": step, "loss": 0.5} for step in (1, 2)])
         postgres.stop()
-        for query, variables, expected in STREAMS.values():
-            caplog.clear()
-            with caplog.at_level(logging.WARNING):
-                async with TRANSPORTS[transport](address, query, id=id, **variables) as stream:
-                    await eventually(lambda: "a stream waits for the store" in caplog.text)
-                    postgres.start()
-                    assert [await stream.data() for _ in expected] == expected
-                    postgres.stop()
-        postgres.start()
+        query, variables, expected = STREAMS[stream]
+        with caplog.at_level(logging.WARNING):
+            async with TRANSPORTS[transport](address, query, id=id, **variables) as begun:
+                await eventually(lambda: "a stream waits for the store" in caplog.text)
+                postgres.start()
+                assert [await begun.data() for _ in expected] == expected

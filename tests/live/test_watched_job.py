@@ -1,21 +1,18 @@
 """What a process knows of one watched job, whatever the feed does."""
 
 import asyncio
-import logging
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.live.stream import Streams, WatchedJob
+from graph.live.stream import WatchedJob
 from graph.live.wakeups import Wakeups
-from models.feed.channel import Feed, JobChanged, MetricsRecorded
+from models.feed.channel import JobChanged, MetricsRecorded
 from models.job import Job, now
 from models.lifecycle import JobStatus
 from models.metric import Recorded
-from tests.tools.domain import Domain, a_job, all_has_begun, statements
-from tests.tools.outside import Outside
-from tests.tools.watchers import Watcher
+from tests.tools.domain import a_job
 
 BUFFER = 5
 
@@ -115,22 +112,6 @@ class TestNews:
         watched.hear(recorded(5, 5))
         await turns()
         assert far.done()
-
-
-async def test_checks_of_the_store_go_on_after_it_was_out_of_order(
-    domain: Domain, outside: Outside, caplog: pytest.LogCaptureFixture
-) -> None:
-    job = await domain.job()
-    watcher = Watcher(Streams(domain.database, Feed(), BUFFER, 0.02), job.id)
-    await all_has_begun()
-    await domain.record(job, 1, 3)
-    with statements() as asked, caplog.at_level(logging.WARNING):
-        outside.execute("ALTER TABLE job RENAME TO gone")
-        await asked.until(2, "job")
-        outside.execute("ALTER TABLE gone RENAME TO job")
-        await watcher.has_seen(3)
-    assert f"could not check the store for new points of job {job.id}" in caplog.text
-    await watcher.leave()
 
 
 async def turns() -> None:

@@ -32,20 +32,6 @@ class TestManyWatchers:
         assert seen == [*range(1, 5_003)]
         assert await quick.end() == seen
 
-    async def test_watchers_at_different_places_each_get_what_follows_theirs(self, domain: Domain) -> None:
-        job, other = await domain.job(), await domain.job()
-        await domain.record(job, 1, 120)
-        streams = Streams(domain.database, domain.feed, BUFFER, NEVER)
-        watchers = [Watcher(streams, job.id, after) for after in range(0, 160, 20)]
-        elsewhere = Watcher(streams, other.id)
-        await domain.record(job, 121, 30, at_once=7)
-        await domain.record(other, 1, 3)
-        for each in (job, other):
-            await domain.jobs.complete(each.id)
-        for watcher, after in zip(watchers, range(0, 160, 20), strict=True):
-            assert await watcher.end() == [*range(after + 1, 151)]
-        assert await elsewhere.end() == [1, 2, 3]
-
     @pytest.mark.sqlite_alone("it is not read")
     async def test_those_who_keep_up_are_served_by_the_feed_alone(self, domain: Domain) -> None:
         job = await domain.job()
