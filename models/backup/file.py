@@ -16,7 +16,7 @@ Step: TypeAlias = Callable[[str], object]
 """Called with the name of each step as it begins."""
 
 LOCK_SECONDS = 10.0
-"""How long to wait for a lock; a process that opens a database after a crash holds one while it recovers it."""
+"""How long to wait for a lock, as of a process that recovers the database after a crash."""
 INTERRUPTIBLE = 100_000
 """Instructions of SQLite's virtual machine between two chances for Python to handle a signal."""
 

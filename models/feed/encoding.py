@@ -1,6 +1,6 @@
 """Events as bytes, between processes: the id of the job, then what happened."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -42,13 +42,11 @@ def decode(line: bytes) -> Event:
     job = Job.of([row[name] for name in Job._fields])
     if "metrics" not in content:
         return JobChanged(job)
-    return MetricsRecorded(
-        job,
-        tuple(
-            Recorded._make((job.id, *numbers, StoredValues(values), datetime.fromisoformat(at)))
-            for *numbers, values, at in content["metrics"]
-        ),
+    points = (
+        Recorded._make((job.id, *numbers, StoredValues(values), datetime.fromisoformat(at)))
+        for *numbers, values, at in content["metrics"]
     )
+    return MetricsRecorded(job, tuple(points))
 
 
 def _encoded(metrics: Sequence[Recorded]) -> bytes:
@@ -58,12 +56,9 @@ def _encoded(metrics: Sequence[Recorded]) -> bytes:
     points: list[bytes] = []
     room = EVENT_BYTES
     for point in metrics:
-        points.append(orjson.dumps((*point[1:-2], _text_of(point.values), point.recorded_at)))
+        values = point.values.text if isinstance(point.values, StoredValues) else encode_values(point.values)
+        points.append(orjson.dumps((*point[1:-2], values, point.recorded_at)))
         room -= len(points[-1])
         if room < 0:
             return b"[]"
     return b"[" + b",".join(points) + b"]"
-
-
-def _text_of(values: Mapping[str, float]) -> str:
-    return values.text if isinstance(values, StoredValues) else encode_values(values)

@@ -8,7 +8,7 @@ from models.metric import decode_values, digest_of
 __all__ = ["fill"]
 
 PIECE = 1_000
-"""Points that are read and written at a time: memory stays small, however many there are."""
+"""Points that are read and written at a time."""
 
 log = logging.getLogger(__name__)
 

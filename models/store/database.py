@@ -68,13 +68,14 @@ class Database:
     ) -> None:
         """`url`: sqlite://path from here, sqlite:///absolute/path, or postgres://user:password@host:port/name.
 
-        `create`: a file that is not there; `connections`: the most of them, `seconds`: to wait for each thing.
-        `timed_read` and `timed_write` are called with the seconds of each query, and of each work from its request to
-        its commit. Raises StoreError where the address is none.
+        `create`: a file that is not there; `connections`: the most of them; `seconds`: to wait for each thing;
+        `timed_*`: called with the seconds of each query, and of each work until its commit. Raises StoreError.
         """
         self._timed_read = timed_read
         self._timed_write = timed_write
         self._backend = _backend_at(url, create=create, connections=connections, seconds=seconds)
+        self.place = self._backend.shown
+        """Where it is, for people: the path of its file, or its address without a password."""
         self.applied: list[str] = []
         """Names of the migrations that opening it applied."""
         self.identity = ""
@@ -123,17 +124,11 @@ class Database:
         await self._closing.aclose()
         await self._context.close_connections()
 
-    @property
-    def place(self) -> str:
-        """Where it is, for people: the path of its file, or its address without a password."""
-        return self._backend.shown
-
     async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
         """What the work that `begin` begins returns, once it is committed: all of its statements, or none.
 
         Its first statement must write or lock: PostgreSQL then holds the row, so that what follows reads it as it is.
-        Nothing comes between the commit and `committed`, which is called in the order of the commits. Raises what the
-        work raises, and StoreFailure.
+        For the rest see `Writer`.
         """
         began = perf_counter()
         try:
@@ -190,9 +185,8 @@ class Database:
             run_script = functools.partial(self._backend.run_script, connection)
             executor = MigrationExecutor(connection, APPS)  # a process that waited looks again at what is pending
             editor = executor._schema_editor(atomic=False)  # noqa: SLF001  # no public way
-            query, capabilities = connection.execute_query, connection.capabilities
-            scripted = SimpleNamespace(execute_script=run_script, execute_query=query, capabilities=capabilities)
-            editor.client = cast("BaseDBAsyncClient", scripted)
+            methods = {"execute_query": connection.execute_query, "execute_script": run_script}
+            editor.client = cast("Any", SimpleNamespace(capabilities=connection.capabilities, **methods))
             await executor.recorder.ensure_schema(editor)
             pending = await _pending(executor)
             for migration in pending:

@@ -171,12 +171,11 @@ class _Reader:
     def __init__(self, path: Path, seconds: float, timed: Timed) -> None:
         """`seconds`: how long to wait for another process that recovers the file."""
         self._path = path
-        self._seconds = seconds
         self._timed = timed
         self.damage: Damaged | None = None
         self._connection = self._connected(0)
+        self._threads_own = self._connected(seconds)
         self._thread = ThreadPoolExecutor(1, "read")
-        self._threads_own: sqlite3.Connection | None = None
 
     def version(self) -> int | None:
         """A number that is another after every commit of another connection; and this one makes none."""
@@ -206,7 +205,7 @@ class _Reader:
     async def close(self) -> None:
         """Disconnect."""
         self._connection.close()
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect_thread)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._threads_own.close)
         self._thread.shutdown()
 
     def _raise(self, error: sqlite3.Error) -> NoReturn:
@@ -218,15 +217,9 @@ class _Reader:
         raise failure from error
 
     def _read(self, query: Query) -> list[Row]:
-        if self._threads_own is None:
-            self._threads_own = self._connected(self._seconds)
         return self._threads_own.execute(query.sql, query.parameters).fetchall()
 
-    def _disconnect_thread(self) -> None:
-        if self._threads_own:
-            self._threads_own.close()
-
     def _connected(self, seconds: float) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, seconds, isolation_level=None)
+        connection = sqlite3.connect(self._path, seconds, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA query_only = ON")
         return connection

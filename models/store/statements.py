@@ -15,8 +15,8 @@ Timed = Callable[[float], object]
 class Query(NamedTuple):
     """A statement, with a ? for each parameter.
 
-    What changes from one to the next is a parameter: the texts are few, so stores plan them once; and PostgreSQL keeps
-    the plan of one without parameters for good, whatever its tables grow to.
+    What changes from one to the next is a parameter, for stores plan each text once; and PostgreSQL keeps the plan of
+    one without parameters for good, whatever its tables grow to.
     """
 
     sql: str
@@ -71,8 +71,8 @@ class Writer(Protocol):
     async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
         """What the work that `begin` begins returns, once it is committed; `committed` is called with it first.
 
-        It is called in the order of the commits. A work may be begun again where a transaction was lost through no
-        fault of its own. Raises what the work raises, and StoreFailure.
+        It is called right after the commit, in the order of the commits. A work may be begun again where its
+        transaction was lost. Raises what the work raises, and StoreFailure.
         """
 
     async def close(self) -> None:

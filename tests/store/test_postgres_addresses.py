@@ -18,7 +18,7 @@ from tests.tools.process import here
         ("postgres://me@127.0.0.1:1/here?password=secret", "postgres://me@127.0.0.1:1/here:"),
         ("me:secret@127.0.0.1:1/here", "got me@127.0.0.1:1/here."),
         ("postgres://me@127.0.0.1:1/here?ssl=false", "there is no parameter ssl"),
-        ("postgres://me@127.0.0.1:1/here?sslmode=maybe", "sslmode must be one of"),
+        ("postgres://me@127.0.0.1:1/here?sslmode=maybe", "`sslmode` parameter must be one of"),
         ("postgres://me@127.0.0.1:1/here?sslrootcert=here.pem", "sslmode=verify-full"),
         ("postgres://me@127.0.0.1:1/here?sslmode=verify-ca&sslrootcert=/nowhere.pem", "No such file"),
         ("postgres://me@127.0.0.1:1/here?sslmode=verify-ca&sslrootcert=README.md", "sslrootcert cannot be read"),
