@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 from benchmarks.options import read_options
 from benchmarks.ordinary import Ordinary, ordinary_client
 from benchmarks.report import publish
-from tests.tools.hostile.attack import Hostile
-from tests.tools.hostile.corpus import FLAGS, faults_of, quick
+from tests.tools.hostile.attack import Hostile, faults_of
+from tests.tools.hostile.corpus import FLAGS, quick
 from tests.tools.process import ServerProcess
 
 ROUNDS = 5

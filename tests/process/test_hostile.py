@@ -6,7 +6,9 @@ from pathlib import Path
 import httpx
 
 from tests.tools.api import Api
-from tests.tools.hostile.corpus import FLAGS, faults_of, quick, slow
+from tests.tools.hostile.attack import faults_of
+from tests.tools.hostile.connections import slow
+from tests.tools.hostile.corpus import FLAGS, quick
 from tests.tools.process import ServerProcess, files_of, memory_of
 from tests.tools.waiting import PATIENCE, eventually
 
@@ -16,7 +18,7 @@ MEMORY = 24 * 2**20
 
 def test_each_of_the_corpus_has_a_name_of_its_own_and_they_are_many() -> None:
     names = [hostile.name for hostile in [*quick(), *slow()]]
-    assert len(set(names)) == len(names) >= 600
+    assert len(set(names)) == len(names) >= 500
 
 
 async def test_nothing_hostile_fells_or_fills_the_server_or_keeps_it_from_an_ordinary_client(tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ from typing import Any, cast
 
 import httpx
 
-__all__ = ["BY_THE_VIEW", "JOB", "METRIC", "Api"]
-
 JOB = "id name status progress metricCount startedAt finishedAt failureReason"
 BY_THE_VIEW = {"Accept": "application/json", "Content-Type": "application/json; charset=utf8"}
 """Headers in a form that is read by Strawberry's view, not past it."""

@@ -8,8 +8,6 @@ import httpx
 from graph.app import App
 from graph.plans.answers import Answers
 
-__all__ = ["JSON", "Both", "body_of"]
-
 JSON = "application/json"
 
 

@@ -23,18 +23,6 @@ from playwright.async_api import (
 from tests.tools.nodejs import unpacked_chromium
 from tests.tools.waiting import PATIENCE
 
-__all__ = [
-    "DESKTOP",
-    "PHONE",
-    "Visits",
-    "card",
-    "launched_browser",
-    "rows_of",
-    "stat",
-    "toast",
-    "until",
-]
-
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 

@@ -8,8 +8,6 @@ from playwright.async_api import Locator, Page
 
 from tests.tools.waiting import PATIENCE
 
-__all__ = ["chart", "drag", "drawn", "ink", "point_at", "read_at", "readings", "zoomed"]
-
 
 def chart(page: Page, name: str) -> Locator:
     """The chart of a named value."""

@@ -15,8 +15,6 @@ from tests.tools.domain import opened_domain
 from tests.tools.process import ServerProcess
 from tests.tools.waiting import PATIENCE
 
-__all__ = ["Crowd", "crowded"]
-
 PACE = 0.1
 """Seconds from one batch of the loop that trains to the next."""
 

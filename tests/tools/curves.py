@@ -7,8 +7,6 @@ import numpy as np
 from models.curves.curve import EVENLY_BELOW, Curve, Floats, Integers, Wanted, chosen, evenly
 from models.metric import Point
 
-__all__ = ["Listed", "downsampled", "listed", "plain"]
-
 Listed = list[tuple[int, int, str]]
 """(step, seq, value) of each point, comparable even where a value is NaN; SQLite's columns know no -0.0."""
 

@@ -19,18 +19,6 @@ from models.store.statements import Query, Reader
 from models.validation import NewJob
 from tests.tools.waiting import PATIENCE
 
-__all__ = [
-    "Domain",
-    "Statements",
-    "a_job",
-    "a_point",
-    "all_has_begun",
-    "opened_domain",
-    "points",
-    "statements",
-]
-
-
 _OPEN: list[Database] = []
 
 

@@ -18,8 +18,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-__all__ = ["Forked"]
-
 LOADED = ["graph.commands", "graph.process.server", "graph.app", "graph.process.workers", "tests.tools.forked"]
 
 forking = multiprocessing.get_context("forkserver")

@@ -11,8 +11,6 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-__all__ = ["CODES", "SEED", "TIMES", "codes_of", "fuzzed", "hypothesis_profile"]
-
 CODES = {
     None,
     "BAD_USER_INPUT",

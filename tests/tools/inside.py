@@ -8,8 +8,6 @@ from graph.app import App
 from tests.tools.domain import all_has_begun
 from tests.tools.waiting import eventually
 
-__all__ = ["Inside"]
-
 
 class Inside:
     """The view of an app, and the tasks of its loop."""

@@ -13,8 +13,6 @@ from tests.tools.api import Api
 from tests.tools.sockets import opened, websocket_url
 from tests.tools.waiting import PATIENCE
 
-__all__ = ["BATCH", "LOG", "Load", "unavailable"]
-
 PAUSE = 0.02
 """Before a client that was turned away comes back."""
 BATCH = 3

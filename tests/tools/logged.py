@@ -9,8 +9,6 @@ from typing import Any
 from graph.settings import Settings
 from graph.telemetry.logs import formatter
 
-__all__ = ["logged"]
-
 CALLS = "graph.calls"
 """The logger that has a line for each call."""
 

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from simulator import curves
 from simulator.scenarios import Scenario, SimulatedCrash
 
-__all__ = ["ModelJob", "ModelPoint", "input_of", "inputs"]
-
 BESIDE = ("loss", "accuracy", "learningRate")
 
 

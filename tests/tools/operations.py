@@ -6,8 +6,6 @@ from graphql import OperationType, parse, validate
 
 from graph.schema import schema
 
-__all__ = ["Operation", "operations"]
-
 
 class Operation(NamedTuple):
     """An operation with one root field."""

@@ -8,8 +8,6 @@ from typing import Any
 
 import psycopg
 
-__all__ = ["Outside", "path_of"]
-
 TABLES = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
     "postgres": "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",

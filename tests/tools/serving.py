@@ -10,8 +10,6 @@ from graph.process.server import Server
 from graph.settings import Settings
 from tests.tools.waiting import eventually
 
-__all__ = ["served"]
-
 
 class PromptServer(Server):
     """Ends as soon as nobody is connected any more, where uvicorn looks about itself every tenth of a second.

@@ -12,8 +12,6 @@ from websockets.typing import Subprotocol
 
 from tests.tools.waiting import PATIENCE
 
-__all__ = ["PROTOCOL", "Socket", "opened", "websocket_url"]
-
 PROTOCOL = Subprotocol("graphql-transport-ws")
 
 

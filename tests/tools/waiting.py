@@ -4,8 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable
 
-__all__ = ["PATIENCE", "eventually", "wait_until"]
-
 PATIENCE = 60
 """Seconds after which something that should have happened has not; no test asserts that something takes less."""
 

@@ -13,8 +13,6 @@ from models.lifecycle import JobStatus
 from tests.tools.domain import all_has_begun
 from tests.tools.waiting import PATIENCE, eventually
 
-__all__ = ["BUFFER", "NEVER", "OFTEN", "Change", "ChaosFeed", "Follower", "Watcher", "following", "intervals"]
-
 BUFFER = 50
 """Points or changes kept: few, so that it matters."""
 OFTEN = 0.05

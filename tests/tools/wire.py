@@ -11,26 +11,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-__all__ = [
-    "CLOSE",
-    "INIT",
-    "SMUGGLED",
-    "SOCKET",
-    "STATUS",
-    "SWITCHED",
-    "Wire",
-    "asking",
-    "close_code_of",
-    "connected",
-    "frame",
-    "head",
-    "mute_peer",
-    "post",
-    "said",
-    "small_peer",
-    "subscribe",
-]
-
 JSON = "application/json"
 SWITCHED = b"HTTP/1.1 101 "
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")

@@ -10,8 +10,6 @@ from itertools import chain
 from tests.tools.waiting import PATIENCE
 from tests.tools.wire import CLOSE, INIT, SOCKET, STATUS, SWITCHED, Wire, close_code_of, connected, head
 
-__all__ = ["ANSWER", "BEGUN", "END", "OPENED", "Drip", "Expected", "Hostile", "Steps", "faults_of", "hostile"]
-
 PAUSE = 0.1
 """Seconds between two drops of a slow peer: how often does not matter."""
 
@@ -94,8 +92,6 @@ async def _fault_of(hostile: Hostile, address: str) -> str | None:
     statuses = [] if is_socket else [int(status) for status in STATUS.findall(wire.heard)]
     if any(status >= 500 for status in statuses) or code == 1011 or b"INTERNAL_SERVER_ERROR" in wire.heard:
         return f"{hostile.name}: the server blames itself: {statuses} {code} {wire.heard[-300:]!r}"
-    if b"smuggled" in wire.heard:
-        return f"{hostile.name}: what is no request was answered as one"
     meets = {
         Expected.REFUSED: any(status >= 400 for status in statuses) or code not in {None, 1000, 1001},
         Expected.ANSWERED: bool(statuses or code),

@@ -1,19 +1,12 @@
-"""Hostile connections: requests within requests, peers that take their time, and peers that hang up."""
+"""Hostile connections: peers that take their time, and peers that hang up."""
 
 from collections.abc import Iterator
-from itertools import product
 
-from tests.tools.hostile.attack import ANSWER, BEGUN, END, OPENED, Drip, Expected, Hostile, Steps, hostile
-from tests.tools.wire import SMUGGLED, SOCKET, asking, frame, head, post, said, subscribe
+from tests.tools.hostile.attack import BEGUN, END, OPENED, Drip, Expected, Hostile, Steps, hostile
+from tests.tools.wire import SOCKET, asking, frame, head, post, said, subscribe
 
-__all__ = ["hanging_up", "slow", "smugglers"]
-
-JSON = {"Content-Type": "application/json"}
-KEPT = {"Connection": "keep-alive"}
-LENGTH = {"Content-Length": str(len(SMUGGLED))}
-KEEPING = head("GET", "/healthz", **KEPT)
-CHUNKED = head(**JSON, Transfer_Encoding="chunked")
-IN_CHUNKS = b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)
+KEEPING = head("GET", "/healthz", Connection="keep-alive")
+CHUNKED = head(Content_Type="application/json", Transfer_Encoding="chunked")
 HALF_A_HEAD = head("GET")[:-2]
 HALF_A_BODY = post(b"{" * 100)[:-50]
 LONG_BODY = post(b"{" * 100_000)[:-99_999]
@@ -68,26 +61,3 @@ def slow() -> Iterator[Hostile]:
 def hanging_up() -> Iterator[Hostile]:
     """Peers that hang up, wherever they are."""
     yield from hostile("hangs up", Expected.ANYTHING, BY_WHAT_IS_SENT, hangs_up=True)
-
-
-def smugglers() -> Iterator[Hostile]:
-    """Requests with another one behind or within them, which must not be answered."""
-    upgrades: dict[str, Steps] = {}
-    bodies = (({"Transfer-Encoding": "chunked"}, IN_CHUNKS), (LENGTH, SMUGGLED))
-    for (framing, body), protocol, method in product(bodies, ("h2c", "foo", "websocket"), ("POST", "GET", "HEAD")):
-        beginning = head(method, **JSON | SOCKET | framing | {"Upgrade": protocol})
-        name = f"an upgrade to {protocol} with {', '.join(framing)} by {method}"
-        upgrades[f"{name}, in one piece"] = [beginning + body]
-        if protocol == "websocket" or method != "POST":  # otherwise the body is waited for
-            upgrades[f"{name}, in two pieces"] = [beginning, ANSWER, body]
-    codings = ("gzip, chunked", "identity\r\nTransfer-Encoding: chunked", "chunked\r\nTransfer-Encoding: chunked")
-    behind: dict[str, Steps] = {
-        f"the transfer encoding {coding!r}": [
-            head("POST", Transfer_Encoding=coding, **JSON | KEPT) + b"0\r\n\r\n" + SMUGGLED
-        ]
-        for coding in codings
-    }
-    connecting: Steps = [head("CONNECT", **KEPT | LENGTH), ANSWER, SMUGGLED]
-    yield from hostile("smuggler", Expected.ANSWERED, {**upgrades, **behind, "CONNECT with a body": connecting})
-    late: Steps = [KEEPING + head("GET", **SOCKET) + SMUGGLED]
-    yield from hostile("smuggler", Expected.ANYTHING, {"a handshake behind a request": late})

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 
-from tests.tools.hostile.attack import BEGUN, Expected, Hostile, faults_of
-from tests.tools.hostile.connections import hanging_up, slow, smugglers
+from tests.tools.hostile.attack import BEGUN, Expected, Hostile
+from tests.tools.hostile.connections import hanging_up
 from tests.tools.hostile.documents import documents
 from tests.tools.hostile.requests import requests
 from tests.tools.hostile.sockets import sockets
 from tests.tools.wire import CLOSE, asking, post, subscribe
-
-__all__ = ["FLAGS", "faults_of", "quick", "slow"]
 
 HEADER_BYTES = 16_384
 MESSAGE_BYTES = 1_000_000
@@ -27,13 +25,7 @@ ON_A_SOCKET = 200_000
 
 def quick() -> list[Hostile]:
     """All that the server answers, or parts from, at once."""
-    return [
-        *_documents(),
-        *requests(HEADER_BYTES, MESSAGE_BYTES),
-        *smugglers(),
-        *sockets(MESSAGE_BYTES),
-        *hanging_up(),
-    ]
+    return [*_documents(), *requests(HEADER_BYTES, MESSAGE_BYTES), *sockets(MESSAGE_BYTES), *hanging_up()]
 
 
 def _documents() -> Iterator[Hostile]:

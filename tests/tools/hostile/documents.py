@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["documents"]
-
 Document = tuple[str, str, dict[str, Any]]
 """Its name, the text, its variables."""
 

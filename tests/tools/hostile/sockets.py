@@ -7,8 +7,6 @@ from tests.tools.hostile.attack import ANSWER, BEGUN, Expected, Hostile, Steps, 
 from tests.tools.hostile.requests import ORIGINS
 from tests.tools.wire import CLOSE, INIT, SOCKET, frame, head, said, subscribe
 
-__all__ = ["sockets"]
-
 LONG = "x" * 900_000
 CHANGED = "subscription { jobChanged { id } }"
 SELECTING = "subscription ($n: [String!]) { jobChanged { latestMetrics { values(names: $n) { name } } } }"
