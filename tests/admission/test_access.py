@@ -87,6 +87,9 @@ WHO: dict[str, Callable[[dict[str, str]], Headers]] = {
     "write, by cookie": lambda secrets: cookie(secrets["write session"]),
 }
 
+UNDER_OPEN_READS = ["nobody", "a wrong token", "a revoked cookie", "read", "write"]
+"""Of each kind one: none, refused, forgotten, and the two scopes."""
+
 JSON = "application/json"
 MULTIPART = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0"
 
@@ -164,8 +167,9 @@ TRANSPORTS: dict[str, Ask] = {
 }
 
 
-@pytest.mark.parametrize("open_reads", [False, True], ids=["", "with open reads"])
-@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize(
+    ("who", "open_reads"), [*((who, False) for who in WHO), *((who, True) for who in UNDER_OPEN_READS)]
+)
 async def test_who_may_do_what(guarded: Guarded, who: str, open_reads: bool) -> None:
     url = guarded.open_reads_url if open_reads else guarded.url
     async with (

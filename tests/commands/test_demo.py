@@ -45,10 +45,12 @@ class Demo(ServerProcess):
             self.arguments = ["demo", "--port", "0"]
 
 
-@pytest.fixture
-def demo(temporary: Path) -> Iterator[Demo]:
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Demo]:
+    """A demo that several tests look at."""
     with Demo() as process:
         yield process
+        assert (process.stop(signal.SIGINT), process.log) == (0, "")
 
 
 async def seen(server: ServerProcess, wanted: Callable[[Jobs], bool]) -> Jobs:
@@ -116,54 +118,51 @@ def left_in(folder: Path) -> list[Path]:
 
 
 @either_signal
-async def test_ctrl_c_ends_it_and_its_temporary_database_is_gone(
-    demo: Demo, temporary: Path, number: signal.Signals
+async def test_a_signal_ends_it_while_it_is_watched_and_its_temporary_database_is_gone(
+    temporary: Path, number: signal.Signals
 ) -> None:
-    await seen(demo, lambda jobs: "RUNNING" in statuses(jobs))
-    assert len(left_in(temporary)) == 1
-    await ended(demo, number)
+    with Demo() as demo:
+        jobs = await seen(demo, lambda jobs: "RUNNING" in statuses(jobs))
+        assert len(left_in(temporary)) == 1
+        id = next(id for id, job in jobs.items() if job["status"] == "RUNNING")
+        async with opened(websocket_url(demo.url)) as socket:
+            await socket.subscribe("subscription { jobChanged { id } }")
+            stream = socket.metrics(id)
+            await anext(stream)
+            await ended(demo, number)
+            with pytest.raises(ConnectionClosed, match="1012"):
+                _ = [point async for point in stream]
     assert left_in(temporary) == []
 
 
-async def test_ctrl_c_ends_it_while_it_is_watched(demo: Demo) -> None:
-    jobs = await seen(demo, lambda jobs: "RUNNING" in statuses(jobs))
-    id = next(id for id, job in jobs.items() if job["status"] == "RUNNING")
-    async with opened(websocket_url(demo.url)) as socket:
-        await socket.subscribe("subscription { jobChanged { id } }")
-        stream = socket.metrics(id)
-        await anext(stream)
+async def test_a_signal_right_behind_its_first_line_ends_it_as_cleanly(temporary: Path) -> None:
+    with Demo() as demo:
         await ended(demo)
-        with pytest.raises(ConnectionClosed, match="1012"):
-            _ = [point async for point in stream]
-
-
-@either_signal
-async def test_a_signal_right_behind_its_first_line_ends_it_as_cleanly(
-    demo: Demo, temporary: Path, number: signal.Signals
-) -> None:
-    await ended(demo, number)
     assert left_in(temporary) == []
 
 
 async def test_a_second_demo_works_beside_the_first_and_after_it(demo: Demo) -> None:
+    before = await seen(demo, lambda jobs: statuses(jobs) == STATUSES)
     with Demo() as other:
-        for server in (demo, other):
-            jobs = await seen(server, lambda jobs: statuses(jobs) == STATUSES)
-            assert "1" in jobs
-        await ended(demo)
-        await seen(other, moved_on_from(jobs))
-        await asyncio.to_thread(demo.start)
-        await seen(demo, lambda jobs: statuses(jobs) == STATUSES)
+        assert "1" in await seen(other, lambda jobs: statuses(jobs) == STATUSES)
+        await ended(other)
+        await seen(demo, moved_on_from(before))
+        await asyncio.to_thread(other.start)
+        await seen(other, lambda jobs: statuses(jobs) == STATUSES)
+        await ended(other)
 
 
+@pytest.mark.parametrize("is_killed", [False, True], ids=["ended", "killed"])
 async def test_a_database_of_its_own_is_kept_and_a_second_start_goes_on_with_what_is_there(
-    database_url: str, temporary: Path
+    database_url: str, temporary: Path, is_killed: bool
 ) -> None:
     with Demo(database_url) as demo:
-        began = await seen(demo, all_is_there)
-        before = await seen(demo, moved_on_from(began))
-        await ended(demo)
-        assert left_in(temporary) == []
+        before = await seen(demo, moved_on_from(await seen(demo, all_is_there)))
+        if is_killed:
+            demo.kill()
+        else:
+            await ended(demo)
+            assert left_in(temporary) == []
         await asyncio.to_thread(demo.start)
         after = await seen(demo, moved_on_from(before))
         assert after.keys() == before.keys(), "what was left running is trained on; nothing is furnished twice"
@@ -171,14 +170,4 @@ async def test_a_database_of_its_own_is_kept_and_a_second_start_goes_on_with_wha
             assert after[id]["metricCount"] >= job["metricCount"]
             if job["status"] in {"COMPLETE", "FAILED"}:
                 assert after[id] == job
-        await ended(demo)
-
-
-async def test_a_demo_that_is_killed_goes_on_as_well(database_url: str) -> None:
-    with Demo(database_url) as demo:
-        before = await seen(demo, all_is_there)
-        demo.kill()
-        await asyncio.to_thread(demo.start)
-        after = await seen(demo, moved_on_from(before))
-        assert after.keys() == before.keys()
         await ended(demo)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.test_commands import complaint, limited_time
+from tests.commands.test_commands import complaint
 from tests.tools.outside import Outside
 from tests.tools.postgres import free_port
 from tests.tools.process import here
@@ -116,7 +116,7 @@ def logging_as_it_was() -> Iterator[None]:
 @pytest.mark.parametrize("kind", SQLITE)
 def test_a_file(folder: Path, kind: str, command: str) -> None:
     store = folder / "store.sqlite3"
-    with SQLITE[kind](store), limited_time():
+    with SQLITE[kind](store):
         ended = here(*command.format(folder=folder).split(), "--database-url", url_of(store))
     assert str(store) in complaint(ended)
 
@@ -161,12 +161,10 @@ def as_role(postgres_url: str) -> Iterator[Callable[[list[str]], str]]:
     ],
 )
 def test_a_server(as_role: Callable[[list[str]], str], kind: str, command: str) -> None:
-    with limited_time():
-        complaint(here(*command.split(), "--database-url", as_role(POSTGRES[kind])))
+    complaint(here(*command.split(), "--database-url", as_role(POSTGRES[kind])))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_server_that_is_gone(folder: Path, command: str) -> None:
     url = f"postgres://me@127.0.0.1:{free_port()}/jobs"
-    with limited_time():
-        complaint(here(*command.format(folder=folder).split(), "--database-url", url))
+    complaint(here(*command.format(folder=folder).split(), "--database-url", url))
