@@ -150,7 +150,7 @@ class Changes:
                 self._recent.append(job)
                 self._count += 1
                 self._progress.learn(job)
-        elif self._progress.is_followed and job.status is JobStatus.RUNNING and not self._known.has_ended(job.id):
+        elif job.status is JobStatus.RUNNING and not self._known.has_ended(job.id):
             self._progress.hear(job)
 
     @contextlib.contextmanager

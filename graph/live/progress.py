@@ -62,11 +62,6 @@ class Progress:
         """By job, with the number of its last move, the latest last."""
         self._begun = False
 
-    @property
-    def is_followed(self) -> bool:
-        """Whether a client follows progress now."""
-        return bool(self._paces)
-
     @contextlib.contextmanager
     def following(self, every: float | None) -> Iterator[Pace]:
         """The pace of followers that request progress each `every` seconds; for None, of those that request none."""
@@ -106,8 +101,8 @@ class Progress:
         return [job for _, job in later][::-1]
 
     def hear(self, job: Job) -> None:
-        """Receive a RUNNING job as it is, or was; what is known only ever grows."""
-        if job.metric_count > self._counts.get(job.id, 0):
+        """Receive a RUNNING job as it is, or was; what is known only ever grows, and only while a client follows."""
+        if self._paces and job.metric_count > self._counts.get(job.id, 0):
             self._counts[job.id] = job.metric_count
             self.moves += 1
             self._moved.pop(job.id, None)

@@ -165,7 +165,8 @@ class Streams:
         while True:
             points: Sequence[Recorded] | None = watched.after(last, limit)
             if points is None and last < watched.stored:
-                points = await self._read(watched.job_id, last, limit)
+                read = partial(read_after, self._database.reader, [watched.job_id], last, limit)
+                points = (await patiently(read, self._check_seconds))[watched.job_id]
                 if last >= began and points:
                     if watched.overflowed(last):
                         self.counts.overflows += 1
@@ -180,11 +181,6 @@ class Streams:
                 return ()
             else:
                 await watched.wait_for_point(last)
-
-    async def _read(self, job_id: int, after: int, limit: int) -> Sequence[Recorded]:
-        reader = self._database.reader
-        points = await patiently(lambda: read_after(reader, [job_id], after, limit), self._check_seconds)
-        return points[job_id]
 
     @contextlib.contextmanager
     def _watching(self, job_id: int) -> Iterator[WatchedJob]:

@@ -30,14 +30,6 @@ class Wanted(NamedTuple):
     """The first step, or None for the first there is."""
     last: int | None
 
-    def meets(self, first: int, last: int) -> bool:
-        """Whether any of these steps is requested."""
-        return (self.last is None or first <= self.last) and (self.first is None or last >= self.first)
-
-    def covers(self, first: int, last: int) -> bool:
-        """Whether all of these steps are requested."""
-        return (self.first is None or first >= self.first) and (self.last is None or last <= self.last)
-
 
 class Curve(NamedTuple):
     """A named value over the steps: columns of one length."""
@@ -60,11 +52,9 @@ class Curve(NamedTuple):
         order = np.lexsort((self.seq, self.step))
         return self.taken(order[np.diff(self.step[order], append=-1) != 0])
 
-    def within(self, first: int | None, last: int | None) -> Self:
-        """The points of these steps, the ends among them; None is no end. Steps must ascend."""
-        begin = 0 if first is None else np.searchsorted(self.step, first)
-        end = len(self.step) if last is None else np.searchsorted(self.step, last, "right")
-        return self.taken(slice(begin, end))
+    def within(self, first: int, last: int) -> Self:
+        """The points of these steps, the ends among them. Steps must ascend."""
+        return self.taken(slice(np.searchsorted(self.step, first), np.searchsorted(self.step, last, "right")))
 
     @property
     def bytes(self) -> int:

@@ -17,6 +17,7 @@ from models.curves.chunks import ChunkGone, Chunks, Shelf
 from models.curves.curve import EVENLY_BELOW, NOTHING, Curve, Wanted, chosen, evenly, outline
 from models.curves.series import Span, read_values
 from models.curves.stored import Head
+from models.validation import MAX_ID
 
 REMEMBERED_BYTES = 4 * 2**20
 """What the curves that were requested lately may take in memory: some 300 of 500 points."""
@@ -133,20 +134,21 @@ async def _parts(wanted: Wanted, shelf: Shelf, tail: Curve) -> list[Part]:
     Where chunks overlap, as they do where a run was resumed from a checkpoint, and where only some steps of a chunk are
     requested, its points are taken out of it.
     """
+    begin, end = wanted.first or 0, MAX_ID if wanted.last is None else wanted.last
     full = wanted.until // shelf.grain.run
     pieces: list[tuple[int, int, Part]] = [
         (head.first_step, head.last_step, head) for head in shelf.heads if head.number < full and head.size
     ]
     if len(tail.step):
         pieces.append((int(tail.step[0]), int(tail.step[-1]), tail))
-    groups = list(_overlapping(piece for piece in pieces if wanted.meets(*piece[:2])))
-    whole = [len(group) == 1 and wanted.covers(*group[0][:2]) for group in groups]
+    groups = list(_overlapping(piece for piece in pieces if piece[0] <= end and piece[1] >= begin))
+    whole = [len(group) == 1 and begin <= group[0][0] and group[0][1] <= end for group in groups]
     broken = (part for group, is_whole in zip(groups, whole, strict=True) if not is_whole for _, _, part in group)
     points = await shelf.curves("points", _numbers(broken))
 
     def mended(group: Sequence[tuple[int, int, Part]]) -> Part:
         curve = Curve.joined([_points(part, points) for _, _, part in group])
-        return curve.by_step().within(wanted.first, wanted.last)
+        return curve.by_step().within(begin, end)
 
     def mend() -> list[Part]:
         return [group[0][2] if is_whole else mended(group) for group, is_whole in zip(groups, whole, strict=True)]

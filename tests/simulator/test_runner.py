@@ -139,12 +139,9 @@ class TestAtAPace:
         assert [pause(4, 0.125, done) for done in (1, 2, 7)] == [0.125, 0.375, 1.625]
         assert [due(4, elapsed, 3) for elapsed in (0.75, 0.9, 1.0, 1.5)] == [1, 1, 2, 4]
 
-    def test_what_a_slow_store_held_up_is_due_at_once_up_to_a_chunk(self) -> None:
-        assert (due(1_000, 0.5, 1), pause(1_000, 0.5, 1)) == (500, 0)
-        assert (due(1_000, 60, 1), pause(1_000, 60, 1)) == (CHUNK, 0)
-
-    def test_without_a_pace_a_chunk_is_always_due(self) -> None:
-        assert (due(None, 0, 5_000), pause(None, 0, 5_000)) == (CHUNK, 0)
+    def test_what_a_slow_store_held_up_is_due_at_once_up_to_a_chunk_and_so_is_all_without_a_pace(self) -> None:
+        for pace, elapsed, done, steps in ((1_000, 0.5, 1, 500), (1_000, 60, 1, CHUNK), (None, 0, 5_000, CHUNK)):
+            assert (due(pace, elapsed, done), pause(pace, elapsed, done)) == (steps, 0)
 
     @pytest.mark.parametrize("steps_per_epoch", [1, 2])
     async def test_neither_the_next_step_nor_the_end_comes_before_its_time(
