@@ -98,7 +98,7 @@ class Job(NamedTuple):
 
     @property
     def identity(self) -> tuple[str, int, JobStatus, datetime]:
-        """What tells it, in this state, from other jobs and other states."""
+        """What distinguishes it, in this state, from other jobs and other states."""
         return "job", self.id, self.status, self.updated_at
 
     @property

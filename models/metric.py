@@ -152,5 +152,5 @@ class Recorded(NamedTuple):
 
     @property
     def identity(self) -> tuple[int, int]:
-        """What tells it from every other point; it never changes."""
+        """What distinguishes it from every other point; it never changes."""
         return self.job_id, self.seq

@@ -84,7 +84,7 @@ class Tokens:
         await self.database.write(lambda: _ended(digest_of(secret)), _unpublished)
 
     def version(self) -> int | None:
-        """A number that is another where tokens may have changed; None where that cannot be told without a query."""
+        """A number that is another where tokens may have changed; None where only a query could say."""
         return self.database.reader.version()
 
     async def digests(self) -> list[Row]:

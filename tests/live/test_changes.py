@@ -29,7 +29,7 @@ def by_feed(domain: Domain, buffer: int = BUFFER) -> Changes:
 
 @pytest.mark.sqlite_alone("what the feed brings does not depend on the store")
 class TestByTheFeed:
-    async def test_each_change_of_every_job_is_told_in_order_and_recording_is_no_change(self, domain: Domain) -> None:
+    async def test_each_change_of_every_job_is_reported_in_order_and_points_are_no_change(self, domain: Domain) -> None:
         async with following(by_feed(domain)) as follower:
             one = await domain.job()
             await domain.jobs.log(one.id, points(1, 3))
@@ -41,9 +41,9 @@ class TestByTheFeed:
                 (other.id, FAILED),
             ]
             await domain.jobs.complete(one.id)
-            assert await follower.told() == (one.id, COMPLETE)
+            assert await follower.next() == (one.id, COMPLETE)
 
-    async def test_nor_is_it_one_of_a_job_that_changed_so_long_ago_that_nobody_remembers(
+    async def test_nor_is_it_one_of_a_job_that_changed_so_long_ago_that_it_was_forgotten(
         self, domain: Domain, outside: Outside
     ) -> None:
         old, other = await domain.job(), await domain.job()
@@ -54,17 +54,17 @@ class TestByTheFeed:
             await domain.jobs.complete(old.id)
             assert await follower.all(2) == [(other.id, COMPLETE), (old.id, COMPLETE)]
 
-    async def test_what_changed_before_is_not_told(self, domain: Domain) -> None:
+    async def test_what_changed_before_is_not_reported(self, domain: Domain) -> None:
         before = await domain.job()
         changes = by_feed(domain)
         async with following(changes) as first:
             await domain.jobs.complete(before.id)
             async with following(changes) as second:
                 new = await domain.job(QUEUED)
-                assert await second.told() == (new.id, QUEUED)
+                assert await second.next() == (new.id, QUEUED)
             assert await first.all(2) == [(before.id, COMPLETE), (new.id, QUEUED)]
 
-    async def test_of_one_job_only_its_changes_are_told_and_its_end_is_the_last(self, domain: Domain) -> None:
+    async def test_of_one_job_only_its_changes_are_reported_and_its_end_is_the_last(self, domain: Domain) -> None:
         watched = await domain.job(QUEUED)
         async with following(by_feed(domain), watched.id) as follower:
             await domain.job()
@@ -79,7 +79,7 @@ class TestByTheFeed:
         async with aclosing(by_feed(domain).follow(ended.id)) as stream, asyncio.timeout(PATIENCE):
             assert [job async for job in stream] == []
 
-    async def test_doubled_and_late_news_is_told_once(self, domain: Domain) -> None:
+    async def test_doubled_and_late_news_is_reported_once(self, domain: Domain) -> None:
         async with following(by_feed(domain)) as follower:
             with domain.heard() as events:
                 job = await domain.job(COMPLETE)
@@ -89,8 +89,8 @@ class TestByTheFeed:
             expected = [(job.id, QUEUED), (job.id, RUNNING), (job.id, COMPLETE), (marker.id, QUEUED)]
             assert await follower.all(4) == expected
 
-    async def test_news_that_overtook_what_came_before_it_is_told_and_the_late_is_not(self, domain: Domain) -> None:
-        """A job that is COMPLETE was RUNNING: whoever was not told of that in time learns how it came out."""
+    async def test_news_that_overtook_what_came_before_it_is_reported_and_the_late_is_not(self, domain: Domain) -> None:
+        """A job that is COMPLETE was RUNNING: a follower that missed that learns how it came out."""
         lossy = Feed()
         async with following(Changes(domain.database, lossy, BUFFER, NEVER)) as follower:
             with domain.heard() as events:
@@ -104,22 +104,22 @@ class TestByTheFeed:
 
 
 class TestBeginningWithTheJobAsItIs:
-    async def test_it_is_told_first_and_then_what_changes(self, domain: Domain) -> None:
+    async def test_it_is_reported_first_and_then_what_changes(self, domain: Domain) -> None:
         job = await domain.job(RUNNING)
         async with aclosing(by_feed(domain).follow(job.id, current=True)) as stream, asyncio.timeout(PATIENCE):
             assert (await anext(stream)).status is RUNNING
             await domain.jobs.fail(job.id)
             assert [job.status async for job in stream] == [FAILED]
 
-    async def test_a_change_while_it_is_read_is_told_once(self, domain: Domain) -> None:
+    async def test_a_change_while_it_is_read_is_reported_once(self, domain: Domain) -> None:
         """The feed is heard before the job is read: what comes in between is in one of them, or in both."""
         job = await domain.job(QUEUED)
         async with aclosing(by_feed(domain).follow(job.id, current=True)) as stream, asyncio.timeout(PATIENCE):
             first, started = await asyncio.gather(anext(stream), domain.jobs.start(job.id))
-            told = [first.status]
+            reported = [first.status]
             await domain.jobs.complete(started.id)
-            told += [job.status async for job in stream]
-        assert told in ([QUEUED, RUNNING, COMPLETE], [RUNNING, COMPLETE])
+            reported += [job.status async for job in stream]
+        assert reported in ([QUEUED, RUNNING, COMPLETE], [RUNNING, COMPLETE])
 
     @pytest.mark.parametrize("status", [COMPLETE, FAILED])
     async def test_one_that_has_ended_is_all_there_is(self, domain: Domain, status: JobStatus) -> None:
@@ -132,36 +132,34 @@ class TestFallingBehind:
     async def test_a_slow_follower_is_given_each_job_that_changed_meanwhile_as_it_now_is(self, domain: Domain) -> None:
         async with following(by_feed(domain)) as follower:
             first = await domain.job(QUEUED)
-            assert await follower.told() == (first.id, QUEUED)
+            assert await follower.next() == (first.id, QUEUED)
             later = [await domain.job(status) for status in (RUNNING, COMPLETE, FAILED, QUEUED)]
             await domain.jobs.start(first.id)
             now = {(job.id, job.status) for job in later} | {(first.id, RUNNING)}
             assert set(await follower.all(5)) == now
             await domain.jobs.complete(first.id)
-            assert await follower.told() == (first.id, COMPLETE), "and goes on from there"
+            assert await follower.next() == (first.id, COMPLETE), "and goes on from there"
 
-    async def test_it_is_not_told_again_of_what_it_was_told_nor_of_what_was_before_it_came(
-        self, domain: Domain
-    ) -> None:
+    async def test_it_is_given_nothing_again_and_nothing_that_was_before_it_came(self, domain: Domain) -> None:
         before = await domain.job()
         async with following(by_feed(domain)) as follower:
             known = await domain.job()
             assert await follower.all(2) == [(known.id, QUEUED), (known.id, RUNNING)]
             new = [await domain.job(QUEUED) for _ in range(2 * BUFFER)]
-            told = await follower.all(len(new))
-            assert before.id not in dict(told)
-            assert known.id not in dict(told)
-            assert told == [(job.id, QUEUED) for job in new]
+            reported = await follower.all(len(new))
+            assert before.id not in dict(reported)
+            assert known.id not in dict(reported)
+            assert reported == [(job.id, QUEUED) for job in new]
 
-    async def test_a_slow_follower_of_one_job_is_told_of_its_end(self, domain: Domain) -> None:
+    async def test_a_slow_follower_of_one_job_is_given_its_end(self, domain: Domain) -> None:
         watched = await domain.job(QUEUED)
         async with following(by_feed(domain), watched.id) as follower:
             await domain.jobs.start(watched.id)
-            assert await follower.told() == (watched.id, RUNNING)
+            assert await follower.next() == (watched.id, RUNNING)
             await domain.jobs.complete(watched.id)
             for _ in range(2 * BUFFER):
                 await domain.job(QUEUED)
-            assert await follower.told() == (watched.id, COMPLETE)
+            assert await follower.next() == (watched.id, COMPLETE)
             assert await follower.ends()
 
 
@@ -171,13 +169,13 @@ class TestByItsLookAtTheStore:
         changes = Changes(domain.database, domain.feed, BUFFER, OFTEN)
         async with following(changes) as follower, following(changes, mine.id) as of_mine:
             await elsewhere.fail(mine.id, "by another process")
-            assert await follower.told() == (mine.id, FAILED)
-            assert await of_mine.told() == (mine.id, FAILED)
+            assert await follower.next() == (mine.id, FAILED)
+            assert await of_mine.next() == (mine.id, FAILED)
             assert await of_mine.ends()
             theirs = await elsewhere.create(THEIRS)
-            assert await follower.told() == (theirs.id, QUEUED)
+            assert await follower.next() == (theirs.id, QUEUED)
             await elsewhere.start(theirs.id)
-            assert await follower.told() == (theirs.id, RUNNING)
+            assert await follower.next() == (theirs.id, RUNNING)
 
     async def test_of_several_changes_of_one_job_between_two_looks_the_latest_is_found(
         self, domain: Domain, elsewhere: Jobs
@@ -188,20 +186,20 @@ class TestByItsLookAtTheStore:
             await elsewhere.start(job.id)
             await elsewhere.complete(job.id)
             for each in (follower, of_it):
-                last = await each.told()
+                last = await each.next()
                 if last == (job.id, RUNNING):  # a look fell between the two
-                    last = await each.told()
+                    last = await each.next()
                 assert last == (job.id, COMPLETE)
             assert await of_it.ends()
 
-    async def test_what_the_feed_told_already_is_not_told_again(self, domain: Domain) -> None:
+    async def test_what_the_feed_reported_already_is_not_reported_again(self, domain: Domain) -> None:
         async with following(Changes(domain.database, domain.feed, BUFFER, OFTEN)) as follower:
             job = await domain.job(COMPLETE)
             assert await follower.all(3) == [(job.id, QUEUED), (job.id, RUNNING), (job.id, COMPLETE)]
             with statements() as asked:
                 await asked.until(3, "job")
             marker = await domain.job(QUEUED)
-            assert await follower.told() == (marker.id, QUEUED)
+            assert await follower.next() == (marker.id, QUEUED)
 
     async def test_there_is_one_look_however_many_follow(self, domain: Domain) -> None:
         changes = Changes(domain.database, domain.feed, BUFFER, 0.1)
@@ -224,7 +222,7 @@ class TestByItsLookAtTheStore:
                 await asked.until(2, "job")
                 outside.execute("ALTER TABLE gone RENAME TO job")
             theirs = await elsewhere.create(THEIRS)
-            assert await follower.told() == (theirs.id, QUEUED)
+            assert await follower.next() == (theirs.id, QUEUED)
         assert "could not check the store for changed jobs" in caplog.text
 
 
@@ -236,13 +234,13 @@ class TestLeaving:
         async with following(changes), following(changes) as second:
             assert (changes.followers, domain.feed.listener_count) == (2, 1)
             job = await domain.job(QUEUED)
-            await second.told()
+            await second.next()
         await eventually(lambda: asyncio.all_tasks() == tasks)
         assert (changes.followers, domain.feed.listener_count) == (0, 0)
         assert (len(changes._recent), len(changes._known)) == (0, 0)
         async with following(changes) as again:
             await domain.jobs.start(job.id)
-            assert await again.told() == (job.id, RUNNING)
+            assert await again.next() == (job.id, RUNNING)
 
     async def test_a_follower_that_is_cut_while_it_begins_leaves_nothing_either(self, domain: Domain) -> None:
         changes = Changes(domain.database, domain.feed, BUFFER, OFTEN)

@@ -74,7 +74,7 @@ class TestPoints:
 
 class TestChanges:
     @pytest.mark.parametrize("seed", range(3))
-    async def test_every_follower_is_told_how_every_job_ends_and_nothing_twice_or_backwards(
+    async def test_every_follower_is_given_the_end_of_every_job_and_nothing_twice_or_backwards(
         self, database_url: str, seed: int
     ) -> None:
         random = Random(seed)
@@ -95,12 +95,12 @@ class TestChanges:
                     await live(await domain.job(QUEUED))
 
             async def listen(follower: Follower, laziness: int) -> list[Change]:
-                told: list[Change] = []
-                while sum(status in ENDED for _, status in told) < 41:
-                    told.append(await follower.told())
-                    if laziness and len(told) % laziness == 0:
+                reported: list[Change] = []
+                while sum(status in ENDED for _, status in reported) < 41:
+                    reported.append(await follower.next())
+                    if laziness and len(reported) % laziness == 0:
                         await all_has_begun()  # others go on meanwhile: it falls behind
-                return told
+                return reported
 
             results = await asyncio.gather(
                 *(listen(follower, laziness) for follower, laziness in zip(followers, (0, 5, 1), strict=True)),
@@ -109,15 +109,15 @@ class TestChanges:
             )
             everyone = await newest_first(domain.database.reader, status=None, search=None, after=None, limit=MAX_PAGE)
             ends = {job.id: job.status for job in everyone}
-            for told in results[:3]:
+            for reported in results[:3]:
                 statuses: dict[int, list[JobStatus]] = {}
-                for id, status in told or ():
+                for id, status in reported or ():
                     statuses.setdefault(id, []).append(status)
                 assert {id: those[-1] for id, those in statuses.items()} == ends
                 for those in statuses.values():
                     assert [LIFE.index(status) for status in those] == sorted({LIFE.index(status) for status in those})
-            last = await of_one.told()
-            assert last == (watched.id, ends[watched.id]) or await of_one.told() == (watched.id, ends[watched.id])
+            last = await of_one.next()
+            assert last == (watched.id, ends[watched.id]) or await of_one.next() == (watched.id, ends[watched.id])
             assert await of_one.ends()
             for follower in followers:
                 await follower.leave()

@@ -33,7 +33,7 @@ def by_feed(domain: Domain) -> Changes:
 
 @pytest.mark.sqlite_alone("what the feed brings does not depend on the store")
 class TestPace:
-    async def test_who_asks_for_progress_is_told_of_it_and_who_does_not_is_not(self, domain: Domain) -> None:
+    async def test_progress_is_reported_to_followers_that_request_it_and_to_no_others(self, domain: Domain) -> None:
         changes = by_feed(domain)
         async with following(changes, every=AT_ONCE) as follower, following(changes) as other:
             job = await domain.job()
@@ -52,7 +52,7 @@ class TestPace:
                 (job.id, COMPLETE, 3),
             ]
 
-    async def test_of_a_job_that_started_long_ago_the_next_points_are_told_and_those_before_are_not(
+    async def test_of_a_job_that_started_long_ago_the_next_points_are_reported_and_those_before_are_not(
         self, domain: Domain
     ) -> None:
         job, other = await domain.job(), await domain.job()
@@ -64,18 +64,18 @@ class TestPace:
             await domain.record(job, 6, 1)
             assert await follower.until((job.id, RUNNING, 6)) == [(job.id, RUNNING, 6)]
 
-    async def test_each_job_is_told_of_by_itself_and_of_its_latest_in_the_end(self, domain: Domain) -> None:
+    async def test_each_job_is_reported_by_itself_and_its_latest_in_the_end(self, domain: Domain) -> None:
         one, other = await domain.job(), await domain.job()
         async with following(by_feed(domain), every=SOON) as follower:
             for step in range(1, 31):
                 await domain.record(one, step, 1)
                 await domain.record(other, step, 1)
-            told = await follower.until((one.id, RUNNING, 30), (other.id, RUNNING, 30))
+            reported = await follower.until((one.id, RUNNING, 30), (other.id, RUNNING, 30))
             for job in (one, other):
-                counts = [count for id, _, count in told if id == job.id]
+                counts = [count for id, _, count in reported if id == job.id]
                 assert counts == sorted(set(counts))
 
-    async def test_the_first_progress_is_told_at_once_and_the_next_is_not(self, domain: Domain) -> None:
+    async def test_the_first_progress_is_reported_at_once_and_the_next_is_not(self, domain: Domain) -> None:
         job = await domain.job()
         async with following(by_feed(domain), every=LONG) as follower:
             await domain.record(job, 1, 1)
@@ -131,7 +131,7 @@ class TestInOrderWithStatus:
 
     @pytest.mark.parametrize("status", [COMPLETE, FAILED])
     async def test_behind_the_end_of_a_job_there_is_nothing_more_of_it(self, domain: Domain, status: JobStatus) -> None:
-        """Neither what was to be told in the next round, nor what the feed brings late."""
+        """Neither what was to be reported in the next round, nor what the feed brings late."""
         job = await domain.job()
         async with following(by_feed(domain), every=SOON) as follower:
             with domain.heard() as events:
@@ -142,14 +142,14 @@ class TestInOrderWithStatus:
             for event in events:
                 domain.feed.publish(event)
             other = await domain.job()
-            await domain.record(other, 1, 1)  # told in the next round, when the other's would have been
-            told = await follower.until((other.id, RUNNING, 1))
-            assert [each for each in told if each[0] == job.id] == [(job.id, RUNNING, 1), (job.id, status, 2)]
+            await domain.record(other, 1, 1)  # reported in the next round, when the other's would have been
+            reported = await follower.until((other.id, RUNNING, 1))
+            assert [each for each in reported if each[0] == job.id] == [(job.id, RUNNING, 1), (job.id, status, 2)]
 
-    async def test_a_slow_follower_is_told_of_the_end_and_not_of_what_was_before(
+    async def test_a_slow_follower_is_given_the_end_and_not_what_was_before(
         self, domain: Domain, elsewhere: Jobs
     ) -> None:
-        """Also where nobody else has heard of the end: it comes from the store, that it has to read."""
+        """Also where the feed has not brought the end: it comes from the store."""
         job, other, changes = await domain.job(), await domain.job(), by_feed(domain)
         async with following(changes, every=AT_ONCE) as follower:
             await domain.record(other, 1, 1)
@@ -176,11 +176,11 @@ class TestInOrderWithStatus:
                 domain.feed.publish(event)
             other = await domain.job()
             await domain.record(other, 1, 1)
-            told = await follower.until((other.id, RUNNING, 1))
-            assert [each for each in told[seen:] if each[0] == job.id] == []
+            reported = await follower.until((other.id, RUNNING, 1))
+            assert [each for each in reported[seen:] if each[0] == job.id] == []
 
-    async def test_progress_that_overtook_the_start_tells_of_the_start_too(self, domain: Domain) -> None:
-        """What comes late of it is then told no more: a job would seem to fall back."""
+    async def test_progress_that_overtook_the_start_reports_the_start_too(self, domain: Domain) -> None:
+        """What comes late of it is then reported no more: a job would seem to fall back."""
         lossy = Feed()
         async with following(Changes(domain.database, lossy, BUFFER, NEVER), every=AT_ONCE) as follower:
             with domain.heard() as events:
@@ -203,7 +203,7 @@ class TestInOrderWithStatus:
 
 
 class TestByTheStore:
-    async def test_what_another_process_recorded_is_found_and_told_once(self, domain: Domain, elsewhere: Jobs) -> None:
+    async def test_points_of_another_process_are_found_and_reported_once(self, domain: Domain, elsewhere: Jobs) -> None:
         job = await domain.job()
         async with following(Changes(domain.database, domain.feed, BUFFER, OFTEN), every=AT_ONCE) as follower:
             await elsewhere.log(job.id, points(1, 3))
@@ -216,12 +216,12 @@ class TestByTheStore:
             await elsewhere.complete(job.id)
             await follower.until((job.id, COMPLETE, 4))
             await domain.record(theirs, 3, 1)
-            told = await follower.until((theirs.id, RUNNING, 3))
-            assert len(told) == len(set(told))
-            of_theirs = [each for each in told if each[0] == theirs.id]
+            reported = await follower.until((theirs.id, RUNNING, 3))
+            assert len(reported) == len(set(reported))
+            of_theirs = [each for each in reported if each[0] == theirs.id]
             assert of_theirs == sorted(of_theirs, key=lambda each: (each[1] is RUNNING, each[2]))
 
-    async def test_running_jobs_are_looked_at_only_while_somebody_follows_progress(self, domain: Domain) -> None:
+    async def test_running_jobs_are_read_only_while_a_client_follows_progress(self, domain: Domain) -> None:
         await domain.job()
         changes = Changes(domain.database, domain.feed, BUFFER, OFTEN)
         with statements() as asked:
@@ -270,7 +270,7 @@ class TestLeaving:
 class TestTheField:
     QUERY = "subscription ($id: ID, $everyMs: Int) { jobChanged(id: $id, everyMs: $everyMs) { status metricCount } }"
 
-    async def test_tells_the_progress_of_one_job_up_to_its_end(self, api: Api, socket: Socket) -> None:
+    async def test_reports_the_progress_of_one_job_up_to_its_end(self, api: Api, socket: Socket) -> None:
         job = await api.started()
         subscription = await socket.subscribe(self.QUERY, id=job, everyMs=100)
         first, logged = asyncio.create_task(socket.next(subscription)), 0

@@ -1,4 +1,4 @@
-"""A client that stops reading costs little, delays nobody, and misses nothing."""
+"""A client that stops reading costs little, delays no other, and misses nothing."""
 
 import asyncio
 import re
@@ -36,7 +36,7 @@ def server(database_url: str) -> Iterator[ServerProcess]:
 
 
 async def record(api: Api, id: str, count: int) -> None:
-    """Log `count` points, of which somebody else gets every one meanwhile."""
+    """Log `count` points, of which another client gets every one meanwhile."""
     async with opened(websocket_url(str(api.http.base_url).rstrip("/"))) as other:
         operation = await other.subscribe(BATCHES, id=id)
         seen = 0
@@ -62,7 +62,7 @@ async def read_to_the_end(peer: socket.socket) -> list[int]:
     return [int(seq) for seq in re.findall(rb'"metricAdded":\{"seq":(\d+),', received)]
 
 
-async def test_a_client_that_stops_reading_costs_little_delays_nobody_and_gets_every_point(
+async def test_a_client_that_stops_reading_costs_little_delays_no_other_and_gets_every_point(
     server: ServerProcess, remote: Api
 ) -> None:
     async with AsyncExitStack() as stack:

@@ -168,7 +168,7 @@ class TestManyWhoFollow:
 
 
 async def changes_are_followed(changes: Changes, feed: Feed) -> None:
-    """Return once a first change is on its way to all who follow."""
+    """Return once a first change is on its way to all followers."""
     await eventually(lambda: changes.followers == WATCHERS and feed.listener_count == 1)
     await eventually(changes._ready.is_set)
     await asyncio.sleep(0)

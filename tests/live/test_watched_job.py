@@ -40,7 +40,7 @@ def after(watched: WatchedJob, seq: int, limit: int = 1_000) -> list[int] | None
     return None if following is None else [metric.seq for metric in following]
 
 
-def told(*events: MetricsRecorded | JobChanged) -> WatchedJob:
+def having_heard(*events: MetricsRecorded | JobChanged) -> WatchedJob:
     """The job, once these were heard."""
     watched = WatchedJob(1, BUFFER, Wakeups())
     for event in events:
@@ -51,13 +51,13 @@ def told(*events: MetricsRecorded | JobChanged) -> WatchedJob:
 class TestItsBuffer:
     @pytest.mark.parametrize("limit", [1, 2, 3, 4])
     def test_it_gives_at_most_as_many_as_asked_for(self, limit: int) -> None:
-        watched = told(recorded(1, 4))
+        watched = having_heard(recorded(1, 4))
         assert [after(watched, seq, limit) for seq in range(4)] == [
             [*range(seq + 1, min(seq + limit, 4) + 1)] for seq in range(4)
         ]
 
     def test_it_keeps_the_newest_points_and_no_more_than_its_bound(self) -> None:
-        watched = told(recorded(1, 3), recorded(4, 1_000))
+        watched = having_heard(recorded(1, 3), recorded(4, 1_000))
         assert len(watched._recent) == BUFFER
         assert after(watched, 994) is None, "fell behind"
         assert after(watched, 995) == [996, 997, 998, 999, 1_000]
@@ -81,25 +81,25 @@ class TestItsBuffer:
 
 class TestWhatItKnows:
     def test_it_only_ever_grows(self) -> None:
-        watched = told(recorded(1, 4), ended(6))
+        watched = having_heard(recorded(1, 4), ended(6))
         watched.learn(job(2))
         watched.hear(recorded(1, 1))
         assert (watched.stored, watched.ended) == (6, True)
 
-    def test_the_jobs_own_counter_tells_of_points_that_the_feed_lost(self) -> None:
-        watched = told(recorded(1, 2))
+    def test_the_jobs_own_counter_counts_points_that_the_feed_lost(self) -> None:
+        watched = having_heard(recorded(1, 2))
         watched.learn(job(9))
         assert watched.stored == 9
         assert after(watched, 2) is None
 
     @pytest.mark.parametrize("status", JobStatus)
     def test_a_job_has_ended_once_it_is_complete_or_failed(self, status: JobStatus) -> None:
-        assert told(JobChanged(job(0, status))).ended == (status in {JobStatus.COMPLETE, JobStatus.FAILED})
+        assert having_heard(JobChanged(job(0, status))).ended == (status in {JobStatus.COMPLETE, JobStatus.FAILED})
 
 
 class TestNews:
     async def test_all_who_wait_are_woken_by_a_point_beyond_theirs_and_by_no_other(self) -> None:
-        watched = told(recorded(1, 3))
+        watched = having_heard(recorded(1, 3))
         behind, near, far = (asyncio.create_task(watched.wait_for_point(seq)) for seq in (2, 3, 4))
         await turns()
         assert [task.done() for task in (behind, near, far)] == [True, False, False]

@@ -1,4 +1,4 @@
-"""Many who watch one job: each at its own pace and place, sharing what is shared, and leaving nothing behind."""
+"""Many watchers of one job: each at its own pace and place, sharing what is shared, and leaving nothing behind."""
 
 import asyncio
 from contextlib import aclosing
@@ -14,7 +14,7 @@ from tests.tools.watchers import BUFFER, NEVER, OFTEN, Watcher
 
 
 class TestManyWatchers:
-    async def test_one_that_stops_reading_while_five_thousand_points_are_recorded_gets_them_all_and_holds_up_nobody(
+    async def test_one_that_stops_reading_while_five_thousand_points_are_recorded_gets_them_all_and_holds_up_no_other(
         self, domain: Domain
     ) -> None:
         job = await domain.job()

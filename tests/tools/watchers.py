@@ -1,4 +1,4 @@
-"""Those who watch a job's points, and those who follow the changes of jobs, as tests need them: cut at will."""
+"""Watchers of a job's points, and followers of the changes of jobs, as tests need them: cut at will."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -47,7 +47,7 @@ class ChaosFeed(Feed):
 
 
 class Watcher:
-    """Somebody who watches a job, may be cut at any moment, and comes back with the last seq that was seen."""
+    """Watches a job, may be cut at any moment, and comes back with the last seq that was seen."""
 
     def __init__(self, streams: Streams, job_id: int, after: int | None = 0, *, batched: bool = False) -> None:
         self.seen: list[int] = []
@@ -103,11 +103,11 @@ class Follower:
         self._next: asyncio.Task[Job] | None = None
 
     async def begin(self) -> None:
-        """Return once what happens from now on will be told."""
+        """Return once what happens from now on will be reported."""
         self._next = asyncio.create_task(anext(self._stream))
         await all_has_begun()
 
-    async def told(self) -> Change:
+    async def next(self) -> Change:
         """The next change. Raises StopAsyncIteration at the end, TimeoutError."""
         coming, self._next = self._next, None
         async with asyncio.timeout(PATIENCE):
@@ -117,12 +117,12 @@ class Follower:
 
     async def all(self, count: int) -> list[Change]:
         """The next so many changes."""
-        return [await self.told() for _ in range(count)]
+        return [await self.next() for _ in range(count)]
 
     async def until(self, *last: State) -> list[State]:
         """All that was given, once these states were, in any order. Raises TimeoutError."""
         while not {*last} <= {*self.states}:
-            await self.told()
+            await self.next()
         return self.states
 
     @property
@@ -131,9 +131,9 @@ class Follower:
         return [(job.id, job.status, job.metric_count) for job in self.jobs]
 
     async def ends(self) -> bool:
-        """Whether it is told nothing more because the stream has ended."""
+        """Whether nothing more comes, for the stream has ended."""
         try:
-            await self.told()
+            await self.next()
         except StopAsyncIteration:
             return True
         return False
