@@ -25,8 +25,7 @@ __all__ = ["backup"]
 def backup(store: Path, copy: Path, step: Step) -> int:
     """Copy a store, check the copy, and return how many jobs it has.
 
-    The copy is written to a temporary file beside its place and renamed when it is whole. Raises StoreError where
-    there is no store, where it is damaged, where the disk is full, or where `copy` exists.
+    The copy is written to a temporary file beside its place and renamed when it is whole. Raises StoreError.
     """
     with reported(f"Cannot back up {store} to {copy}", copy):
         check_is_file(store)
@@ -41,9 +40,8 @@ def backup(store: Path, copy: Path, step: Step) -> int:
             step("Checking")
             with opened(temporary) as copied:
                 if damage := damage_in(copied):
-                    raise StoreError(
-                        f"The database {store} is damaged: {damage}. Move it away, and restore an earlier backup."
-                    )
+                    what_to_do = "Move it away, and restore an earlier backup"
+                    raise StoreError(f"The database {store} is damaged: {damage}. {what_to_do}.")
                 jobs = count_jobs(copied)
             _check_is_free(copy)  # another backup may have taken the name meanwhile
             temporary.replace(copy)

@@ -52,10 +52,9 @@ class _Replaced(NamedTuple):
 
 
 def restore(copy: Path, store: Path, step: Step, *, replace: bool = False) -> Restored:
-    """Make a store what a backup is, all of it or nothing.
+    """Make a store what a backup is, all of it or nothing. Raises StoreError.
 
-    `replace`: also where jobs or tokens are lost. Raises StoreError where the backup is damaged, not one of ours or of
-    a newer version, and where the store is in use or cannot be read.
+    `replace`: also where jobs or tokens are lost.
     """
     with reported(f"Cannot restore {store} from {copy}", store):
         check_is_file(copy)
@@ -90,16 +89,13 @@ def _check_backup(source: sqlite3.Connection, copy: Path, step: Step) -> None:
     if not migrations:
         raise StoreError(f"{copy} is not a backup of training-monitor.")
     if newer := migrations - known_migrations():
-        raise StoreError(
-            f"The backup {copy} is of a newer version of training-monitor (it has {max(newer)}): upgrade "
-            "training-monitor first."
-        )
+        version = f"a newer version of training-monitor (it has {max(newer)})"
+        raise StoreError(f"The backup {copy} is of {version}: upgrade training-monitor first.")
 
 
 def _check_nothing_is_lost(replaced: _Replaced, store: Path) -> None:
     counts = ((replaced.jobs, "job"), (len(replaced.tokens), "token"))
-    lost = [f"{count} {noun}{'s' * (count != 1)}" for count, noun in counts if count]
-    if lost:
+    if lost := [f"{count} {noun}{'s' * (count != 1)}" for count, noun in counts if count]:
         raise StoreError(f"The database {store} has {' and '.join(lost)}, which would be lost. Say so with --replace.")
 
 

@@ -59,9 +59,8 @@ class RedisFeed(Feed):
             pool.connection_kwargs["decode_responses"] = False  # whatever the address says: messages are bytes
             pool.connection_class(**pool.connection_kwargs)  # or a parameter it does not know is found at first use
         except (ValueError, TypeError, RedisError) as error:
-            raise FeedError(
-                f"Cannot use the feed {self._shown}: {error}. It looks like redis://host:6379/0."
-            ) from error
+            message = f"Cannot use the feed {self._shown}: {error}. It looks like redis://host:6379/0."
+            raise FeedError(message) from error
         self._me = secrets.token_hex(8).encode()
         """The sender of our messages, by which we know them when they come back."""
         self._prefix = f"training-monitor:{FORMAT}:{pool.connection_kwargs.get('db', 0)}:"
@@ -98,9 +97,8 @@ class RedisFeed(Feed):
                 await channel.get_message(timeout=None)  # that it is subscribed to, or why it is not
                 await self._client.publish(probe, b"")
         except (RedisError, OSError) as error:
-            raise FeedError(
-                f"Cannot use the feed {self._shown}: {_reason(error)}. Check that it answers, or change --feed-url."
-            ) from error
+            what_to_do = "Check that it answers, or change --feed-url"
+            raise FeedError(f"Cannot use the feed {self._shown}: {_reason(error)}. {what_to_do}.") from error
 
     async def close(self) -> None:
         """Forget the connections."""
@@ -142,7 +140,6 @@ class RedisFeed(Feed):
                 await self._client.publish(self._channel, message)
                 logged = ""
             except Exception as error:  # noqa: BLE001  # or one message that cannot be sent would be the last
-                # Lost. Listeners elsewhere find the events in the store.
                 logged = self._warn("did not take events", error, logged)
                 await asyncio.sleep(RECONNECT_SECONDS)
                 self._outgoing, self._outgoing_bytes = [], 0

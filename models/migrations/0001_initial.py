@@ -6,8 +6,6 @@ from tortoise import fields
 from tortoise.indexes import Index
 
 class Migration(migrations.Migration):
-    initial = True
-
     operations = [
         ops.CreateModel(
             name='JobTable',

@@ -6,8 +6,6 @@ from tortoise import fields
 class Migration(migrations.Migration):
     dependencies = [('models', '0001_initial')]
 
-    initial = False
-
     operations = [
         ops.CreateModel(
             name='ChunkTable',

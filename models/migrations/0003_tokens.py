@@ -6,8 +6,6 @@ from tortoise import fields
 class Migration(migrations.Migration):
     dependencies = [('models', '0002_curve_chunks')]
 
-    initial = False
-
     operations = [
         ops.CreateModel(
             name='TokenTable',

@@ -5,8 +5,6 @@ from tortoise import fields
 class Migration(migrations.Migration):
     dependencies = [('models', '0003_tokens')]
 
-    initial = False
-
     operations = [
         ops.CreateModel(
             name='SessionTable',

@@ -6,8 +6,6 @@ from tortoise.indexes import Index
 class Migration(migrations.Migration):
     dependencies = [('models', '0004_sessions')]
 
-    initial = False
-
     operations = [
         ops.RemoveIndex(
             model_name='MetricTable',

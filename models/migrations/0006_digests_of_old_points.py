@@ -5,8 +5,6 @@ from models.migrations._digests import fill
 class Migration(migrations.Migration):
     dependencies = [('models', '0005_point_digests')]
 
-    initial = False
-
     operations = [
         ops.RunPython(
             fill,

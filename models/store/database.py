@@ -25,9 +25,10 @@ from tortoise.transactions import in_transaction
 from models import migrations
 from models.errors import JobError
 from models.store.errors import LOST, Changed, Damaged, StoreError, StoreFailure
-from models.store.postgres import Postgres
+from models.store.group_commit import GroupCommit
+from models.store.postgres import Connections, Postgres
 from models.store.sqlite import APP, SQLite
-from models.store.statements import Query, Reader, Result, Timed, Work, Writer
+from models.store.statements import Query, Reader, Result, Timed, Work
 from models.store.urls import without_password
 
 __all__ = ["Database", "known_migrations", "sqlite_file", "uninterrupted"]
@@ -82,7 +83,7 @@ class Database:
         """What distinguishes this store from every other, and from its copies: when it was made, and where it is."""
         self.reader: Reader
         """The way to rows, while it is open."""
-        self._writer: Writer
+        self._writer: GroupCommit | Connections
         self._closing = contextlib.AsyncExitStack()
         self._context = TortoiseContext()
         self._writes: set[asyncio.Task[Any]] = set()
@@ -128,7 +129,8 @@ class Database:
         """What the work that `begin` begins returns, once it is committed: all of its statements, or none.
 
         Its first statement must write or lock: PostgreSQL then holds the row, so that what follows reads it as it is.
-        For the rest see `Writer`.
+        `committed` is called with the result right after the commit, in the order of the commits. A work may be begun
+        again where its transaction was lost. Raises what the work raises, and StoreFailure.
         """
         began = perf_counter()
         try:
@@ -209,9 +211,8 @@ def _backend_at(url: str, *, create: bool, connections: int = CONNECTIONS, secon
             return Postgres(url, connections=connections, seconds=seconds)
     except (BaseORMException, ValueError) as error:
         raise StoreError(f"Cannot use the database URL {without_password(url)}: {error}. {LOOKS_LIKE}") from error
-    raise StoreError(
-        f"The database URL must begin with sqlite:// or postgres://, got {without_password(url)}. {LOOKS_LIKE}"
-    )
+    rule = "must begin with sqlite:// or postgres://"
+    raise StoreError(f"The database URL {rule}, got {without_password(url)}. {LOOKS_LIKE}")
 
 
 def _one(statement: str) -> Work[None]:

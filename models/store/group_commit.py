@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
-from copy import copy
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -46,8 +45,7 @@ class _Verb(Generic[Result]):
     begin: Callable[[], Work[Result]]
     committed: Callable[[Result], None]
     deadline: float
-    """Until when it waits for another process, counted from the call: a second attempt gets no time of its own, or the
-    verbs behind it would wait for longer than they may."""
+    """Until when it waits for another process, also in a second attempt: others wait behind it."""
     answer: asyncio.Future[Result]
     alone: bool = False
     """In a commit of its own: the group it was in was lost."""
@@ -81,14 +79,13 @@ class GroupCommit:
         self._others_turn = 0.0
         self._thread = ThreadPoolExecutor(1, "commit")
         self._path = path
-        # From here on to wait for a lock would hold up the loop, so SQLite is to report at once that there is one.
-        self._pragmas = {**pragmas, "busy_timeout": 0}
+        self._pragmas = {**pragmas, "busy_timeout": 0}  # to wait for a lock would hold up the loop
         self._connection = self._connected(seconds)
         self._usable = True
         self._file = file_at(path)
 
     async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
-        """What the work returns, once it is committed; see `Writer`."""
+        """What the work returns, once it is committed; see `Database.write`."""
         loop = asyncio.get_running_loop()
         verb: _Verb[Result] = _Verb(begin, committed, monotonic() + self._seconds, loop.create_future())
         self._waiting.append(verb)
@@ -165,7 +162,7 @@ class GroupCommit:
                 verb.reply()
 
     def _changed(self) -> Changed:
-        """That the path no longer leads to the file that is open: what is written to it would be lost."""
+        """The path no longer leads to the file that is open: what is written to it is lost."""
         return Changed(f"{self._path} was deleted, moved or replaced")
 
     def _together(self) -> Iterator[_Verb[Any]]:
@@ -237,7 +234,7 @@ class GroupCommit:
             return self._changed()
         if not isinstance(error, sqlite3.Error):
             return error
-        return sqlite_failure(error, self._path) or copy(error).with_traceback(error.__traceback__)
+        return sqlite_failure(error, self._path) or error
 
 
 def file_at(path: Path) -> str:

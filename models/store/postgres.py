@@ -17,10 +17,10 @@ from tortoise.log import db_client_logger
 
 from models.store import sql
 from models.store.errors import Damaged, StoreFailure, postgres_failures
-from models.store.statements import Query, Reader, Result, Row, Statement, Timed, Work, Writer, run
+from models.store.statements import Query, Reader, Result, Row, Statement, Timed, Work, run
 from models.store.urls import parameters_of, parts_of, without_password
 
-__all__ = ["Postgres"]
+__all__ = ["Connections", "Postgres"]
 
 MIGRATION_LOCK = 0x74726D6F
 """The advisory lock of processes that migrate: any number, but always the same."""
@@ -73,8 +73,7 @@ class Postgres:
         """Connect once."""
         credentials = self.connection["credentials"]
         named = {name: credentials.get(name) for name in ("user", "password", "database", "host", "port", "ssl")}
-        given = {name: value for name, value in named.items() if value is not None}
-        connection = await asyncpg.connect(timeout=credentials["timeout"], **given)
+        connection = await asyncpg.connect(timeout=credentials["timeout"], **named)
         await connection.close()
 
     async def lock_migrations(self, client: BaseDBAsyncClient) -> None:
@@ -87,9 +86,9 @@ class Postgres:
         async with client.acquire_connection() as connection:
             await connection.execute(script, timeout=MIGRATION_SECONDS)
 
-    def opened(self, client: BaseDBAsyncClient, timed: Timed) -> tuple[Reader, Writer]:
+    def opened(self, client: BaseDBAsyncClient, timed: Timed) -> "tuple[Reader, Connections]":
         """What reads and writes the open store. `timed` is called with the seconds of each query."""
-        connections = _Connections(client, float(self.connection["credentials"]["timeout"]), timed)
+        connections = Connections(client, float(self.connection["credentials"]["timeout"]), timed)
         return connections, connections
 
     async def place(self, reader: Reader) -> str:
@@ -154,7 +153,7 @@ def _numbered(query: str) -> str:
     return re.sub(r"\?(\d*)", lambda place: f"${place[1] or next(numbers)}", query)
 
 
-class _Connections:
+class Connections:
     """Reads and writes over the pool of Tortoise's client, each verb in a transaction of its own."""
 
     def __init__(self, client: BaseDBAsyncClient, seconds: float, timed: Timed) -> None:
@@ -181,7 +180,7 @@ class _Connections:
             self._timed(perf_counter() - began)
 
     async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
-        """What the work returns, once it is committed; see `Writer`."""
+        """What the work returns, once it is committed; see `Database.write`."""
         async with self._connection() as connection:
             transaction = connection.transaction()
             with postgres_failures():

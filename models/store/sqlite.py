@@ -16,7 +16,7 @@ from tortoise.log import db_client_logger
 
 from models.store.errors import Damaged, StoreError, is_full_disk, is_of, sqlite_failure
 from models.store.group_commit import GroupCommit, file_at
-from models.store.statements import Query, Reader, Row, Timed, Writer
+from models.store.statements import Query, Reader, Row, Timed
 
 __all__ = ["APP", "SQLite", "migrations_in", "tables_in"]
 
@@ -32,7 +32,7 @@ over an index, and is written several times where it does not fit."""
 class SQLite:
     """A file, from which processes of one machine read at any time, and to which one writes at a time."""
 
-    probe = "PRAGMA user_version = 0"  # which writes a page
+    probe = "PRAGMA user_version = 0"  # which writes a page, and changes nothing
 
     def __init__(self, url: str, *, create: bool, seconds: float) -> None:
         """`seconds`: how long to wait for another process that is writing."""
@@ -45,28 +45,21 @@ class SQLite:
         connection = dict(expand_db_url(url))
         self._pragmas = {**pragmas, **connection["credentials"]}
         self.connection: dict[str, Any] = {**connection, "credentials": {**self._pragmas}}
-        self._path: str = self._pragmas.pop("file_path")
-        if self._path == ":memory:":
+        self.path = Path(self._pragmas.pop("file_path"))
+        if self.path == Path(":memory:"):
             raise ValueError("each connection to :memory: has a store of its own; name a file")
         self.shown = str(self.path.absolute())
         self._create = create
         self._seconds = seconds
 
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return Path(self._path)
-
     async def check(self) -> None:
-        """Raise sqlite3.Error or StoreError unless the file is, or can be made, a database that can be written.
-
-        Before Tortoise opens it: Tortoise keeps its lock when that fails, and waits for it for ever.
-        """
+        """Raise sqlite3.Error or StoreError unless the file is, or can be made, a database that can be written."""
+        # Before Tortoise opens it: Tortoise keeps its lock when that fails, and waits for it for ever.
         await asyncio.to_thread(self._check_file)
 
     async def lock_migrations(self, client: BaseDBAsyncClient) -> None:
         """Take the write lock, until the transaction ends."""
-        await client.execute_query("PRAGMA user_version = 0")  # a write, though it changes nothing
+        await client.execute_query(self.probe)
 
     async def run_script(self, client: BaseDBAsyncClient, script: str) -> None:
         """Run a script a statement at a time: SQLite's own way with scripts is to commit first what is under way."""
@@ -77,7 +70,7 @@ class SQLite:
                 await client.execute_query(statement)
                 statement = ""
 
-    def opened(self, client: BaseDBAsyncClient, timed: Timed) -> tuple[Reader, Writer]:  # noqa: ARG002  # with connections of their own
+    def opened(self, client: BaseDBAsyncClient, timed: Timed) -> tuple[Reader, GroupCommit]:  # noqa: ARG002  # with connections of their own
         """What reads and writes the open store. `timed` is called with the seconds of each query."""
         seconds = int(self._pragmas["busy_timeout"]) / 1000
         writer = GroupCommit(self.path, {"cache_size": CACHE, **self._pragmas}, seconds)
@@ -105,11 +98,9 @@ class SQLite:
                 raise StoreError(f"There is no database {self.shown}. Name the one you mean with --database-url.")
             _make(Path(os.path.realpath(self.path)))
         elif self.path.is_file() and self.path.stat().st_size < SMALLEST:  # SQLite would take it for a new one
-            raise StoreError(
-                f"The database {self.shown} is an empty file. Restore a backup of it, or remove the file to begin with "
-                "a new one."
-            )
-        with contextlib.closing(sqlite3.connect(self._path, self._seconds, isolation_level=None)) as connection:
+            what_to_do = "Restore a backup of it, or remove the file to begin with a new one"
+            raise StoreError(f"The database {self.shown} is an empty file. {what_to_do}.")
+        with contextlib.closing(sqlite3.connect(self.path, self._seconds, isolation_level=None)) as connection:
             deadline = time.monotonic() + self._seconds
             while True:
                 try:
@@ -120,14 +111,10 @@ class SQLite:
                     if "locked" not in str(error) or time.monotonic() > deadline:
                         raise
                     time.sleep(0.05)
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("CREATE TABLE can_be_written (once INTEGER)")
-            connection.execute("ROLLBACK")
+            connection.execute(self.probe)
             if tables_in(connection) and not migrations_in(connection):
-                raise StoreError(
-                    f"The database {self.shown} is of another program, or damaged. Restore a backup of it, or change "
-                    "--database-url."
-                )
+                what_to_do = "Restore a backup of it, or change --database-url"
+                raise StoreError(f"The database {self.shown} is of another program, or damaged. {what_to_do}.")
 
 
 def _make(file: Path) -> None:
@@ -164,8 +151,7 @@ def migrations_in(connection: sqlite3.Connection) -> set[str]:
 class _Reader:
     """Reads the file over two connections: short queries at once on the event loop, long ones in a thread.
 
-    Readers of SQLite wait for no writer, but for a process that recovers the file, which they do in the thread. To pass
-    a short query to the thread would take longer than answering it.
+    Readers wait for no writer; for a process that recovers the file they wait in the thread.
     """
 
     def __init__(self, path: Path, seconds: float, timed: Timed) -> None:

@@ -1,11 +1,11 @@
-"""What is asked of a store, free of I/O: statements, the work of a verb made of them, and what runs both."""
+"""What is asked of a store, free of I/O: statements, the work of a verb made of them, and what reads rows."""
 
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from models.store.errors import Damaged
 
-__all__ = ["Insert", "Query", "Reader", "Result", "Row", "Statement", "Timed", "Work", "Writer", "run"]
+__all__ = ["Insert", "Query", "Reader", "Result", "Row", "Statement", "Timed", "Work", "run"]
 
 Row = tuple[Any, ...]
 Timed = Callable[[float], object]
@@ -15,8 +15,7 @@ Timed = Callable[[float], object]
 class Query(NamedTuple):
     """A statement, with a ? for each parameter.
 
-    What changes from one to the next is a parameter, for stores plan each text once; and PostgreSQL keeps the plan of
-    one without parameters for good, whatever its tables grow to.
+    What changes is a parameter, for stores plan each text once, and PostgreSQL one without parameters for good.
     """
 
     sql: str
@@ -57,26 +56,11 @@ class Reader(Protocol):
     async def rows(self, query: Query, *, in_thread: bool = False) -> list[Row]:
         """The rows of a query. Raises StoreFailure.
 
-        `in_thread`: for a query that reads much. SQLite runs it in a thread, and any other on the event loop, where it
-        takes microseconds. On PostgreSQL it makes no difference.
+        `in_thread`: for a query that reads much; SQLite runs any other on the event loop, where it takes microseconds.
         """
 
     async def close(self) -> None:
         """Disconnect."""
-
-
-class Writer(Protocol):
-    """Runs the work of verbs, each in a transaction, or in what is as good as one."""
-
-    async def write(self, begin: Callable[[], Work[Result]], committed: Callable[[Result], None]) -> Result:
-        """What the work that `begin` begins returns, once it is committed; `committed` is called with it first.
-
-        It is called right after the commit, in the order of the commits. A work may be begun again where its
-        transaction was lost. Raises what the work raises, and StoreFailure.
-        """
-
-    async def close(self) -> None:
-        """Let the works under way finish, then disconnect."""
 
 
 async def run(work: Work[Result], ask: Callable[[Statement], Awaitable[list[Row]]]) -> Result:
