@@ -9,23 +9,12 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.tools.api import Api
 from tests.tools.browser import Visits, card
-from tests.tools.charts import chart, drag, drawn, point_at, read_at, readings, zoomed
+from tests.tools.charts import KEEP_STROKES, chart, charted, drag, drawn, point_at, read_at, readings, zoomed
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MOST = 8
 """Jobs that are compared at once."""
-
-KEEP_PENS = """
-    window.pens = {};
-    const stroke = CanvasRenderingContext2D.prototype.stroke;
-    CanvasRenderingContext2D.prototype.stroke = function (...path) {
-        const name = this.canvas.closest?.("[data-curve]")?.dataset.curve;
-        (window.pens[name] ??= new Set()).add(`${this.strokeStyle} ${this.getLineDash().join(" ")}`);
-        return stroke.apply(this, path);
-    };
-"""
-"""Keeps the colour and the dash of every pen that draws on a chart."""
 
 LEGEND_PENS = """(all) => all.map((each) => {
     const paint = new OffscreenCanvas(1, 1).getContext("2d");
@@ -44,10 +33,7 @@ async def a_run(trainer: Api, last: int = 10, above: float = 0, **settings: Any)
 
 async def compared(page: Page, *ids: str, query: str = "") -> Locator:
     """The chart of the loss where jobs are compared, drawn."""
-    await page.goto(f"/training/compare?jobs={','.join(ids)}{query}")
-    loss = chart(page, "loss")
-    await drawn(loss, "--curve-1")
-    return loss
+    return await charted(page, f"/training/compare?jobs={','.join(ids)}{query}")
 
 
 def legend(page: Page) -> Locator:
@@ -96,13 +82,13 @@ class TestTheLegend:
         self, page: Page, trainer: Api
     ) -> None:
         ids = [await a_run(trainer, above=place, name=f"one of nine: {place}") for place in range(MOST + 1)]
-        await page.add_init_script(KEEP_PENS)
+        await page.add_init_script(KEEP_STROKES)
         loss = await compared(page, *ids)
         await drawn(loss, f"--curve-{MOST}")
         shown = await legend(page).locator("> svg path").evaluate_all(LEGEND_PENS)
         colours, dashes = zip(*(pen.split(" ", 1) for pen in shown), strict=True)
         assert len(set(colours)) == len(set(dashes)) == MOST
-        assert set(shown) <= set(await page.evaluate("[...pens.loss]"))
+        assert set(shown) <= set(await page.evaluate("[...strokes.loss]"))
         await expect(legend(page).get_by_role("link")).to_have_text([f"one of nine: {n}" for n in range(MOST)])
         await expect(page.get_by_text(f"Only the first {MOST} jobs are shown")).to_be_visible()
 

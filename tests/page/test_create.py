@@ -38,10 +38,6 @@ def field(dialog: Locator, setting: str) -> Locator:
     return dialog.get_by_label(LABELS[setting], exact=True)
 
 
-def curves(dialog: Locator) -> Locator:
-    return dialog.get_by_role("region", name="Preview").get_by_role("img")
-
-
 async def test_it_has_every_setting_with_what_the_server_says_of_it_and_a_preview_that_follows_them(page: Page) -> None:
     dialog = await opened(page)
     fields = schema.graphql.type_map["CreateJobInput"].fields  # type: ignore[attr-defined]  # it is an input type
@@ -52,7 +48,8 @@ async def test_it_has_every_setting_with_what_the_server_says_of_it_and_a_previe
         await expect(field(dialog, setting)).to_have_accessible_description(
             re.compile(re.escape(fields[setting].description))
         )
-    rate, loss = curves(dialog).nth(0), curves(dialog).nth(1)
+    curves = dialog.get_by_role("region", name="Preview").get_by_role("img")
+    rate, loss = curves.nth(0), curves.nth(1)
     await field(dialog, "schedule").select_option("CONSTANT")
     await expect(rate).to_have_accessible_name(re.compile("Learning rate stays at 0.001"))
     await field(dialog, "schedule").select_option("LINEAR")

@@ -172,6 +172,8 @@ class TestTheKeyboard:
             await tab_to(step)
             await press("Enter")
             await expect(stat(page, "Step")).to_have_text(f"{done} of 300")
+        (job,) = (await trainer.data('{ jobs(search: "by keyboard") { id metricCount } }'))["jobs"]
+        assert job["metricCount"] == 3
         await tab_to(page.get_by_role("group", name="Curve of loss"))
         await press("ArrowRight")
         await expect(page.locator("[data-curve=loss] output")).to_contain_text("step 1")
@@ -180,6 +182,7 @@ class TestTheKeyboard:
         await tab_to(page.get_by_role("button", name="Stop job"))
         await press("Enter")
         await expect(page.get_by_text("Failed", exact=True)).to_be_visible()
+        assert (await trainer.job(job["id"]))["status"] == "FAILED"
 
     async def test_is_not_held_by_a_toast(self, page: Page, trainer: Api) -> None:
         await trainer.created(name="tells of it")

@@ -97,34 +97,18 @@ class TestTheTab:
 
 
 class TestControls:
-    async def test_start_step_once_and_stop_a_job(self, page: Page, trainer: Api) -> None:
-        id = await trainer.created(name="by hand")
-        await monitored(page, id)
-        await page.get_by_role("button", name="Start by hand").click()
-        await expect(toast(page, "Training Started")).to_be_visible()
-        await expect(page.get_by_text("Running", exact=True)).to_be_visible()
-        for count in (1, 2):
-            await page.get_by_role("button", name="one step").click()
-            await expect(stat(page, "Step")).to_have_text(f"{count} of 100")
-            assert (await trainer.job(id))["metricCount"] == count
-        await page.get_by_role("button", name="Stop by hand").click()
-        await page.get_by_role("dialog").get_by_role("button", name="Stop").click()
-        await expect(page.get_by_text("Failed", exact=True)).to_be_visible()
-        assert (await trainer.job(id))["status"] == "FAILED"
-
     async def test_run_steps_at_the_chosen_pace_until_it_is_paused(self, page: Page, trainer: Api) -> None:
         id = await trainer.started(epochs=100)
         await monitored(page, id)
         await page.get_by_label("Pace").select_option("20 steps a second")
+        began = datetime.now(UTC)
         await page.get_by_role("button", name="Run", exact=True).click()
         await expect(stat(page, "Step")).to_have_text(re.compile(r"^[3-9]\d of"))
         await page.get_by_role("button", name="Pause").click()
         await expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
         times = [each["recordedAt"] for each in (await trainer.job(id, "metrics { recordedAt }"))["metrics"]]
-        took = datetime.fromisoformat(times[-1]) - datetime.fromisoformat(times[0])
-        assert took.total_seconds() > 0.8 * (len(times) - 1) / 20, (
-            "never faster than the pace, but to make up for a wait"
-        )
+        took = datetime.fromisoformat(times[-1]) - began
+        assert took.total_seconds() > (len(times) - 2) / 20, "never faster than the pace, but to make up for a wait"
         # What was on its way when it was paused is there once its answer is: from then on nothing comes.
         paused = (await trainer.job(id))["metricCount"]
         await page.get_by_role("button", name="one step").click()

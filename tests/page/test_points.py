@@ -1,4 +1,4 @@
-"""The points that the page keeps of a job, and what it makes of them, whatever order they come in."""
+"""What the page makes of points, of states of a job and of names, whatever order they come in."""
 
 import csv
 import io
@@ -72,6 +72,9 @@ console.log(JSON.stringify(given.map(folded)));
 """
 
 
+STATES = [("QUEUED", 0), ("RUNNING", 0), ("RUNNING", 1), ("RUNNING", 2)]
+
+
 def line_of(steps: list[int]) -> dict[str, Any]:
     """What is right: of each step the value that came last, by step."""
     values = dict(zip(steps, count(), strict=False))
@@ -80,28 +83,28 @@ def line_of(steps: list[int]) -> dict[str, Any]:
 
 
 class TestALine:
-    async def test_is_the_same_whatever_order_its_points_come_in(self) -> None:
+    def test_is_the_same_whatever_order_its_points_come_in(self) -> None:
         random = Random(0)
         logged = [[random.randrange(31) for _ in range(random.randint(1, 60))] for _ in range(200)]
-        assert await evaluated(LINES, logged) == [line_of(steps) for steps in logged]
+        assert evaluated(LINES, logged) == [line_of(steps) for steps in logged]
 
-    async def test_of_a_run_resumed_from_its_middle_moves_each_value_a_few_times_only(self) -> None:
-        drawn = await evaluated(RESUMED)
+    def test_of_a_run_resumed_from_its_middle_moves_each_value_a_few_times_only(self) -> None:
+        drawn = evaluated(RESUMED)
         assert (drawn["length"], drawn["last"]) == (100_000, [100_000, 150_000])
         assert drawn["moved"] < 20 * 150_000
 
 
-async def test_the_csv_has_every_value_and_no_name_that_a_spreadsheet_takes_for_a_formula() -> None:
+def test_the_csv_has_every_value_and_no_name_that_a_spreadsheet_takes_for_a_formula() -> None:
     formulas = ['=HYPERLINK("http://x.y")', "=cmd|' /C calc'!A0", "@SUM(1+1)", "+1+1", "-1+1", "\t=1", "\r=1", "＝1"]
     others = ["loss", "val/loss", "a,b", 'a "b"', "a=b", "a-b", "'quoted", "ß", "1+1"]
-    header, row = csv.reader(io.StringIO(await evaluated(CSV, [*formulas, *others]), newline=""))
+    header, row = csv.reader(io.StringIO(evaluated(CSV, [*formulas, *others]), newline=""))
     assert header == ["seq", "step", "epoch", "recordedAt", *(f"'{name}" for name in formulas), *others]
     assert row[4:] == [str(-place) for place in range(len(formulas) + len(others))]
 
 
-async def test_what_is_searched_is_folded_as_the_server_folds_it() -> None:
+def test_what_is_searched_is_folded_as_the_server_folds_it() -> None:
     characters = [each for each in map(chr, range(0x20, 0x20000)) if unicodedata.category(each) not in {"Cn", "Cs"}]
-    theirs = dict(zip(characters, await evaluated(FOLDED, characters), strict=True))
+    theirs = dict(zip(characters, evaluated(FOLDED, characters), strict=True))
     by_ours: dict[str, set[str]] = {}
     by_theirs: dict[str, set[str]] = {}
     for character, their in theirs.items():
@@ -109,3 +112,15 @@ async def test_what_is_searched_is_folded_as_the_server_folds_it() -> None:
         by_theirs.setdefault(their, set()).add(character.casefold())
     assert [(ours, said) for ours, said in by_ours.items() if len(said) > 1] == []
     assert [(said, ours) for said, ours in by_theirs.items() if len(ours) > 1] == []
+
+
+def test_of_a_jobs_states_the_later_is_known_by_status_and_points_whatever_the_clocks_say() -> None:
+    code = """
+    import { isOlder } from "./jobs/order.ts";
+    const states = given.map(([status, metricCount]) => ({ createdAt: "2026", status, metricCount }));
+    console.log(JSON.stringify(states.map((job) => states.map((known) => isOlder(job, known)))));
+    """
+    for end in ("COMPLETE", "FAILED"):
+        life = [*STATES, (end, 2)]
+        older = [[place < known for known in range(len(life))] for place in range(len(life))]
+        assert evaluated(code, life) == older

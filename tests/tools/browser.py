@@ -90,29 +90,20 @@ class Visits:
 
     def _watch(self, page: Page, origin: str) -> None:
         below = f"{self._below or origin}/"
-        own = (below, "data:", f"blob:{origin}/")
+        own = (below, below.replace("http", "ws", 1), "data:", f"blob:{origin}/")
 
-        def requested(request: Request) -> None:
-            if not request.url.startswith(own):
-                self.faults.append(f"a request leaves {below}: {request.url}")
+        def note(text: str, *, is_fault: bool = True) -> None:
+            if is_fault:
+                self.faults.append(text)
 
-        def socket_opened(socket: WebSocket) -> None:
-            if not socket.url.startswith(below.replace("http", "ws", 1)):
-                self.faults.append(f"a socket leaves {below}: {socket.url}")
+        def reached(each: Request | WebSocket) -> None:
+            note(f"leaves {below}: {each.url}", is_fault=not each.url.startswith(own))
 
-        page.context.on("request", requested)
-        page.on("websocket", socket_opened)
-        page.context.on("response", lambda response: self._answered(response.status, response.url))
-        page.on("pageerror", lambda error: self.faults.append(f"uncaught: {error.stack or error}"))
-        page.on("console", lambda message: self._logged(message.type, message.text))
-
-    def _answered(self, status: int, url: str) -> None:
-        if status >= 500:
-            self.faults.append(f"{status}: {url}")
-
-    def _logged(self, kind: str, text: str) -> None:
-        if kind == "error":
-            self.faults.append(f"console: {text}")
+        page.context.on("request", reached)
+        page.context.on("response", lambda each: note(f"{each.status}: {each.url}", is_fault=each.status >= 500))
+        page.on("websocket", reached)
+        page.on("pageerror", lambda error: note(f"uncaught: {error.stack or error}"))
+        page.on("console", lambda each: note(f"console: {each.text}", is_fault=each.type == "error"))
 
 
 def card(page: Page, name: str) -> Locator:

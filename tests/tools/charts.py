@@ -8,10 +8,29 @@ from playwright.async_api import Locator, Page
 
 from tests.tools.waiting import PATIENCE
 
+KEEP_STROKES = """
+    window.strokes = {};
+    const stroke = CanvasRenderingContext2D.prototype.stroke;
+    CanvasRenderingContext2D.prototype.stroke = function (...path) {
+        const name = this.canvas.closest?.("[data-curve]")?.dataset.curve;
+        (window.strokes[name] ??= new Set()).add(`${this.strokeStyle} ${this.getLineDash().join(" ")}`);
+        return stroke.apply(this, path);
+    };
+"""
+"""Keeps the colour and the dash of every pen that draws on a chart."""
+
 
 def chart(page: Page, name: str) -> Locator:
     """The chart of a named value."""
     return page.locator(f"[data-curve='{name}']")
+
+
+async def charted(page: Page, path: str) -> Locator:
+    """The chart of the loss on a page, drawn."""
+    await page.goto(path)
+    loss = chart(page, "loss")
+    await drawn(loss, "--curve-1")
+    return loss
 
 
 async def drawn(chart: Locator, colour: str) -> None:

@@ -99,20 +99,15 @@ async def running_script(name: str, *arguments: str) -> AsyncIterator[Script]:
         await process.communicate()
 
 
-async def evaluated(code: str, given: object = None) -> Any:
+def evaluated(code: str, given: object = None) -> Any:
     """What `code`, a module that imports from web/src as "./…", prints as JSON; it finds `given` in `given`.
 
-    Raises AssertionError with what Node says of it, TimeoutError.
+    Raises AssertionError with what Node says of it, subprocess.TimeoutExpired.
     """
     command = [str(NODE), "--disable-warning=ExperimentalWarning", "--input-type=module", "--eval", READ + code]
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, cwd=SOURCES, stdin=pipe, stdout=pipe, stderr=pipe)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            out, err = await process.communicate(json.dumps(given).encode())
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, err.decode()
-    return json.loads(out)
+    input = json.dumps(given)
+    done = subprocess.run(
+        command, cwd=SOURCES, input=input, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
