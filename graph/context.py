@@ -43,10 +43,9 @@ class Services(NamedTuple):
 
 
 class Context:
-    """The services of the app, the caller, and loaders.
+    """The services of the app, the caller, and loaders, which read many jobs in one query, and the points of many.
 
-    Loaders read many jobs in one query, and the points of many.
-    A WebSocket keeps one context for as long as it is open, so the loaders batch but remember nothing.
+    A WebSocket keeps one context for as long as it is open, so loaders batch but remember nothing.
     """
 
     def __init__(self, services: Services, caller: Caller | None) -> None:

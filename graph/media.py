@@ -1,7 +1,4 @@
-"""GraphQL over HTTP: https://graphql.github.io/graphql-over-http/draft/
-
-What Strawberry leaves open: which media type a client accepts, and which status and which members an answer has.
-"""
+"""Media types of GraphQL over HTTP: https://graphql.github.io/graphql-over-http/draft/"""
 
 from collections.abc import Mapping
 
@@ -22,8 +19,6 @@ GRAPHQL = "/graphql"
 """The address of the API."""
 JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
-
-
 MAX_RANGES = 50
 """Media ranges of an Accept header that are looked at."""
 
@@ -46,23 +41,19 @@ def media_ranges(accept: str) -> dict[str, float]:
 
 
 def accepted_media_type(headers: Headers) -> str:
-    """The media type to answer with: the one that the client likes best, JSON where it does not say.
-
-    Raises HTTPException 406 where it takes neither.
-    """
+    """The media type that the client likes best, JSON where it does not say. Raises HTTPException 406 for neither."""
     ranges = media_ranges(headers.get("accept", ""))
     if not ranges:
         return JSON
-    places = list(ranges)
-    liked: list[tuple[float, int, str]] = []
+    places, liked = list(ranges), dict[str, tuple[float, int]]()
     for media_type in (JSON, RESPONSE_JSON):
         # The most exact range is the one that counts.
-        said = next((one for one in (media_type, "application/*", "*/*") if one in ranges), None)
-        if said is not None and ranges[said] > 0:
-            liked.append((ranges[said], -places.index(said), media_type))
+        said = next((one for one in (media_type, "application/*", "*/*") if ranges.get(one) is not None), None)
+        if said and ranges[said] > 0:
+            liked[media_type] = ranges[said], -places.index(said)
     if not liked:
         raise HTTPException(406, f"This address answers with {JSON} or {RESPONSE_JSON}.")
-    return max(liked, key=lambda one: one[:2])[2]
+    return max(liked, key=lambda media_type: liked[media_type])
 
 
 def answers_by_name(headers: Mapping[str, str]) -> bool:

@@ -30,14 +30,22 @@ class Body:
 
     async def read(self) -> bytes:
         """Its bytes. Raises HTTPException 413 where there are more than the limit, ClientDisconnect."""
-        if self._raw is None:
-            self._raw = await _received(self._receive, self._limit)
+        pieces: list[bytes] = []
+        length = 0
+        while self._raw is None:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            pieces.append(message.get("body", b""))
+            length += len(pieces[-1])
+            if length > self._limit:
+                raise HTTPException(413, f"The body is longer than {self._limit} bytes.")
+            if not message.get("more_body", False):
+                self._raw = b"".join(pieces)
         return self._raw
 
     async def json(self) -> Any:
-        """Its value as JSON. Raises orjson.JSONDecodeError, also for NaN and lone surrogates; GraphQLError where a long
-        one is not parsed in time; and as `read`.
-        """
+        """Its value as JSON. Raises as `json_value` and `read`."""
         if self._parsed is None:
             assert self._worker is not None
             self._parsed = (await json_value(await self.read(), self._worker),)
@@ -52,21 +60,6 @@ class Body:
 async def json_value(text: bytes, worker: WorkerThread) -> Any:
     """The value of a text of JSON.
 
-    Raises orjson.JSONDecodeError, and GraphQLError where a long one is not parsed in time.
+    Raises orjson.JSONDecodeError, also for NaN and lone surrogates; GraphQLError where a long one takes too long.
     """
     return orjson.loads(text) if len(text) <= LONG else await worker.run(orjson.loads, text)
-
-
-async def _received(receive: Receive, limit: int) -> bytes:
-    pieces: list[bytes] = []
-    length = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        pieces.append(message.get("body", b""))
-        length += len(pieces[-1])
-        if length > limit:
-            raise HTTPException(413, f"The body is longer than {limit} bytes.")
-        if not message.get("more_body", False):
-            return b"".join(pieces)

@@ -1,6 +1,4 @@
-"""What an operation costs, in values: objects, their fields that hold no objects, long names of these, and what is read
-beside what is returned.
-"""
+"""What an operation costs in values: objects, their leaves, long names of these, and what is read for them."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -42,8 +40,7 @@ LONG_NAME = 32
 """Characters of a field's name in the answer that cost as much as a value: it stands there for each object."""
 META: Mapping[str, GraphQLField] = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 VALUES = 10
-"""Values that a point is taken to have where their names are not given, so that a long run of a dozen can be read
-whole; points of more, which are rare, are returned whole nevertheless."""
+"""Values that a point is taken to have where their names are not given; those of points with more are returned too."""
 TYPES = 50
 """About the number of types in the schema."""
 MEMBERS = 5
@@ -115,21 +112,21 @@ class Cost:
     """The cost of an operation of a valid document."""
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> None:
-        self._schema = schema
+        self.schema = schema
         self._operation = operation
         self._fragments = fragments_in_order(document)
-        self._defaults = {node.variable.name.value: node.default_value for node in operation.variable_definitions or ()}
+        self.defaults = {node.variable.name.value: node.default_value for node in operation.variable_definitions or ()}
         self._fixed: int | None = None
 
     def of(self, variables: Mapping[str, Any]) -> int:
         """The cost for a request, whose variables may be wrong: those are refused when they are coerced."""
         if self._fixed is not None:
             return self._fixed
-        count = _Count(self._schema, self._defaults, variables)
+        count = _Count(self, variables)
         for node in self._fragments:  # each once, however often it is spread
-            of_type = self._schema.get_type(node.type_condition.name.value)
+            of_type = self.schema.get_type(node.type_condition.name.value)
             count.fragments[node.name.value] = count.selected(of_type, node.selection_set)
-        total = count.selected(self._schema.get_root_type(self._operation.operation), self._operation.selection_set)
+        total = count.selected(self.schema.get_root_type(self._operation.operation), self._operation.selection_set)
         if not count.varies:
             self._fixed = total
         return total
@@ -138,11 +135,8 @@ class Cost:
 class _Count:
     """Counts for one request."""
 
-    def __init__(
-        self, schema: GraphQLSchema, defaults: Mapping[str, ValueNode | None], variables: Mapping[str, Any]
-    ) -> None:
-        self._schema = schema
-        self._defaults = defaults
+    def __init__(self, cost: "Cost", variables: Mapping[str, Any]) -> None:
+        self._schema, self._defaults = cost.schema, cost.defaults
         self._variables = variables
         self.fragments: dict[str, int] = {}
         self.varies = False

@@ -13,7 +13,6 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 __all__ = ["Numbers", "TurnsExecutor"]
 
-
 TURN_SECONDS = 0.002
 """For so long an operation goes through its lists before it yields to others."""
 SHORT = 100
@@ -25,21 +24,15 @@ class Numbers(list[Any]):
 
 
 class TurnsExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Yields to other operations in long lists, which graphql-core goes through in one go.
-
-    It also closes, where an operation is cancelled, the coroutines of fields that had not begun: graphql-core drops
-    them, and Python warns of each.
+    """Yields to other operations in long lists, which graphql-core goes through in one go. Where an operation is
+    cancelled it closes the coroutines of fields that had not begun: graphql-core drops them, and Python warns of each.
     """
 
     _turn_ends = 0.0
     _turn: asyncio.Lock | None = None
 
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
-        """The executor of one event of a subscription.
-
-        A new one: graphql-core's is a copy that shares a cache with this one, into which each event writes, so that it
-        grows as long as the stream is open.
-        """
+        """The executor of one event. graphql-core's would share a cache with this one, into which each event writes."""
         return type(self)(
             self.schema,
             self.fragment_definitions,

@@ -33,9 +33,7 @@ Result = TypeVar("Result")
 
 
 class Operations:
-    """Runs each within its time, and all together within the cost that one may have, for they hold their answers in
-    memory.
-    """
+    """Runs each within its time, and all, as they hold answers in memory, within the cost that one may have."""
 
     def __init__(self, schema: GraphQLSchema, settings: Settings) -> None:
         self._settings = settings
@@ -109,10 +107,7 @@ def declared(operation: OperationDefinitionNode, variables: Mapping[str, Any] | 
 
 
 def _shortened(operation: OperationDefinitionNode, variables: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """The variables, with batches of points no longer than it takes to see that they are too long.
-
-    Raises GraphQLError where others have more than max_variable_values.
-    """
+    """The variables, batches of points cut where they are too long. Raises GraphQLError where others are too many."""
     batches = {
         each.variable.name.value
         for each in operation.variable_definitions or ()

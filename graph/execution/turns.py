@@ -36,8 +36,9 @@ async def within(seconds: float, operation: Coroutine[Any, Any, Result]) -> Resu
 
 
 class FairSemaphore:
-    """A weighted semaphore: waiting clients take turns (round robin), the requests of one client are first come first
-    served. The next in turn is never overtaken, so that a large request is not starved by small ones.
+    """A weighted semaphore: waiting clients take turns, the requests of one are first come first served.
+
+    The next in turn is never overtaken, or small requests would starve a large one.
     """
 
     def __init__(self, permits: int, max_waiting: int | None = None) -> None:
@@ -100,10 +101,9 @@ class FairSemaphore:
 
 
 class WorkerThread:
-    """One thread for long computations, so that the event loop serves other requests meanwhile.
+    """One thread for long computations, while the event loop serves other requests. Clients take turns.
 
-    One an app: a second would compute no faster, for one thread holds the interpreter's lock. Clients take turns: what
-    one of them queues delays each other client by one computation.
+    A second one would compute no faster, for one thread holds the interpreter's lock.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -114,10 +114,7 @@ class WorkerThread:
         self._usual_switch_seconds = sys.getswitchinterval()
 
     async def run(self, work: Callable[Arguments, Result], *args: Arguments.args, **named: Arguments.kwargs) -> Result:
-        """What the function returns or raises.
-
-        Raises GraphQLError where it is not done in time, or too much of the client waits already.
-        """
+        """What the function returns or raises. Raises GraphQLError where it takes too long, or too many wait."""
         try:
             return await within(self._seconds, self._run(lambda: work(*args, **named)))
         except TimedOut as error:  # the request was refused, and not begun

@@ -6,6 +6,7 @@ its arguments is left to Strawberry.
 
 import logging
 from collections.abc import Coroutine, Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -35,7 +36,6 @@ __all__ = ["Answers"]
 log = logging.getLogger(__name__)
 
 REMEMBERED_BYTES = 6 * 2**20
-"""Answers that are remembered, in bytes."""
 LONGEST_REMEMBERED = REMEMBERED_BYTES // 4
 ENTRY_BYTES = 500
 """What remembering one costs beside its texts."""
@@ -63,13 +63,12 @@ class Planned(NamedTuple):
 
 
 class Remembered(NamedTuple):
-    """The answer to an operation."""
+    """The answer to an operation of that name, or of none."""
 
     version: int | None
     """Of the store, when it was read; None where nothing of it was."""
     answer: bytes
     operation: str
-    """Its name; empty where it has none."""
     size: int
 
 
@@ -82,9 +81,7 @@ class Answers:
         self._operations = operations
         self._database = database
         self._jobs = jobs
-        self._remembered: LRUCache[bytes, Remembered] = LRUCache(
-            REMEMBERED_BYTES, getsizeof=lambda remembered: remembered.size
-        )
+        self._remembered: LRUCache[bytes, Remembered] = LRUCache(REMEMBERED_BYTES, attrgetter("size"))
         self.count = 0
         """How many operations were answered by a plan, those of streams included."""
 

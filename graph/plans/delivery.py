@@ -1,8 +1,7 @@
 """Shared delivery: one execution and one encoding for each event and selection, however many subscribers there are.
 
-The naive way executes the subscriber's operation for each event and subscriber, though all that select the same fields
-get the same bytes. So an event (a point, a job, a batch of points) is executed and encoded once for each selection, and
-kept for a while. What cannot be shared is left to Strawberry: see `plan_subscription`.
+All that select the same fields of an event (a point, a job, a batch of points) get the same bytes, so these are kept
+for a while. What cannot be shared is left to Strawberry: see `plan_subscription`.
 """
 
 import asyncio
@@ -44,11 +43,9 @@ SHARED_CHARACTERS = 2_000
 PART_BYTES = 600
 """What keeping a part costs beside its text and that of what is selected: its place, the result around it."""
 KEPT_BYTES = 8 * 2**20
-"""Encoded events that are kept, in bytes: thousands of points, whatever is selected of them."""
-
+"""Of encoded events: thousands of points, whatever is selected of them."""
 PartKey = tuple[str, *tuple[Hashable, ...]]
-"""What is selected of an event, and its identity, or of a batch those at its ends. Two with one identity look the same
-in every selection."""
+"""What is selected of an event, and its identity, which says all of it; or of a batch those at its ends."""
 Results = AsyncGenerator[StrawberryResult, None]
 
 
@@ -69,10 +66,7 @@ class SubscriptionPlan(NamedTuple):
 def plan_subscription(
     schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Fragments
 ) -> SubscriptionPlan | None:
-    """The plan for a subscription of a valid document; None where it has none.
-
-    It has one where it is one plain field at the root: directives and fragments there may mean anything.
-    """
+    """The plan for a subscription of a valid document; None unless it is one plain field at the root."""
     root = operation.selection_set.selections[0]
     if operation.directives or len(operation.selection_set.selections) > 1:
         return None
@@ -180,10 +174,9 @@ class _Shared:
         return await asyncio.shield(making)
 
     def _key(self, event: Any) -> PartKey:
-        if not self._plan.is_list:
-            return self._selection, event.identity
-        # A batch of points has no gap: its ends say what it is.
-        return self._selection, event[0].identity, event[-1].identity
+        if self._plan.is_list:
+            return self._selection, event[0].identity, event[-1].identity  # a batch of points has no gap
+        return self._selection, event.identity
 
     def _kept(self, key: PartKey, result: ExecutionResult) -> Encoded | None:
         return None if result.errors else self._parts.keep(key, orjson.dumps({"data": result.data}).decode())

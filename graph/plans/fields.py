@@ -1,9 +1,7 @@
 """What a plan makes a field from: the column or attribute that the field is named after, or an expression over several.
 
 The types of the schema say it, beside the field's description, so each field is written down once. Rows become objects
-by code that is generated from a selection: one comprehension, no call for each row and field. A dict that is written
-out in code is made in half the time of one that is zipped from names and values, and a fifth of what resolving field by
-field takes.
+by code that is generated from a selection: one comprehension, a fifth of the time that resolving field by field takes.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -74,10 +72,7 @@ def leaf(type: GraphQLObjectType, name: str) -> Expression | None:
 
 
 def moment(at: datetime | str | None) -> datetime | None:
-    """A moment of the database, as its text or as its driver has made it, for orjson: it writes what the scalar would.
-
-    In a tenth of the time that `isoformat` takes.
-    """
+    """A moment of the database, as text or as its driver makes it, for orjson: ten times as quick as `isoformat`."""
     return datetime.fromisoformat(at) if isinstance(at, str) else at
 
 
@@ -116,14 +111,11 @@ class Shape:
         return Expression(f"{{{fields}}}", self._functions)
 
     def maker(self, columns: Sequence[str], also: Iterable[str] = ()) -> Maker:
-        """Compile the maker of objects from rows of these columns; `also` names its further arguments.
-
-        Nothing in the code is the client's but response names, which GraphQL's grammar has checked.
-        """
+        """Compile the maker of objects from rows of these columns; `also` names its further arguments."""
         row = "".join(f"{name}, " for name in columns)
         arguments = "".join(f", {name}" for name in also)
         source = f"lambda rows{arguments}: [{self.expression().code} for ({row}) in rows]"
-        made: Maker = eval(source, dict(self._functions))  # noqa: S307  # compiled from our own expressions, see above
+        made: Maker = eval(source, dict(self._functions))  # noqa: S307  # the client's are only response names, which GraphQL's grammar has checked
         return made
 
 
@@ -143,7 +135,7 @@ def flat(
 ) -> Selection | None:
     """What is selected of an object of the type, which is one of `also` too: its unions and interfaces.
 
-    None where something has no plan: a directive, or two selections that are to become one.
+    None where there are directives, or selections of one name that are to become one.
     """
     found: Selection = {}
     return found if _collect(selection, fragments, {type_name, *also}, found, set()) else None

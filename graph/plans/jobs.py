@@ -1,8 +1,7 @@
 """Jobs and their points to JSON by a plan compiled from the selection, from rows of the database or from memory.
 
-GraphQL's executor resolves each field of each point; for a replay of 100,000 points that is most of the work. A
-selection of plain fields is known beforehand: which columns it needs, and what an object is made of. Anything else
-(directives, arguments, fragments that meet) has no plan.
+GraphQL's executor resolves each field of each point; for a replay of 100,000 points that is most of the work. Only
+plain fields have a plan: no directives, arguments or fragments that meet.
 """
 
 import asyncio

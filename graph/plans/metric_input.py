@@ -4,9 +4,7 @@ GraphQL's coercion of each value takes longer than storing it. So plans read JSO
 schema says, GraphQL coerces it, and says what is wrong.
 """
 
-from collections.abc import Mapping
 from math import isfinite
-from typing import Any
 
 from models.errors import InvalidInput
 from models.metric import NonFinite, Point
@@ -39,17 +37,15 @@ def _point(index: int, metric: object) -> Point:
     for name in BESIDE:
         if (value := metric.get(name)) is not None:
             # Checked here first: a call for each takes longer than the check.
-            if type(value) is not float or not isfinite(value):
-                value = _number(value, f"metrics[{index}].{name}")
-            values[name] = value
-    if "values" in metric:
-        others = metric["values"]
-        if type(others) is not list:
-            raise NotCoercibleError
-        if len(others) > MAX_VALUES:
-            raise InvalidInput(f"metrics[{index}].values", f"a point has at most {MAX_VALUES} values.")
-        for place, other in enumerate(others):
-            _add(values, other, index, place)
+            finite = type(value) is float and isfinite(value)
+            values[name] = value if finite else _number(value, f"metrics[{index}].{name}")
+    others = metric.get("values", [])
+    if type(others) is not list:
+        raise NotCoercibleError
+    if len(others) > MAX_VALUES:
+        raise InvalidInput(f"metrics[{index}].values", f"a point has at most {MAX_VALUES} values.")
+    for place, other in enumerate(others):
+        _add(values, other, index, place)
     epoch = metric.get("epoch")
     return Point(_int(metric.get("step")), values, None if epoch is None else _int(epoch))
 
@@ -70,10 +66,9 @@ def _add(values: dict[str, float], given: object, index: int, place: int) -> Non
         raise InvalidInput(f"metrics[{index}].values[{place}]", "must have exactly one of value and nonFinite.")
     if value is None:
         values[name] = _named(non_finite)
-    elif type(value) is float and isfinite(value):
-        values[name] = value
     else:
-        values[name] = _number(value, f"metrics[{index}].values[{place}].value")
+        finite = type(value) is float and isfinite(value)
+        values[name] = value if finite else _number(value, f"metrics[{index}].values[{place}].value")
 
 
 def _int(value: object) -> int:
@@ -85,23 +80,20 @@ def _int(value: object) -> int:
 
 
 def _number(value: object, field: str) -> float:
-    # bool is an int, but not by its type.
-    if type(value) is int:
-        try:
-            value = float(value)
-        except OverflowError:
-            raise NotCoercibleError from None
-    if type(value) is not float:
+    if type(value) is not int and type(value) is not float:  # bool is an int, but not by its type
         raise NotCoercibleError
-    if not isfinite(value):  # JSON has no infinity, but a document may have a number that is too large: 1e400
+    try:
+        number = float(value)
+    except OverflowError:
+        raise NotCoercibleError from None
+    if not isfinite(number):  # JSON has no infinity, but a document may have a number that is too large: 1e400
         raise InvalidInput(field, "must be finite; what is not goes into values, as nonFinite.")
-    return value
+    return number
 
 
 def _named(name: object) -> float:
     if isinstance(name, NonFinite):
         return float(name)
-    names: Mapping[Any, NonFinite] = NonFinite.__members__
-    if type(name) is not str or name not in names:
+    if type(name) is not str or name not in NonFinite.__members__:
         raise NotCoercibleError
-    return float(names[name])
+    return float(NonFinite[name])

@@ -44,10 +44,7 @@ class Schema(strawberry.Schema):
         allowed_operation_types: Iterable[OperationType] | None = None,
         operation_extensions: dict[str, Any] | None = None,  # noqa: ARG002  # Strawberry's signature
     ) -> ExecutionResult:
-        """The result of a query or a mutation; a PreExecutionError where it is refused.
-
-        Raises MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError.
-        """
+        """The result of a query or a mutation; a PreExecutionError where it is refused. Raises as `_found`."""
         context: Context = context_value
         allowed = {*(allowed_operation_types or OperationType)}
         if query and context.answers is not None:

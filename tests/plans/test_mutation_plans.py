@@ -40,7 +40,8 @@ class TestVerbs:
         assert [len(await api.metrics(id)) for id in pair] == [4, 4]
 
     async def test_an_id_that_is_none_is_refused_the_same(self, both: Both) -> None:
-        for id in ("999", "x", 0, None, 1.5, [], "9" * 30):
+        ids: list[Any] = ["999", "x", 0, None, 1.5, [], "9" * 30]
+        for id in ids:
             for query, extra in ((STEP % ("seq", "id"), {}), (LOG % "id", {"metrics": [{"step": 1}]})):
                 await both.same(query, {"id": id, **extra})
 

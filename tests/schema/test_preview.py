@@ -136,8 +136,14 @@ class TestTheField:
 
     async def test_refuses_settings_exactly_as_creating_a_job_does(self, api: Api) -> None:
         wrong: list[dict[str, Any]] = [
-            *[{"name": "  "}, {"modelName": "n" * 201}, {"epochs": 0}, {"stepsPerEpoch": 1_000_001}, {"seed": -1}],
-            *[{"epochs": 100_000, "stepsPerEpoch": 1_000_000}, {"learningRate": 0}, {"batchSize": 3}],
+            {"name": "  "},
+            {"modelName": "n" * 201},
+            {"epochs": 0},
+            {"stepsPerEpoch": 1_000_001},
+            {"epochs": 100_000, "stepsPerEpoch": 1_000_000},
+            {"learningRate": 0},
+            {"batchSize": 3},
+            {"seed": -1},
         ]
         for each in wrong:
             refused = await self.preview(api, **each)
