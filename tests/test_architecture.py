@@ -1,6 +1,7 @@
 """Every import goes down one list of floors. Read from the source, so that nothing hides one."""
 
 import ast
+import functools
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -66,20 +67,28 @@ LATE = {
 }
 """What is imported where it is first used, for its memory or the time it takes: most processes never need it. And who
 does."""
+TESTS = {"tests", "pytest", "hypothesis"}
 STORES = {"aiosqlite", "asyncpg", "redis", "sqlite3", "tortoise"}
 
 
-def test_the_domain_knows_neither_simulator_nor_api() -> None:
-    assert importers_of({"simulator", "graph"}, among="models") == []
-
-
-def test_the_simulator_does_not_know_the_api() -> None:
-    assert importers_of({"graph"}, among="simulator") == []
-
-
-@pytest.mark.parametrize("package", PACKAGES)
-def test_no_product_code_imports_its_tests(package: str) -> None:
-    assert importers_of({"tests", "pytest", "hypothesis"}, among=package) == []
+@pytest.mark.parametrize(
+    ("names", "packages"),
+    [
+        ({"tests", "pytest", "hypothesis"}, PACKAGES),
+        (SERVERS, ("models", "simulator")),
+        (STORES, ("simulator", "graph")),
+    ],
+    ids=["tests", "servers", "stores"],
+)
+def test_is_imported_only_where_it_belongs(names: set[str], packages: tuple[str, ...]) -> None:
+    """Product code imports no tests; only the API knows GraphQL and HTTP, and only the domain how jobs are stored."""
+    assert [
+        f"{module} -> {name}"
+        for package in packages
+        for module in modules_of(package)
+        for name in sorted(imports_of(module))
+        if within(name, names)
+    ] == []
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -106,23 +115,13 @@ def test_every_floor_is_there_once() -> None:
 @pytest.mark.parametrize("module", CURVES)
 def test_curves_need_numpy_and_nothing_else(module: str) -> None:
     """They can be taken out and used anywhere."""
-    foreign = {name for name in imports_of(module) if top(name) not in {"numpy", *sys.stdlib_module_names}}
+    foreign = {name for name in imports_of(module) if name.partition(".")[0] not in {"numpy", *sys.stdlib_module_names}}
     assert {name for name in foreign if not within(name, CURVES)} == set()
 
 
 def test_the_lifecycle_is_a_table_and_does_nothing() -> None:
     """No input, no output, no library: it imports what enums need."""
     assert imports_of("models.lifecycle") == {"enum", "enum.StrEnum"}
-
-
-@pytest.mark.parametrize("package", ["models", "simulator"])
-def test_only_the_api_knows_graphql_and_http(package: str) -> None:
-    assert importers_of(SERVERS, among=package) == []
-
-
-@pytest.mark.parametrize("package", ["simulator", "graph"])
-def test_only_the_domain_knows_how_jobs_are_stored(package: str) -> None:
-    assert importers_of(STORES, among=package) == []
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -171,16 +170,6 @@ def late():
     assert names_in(ast.parse(source)) == {"a", "b.c", "e", "e.f", "e.g", "e.h", "e.h.i", "k", "l.m", "l.m.n"}
 
 
-def importers_of(names: Iterable[str], among: str) -> list[str]:
-    """Each module of a package that imports one of those, as importer -> imported."""
-    return [
-        f"{module} -> {name}"
-        for module in modules_of(among)
-        for name in sorted(imports_of(module))
-        if within(name, names)
-    ]
-
-
 def modules_of(package: str) -> list[str]:
     """The names of a package's modules."""
     paths = sorted((ROOT / package).rglob("*.py"))
@@ -188,6 +177,7 @@ def modules_of(package: str) -> list[str]:
     return [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
 
 
+@functools.cache
 def tree_of(module: str) -> ast.Module:
     path = ROOT.joinpath(*module.split("."))
     source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
@@ -218,7 +208,3 @@ def floor_of(name: str) -> str:
     """The floor on which a module, or a name in it, stands: a file or a folder of graph or models; simulator is one."""
     first, *rest = name.split(".")
     return first if first == "simulator" else ".".join([first, *rest[:1]])
-
-
-def top(name: str) -> str:
-    return name.partition(".")[0]
