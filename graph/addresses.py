@@ -2,35 +2,14 @@
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated, LiteralString, TypeAlias
+from typing import TypeAlias
 
-from pydantic import AfterValidator
-from pydantic_core import PydanticCustomError
-
-__all__ = [
-    "Hosts",
-    "Network",
-    "Networks",
-    "Origins",
-    "Prefix",
-    "address_in",
-    "client_key",
-    "client_of",
-    "is_local",
-    "listed",
-    "networks_in",
-    "within",
-]
+__all__ = ["Network", "address_in", "client_key", "client_of", "is_local", "listed", "networks_in", "within"]
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
-HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
-ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
-PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
-OWN = re.compile(r"/(assets|graphql|healthz|metrics|playground|readyz|session|sign-in|sign-out|training)(/.*)?")
-"""Paths that the server has itself, so that they say nothing of a prefix."""
 HOP = re.compile(r"\[([0-9a-f:.]+)\](?::\d+)?|(\d+(?:\.\d+){3})(?::\d+)?|([0-9a-f:.]+)", re.IGNORECASE)
 """A client's address as proxies write it, some with its port."""
 
@@ -43,40 +22,6 @@ def listed(text: str) -> list[str]:
 def networks_in(text: str) -> list[Network]:
     """The networks of a list. Raises ValueError."""
     return [ip_network(part, strict=False) for part in listed(text)]
-
-
-def _is_network(text: str) -> bool:
-    try:
-        return bool(ip_network(text, strict=False))
-    except ValueError:
-        return False
-
-
-def _list_of(matches: Callable[[str], object], rule: LiteralString) -> AfterValidator:
-    """A check of each part of a list."""
-
-    def checked(text: str) -> str:
-        if not all(map(matches, listed(text))):
-            raise PydanticCustomError("list", rule)
-        return text
-
-    return AfterValidator(checked)
-
-
-def _prefix(text: str) -> str:
-    path = text.rstrip("/")
-    if not PREFIX.fullmatch(path) or OWN.fullmatch(path):
-        raise PydanticCustomError("prefix", "must be a path that is none of the server's own, as /monitor")
-    return path
-
-
-Hosts = Annotated[str, _list_of(HOST.fullmatch, "must be names, comma-separated, as runs.example.org")]
-Origins = Annotated[
-    str, _list_of(ORIGIN.fullmatch, "must be origins with their scheme, comma-separated, as https://dash.example.org")
-]
-Networks = Annotated[str, _list_of(_is_network, "must be addresses or networks, as 10.0.0.5,10.1.0.0/16")]
-Prefix = Annotated[str, AfterValidator(_prefix)]
-"""The types of settings; a prefix loses the slash at its end."""
 
 
 def address_in(text: str) -> IPv4Address | IPv6Address | None:

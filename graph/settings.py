@@ -3,32 +3,61 @@
 import difflib
 import re
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, LiteralString
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from graph.addresses import Hosts, Networks, Origins, Prefix
+from graph.addresses import listed, networks_in
 
-__all__ = [
-    "ENV_PREFIX",
-    "Settings",
-    "SettingsError",
-    "environment_name",
-    "flag_name",
-    "grouped",
-    "is_loopback",
-    "misspelt_variables",
-    "read_settings",
-]
+__all__ = ["Settings", "SettingsError", "flag_name", "grouped", "misspelt_variables", "read_settings", "variable_name"]
 
 ENV_PREFIX = "TRAINING_MONITOR_"
 OF_CLIENTS = {"URL", "TOKEN", "DIR", "MODE"}
 """Variables, without the prefix, that clients read and servers ignore without a warning."""
 
+HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
+ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+OWN = re.compile(r"/(assets|graphql|healthz|metrics|playground|readyz|session|sign-in|sign-out|training)(/.*)?")
+"""Paths that the server has itself, so that they say nothing of a prefix."""
+
+
+def _is_network(text: str) -> bool:
+    try:
+        return bool(networks_in(text))
+    except ValueError:
+        return False
+
+
+def _list_of(matches: Callable[[str], object], rule: LiteralString) -> AfterValidator:
+    """A check of each part of a list."""
+
+    def checked(text: str) -> str:
+        if not all(map(matches, listed(text))):
+            raise PydanticCustomError("list", rule)
+        return text
+
+    return AfterValidator(checked)
+
+
+def _prefix(text: str) -> str:
+    path = text.rstrip("/")
+    if not PREFIX.fullmatch(path) or OWN.fullmatch(path):
+        raise PydanticCustomError("prefix", "must be a path that is none of the server's own, as /monitor")
+    return path
+
+
+Hosts = Annotated[str, _list_of(HOST.fullmatch, "must be names, comma-separated, as runs.example.org")]
+Origins = Annotated[
+    str, _list_of(ORIGIN.fullmatch, "must be origins with their scheme, comma-separated, as https://dash.example.org")
+]
+Networks = Annotated[str, _list_of(_is_network, "must be addresses or networks, as 10.0.0.5,10.1.0.0/16")]
+Prefix = Annotated[str, AfterValidator(_prefix)]
+"""Without the slash at its end."""
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 GROUPS: Mapping[str, str] = {
@@ -174,23 +203,23 @@ class Settings(BaseSettings):
     @property
     def is_for_this_machine_alone(self) -> bool:
         """Whether no other machine is meant to reach the server, directly, by a name or through a proxy."""
-        return is_loopback(self.host) and not self.allowed_hosts and not self.trusted_proxies
+        return self.is_loopback and not self.allowed_hosts and not self.trusted_proxies
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect to the host that it listens on."""
+        try:
+            found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
+        except OSError:
+            return False
+        return all(ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
 
 
 class SettingsError(Exception):
     """A setting has a wrong value. The message is one line that names it."""
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens on a host."""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return False
-    return all(ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
-
-
-def environment_name(setting: str) -> str:
+def variable_name(setting: str) -> str:
     """The environment variable of a setting."""
     return ENV_PREFIX + setting.upper()
 
@@ -212,7 +241,7 @@ def grouped() -> dict[str, list[str]]:
 
 def misspelt_variables(names: Iterable[str]) -> dict[str, str | None]:
     """Each environment variable that looks like a setting's and is none -> the setting's that it resembles most."""
-    known = {environment_name(setting).removeprefix(ENV_PREFIX) for setting in Settings.model_fields}
+    known = {variable_name(setting).removeprefix(ENV_PREFIX) for setting in Settings.model_fields}
     given = {name.removeprefix(ENV_PREFIX) for name in names if name.startswith(ENV_PREFIX)}
     return {
         ENV_PREFIX + name: next((ENV_PREFIX + each for each in difflib.get_close_matches(name, known, 1)), None)
@@ -228,7 +257,7 @@ def read_settings(**flags: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        source = flag_name(name) if name in given else environment_name(name)
+        source = flag_name(name) if name in given else variable_name(name)
         rule = RULES.get(first["type"], first["msg"].lower()).format_map(first.get("ctx", {}))
         raise SettingsError(f"{source}: {rule}, got {first['input']!r}.") from error
 

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from graph.process.listening import BindError
-from graph.settings import Settings, SettingsError, environment_name, flag_name, grouped, misspelt_variables
+from graph.settings import Settings, SettingsError, flag_name, grouped, misspelt_variables, variable_name
 from models.errors import JobError
 from models.feed.channel import FeedError
 from models.store.errors import StoreError, StoreFailure
@@ -71,7 +71,7 @@ def _flag(setting: str) -> Any:
     field, flag = Settings.model_fields[setting], flag_name(setting)
     is_switch = field.annotation is bool
     usual = str(field.default).lower() if is_switch else field.default or "none"
-    described = f"{field.description}. Default {usual}; also {environment_name(setting)}."
+    described = f"{field.description}. Default {usual}; also {variable_name(setting)}."
     if is_switch:
         both = f"{flag}/--no-{flag.removeprefix('--')}"
         return Annotated[bool | None, typer.Option(both, help=described, show_default=False)]

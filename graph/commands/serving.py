@@ -12,7 +12,7 @@ import typer
 
 from graph.commands.line import with_flags
 from graph.process.listening import address_of, bind, reserve
-from graph.settings import Settings, SettingsError, flag_name, is_loopback, read_settings
+from graph.settings import Settings, SettingsError, flag_name, read_settings
 from graph.stores import database_of, feed_of
 from graph.telemetry import logs
 from graph.telemetry.watch import tracer_of
@@ -100,7 +100,7 @@ def check_exposure(settings: Settings, tokens: Sequence[Token]) -> None:
             what = "read everything" if settings.open_reads else "read and change everything, until there is a token"
             log.warning("--insecure: every client that reaches this server may %s", what)
         return
-    if is_loopback(settings.host):
+    if settings.is_loopback:
         setting = "allowed_hosts" if settings.allowed_hosts else "trusted_proxies"
         what = f"{flag_name(setting)}: other machines reach the server by way of {getattr(settings, setting)}"
     else:

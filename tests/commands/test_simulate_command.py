@@ -106,8 +106,16 @@ async def test_keeps_its_pace_until_ctrl_c_ends_it_and_what_was_stored_stays(api
     id = await api.created()
     flags = ["--to-end", "--per-second", "0.001", "--database-url", served.arguments[-3]]
     assert flags[-1].startswith("sqlite://")
-    piped = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "graph", "simulate", id, *flags, **piped)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "graph",
+        "simulate",
+        id,
+        *flags,
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
     async with asyncio.timeout(PATIENCE):
         while (await api.job(id))["metricCount"] < 1:
             assert process.returncode is None

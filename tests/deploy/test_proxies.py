@@ -11,7 +11,7 @@ import pytest_asyncio
 import trustme
 from playwright.async_api import WebSocket, expect
 
-from graph.settings import ENV_PREFIX, Settings, environment_name, flag_name
+from graph.settings import ENV_PREFIX, Settings, flag_name, variable_name
 from models.token import Scope
 from models.tokens import Tokens
 from tests.page.test_playground import opened, run, shows
@@ -43,7 +43,7 @@ def serving(path: Path, *more: str) -> ServerProcess:
     """A server with the settings of the document, but a database of its own."""
     flags = []
     for name, value in ENVIRONMENT.items():
-        if name != environment_name("database_url"):
+        if name != variable_name("database_url"):
             flags += [flag_name(name.removeprefix(ENV_PREFIX).lower()), value.replace("runs.example.org", "localhost")]
     return ServerProcess(f"sqlite://{path}", *flags, *more)
 
@@ -185,7 +185,7 @@ async def test_streams_forbid_proxies_to_buffer_or_transform_them(behind: Server
 
 
 def test_every_setting_in_the_document_is_one() -> None:
-    names = {environment_name(name) for name in Settings.model_fields}
+    names = {variable_name(name) for name in Settings.model_fields}
     flags = {flag_name(name) for name in Settings.model_fields}
     assert set(re.findall(r"TRAINING_MONITOR_[A-Z_]+", DOCUMENT)) <= names
     assert set(re.findall(r"(?<=`)--[a-z-]+", DOCUMENT)) <= flags

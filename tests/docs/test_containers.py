@@ -11,7 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from graph.commands import cli
-from graph.settings import ENV_PREFIX, environment_name, read_settings
+from graph.settings import ENV_PREFIX, read_settings, variable_name
 from graph.stores import database_of, feed_of
 from models.feed.redis import RedisFeed
 
@@ -102,7 +102,7 @@ def test_the_image_is_slim_runs_as_nobody_special_and_says_whether_it_is_well(
     check = json.loads(said["HEALTHCHECK"].partition("CMD")[2])
     compile(check[-1], "the health check", "exec")
     assert "/healthz" in check[-1]
-    assert environment_name("port") in check[-1]
+    assert variable_name("port") in check[-1]
     assert names.index("WORKDIR") > names.index("FROM", 1), "a store without an address is a file where it runs"
     assert json.loads(said["CMD"])[0] in {
         command.callback.__name__ for command in cli.registered_commands if command.callback

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from graph.settings import Settings, environment_name, flag_name, grouped
+from graph.settings import Settings, flag_name, grouped, variable_name
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
 HEADER = "| flag | environment | default | what it does |\n|---|---|---|---|\n"
@@ -17,7 +17,7 @@ def row(name: str) -> str:
     """The line of a setting."""
     field = Settings.model_fields[name]
     default = "none" if field.default == "" else f"`{str(field.default).lower()}`"
-    return f"| `{flag_name(name)}` | `{environment_name(name)}` | {default} | {field.description} |\n"
+    return f"| `{flag_name(name)}` | `{variable_name(name)}` | {default} | {field.description} |\n"
 
 
 if __name__ == "__main__":  # what to paste after a change
