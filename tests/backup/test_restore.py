@@ -1,11 +1,9 @@
 """Restores: all or nothing, of stores only, and no revoked token is accepted again."""
 
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -13,7 +11,7 @@ import pytest
 
 from models.backup.restore import restore
 from models.store.errors import StoreError
-from tests.tools.process import ServerProcess, command
+from tests.tools.process import ServerProcess, command, here
 from tests.tools.stores import (
     add_token,
     backed_up,
@@ -24,6 +22,7 @@ from tests.tools.stores import (
     names_in,
     refused,
     room_for,
+    rows,
     run,
     succeeded,
     token_states,
@@ -99,13 +98,9 @@ def test_a_store_that_a_server_uses_is_refused(copy: Path, store: Path) -> None:
     assert job_names(store) == ["changed", "changed"]
 
 
-@pytest.mark.parametrize("linked", [Path.hardlink_to, Path.symlink_to, None], ids=["hard", "symbolic", "itself"])
-def test_a_store_is_not_restored_from_itself(
-    store: Path, tmp_path: Path, linked: Callable[[Path, Path], None] | None
-) -> None:
-    same = tmp_path / "same.sqlite3" if linked else store
-    if linked:
-        linked(same, store)
+@pytest.mark.parametrize("linked", [Path.hardlink_to, Path.symlink_to], ids=["hard", "symbolic"])
+def test_a_store_is_not_restored_from_itself(store: Path, tmp_path: Path, linked: Callable[[Path, Path], None]) -> None:
+    linked(same := tmp_path / "same.sqlite3", store)
     assert f"{same} is the database itself, not a backup of it." in refused("restore", same, store, "--replace")
     assert job_names(store) == ["run", "run"]
 
@@ -235,9 +230,7 @@ class TestTokens:
         said = succeeded("restore", copy, store, "--replace")
         assert said == f"restored 2 jobs from {copy}; 1 of its tokens lets someone in\n"
         assert token_states(store) == [("one", False), ("two", True), ("three", True)]
-        with closing(sqlite3.connect(store)) as connection:
-            moments = connection.execute("SELECT revoked_at FROM token ORDER BY id").fetchall()
-        assert moments[:2] == [(None,), ("2026-02-02",)]
+        assert rows(store, "SELECT revoked_at FROM token ORDER BY id")[:2] == [(None,), ("2026-02-02",)]
 
     def test_revoked_in_the_backup_stay_so(self, store: Path, tmp_path: Path) -> None:
         add_token(store, "one")
@@ -255,8 +248,7 @@ class TestTokens:
     def test_begin_no_session_again_that_has_ended(self, copy: Path, store: Path) -> None:
         run(copy, "INSERT INTO session (token_id, digest, created_at) VALUES (1, 'signed out since', '2026-01-01')")
         succeeded("restore", copy, store, "--replace")
-        with closing(sqlite3.connect(store)) as connection:
-            assert connection.execute("SELECT count(*) FROM session").fetchone() == (0,)
+        assert rows(store, "SELECT * FROM session") == []
 
     def test_are_lost_only_with_replace(self, copy: Path, store: Path) -> None:
         run(store, "DELETE FROM job")
@@ -286,10 +278,10 @@ class TestTokens:
             "DELETE FROM tortoise_migrations WHERE name >= '0003'",
         )
         assert "there never was a token" in succeeded("restore", copy, store, "--replace")
-        assert command("migrate", "--database-url", url_of(store)).returncode == 0
+        assert here("migrate", "--database-url", url_of(store)).returncode == 0
         add_token(store, "one")
         said = refused("restore", copy, store, "--replace")
         assert f"training-monitor migrate --database-url {url_of(copy)}" in said
-        assert command("migrate", "--database-url", url_of(copy)).returncode == 0
+        assert here("migrate", "--database-url", url_of(copy)).returncode == 0
         succeeded("restore", copy, store, "--replace")
         assert token_states(store) == [("one", True)]

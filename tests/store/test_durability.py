@@ -10,8 +10,6 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
-from models.store.database import Database
-from models.store.group_commit import GroupCommit
 from tests.tools.api import METRIC, Api
 from tests.tools.outside import Outside
 from tests.tools.process import ServerProcess
@@ -23,7 +21,7 @@ POINT = f"{METRIC} recordedAt"
 
 
 class Job:
-    """One job: what was acknowledged of it, and what one who watches it over all outages was sent."""
+    """One job: what was acknowledged of it, and what a watcher of it was sent over all outages."""
 
     def __init__(self, id: str) -> None:
         self.id = id
@@ -128,10 +126,3 @@ async def test_kills_lose_no_acknowledged_point_and_leave_no_gap_and_a_watcher_s
                 assert job.sights >= KILLS // 2, "the watchers were cut off before they saw anything"
     if outside.system == "sqlite":
         assert outside.execute("PRAGMA integrity_check") == [("ok",)]
-
-
-async def test_a_commit_reaches_the_disk_before_it_is_acknowledged(sqlite_url: str) -> None:
-    """A power cut cannot be had in a test, but SQLite's promise for it can be asked for: FULL, which is 2."""
-    async with Database(sqlite_url) as database:
-        assert isinstance(database._writer, GroupCommit)
-        assert database._writer._connection.execute("PRAGMA synchronous").fetchall() == [(2,)]

@@ -26,10 +26,18 @@ from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.sqlite_alone("on PostgreSQL each verb has a transaction of its own")
 
+FULL = (2,)
+
 
 def writer_of(database: Database) -> GroupCommit:
     assert isinstance(database._writer, GroupCommit)
     return database._writer
+
+
+def synchronous(domain: Domain) -> tuple[int]:
+    """When SQLite has a commit on the disk: with FULL before it is acknowledged, which only a power cut would show."""
+    setting: tuple[int] = writer_of(domain.database)._connection.execute("PRAGMA synchronous").fetchone()
+    return setting
 
 
 def log_size(url: str) -> int:
@@ -184,6 +192,7 @@ class TestAFailure:
     ) -> None:
         jobs = [await domain.job() for _ in range(3)]
         broken = writer_of(domain.database)._connection
+        assert synchronous(domain) == FULL
         broken.set_authorizer(refuses_to_end_a_transaction)
         with domain.heard() as events:
             async with asyncio.timeout(PATIENCE):
@@ -191,9 +200,7 @@ class TestAFailure:
         assert [event.job.id for event in events] == [job.id for job in jobs]
         assert [seq for job in jobs for seq, _ in await stored(domain, job)] == [1, 2, 3] * 3
         assert writer_of(domain.database)._connection is not broken
-        assert writer_of(domain.database)._connection.execute("PRAGMA synchronous").fetchone() == (2,), (
-            "FULL, as it was"
-        )
+        assert synchronous(domain) == FULL
         outside.execute("UPDATE job SET name = 'free'")  # nothing keeps the file locked
 
     async def test_a_listener_that_raises_fails_its_own_verb_alone(self, domain: Domain) -> None:

@@ -119,7 +119,8 @@ async def test_points_are_found_by_their_seq_however_many_come_before(
         job = await api.job(id, f"points: {selection} {{ seq }}")
         assert len(job["points"]) == 20
         statement = statements.taken()[-1]
-        plan = plan_of(store, *statement)
+        sql, values = statement
+        ((*_, plan),) = store.execute(f"EXPLAIN QUERY PLAN {sql}", values)
         assert re.fullmatch(r"SEARCH metric USING (COVERING )?INDEX \S+ \(job_id=\? AND seq>\? AND seq<\?\)", plan)
         costs.append(cost_of(store, *statement))
     assert max(costs) < 1.1 * min(costs), costs
@@ -159,11 +160,6 @@ def insert(store: sqlite3.Connection, table: str, rows: list[dict[str, Any]]) ->
         columns = ", ".join(f'"{column}"' for column in rows[0])
         places = ", ".join(f":{column}" for column in rows[0])
         store.executemany(f"INSERT INTO {table} ({columns}) VALUES ({places})", rows)
-
-
-def plan_of(store: sqlite3.Connection, sql: str, values: Sequence[Any]) -> str:
-    """How SQLite would go about a statement, a line each."""
-    return "\n".join(row[3] for row in store.execute(f"EXPLAIN QUERY PLAN {sql}", values))
 
 
 def cost_of(store: sqlite3.Connection, sql: str, values: Sequence[Any]) -> int:

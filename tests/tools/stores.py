@@ -45,24 +45,29 @@ def rows_of(path: Path, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
-def token_states(path: Path) -> list[tuple[str, bool]]:
+def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def token_states(path: Path) -> list[tuple[Any, ...]]:
     """(digest, whether it is revoked) of each token."""
-    return rows_of(path, "SELECT digest, revoked_at IS NOT NULL FROM token ORDER BY id")
+    return rows(path, "SELECT digest, revoked_at IS NOT NULL FROM token ORDER BY id")
 
 
 def job_names(path: Path) -> list[str]:
-    return [name for (name,) in rows_of(path, "SELECT name FROM job ORDER BY id")]
+    return [name for (name,) in rows(path, "SELECT name FROM job ORDER BY id")]
 
 
 def is_whole(path: Path) -> bool:
-    return rows_of(path, "PRAGMA integrity_check") == [("ok",)]
+    return rows(path, "PRAGMA integrity_check") == [("ok",)]
 
 
 def damage_table(path: Path, table: str) -> None:
     """Overwrite the table's first page."""
-    with closing(sqlite3.connect(path)) as connection:
-        (size,) = connection.execute("PRAGMA page_size").fetchone()
-        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", [table]).fetchone()
+    ((size,),) = rows(path, "PRAGMA page_size")
+    ((page,),) = rows(path, f"SELECT rootpage FROM sqlite_schema WHERE name = '{table}'")
     with path.open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(b"\xff" * size)
