@@ -88,8 +88,13 @@ LONG = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long ones, so that no process is left alone with one of them at the end."""
-    items.sort(key=lambda item: item.path.name not in LONG)
+    """Let each process begin with its part of the long ones, so that none is alone with one of them at the end."""
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    long, others = ([item for item in items if (item.path.name in LONG) == is_long] for is_long in (True, False))
+    items.clear()
+    for number in range(count):
+        for kind in (long, others):
+            items += kind[len(kind) * number // count : len(kind) * (number + 1) // count]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
