@@ -5,13 +5,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphql import OperationDefinitionNode, get_nullable_type, is_interface_type, is_list_type, is_object_type, parse
+from graphql import (
+    OperationDefinitionNode,
+    get_nullable_type,
+    get_operation_ast,
+    is_interface_type,
+    is_list_type,
+    is_object_type,
+    parse,
+)
 
 from graph.execution.cost import CURVE, LENGTHS, READS, SEARCH, Cost, Given
 from graph.execution.document_size import sizes_of
 from graph.execution.running import SMALL
 from graph.schema import schema
 from graph.settings import Settings
+
+
+def cost_of(query: str, variables: dict[str, Any], name: str | None = None) -> int:
+    document = parse(query)
+    operation = get_operation_ast(document, name)
+    assert operation is not None
+    return Cost(schema.graphql, document, operation).of(variables)
 
 
 def test_every_list_of_the_schema_has_a_length() -> None:
@@ -59,9 +74,7 @@ def test_a_length_is_given_by_an_argument_of_its_field() -> None:
     ],
 )
 def test_the_cost_is_what_may_be_returned_and_what_is_read(query: str, variables: dict[str, Any], cost: int) -> None:
-    document = parse(query)
-    (operation,) = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
-    assert Cost(schema.graphql, document, operation).of(variables) == cost
+    assert cost_of(query, variables) == cost
 
 
 @pytest.mark.parametrize(
@@ -74,20 +87,12 @@ def test_the_cost_is_what_may_be_returned_and_what_is_read(query: str, variables
     ids=["searches", "curves of many jobs", "curves of many names"],
 )
 def test_few_long_reads_cost_as_much_as_very_many_values(query: str) -> None:
-    document = parse(query)
-    (operation,) = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
-    assert Cost(schema.graphql, document, operation).of({}) > Settings().max_cost * 0.99
+    assert cost_of(query, {}) > Settings().max_cost * 0.99
 
 
 def test_a_search_of_the_page_waits_for_no_other_operation() -> None:
     page = (Path(__file__).parents[2] / "web" / "src" / "jobs" / "jobs.graphql").read_text()
-    document = parse(page)
-    (operation,) = (
-        node
-        for node in document.definitions
-        if isinstance(node, OperationDefinitionNode) and node.name and node.name.value == "Jobs"
-    )
-    assert Cost(schema.graphql, document, operation).of({"search": "a", "limit": 500}) <= SMALL
+    assert cost_of(page, {"search": "a", "limit": 500}, "Jobs") <= SMALL
 
 
 def test_what_the_page_and_the_readme_ask_for_is_far_below_every_limit() -> None:

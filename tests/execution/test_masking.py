@@ -23,21 +23,18 @@ BUG = {"message": "Something went wrong on the server.", "extensions": {"code": 
 OUTAGE = {"message": "The store is busy or out of reach; try again.", "extensions": {"code": "SERVICE_UNAVAILABLE"}}
 GONE = {**OUTAGE, "message": "The store is not what it was when the server started."}
 INTERNALS = (
-    "secret-place",
-    "sqlite",
-    "postgres",
-    "asyncpg",
-    "tortoise",
-    "traceback",
-    "jsondecodeerror",
-    "unexpected character",
-    "garbled-text",
-    "operationalerror",
-    "no such table",
-    "does not exist",
-    "locked",
-    "timeout",
-    ".py",
+    *(
+        "secret-place",
+        "sqlite",
+        "postgres",
+        "asyncpg",
+        "tortoise",
+        "traceback",
+        "jsondecodeerror",
+        "garbled-text",
+        ".py",
+    ),
+    *("unexpected character", "operationalerror", "no such table", "does not exist", "locked", "timeout"),
 )
 """Words that would give internals away, in lower case."""
 VERBS = {

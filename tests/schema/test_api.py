@@ -32,35 +32,18 @@ async def test_a_new_job_is_queued_with_what_was_left_out_at_its_default(api: Ap
     id = await api.created(name="run", modelName="m", epochs=3, learningRate=0.25)
     job = await api.job(id, f"{SETTINGS} {STATE}")
     assert 0 <= job.pop("seed") < 2**31  # drawn
-    assert job == {
-        "name": "run",
-        "modelName": "m",
-        "epochs": 3,
-        "stepsPerEpoch": 100,
-        "totalSteps": 300,
-        "learningRate": 0.25,
-        "batchSize": 32,
-        "scenario": "HEALTHY",
-        "schedule": "CONSTANT",
-        "status": "QUEUED",
-        "progress": 0,
-        "metricCount": 0,
-        "failureReason": None,
-    }
+    given = {"name": "run", "modelName": "m", "epochs": 3, "learningRate": 0.25}
+    defaults = {"stepsPerEpoch": 100, "batchSize": 32, "scenario": "HEALTHY", "schedule": "CONSTANT"}
+    state = {"totalSteps": 300, "status": "QUEUED", "progress": 0, "metricCount": 0, "failureReason": None}
+    assert job == {**given, **defaults, **state}
 
 
 async def test_a_new_job_has_the_settings_it_was_given(api: Api) -> None:
     """At the ends of their ranges."""
-    lowest: dict[str, Any] = {"epochs": 1, "stepsPerEpoch": 1, "learningRate": 5e-324, "batchSize": 1, "seed": 0}
-    highest: dict[str, Any] = {
-        "epochs": 100_000,
-        "stepsPerEpoch": 21_474,
-        "learningRate": 1000,
-        "batchSize": 2**20,
-        "seed": 2**31 - 1,
-    }
-    for numbers in (lowest, highest):
-        given = {"name": "x" * 200, "modelName": "模" * 200, "scenario": "SPIKES", "schedule": "COSINE", **numbers}
+    fields = ("epochs", "stepsPerEpoch", "learningRate", "batchSize", "seed")
+    for numbers in ((1, 1, 5e-324, 1, 0), (100_000, 21_474, 1000, 2**20, 2**31 - 1)):
+        names = {"name": "x" * 200, "modelName": "模" * 200, "scenario": "SPIKES", "schedule": "COSINE"}
+        given: dict[str, Any] = {**names, **dict(zip(fields, numbers, strict=True))}
         id = await api.created(**given)
         assert given.items() <= (await api.job(id, SETTINGS)).items()
     id = await api.created(name=" \n my  run\t", modelName="\u3000resnet\u00a0")

@@ -99,13 +99,8 @@ class TestTheField:
     QUERY = """query ($input: CreateJobInput!, $points: Int) { previewJob(input: $input, points: $points) {
         __typename ... on JobPreview { totalSteps curves { name seq step value } }
         ... on InvalidInput { field message } } }"""
-    INPUT: ClassVar[dict[str, Any]] = {
-        "name": "run",
-        "modelName": "resnet",
-        "epochs": 2,
-        "stepsPerEpoch": 10,
-        "learningRate": 0.1,
-    }
+    RUN: ClassVar[dict[str, Any]] = {"name": "run", "modelName": "resnet", "epochs": 2}
+    INPUT: ClassVar[dict[str, Any]] = {**RUN, "stepsPerEpoch": 10, "learningRate": 0.1}
 
     async def preview(self, api: Api, points: int | None = None, **settings: Any) -> Any:
         asked = {} if points is None else {"points": points}
