@@ -30,9 +30,8 @@ from graph.plans.answers import Answers
 from graph.schema import schema
 from graph.settings import Settings, read_settings
 from graph.stores import database_of, feed_of
-from graph.telemetry.prometheus import AppMetrics
-from graph.telemetry.watch import Watch, tracer_of
-from graph.transport.http_stream import HTTPStreams
+from graph.telemetry.calls import Calls, tracer_of
+from graph.transport.streams import HTTPStreams
 from graph.transport.view import GraphQLView
 from models.curves.builder import Growth
 from models.curves.chunks import Chunks
@@ -53,9 +52,8 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     plans must.
     """
     settings = settings or read_settings()
-    app_metrics, tracer = AppMetrics(), tracer_of(settings)
-    reads, writes = app_metrics.reads, app_metrics.writes
-    database = database_of(settings, timed_read=reads.observe, timed_write=writes.observe)
+    metrics, tracer = Metrics(), tracer_of(settings)
+    database = database_of(settings, timed_read=metrics.reads.observe, timed_write=metrics.writes.observe)
     feed = feed_of(settings)
     jobs = Jobs(database, feed, settings.max_batch)
     streams = Streams(database, feed, settings.live_buffer, settings.live_check_seconds)
@@ -70,24 +68,25 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     services = Services(operations, database, jobs, streams, Curves(chunks), answers)
     view = GraphQLView(settings, services, access, slots, http_streams, pages)
     health = Health(database, feed)
-    metrics = Metrics(app_metrics, database, feed, streams, slots)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with database, feed.open(database.identity):
             beside = companion(jobs) if companion else nullcontext()
-            async with health.answering(), tokens.refreshed(), metrics.running(), growth.running(), beside:
+            sampled = metrics.running(feed, streams, slots)
+            async with health.answering(), tokens.refreshed(), sampled, growth.running(), beside:
                 yield
         if tracer:
             await asyncio.to_thread(tracer.close)
 
     hosts = HostsAndOrigins(settings)
-    watch = Watch(app_metrics, tracer, networks_in(settings.trusted_proxies))
-    app = App(view, services, http_streams, watch, settings.root_path, lifespan=lifespan, openapi_url=None)
-    gate = Gate([Rates(settings).check, hosts.check, access.check], app.serve, watch)
+    calls = Calls(metrics.count, tracer, networks_in(settings.trusted_proxies))
+    app = App(view, services, http_streams, calls, settings.root_path, lifespan=lifespan, openapi_url=None)
+    gate = Gate([Rates(settings).check, hosts.check, access.check], app.serve, calls)
     app.gate = hosts.with_cors(gate) if settings.allowed_origins else gate
     sign_in = SignIn(access, tokens, pages)
-    app.router.routes.extend([*health.routes, *metrics.routes, *sign_in.routes, *pages.routes])
+    exposed = metrics.route(database, streams, slots)
+    app.router.routes.extend([*health.routes, exposed, *sign_in.routes, *pages.routes])
     return app
 
 
@@ -102,7 +101,7 @@ class App(FastAPI):
         view: GraphQLView,
         services: Services,
         http_streams: HTTPStreams,
-        watch: Watch,
+        calls: Calls,
         root_path: str,
         **options: Any,
     ) -> None:
@@ -113,7 +112,7 @@ class App(FastAPI):
         self.add_exception_handler(Exception, _failed)
         self.add_exception_handler(Refusal, _failed)
         self.add_exception_handler(405, self._wrong_method)
-        self.watch = watch
+        self.calls = calls
         self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -57,7 +57,7 @@ LATE = {
     "models.feed.redis": "graph.stores",
     "rich.console": "graph.commands.store",
     "rich.progress": "graph.commands.store",
-    "graph.telemetry.tracing": "graph.telemetry.watch",
+    "graph.telemetry.tracing": "graph.telemetry.calls",
     "graph.process": "graph.commands.serving",
     "models.curves.chunks": "graph.commands.store",
     "graph.app": "graph.commands.serving",

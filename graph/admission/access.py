@@ -11,7 +11,7 @@ from graph.admission.caller import BEARER, HOW, Caller, Refusal, unknown
 from graph.admission.gate import Head
 from graph.admission.tokens import TokenCache
 from graph.settings import Settings
-from graph.telemetry.call import call_in, current_call
+from graph.telemetry.calls import call_in, current_call
 
 __all__ = ["COOKIE", "SIGN_IN", "Access", "cookie_in", "own_path"]
 

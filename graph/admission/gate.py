@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket
 from graph.admission.caller import Refusal
 from graph.execution.results import masked_error
 from graph.media import JSON
-from graph.telemetry.watch import Watch
+from graph.telemetry.calls import Calls
 from models.store.errors import StoreFailure
 
 __all__ = ["Check", "Gate", "Head", "failure", "head_of"]
@@ -31,15 +31,15 @@ Check = Callable[[Scope, Head], Awaitable[Response | None]]
 class Gate:
     """Serves what passes all of the checks, in their order, and refuses the rest: also sockets, by an HTTP answer."""
 
-    def __init__(self, checks: Sequence[Check], inner: ASGIApp, watch: Watch) -> None:
+    def __init__(self, checks: Sequence[Check], inner: ASGIApp, calls: Calls) -> None:
         self._checks = checks
         self._inner = inner
-        self._watch = watch
+        self._calls = calls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse a request or a socket."""
         head = head_of(scope)
-        call = self._watch.begun(scope, head, send)
+        call = self._calls.begun(scope, head, send)
         try:
             for check in self._checks:
                 if answer := await check(scope, head):
@@ -64,7 +64,7 @@ class Gate:
             elif not call.status:
                 await refuse(failure(error), scope, receive, call.send)
         finally:
-            self._watch.ended(call, scope)
+            self._calls.ended(call, scope)
 
 
 def failure(error: Exception) -> Response:

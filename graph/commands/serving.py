@@ -15,7 +15,7 @@ from graph.process.listening import address_of, bind, reserve
 from graph.settings import Settings, SettingsError, flag_name, read_settings
 from graph.stores import database_of, feed_of
 from graph.telemetry import logs
-from graph.telemetry.watch import tracer_of
+from graph.telemetry.calls import tracer_of
 from models.token import Token
 from models.tokens import Tokens
 

@@ -16,7 +16,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionResult
 
 from graph.settings import Settings, flag_name
-from graph.telemetry.call import current_call, request_id
+from graph.telemetry.calls import current_call, request_id
 from models.store.errors import StoreFailure
 
 __all__ = [

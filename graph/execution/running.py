@@ -12,7 +12,7 @@ from graph.execution.executor import TurnsExecutor
 from graph.execution.results import TimedOut, limit_error
 from graph.execution.turns import FairSemaphore, WorkerThread, within
 from graph.settings import Settings
-from graph.telemetry.call import current_call, current_client
+from graph.telemetry.calls import current_call, current_client
 from models.validation import MAX_BATCH
 
 __all__ = ["MAX_WAITING", "READS", "SMALL", "Operations", "declared", "is_long"]

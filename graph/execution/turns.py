@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from graphql import GraphQLError
 
 from graph.execution.results import TimedOut
-from graph.telemetry.call import current_client
+from graph.telemetry.calls import current_client
 
 __all__ = ["SWITCH_SECONDS", "FairSemaphore", "WorkerThread", "within"]
 

@@ -27,7 +27,7 @@ from graph.execution.running import Operations, is_long
 from graph.plans.delivery import Parts, Results, SubscriptionPlan, deliver, plan_subscription
 from graph.plans.mutation import MutationPlan, plan_mutation
 from graph.plans.query import QueryPlan, plan_query
-from graph.telemetry.call import current_call
+from graph.telemetry.calls import current_call
 from models.jobs import Jobs
 from models.store.database import Database
 

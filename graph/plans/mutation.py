@@ -28,7 +28,7 @@ from graph.execution.results import json_of, logged_and_masked
 from graph.plans.fields import Expression, Fragments, flat, leaf, made_from, shape_of
 from graph.plans.jobs import maker_of_points, plan_jobs
 from graph.plans.metric_input import NotCoercibleError, points_of
-from graph.telemetry.call import current_call
+from graph.telemetry.calls import current_call
 from models.errors import IllegalTransition, InvalidInput, JobError, JobNotFound, SimulationFailed
 from models.jobs import Jobs
 from models.metric import Point

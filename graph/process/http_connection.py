@@ -8,15 +8,12 @@ import asyncio
 from typing import Any
 
 import httptools
-from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
 
 from graph.admission.caller import Refusal
-from graph.process.limits import Arriving, ConnectionLimit, WriteTimeout
+from graph.process.limits import Arriving, ConnectionLimit, LimitedConnection
 from graph.settings import Settings
-from graph.telemetry.call import call_in
-from graph.telemetry.watch import Watch
+from graph.telemetry.calls import Calls, call_in
 
 __all__ = ["HTTPConnection"]
 
@@ -27,40 +24,23 @@ LINGER_SECONDS = 2.0
 UPGRADE_HEADERS = {b"upgrade", b"http2-settings", b"connection"}
 
 
-class HTTPConnection(WriteTimeout, HttpToolsProtocol):
+class HTTPConnection(LimitedConnection, HttpToolsProtocol):
     """uvicorn's protocol for one connection."""
 
     def __init__(
-        self,
-        settings: Settings,
-        watch: Watch,
-        arriving: Arriving,
-        limit: ConnectionLimit,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
+        self, settings: Settings, calls: Calls, arriving: Arriving, limit: ConnectionLimit, **uvicorns: Any
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self.write_seconds = 2 * settings.ping_seconds
-        self._request_seconds = settings.request_seconds
-        self._max_head = settings.max_header_bytes
-        self._watch = watch
-        self._arriving = arriving
+        super().__init__(**uvicorns)
+        self.settings = settings
+        self.arriving = arriving
+        self._calls = calls
         self._limit = limit
-        self._deadline: asyncio.TimerHandle | None = None
-        """When the request that is arriving must be complete."""
         self._is_refused = False
-        self._has_progressed = False
-        """Whether the bytes that came last completed a head, or were of a body."""
-        self._head_bytes = 0
-        """Bytes since then, all of which httptools keeps."""
-        self._is_in_head = False
-        """Whether a head has begun to arrive that is not complete."""
-        self._body_bytes = 0
-        """Bytes of the body that is arriving."""
-        self._cycles: list[RequestResponseCycle] = []
-        """Requests that are not answered yet, of which uvicorn remembers the last only."""
+        self._has_progressed = False  # whether the bytes that came last completed a head, or were of a body
+        self._head_bytes = 0  # since then, all of which httptools keeps
+        self._is_in_head = False  # whether a head has begun to arrive that is not complete
+        self._body_bytes = 0  # of the body that is arriving
+        self._cycles: list[RequestResponseCycle] = []  # not answered yet; uvicorn remembers only the last
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Begin to wait for the first request."""
@@ -69,15 +49,14 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
             self._refuse(Refusal(503, "TOO_MANY_CONNECTIONS", "Too many connections are open."))
             transport.close()  # at once, for a descriptor is what is missing
         else:
-            self._start_deadline()
+            self.start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End what is running for the client, and release what it has sent."""
+        """Cancel what is running for the client."""
         for cycle in self._due():
             if call := call_in(cycle.scope):
                 call.is_left = True
             _disconnect(cycle)
-        self._stop_waiting()
         super().connection_lost(exc)
         if self.timeout_keep_alive_task is not None:  # uvicorn leaves it, and so this object, after a reset
             self.timeout_keep_alive_task.cancel()
@@ -95,14 +74,13 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
             self._feed(data)
             if self._has_progressed:
                 self._head_bytes = 0
-            elif self._head_bytes > self._max_head:
-                raise self._head_too_long()
+            elif self._head_bytes > self.settings.max_header_bytes:
+                self._refuse_head()
         except httptools.HttpParserError as error:
-            reason = error.__context__
-            known = reason if isinstance(reason, Refusal) else None
-            self._refuse(known or Refusal(400, "BAD_REQUEST", "That is no HTTP request."))
-        except Refusal as error:
-            self._refuse(error)
+            said = error.__context__ if isinstance(error.__context__, Refusal) else None
+            self._refuse(said or Refusal(400, "BAD_REQUEST", "That is no HTTP request."))
+        except Refusal as refusal:
+            self._refuse(refusal)
         else:
             self._wait_for_the_rest()
 
@@ -112,7 +90,7 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if self._requests_websocket():
-                self._stop_waiting()
+                self.stop_waiting()
                 self.handle_websocket_upgrade()
                 self._is_refused = True  # another protocol reads from now on
                 self.parser = None  # type: ignore[assignment]  # as after connection_lost; it refers to this object
@@ -128,14 +106,13 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
         """Set or cancel the deadline, and count what has arrived."""
         if self._is_refused:
             return
-        is_answering = self._is_answering()
-        if is_answering and not self.cycle.more_body:
-            if self._deadline is not None:
-                self._stop_waiting()
+        due = self._due()
+        if due and not self.cycle.more_body:
+            self.stop_waiting()
             return
-        self._arriving.record(self, self._body_bytes if is_answering else 0)
-        if self._deadline is None:
-            self._start_deadline()
+        self.arriving.record(self.refuse_arriving, self._body_bytes if due else 0)
+        if self.deadline is None:
+            self.start_deadline()
 
     def on_message_begin(self) -> None:
         """The head of a request begins to arrive."""
@@ -145,17 +122,17 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """A request is answered; the next one, which may have begun to arrive meanwhile, has its time from now on."""
         super().on_response_complete()
-        if self._is_in_head and not self._is_refused and self._deadline is None:
-            self._start_deadline()
+        if self._is_in_head and not self._is_refused and self.deadline is None:
+            self.start_deadline()
 
     def on_headers_complete(self) -> None:
         """Check the head, and have the app serve the request. Raises Refusal."""
         self._has_progressed = True
         self._is_in_head = False
-        if self._head_bytes > self._max_head:  # or some of it was read with the head
+        if self._head_bytes > self.settings.max_header_bytes:  # or some of it was read with the head
             length = len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
-            if length > self._max_head:
-                raise self._head_too_long()
+            if length > self.settings.max_header_bytes:
+                self._refuse_head()
         self._check_framing()
         if self.parser.should_upgrade():
             self.scope["method"] = "GET"  # see handle_websocket_upgrade; others are read again
@@ -184,7 +161,7 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
                 self.cycle.keep_alive = False  # a trailer may say so too, and httptools reads nothing after it
 
     def refuse_arriving(self) -> None:
-        """The process holds too many unfinished bodies, and this is the slowest."""
+        """The process holds too many unfinished bodies."""
         self._refuse(Refusal(503, "TOO_MANY_UPLOADS", "Too many long requests arrive at once. Try again later."))
 
     def _check_framing(self) -> None:
@@ -199,7 +176,7 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
             return
         has_body = codings or any(name == b"content-length" and value.strip(b"0") for name, value in self.headers)
         is_plain = not has_body and method == b"GET" and version == "1.1"
-        if self._requests_websocket() and (not is_plain or self._is_answering()):
+        if self._requests_websocket() and (not is_plain or self._due()):
             message = "A WebSocket is opened by GET, HTTP/1.1, without a body and not pipelined."
             raise Refusal(400, "BAD_REQUEST", message)
 
@@ -212,43 +189,34 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
         kept = [b"%s:%s" % header for header in self.headers if header[0] not in UPGRADE_HEADERS]
         return b"\r\n".join([line, *kept, b"connection:close", b"", b""])
 
-    def _head_too_long(self) -> Refusal:
-        return Refusal(431, "HEAD_TOO_LONG", f"The headers of a request are at most {self._max_head} bytes long.")
+    def _refuse_head(self) -> None:
+        """Raises Refusal."""
+        most = self.settings.max_header_bytes
+        raise Refusal(431, "HEAD_TOO_LONG", f"The headers of a request are at most {most} bytes long.")
 
     def _due(self) -> list[RequestResponseCycle]:
+        """The requests that are not answered yet."""
         return [cycle for cycle in self._cycles if not cycle.response_complete]
 
-    def _is_answering(self) -> bool:
-        """Whether a request is not answered yet."""
-        return bool(self._due())
-
-    def _start_deadline(self) -> None:
-        self._deadline = self.loop.call_later(self._request_seconds, self._is_late)
-
-    def _stop_waiting(self) -> None:
-        self._arriving.record(self, 0)
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _is_late(self) -> None:
+    def is_late(self) -> None:
+        """Refuse what is arriving, or close the connection where nothing is, or it is answered already."""
         if self.flow.read_paused:
-            self._start_deadline()  # what has come is not read before the app has served what came before
-        elif self._is_answering() or self._is_in_head or self._head_bytes:
-            seconds = f"{self._request_seconds:g} seconds"
+            self.start_deadline()  # what has come is not read before the app has served what came before
+        elif self._due() or self._is_in_head or self._head_bytes:
+            seconds = f"{self.settings.request_seconds:g} seconds"
             self._refuse(Refusal(408, "TOO_SLOW", f"The request was not there within {seconds}."))
         else:
-            self.transport.close()  # nothing is requested, or it is answered already
+            self.transport.close()
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer in place of the app, and close; without an answer where another one is due before it."""
         self._is_refused = True
-        self._stop_waiting()
+        self.stop_waiting()
         due = self._due()
         if any(cycle.response_started or not cycle.more_body for cycle in due):
             self.transport.close()
             return
-        id = self._watch.refused(refusal.status, call_in(due[0].scope) if due else None)
+        id = self._calls.refused(refusal.status, call_in(due[0].scope) if due else None)
         for cycle in due:
             _disconnect(cycle)
         response = refusal.response()
@@ -262,7 +230,7 @@ class HTTPConnection(WriteTimeout, HttpToolsProtocol):
         self.transport.write(head + b"\r\n" + bytes(response.body))
         self.transport.write_eof()
         self.flow.resume_reading()
-        self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        self.deadline = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
 
 def _disconnect(cycle: RequestResponseCycle) -> None:

@@ -4,21 +4,16 @@ import asyncio
 import contextlib
 import logging
 import resource
-from typing import Protocol
+from collections.abc import Callable
 
-__all__ = ["Arriving", "ConnectionLimit", "Sender", "WriteTimeout", "raise_open_files_limit"]
+from graph.settings import Settings
+
+__all__ = ["Arriving", "ConnectionLimit", "LimitedConnection", "raise_open_files_limit"]
 
 RESERVED = 64
 """Descriptors that connections leave to the store and to pages; half of all where there are few."""
 
 log = logging.getLogger(__name__)
-
-
-class Sender(Protocol):
-    """A connection on which a request or a message is arriving."""
-
-    def refuse_arriving(self) -> None:
-        """Drop what has arrived, and close the connection with an error."""
 
 
 class Arriving:
@@ -31,30 +26,49 @@ class Arriving:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._total = 0
-        self._sizes: dict[Sender, int] = {}
-        """In the order in which they last received something."""
+        self._sizes: dict[Callable[[], None], int] = {}
+        """By what refuses a connection, in the order in which they last received something."""
 
-    def record(self, sender: Sender, size: int) -> None:
-        """Record that a connection holds `size` bytes now, having received some; 0 once it holds none."""
-        self._total += size - self._sizes.pop(sender, 0)
+    def record(self, refuse: Callable[[], None], size: int) -> None:
+        """Record that the connection which `refuse` closes holds `size` bytes, having received some; 0 for none."""
+        self._total += size - self._sizes.pop(refuse, 0)
         if size:
-            self._sizes[sender] = size
+            self._sizes[refuse] = size
         while self._total > self._max_bytes:
-            slowest = next(iter(self._sizes))
-            self._total -= self._sizes.pop(slowest)
-            slowest.refuse_arriving()
+            refuse_slowest = next(iter(self._sizes))
+            self._total -= self._sizes.pop(refuse_slowest)
+            refuse_slowest()
 
 
-class WriteTimeout(asyncio.Protocol):
-    """Aborts a connection once more bytes wait to be sent than a transport should hold, and none are read.
+class LimitedConnection(asyncio.Protocol):
+    """A connection with limits on what its client has begun to send, and on what it does not read.
 
-    They are looked at every `write_seconds` while there are too many: a connection whose client reads costs nothing.
+    It is aborted once more bytes wait to be sent than a transport should hold, and none are read for two pings. They
+    are looked at only while there are too many, so a connection whose client reads costs nothing.
     """
 
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
-    write_seconds: float
+    settings: Settings
+    arriving: Arriving
+    deadline: asyncio.TimerHandle | None = None
+    """When what is arriving must be complete."""
     _write_timer: asyncio.TimerHandle | None = None
+    is_late: Callable[[], None]
+    """Ends what was not complete at its deadline."""
+    refuse_arriving: Callable[[], None]
+    """Closes the connection with an error: of too much that is incomplete, its part is the slowest."""
+
+    def start_deadline(self) -> None:
+        """From now on what is arriving has its time."""
+        self.deadline = self.loop.call_later(self.settings.request_seconds, self.is_late)
+
+    def stop_waiting(self) -> None:
+        """Nothing is arriving any more."""
+        self.arriving.record(self.refuse_arriving, 0)
+        if self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None
 
     def pause_writing(self) -> None:
         """Begin to watch whether the client reads."""
@@ -67,19 +81,20 @@ class WriteTimeout(asyncio.Protocol):
         self._cancel_write_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer."""
+        """Stop the timers."""
+        self.stop_waiting()
         super().connection_lost(exc)
         self._cancel_write_timer()
 
     def _check_later(self) -> None:
         pending = self.transport.get_write_buffer_size()
-        self._write_timer = self.loop.call_later(self.write_seconds, self._check, pending)
+        self._write_timer = self.loop.call_later(2 * self.settings.ping_seconds, self._check, pending)
 
     def _check(self, pending_before: int) -> None:
         if self.transport.get_write_buffer_size() < pending_before:
             self._check_later()
         else:
-            log.info("closed a connection whose client read nothing for %g seconds", self.write_seconds)
+            log.info("closed a connection whose client read nothing for %g seconds", 2 * self.settings.ping_seconds)
             self.transport.abort()
 
     def _cancel_write_timer(self) -> None:

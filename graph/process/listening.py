@@ -18,19 +18,19 @@ class BindError(Exception):
 
 def bind(settings: Settings) -> socket.socket:
     """The socket of a server that is one process. Raises BindError."""
-    listening = _bound(settings)
+    listening = _bound(settings, settings.port)
     listening.listen(BACKLOG)
     return listening
 
 
 def reserve(settings: Settings) -> socket.socket:
     """A socket that keeps the port for workers, which listen beside it. Raises BindError."""
-    first = _bound(settings)  # unshared, to see whether others share the port already
+    first = _bound(settings, settings.port)  # unshared, to see whether others share the port already
     if sys.platform != "linux":
         return first
     with first:
-        port = first.getsockname()[1]
-    return _bound(settings.model_copy(update={"port": port}), shared=True)
+        port: int = first.getsockname()[1]
+    return _bound(settings, port, shared=True)
 
 
 def bind_beside(reserved: socket.socket, settings: Settings) -> socket.socket:
@@ -39,14 +39,12 @@ def bind_beside(reserved: socket.socket, settings: Settings) -> socket.socket:
     Linux deals connections out evenly among sockets that listen on one port; of one socket for all workers, the worker
     that wakes first accepts all that wait. Other systems do not deal them out, so there they share the reserved one.
     """
-    if sys.platform != "linux":
-        return reserved
-    return _bound(settings.model_copy(update={"port": reserved.getsockname()[1]}), shared=True)
+    return _bound(settings, reserved.getsockname()[1], shared=True) if sys.platform == "linux" else reserved
 
 
-def _bound(settings: Settings, *, shared: bool = False) -> socket.socket:
+def _bound(settings: Settings, port: int, *, shared: bool = False) -> socket.socket:
     """Raises BindError."""
-    host, port = settings.host, settings.port
+    host = settings.host
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)

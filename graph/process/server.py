@@ -92,6 +92,9 @@ class Server(uvicorn.Server):
 
 def _configuration(app: App, settings: Settings) -> uvicorn.Config:
     arriving = Arriving(settings.max_arriving_bytes)
+    headers = [("X-Content-Type-Options", "nosniff")]  # of every answer
+    if not settings.allowed_origins:  # else the gate sets it
+        headers.append(("Cross-Origin-Resource-Policy", "same-origin"))
     return uvicorn.Config(
         app,
         log_config=None,  # as all of the process logs
@@ -100,7 +103,7 @@ def _configuration(app: App, settings: Settings) -> uvicorn.Config:
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # type: ignore[arg-type]  # passed to asyncio, which takes fractions
         timeout_keep_alive=settings.keep_alive_seconds,
         http=functools.partial(  # type: ignore[arg-type]  # called as a class is
-            HTTPConnection, settings, app.watch, arriving, ConnectionLimit()
+            HTTPConnection, settings, app.calls, arriving, ConnectionLimit()
         ),
         ws=functools.partial(WebSocketConnection, settings, arriving),  # type: ignore[arg-type]  # as above
         ws_per_message_deflate=False,  # it costs each socket more memory and time than these small messages are worth
@@ -109,11 +112,5 @@ def _configuration(app: App, settings: Settings) -> uvicorn.Config:
         ws_ping_timeout=settings.ping_seconds,
         proxy_headers=False,  # `graph.admission` finds out the client behind trusted proxies
         server_header=False,
-        headers=[*_headers(settings).items()],
+        headers=headers,
     )
-
-
-def _headers(settings: Settings) -> dict[str, str]:
-    """Those of every answer. With allowed origins `HostsAndOrigins` sets Cross-Origin-Resource-Policy."""
-    own = {} if settings.allowed_origins else {"Cross-Origin-Resource-Policy": "same-origin"}
-    return {"X-Content-Type-Options": "nosniff", **own}

@@ -1,18 +1,15 @@
 """uvicorn's WebSocket connection, with limits on what a client may send and for how long it may send it."""
 
-import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
 from graph.admission.rates import Bucket
-from graph.process.limits import Arriving, WriteTimeout
+from graph.process.limits import Arriving, LimitedConnection
 from graph.settings import Settings
-from graph.telemetry.call import call_in
+from graph.telemetry.calls import call_in
 from graph.transport.websocket import ACKNOWLEDGED
 
 __all__ = ["WebSocketConnection"]
@@ -31,27 +28,14 @@ TOO_LATE = 4408
 TOO_MANY = 4429
 
 
-class WebSocketConnection(WriteTimeout, WebSocketsSansIOProtocol):
+class WebSocketConnection(LimitedConnection, WebSocketsSansIOProtocol):
     """uvicorn's protocol for one socket."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        arriving: Arriving,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self.write_seconds = 2 * settings.ping_seconds
-        self._message_seconds = settings.request_seconds
-        self._max_message = settings.max_message_bytes
-        self._max_first = min(FIRST_MESSAGE_BYTES, self._max_message)
+    def __init__(self, settings: Settings, arriving: Arriving, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self.settings = settings
+        self.arriving = arriving
         self._bucket = Bucket(settings.max_messages_a_second)
-        self._arriving = arriving
-        self._deadline: asyncio.TimerHandle | None = None
-        """When the message that is arriving must be complete."""
         self._is_closing = False
 
     def data_received(self, data: bytes) -> None:
@@ -67,8 +51,8 @@ class WebSocketConnection(WriteTimeout, WebSocketsSansIOProtocol):
         self._wait_for_the_rest()
 
     def _parse(self, data: bytes) -> None:
-        is_acknowledged = self.scope.get(ACKNOWLEDGED, False)
-        self.conn.max_message_size = self._max_message if is_acknowledged else self._max_first
+        longest = self.settings.max_message_bytes
+        self.conn.max_message_size = longest if ACKNOWLEDGED in self.scope else min(FIRST_MESSAGE_BYTES, longest)
         self.conn.receive_data(data)
         frames = [event for event in self.conn.events if isinstance(event, Frame)]
         if any(self._counts(frame) and self._bucket.take(self.loop.time()) for frame in frames):
@@ -85,15 +69,15 @@ class WebSocketConnection(WriteTimeout, WebSocketsSansIOProtocol):
         if self._is_closing:
             return
         pending = len(self.conn.reader.buffer) + (self.conn.current_size or 0)
-        self._arriving.record(self, pending)
+        self.arriving.record(self.refuse_arriving, pending)
         if not pending:
-            self._cancel_deadline()
-        elif self._deadline is None:
-            self._deadline = self.loop.call_later(self._message_seconds, self._is_late)
+            self.stop_waiting()
+        elif self.deadline is None:
+            self.start_deadline()
 
     def send_receive_event_to_app(self) -> None:
         """Pass a complete message to the app; invalid UTF-8 closes the socket, and is no error here."""
-        self._cancel_deadline()
+        self.stop_waiting()
         if self.curr_msg_data_type == "text":
             try:
                 b"".join(self.frames).decode()
@@ -127,7 +111,7 @@ class WebSocketConnection(WriteTimeout, WebSocketsSansIOProtocol):
         self._close(close.code, close.reason)
 
     def refuse_arriving(self) -> None:
-        """The process holds too many unfinished messages, and this is the slowest."""
+        """The process holds too many unfinished messages."""
         self._fail(TRY_AGAIN_LATER, "Too many long messages arrive at once")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -135,20 +119,16 @@ class WebSocketConnection(WriteTimeout, WebSocketsSansIOProtocol):
         self._stop_reading()
         super().connection_lost(exc)
 
+    def is_late(self) -> None:
+        """Close the socket, unless the app has not taken the message before this one."""
+        self.deadline = None
+        if self.read_paused:
+            self._wait_for_the_rest()
+        else:
+            self._fail(TOO_LATE, f"A message was not there within {self.settings.request_seconds:g} seconds")
+
     def _counts(self, frame: Frame) -> bool:
         return frame.opcode is not Opcode.CONT or len(frame.data) < SMALL_FRAGMENT_BYTES
-
-    def _is_late(self) -> None:
-        self._deadline = None
-        if self.read_paused:
-            self._wait_for_the_rest()  # the app has not taken the message before it
-        else:
-            self._fail(TOO_LATE, f"A message was not there within {self._message_seconds:g} seconds")
-
-    def _cancel_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
     def _fail(self, code: int, reason: str) -> None:
         self.conn.fail(code, reason)
@@ -177,7 +157,6 @@ class WebSocketConnection(WriteTimeout, WebSocketsSansIOProtocol):
             self.transport.close()
 
     def _stop_reading(self) -> None:
-        self._cancel_deadline()
-        self._arriving.record(self, 0)
+        self.stop_waiting()
         self.conn.reader.discard()
         self.frames = []

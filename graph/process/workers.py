@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -56,59 +56,46 @@ def serve(settings: Settings, reserved: socket.socket, ready: Callable[[], objec
 
     for each in STOP_SIGNALS:
         signal.signal(each, stop)
+    reports, reporter = spawning.Pipe(duplex=False)  # the numbers of workers, each once it serves
+    processes: dict[int, SpawnProcess] = {}
+    serving: set[int] = set()
+    is_ready = False
+
+    def start(number: int) -> None:
+        serving.discard(number)
+        Path(folder).mkdir(mode=0o700, exist_ok=True)  # systems remove old temporary files
+        processes[number] = spawning.Process(target=_work, args=(settings, number, reserved, reporter), daemon=True)
+        processes[number].start()
+
     with TemporaryDirectory(prefix="training-monitor-metrics-") as folder:
         os.environ[METRICS_FOLDER] = folder
-        _Supervisor(settings, reserved).run(signalled, ready)
-
-
-class _Supervisor:
-    """Keeps one process for each worker."""
-
-    def __init__(self, settings: Settings, reserved: socket.socket) -> None:
-        self._settings = settings
-        self._reserved = reserved
-        self._processes: dict[int, SpawnProcess] = {}
-        self._serving: set[int] = set()
-        self._reports, self._reporter = spawning.Pipe(duplex=False)
-        """The numbers of workers, each once it serves."""
-
-    def run(self, signalled: "Connection[object, object]", ready: Callable[[], object]) -> None:
-        """Start them, replace those that die, and end them once something arrives at `signalled`."""
-        for number in range(1, self._settings.workers + 1):
-            self._start(number)
-        is_ready = False
+        for number in range(1, settings.workers + 1):
+            start(number)
         while not signalled.poll():
-            wait([signalled, self._reports, *(process.sentinel for process in self._processes.values())])
-            while self._reports.poll():
-                self._serving.add(self._reports.recv())
-            if not is_ready and len(self._serving) == len(self._processes):
+            wait([signalled, reports, *(process.sentinel for process in processes.values())])
+            while reports.poll():
+                serving.add(reports.recv())
+            if not is_ready and len(serving) == len(processes):
                 ready()
                 is_ready = True
-            for number, process in [*self._processes.items()]:
+            for number, process in [*processes.items()]:
                 if not process.is_alive() and not signalled.poll():
                     log.warning("worker %d ended with exit code %s; starting another", number, process.exitcode)
-                    assert process.pid is not None
                     mark_process_dead(process.pid)  # type: ignore[no-untyped-call]  # it has no hints
-                    if number not in self._serving:
+                    if number not in serving:
                         signalled.poll(RETRY_SECONDS)
-                    self._start(number)
-        self._end()
+                    start(number)
+        _end(processes.values())
 
-    def _start(self, number: int) -> None:
-        self._serving.discard(number)
-        Path(os.environ[METRICS_FOLDER]).mkdir(mode=0o700, exist_ok=True)  # systems remove old temporary files
-        arguments = (self._settings, number, self._reserved, self._reporter)
-        self._processes[number] = spawning.Process(target=_work, args=arguments, daemon=True)
-        self._processes[number].start()
 
-    def _end(self) -> None:
-        deadline = time.monotonic() + GIVE_UP_SECONDS
-        for process in self._processes.values():
-            process.terminate()
-        for process in self._processes.values():
-            process.join(max(0.0, deadline - time.monotonic()))
-            process.kill()
-            process.join()
+def _end(processes: Collection[SpawnProcess]) -> None:
+    deadline = time.monotonic() + GIVE_UP_SECONDS
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+        process.kill()
+        process.join()
 
 
 def _work(settings: Settings, number: int, reserved: socket.socket, reporter: "Connection[object, object]") -> None:

@@ -21,7 +21,7 @@ from graph.plans.delivery import deliver
 from graph.schema.mutation import Mutation
 from graph.schema.query import Query
 from graph.schema.subscription import Subscription
-from graph.telemetry.call import current_call
+from graph.telemetry.calls import current_call
 
 __all__ = ["schema"]
 

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from graph.telemetry.call import Call
+from graph.telemetry.calls import Call
 
 __all__ = ["Tracing"]
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from typing import Any, cast
 
+import orjson
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
@@ -26,21 +27,21 @@ from graph.admission.caller import Caller, Refusal, unknown
 from graph.admission.connection_slots import SLOT, ConnectionSlots
 from graph.context import Context, Services
 from graph.execution.body import Body
-from graph.media import JSON, accepted_media_type, answers_by_name
+from graph.execution.results import is_refused, json_of
+from graph.media import JSON, RESPONSE_JSON, accepted_media_type, answers_by_name
 from graph.pages import Pages
 from graph.schema import schema
 from graph.settings import Settings
-from graph.transport.http_stream import TRANSPORTS, HTTPStreams
-from graph.transport.request import (
+from graph.transport.http import (
     RequestAdapter,
     check_body_type,
-    check_request,
     is_for_a_browser,
-    json_of,
     operation_of,
     quick_media_type,
+    refused,
+    send_answer,
 )
-from graph.transport.response import refused, response_of, send_answer
+from graph.transport.streams import TRANSPORTS, HTTPStreams
 from graph.transport.websocket import TransportWSAdapter, TransportWSHandler
 
 __all__ = ["GraphQLView"]
@@ -79,7 +80,7 @@ class GraphQLView(GraphQL[Context, None]):
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request or socket, its queries asked of this app's store. Raises Refusal."""
+        """Serve one request or socket. Raises Refusal."""
         try:
             if scope["type"] == "websocket":
                 self._slots.take(scope)
@@ -127,7 +128,7 @@ class GraphQLView(GraphQL[Context, None]):
         request.state.services = services
         return await self.run(request)
 
-    def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:  # noqa: ARG002  # Strawberry's signature
+    def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:  # noqa: ARG002  # its signature
         """True: HostsAndOrigins has checked it."""
         return True
 
@@ -150,8 +151,7 @@ class GraphQLView(GraphQL[Context, None]):
             raise ConnectionRejectionError
         assert context.slot is not None
         self._slots.authenticate(context.slot)
-        nothing_to_add: UnsetType = UNSET
-        return nothing_to_add
+        return cast("UnsetType", UNSET)
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """The beginning of a response, which knows what the client accepts."""
@@ -169,7 +169,9 @@ class GraphQLView(GraphQL[Context, None]):
         check_body_type(request)
         request_data = await super().parse_http_body(request)
         if isinstance(request_data, GraphQLRequestData):
-            check_request(request_data)
+            if not isinstance(request_data.operation_name, str | None):
+                reason = "The GraphQL operation's `operationName` must be a string or null, if provided."
+                raise HTTPException(400, reason)
             takes_both = request_data.protocol != "http" and answers_by_name(request.headers)
             if takes_both and await self._kind_of(request_data) in {OperationType.QUERY, OperationType.MUTATION}:
                 request_data.protocol = "http"  # a client that takes both, as urql does, wants a stream of what streams
@@ -190,8 +192,14 @@ class GraphQLView(GraphQL[Context, None]):
         return super().parse_query_params({name: value for name, value in params.items() if value != "null"})
 
     def parse_json(self, data: Any) -> Any:
-        """A JSON object, or a list for Strawberry to refuse. Raises HTTPException."""
-        return json_of(data) if isinstance(data, str) else data  # which our request's adapter has read
+        """A JSON object, or a list for Strawberry to refuse; our request's adapter has parsed the body.
+
+        Raises HTTPException, JSONDecodeError.
+        """
+        value = orjson.loads(data) if isinstance(data, str) else data
+        if not isinstance(value, dict | list):
+            raise HTTPException(400, "The request must be a JSON object.")
+        return value
 
     async def execute_operation(
         self,
@@ -242,7 +250,9 @@ class GraphQLView(GraphQL[Context, None]):
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         """The response, in the media type that the client accepts."""
-        return response_of(cast("ExecutionResult", response_data), sub_response.media_type or JSON)
+        result, media_type = cast("ExecutionResult", response_data), sub_response.media_type or JSON
+        status = 400 if media_type == RESPONSE_JSON and is_refused(result) else 200
+        return Response(json_of(result), status, {"Cache-Control": "no-store"}, media_type=media_type)
 
 
 def _check_token(scope: Scope) -> None:

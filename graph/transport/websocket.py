@@ -22,7 +22,7 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 from graph.admission.caller import Refusal
 from graph.execution.body import json_value
 from graph.execution.results import Encoded, logged_and_masked
-from graph.telemetry.call import current_call
+from graph.telemetry.calls import current_call
 
 __all__ = ["ACKNOWLEDGED", "TransportWSAdapter", "TransportWSHandler"]
 

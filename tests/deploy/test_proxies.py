@@ -115,28 +115,21 @@ async def test_the_playground_queries_and_subscribes(proxy: Proxy, visits: Visit
     assert socket.url == proxy.address.replace("https", "wss") + "/graphql"
 
 
-async def test_plain_http_is_redirected_to_tls(http: httpx.AsyncClient, proxy: Proxy) -> None:
-    answer = await http.get(f"{proxy.unencrypted}/")
-    assert answer.status_code == 308
-    assert re.fullmatch(r"https://localhost(:\d+)?/monitor/", answer.headers["location"])
-
-
-async def test_the_prefix_leads_to_the_page_and_to_health(http: httpx.AsyncClient, proxy: Proxy) -> None:
-    answer = await http.get(proxy.address, follow_redirects=True)
-    assert (answer.status_code, str(answer.url)) == (200, f"{proxy.address}/")
+async def test_the_prefix_leads_to_the_page_and_to_health_and_the_rest_is_not_the_servers(
+    http: httpx.AsyncClient, proxy: Proxy
+) -> None:
+    unencrypted = await http.get(f"{proxy.unencrypted}/")
+    assert unencrypted.status_code == 308
+    assert re.fullmatch(r"https://localhost(:\d+)?/monitor/", unencrypted.headers["location"])
+    page = await http.get(proxy.address, follow_redirects=True)
+    assert (page.status_code, str(page.url)) == (200, f"{proxy.address}/")
     for path in ("/healthz", "/readyz"):
         assert (await http.get(path)).json()["status"] == "ok"
-
-
-async def test_other_paths_of_the_name_are_not_the_servers(proxy: Proxy, http: httpx.AsyncClient) -> None:
-    answer = await http.get(f"{proxy.origin}/graphql", params={"query": "{ __typename }"})
-    assert "__typename" not in answer.text
-
-
-async def test_a_refusal_of_the_server_reaches_the_client(http: httpx.AsyncClient) -> None:
-    answer = await http.post("/graphql", json={"query": "x" * (4 * 2**20)})
-    assert answer.status_code == 413
-    assert answer.json()["errors"]
+    elsewhere = await http.get(f"{proxy.origin}/graphql", params={"query": "{ __typename }"})
+    assert "__typename" not in elsewhere.text
+    refusal = await http.post("/graphql", json={"query": "x" * (4 * 2**20)})
+    assert refusal.status_code == 413
+    assert refusal.json()["errors"]
 
 
 async def test_the_address_of_the_client_is_logged_and_not_one_that_it_invents(

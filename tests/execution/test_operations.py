@@ -17,7 +17,7 @@ from graph.execution.running import MAX_WAITING, READS, Operations
 from graph.execution.turns import SWITCH_SECONDS
 from graph.schema import schema
 from graph.settings import Settings
-from graph.telemetry.call import Call
+from graph.telemetry.calls import Call
 from tests.tools.api import Api
 from tests.tools.waiting import PATIENCE, eventually
 

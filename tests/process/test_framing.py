@@ -51,27 +51,24 @@ IN_CHUNKS = "Transfer-Encoding: chunked"
 
 
 class TestAnUpgrade:
-    @pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two pieces"])
-    @pytest.mark.parametrize("by", ["a length", "chunks"])
     async def test_to_a_socket_of_a_request_with_a_body_is_refused_and_the_body_is_no_request(
-        self, address: str, by: str, apart: bool
+        self, address: str
     ) -> None:
-        said = {"Content-Length": str(len(SMUGGLED))} if by == "a length" else {"Transfer-Encoding": "chunked"}
-        beginning = head("GET", **JSON | SOCKET | said)
-        body = SMUGGLED if by == "a length" else b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)
-        pieces = [beginning, body] if apart else [beginning + body]
-        assert await answers(address, *pieces) == [400]
+        for said, body in (
+            ({"Content-Length": str(len(SMUGGLED))}, SMUGGLED),
+            ({"Transfer-Encoding": "chunked"}, b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)),
+        ):
+            beginning = head("GET", **JSON | SOCKET | said)
+            for pieces in ([beginning, body], [beginning + body]):
+                assert await answers(address, *pieces) == [400]
 
-    @pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two pieces"])
-    @pytest.mark.parametrize("protocol", ["h2c", "foo"])
-    async def test_to_what_is_not_spoken_here_is_passed_over_and_nothing_is_read_after_it(
-        self, address: str, protocol: str, apart: bool
-    ) -> None:
-        request = head("GET", "/healthz", Connection="Upgrade", Upgrade=protocol)
-        pieces = [request, SMUGGLED] if apart else [request + SMUGGLED]
-        answer = await heard(address, *pieces)
-        assert STATUS.findall(answer) == [b"200"]
-        assert b"\r\nconnection: close\r\n" in answer
+    async def test_to_what_is_not_spoken_here_is_passed_over_and_nothing_is_read_after_it(self, address: str) -> None:
+        for protocol in ("h2c", "foo"):
+            request = head("GET", "/healthz", Connection="Upgrade", Upgrade=protocol)
+            for pieces in ([request, SMUGGLED], [request + SMUGGLED]):
+                answer = await heard(address, *pieces)
+                assert STATUS.findall(answer) == [b"200"]
+                assert b"\r\nconnection: close\r\n" in answer
 
     @pytest.mark.parametrize("size", [1, 7, 60, 10_000])
     @pytest.mark.parametrize("by", ["a length", "chunks"])
@@ -136,9 +133,8 @@ class TestABody:
         ):
             assert await answers(address, request + SMUGGLED) == [200, 200], request
 
-    @pytest.mark.parametrize(
-        "lines",
-        [
+    async def test_whose_end_is_said_in_more_than_one_way_is_refused(self, address: str) -> None:
+        for lines in (
             [LENGTH, IN_CHUNKS],
             [LENGTH, "Content-Length: 0"],
             [f"{LENGTH}, {len(HELLO)}"],
@@ -154,16 +150,12 @@ class TestABody:
             ["Transfer-Encoding: identity", IN_CHUNKS],
             [f"{IN_CHUNKS}\t"],
             [f"X-A: a\n{IN_CHUNKS}"],
-        ],
-        ids=str,
-    )
-    async def test_whose_end_is_said_in_more_than_one_way_is_refused(self, address: str, lines: list[str]) -> None:
-        for body in (HELLO, CHUNKS + b"\r\n"):
-            assert await answers(address, asking(*lines, body=body + SMUGGLED)) == [400]
+        ):
+            for body in (HELLO, CHUNKS + b"\r\n"):
+                assert await answers(address, asking(*lines, body=body + SMUGGLED)) == [400], lines
 
-    @pytest.mark.parametrize(
-        "body",
-        [
+    async def test_in_chunks_that_are_not_as_they_should_be_is_refused(self, address: str) -> None:
+        for body in (
             CHUNKS.replace(b"\r\n", b"\n", 1),
             CHUNKS.replace(b"}\r\n", b"}"),
             CHUNKS.replace(b"0\r\n", b"0\n"),
@@ -176,11 +168,8 @@ class TestABody:
             CHUNKS + b"Content-Length: 9\r\n",
             CHUNKS + b"X-A: 1\n",
             CHUNKS + b"GET /healthz HTTP/1.1\r\n",
-        ],
-        ids=repr,
-    )
-    async def test_in_chunks_that_are_not_as_they_should_be_is_refused(self, address: str, body: bytes) -> None:
-        assert await answers(address, asking(IN_CHUNKS, body=body + b"\r\n" + SMUGGLED)) == [400]
+        ):
+            assert await answers(address, asking(IN_CHUNKS, body=body + b"\r\n" + SMUGGLED)) == [400], body
 
     async def test_in_chunks_is_none_of_http_1_0(self, address: str) -> None:
         request = asking(IN_CHUNKS, "Connection: keep-alive", body=CHUNKS + b"\r\n", first="POST /graphql HTTP/1.0")

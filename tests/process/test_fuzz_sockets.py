@@ -22,7 +22,7 @@ from tests.tools.process import ServerProcess
 from tests.tools.sockets import PROTOCOL, opened, websocket_url
 from tests.tools.waiting import PATIENCE, eventually
 
-EXAMPLES = 5
+EXAMPLES = 3
 """Conversations that end in one way."""
 JOB = "query ($id: ID!) { job(id: $id) { name metrics(limit: 5) { seq } curve(points: 10) { step value } } }"
 CREATE = 'mutation { createJob(input: {name: "a", modelName: "m", epochs: 1, learningRate: 1}) { __typename } }'

@@ -1,8 +1,6 @@
 """/healthz and /readyz, asked over HTTP; what they say while parts are gone is among test_faults."""
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -50,10 +48,11 @@ async def test_a_store_without_its_tables_is_told_of_and_what_is_wrong_is_not(ap
 async def test_a_store_that_is_not_the_one_that_was_opened_is_none(api: Api, database_url: str) -> None:
     """What is written to a file that is gone is acknowledged, and lost with the process."""
     file = Path(path_of(database_url))
-    with taken_away(file):
-        assert (await api.http.get("/readyz")).status_code == 503
-        put_another(file)
-        assert (await api.http.get("/readyz")).status_code == 503
+    elsewhere = await asyncio.to_thread(file.rename, file.with_suffix(".taken"))
+    assert (await api.http.get("/readyz")).status_code == 503
+    await asyncio.to_thread(file.touch)
+    assert (await api.http.get("/readyz")).status_code == 503
+    await asyncio.to_thread(elsewhere.rename, file)
     assert (await api.http.get("/readyz")).status_code == 200
 
 
@@ -62,10 +61,12 @@ async def test_a_store_that_cannot_be_written_is_unavailable(api: Api, caplog: p
     """Though what is in it can be read."""
     async with asyncio.timeout(PATIENCE):
         with room_for(0):
-            await until(api, 503)
+            while (await api.http.get("/readyz")).status_code != 503:
+                pass  # a write that succeeded counts for a second
             assert (await api.http.get("/readyz")).json()["store"] == "unavailable"
             assert await api.data("{ jobs { id } }") == {"jobs": []}
-        await until(api, 200)
+        while (await api.http.get("/readyz")).status_code != 200:
+            pass
     assert {record.exc_info for record in caplog.records} == {None}, "one line each"
     assert any(message.startswith("not ready: the store") for message in caplog.messages)
 
@@ -118,25 +119,6 @@ async def test_a_store_that_is_read_only_is_unavailable(
     assert (answer.status_code, answer.json()["store"]) == (503, "unavailable")
     assert [message for message in caplog.messages if "read-only" in message]
     assert {record.exc_info for record in caplog.records} == {None}, "one line each"
-
-
-async def until(api: Api, status: int) -> None:
-    """Return once /readyz answers with that status: a write that succeeds counts for a second."""
-    while (await api.http.get("/readyz")).status_code != status:
-        pass
-
-
-@contextlib.contextmanager
-def taken_away(file: Path) -> Iterator[None]:
-    """Inside, the file is elsewhere."""
-    elsewhere = file.rename(file.with_suffix(".taken"))
-    yield
-    elsewhere.rename(file)
-
-
-def put_another(file: Path) -> None:
-    """Put an empty file there."""
-    file.touch()
 
 
 async def test_a_part_that_does_not_answer_is_waited_for_once_however_many_ask(sqlite_url: str) -> None:

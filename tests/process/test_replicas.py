@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,12 +67,3 @@ async def test_one_that_dies_is_told_of_and_ends_the_command(pair: tuple[subproc
     assert await asyncio.to_thread(process.wait, PATIENCE) == 1
     assert process.stderr.read() in {f"The replica at {url} ended with status -9.\n" for url in urls}
     assert not any(map(is_running, children))
-
-
-def test_a_port_that_is_taken_is_told_in_one_line() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "tests.tools.replicas", "--ports", "0", port]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
-    assert f"Port {port} of 127.0.0.1 is taken" in ended.stderr

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
+from socket import create_server
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,14 +14,21 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.tools.api import Api
+from tests.tools.nodejs import Script, running_script
 from tests.tools.outside import Outside
 from tests.tools.process import ServerProcess
 from tests.tools.sockets import Socket, opened, websocket_url
+from tests.tools.streaming import METRICS, Stream, by_multipart, by_sse_post
 from tests.tools.waiting import PATIENCE
+from tests.tools.wire import mute_peer
 
 SERVICE_RESTART = 1012
+SOCKETS, STREAMS = 40, 10
+ONE = "subscription ($id: ID!) { metricAdded(jobId: $id, after: 0) { seq } }"
+ALL = "subscription { jobChanged { id status } }"
 
 either_signal = pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT], ids=lambda sent: sent.name)
+no_sql = pytest.mark.sqlite_alone("what the connections do is the same")
 
 
 async def ended(server: ServerProcess) -> None:
@@ -60,30 +68,40 @@ async def begun(socket: Socket, query: str, id: str | None = None) -> None:
     await socket.next(await socket.subscribe("{ __typename }"))
 
 
-ONE = "subscription ($id: ID!) { metricAdded(jobId: $id, after: 0) { seq } }"
-ALL = "subscription { jobChanged { id status } }"
+async def end_of(stream: Stream) -> None:
+    """The response ends well, and does not say that the operation has."""
+    with pytest.raises(EOFError):
+        await stream.told()
 
 
+@no_sql
 @either_signal
-async def test_sockets_with_quiet_streams_are_closed_with_1012(
+async def test_sockets_are_closed_with_1012_and_responses_that_stream_end(
     server: ServerProcess, remote: Api, sent: signal.Signals
 ) -> None:
     """Streams of one job and of all, several on one socket, and sockets without any."""
     id = await remote.started()
+    await remote.step(id)
     async with AsyncExitStack() as stack:
-        sockets = [await stack.enter_async_context(opened(websocket_url(server.url))) for _ in range(4)]
-        await begun(sockets[0], ONE, id)
+        sockets = [await stack.enter_async_context(opened(websocket_url(server.url))) for _ in range(SOCKETS)]
+        await begun(sockets[0], ALL)
+        for socket in sockets[1:]:
+            await begun(socket, ONE, id)
         await begun(sockets[1], ALL)
-        for query in (ONE, ONE, ALL):
-            await begun(sockets[2], query, id if query is ONE else None)
+        streams = []
+        for begin in (by_multipart, *[by_sse_post] * STREAMS):
+            streams.append(await stack.enter_async_context(begin(server.url, METRICS, id=id, after=0)))
+            assert await streams[-1].data() == {"metricAdded": {"seq": 1}}
         server.process.send_signal(sent)
-        assert await asyncio.gather(*map(close_code, sockets)) == [SERVICE_RESTART] * 4
+        codes, _ = await asyncio.gather(
+            asyncio.gather(*map(close_code, sockets)), asyncio.gather(*map(end_of, streams))
+        )
+        assert codes == [SERVICE_RESTART] * SOCKETS
         await ended_silently(server)
 
 
-@either_signal
 async def test_sockets_with_busy_streams_are_closed_with_1012_and_what_was_sent_is_stored(
-    server: ServerProcess, remote: Api, database_url: str, sent: signal.Signals
+    server: ServerProcess, remote: Api
 ) -> None:
     """Points are recorded, by several at once, while the signal comes. Some of the callers are turned away."""
     id = await remote.started(epochs=1000)
@@ -101,7 +119,7 @@ async def test_sockets_with_busy_streams_are_closed_with_1012_and_what_was_sent_
         stream = socket.metrics(id)
         while len(seen) < 20:
             seen.append((await anext(stream))["seq"])
-        server.process.send_signal(sent)
+        server.process.send_signal(signal.SIGTERM)
         with pytest.raises(ConnectionClosed, match=str(SERVICE_RESTART)):
             await to_the_end(stream, seen)
         await ended_silently(server)
@@ -122,16 +140,13 @@ async def waiting_step(server: ServerProcess, remote: Api, id: str) -> "asyncio.
     return step
 
 
-@either_signal
-async def test_a_request_under_way_is_answered(
-    server: ServerProcess, remote: Api, outside: Outside, sent: signal.Signals
-) -> None:
+async def test_a_request_under_way_is_answered(server: ServerProcess, remote: Api, outside: Outside) -> None:
     id = await remote.started()
     async with opened(websocket_url(server.url)) as socket:
         await begun(socket, ONE, id)
         with outside.writing():
             step = await waiting_step(server, remote, id)
-            server.process.send_signal(sent)
+            server.process.send_signal(signal.SIGTERM)
             assert await close_code(socket) == SERVICE_RESTART
             assert not step.done()
         answer = await step
@@ -154,6 +169,7 @@ async def test_a_store_that_another_process_keeps_locked_does_not_keep_the_serve
         assert isinstance(outcome, Exception), outcome
 
 
+@no_sql
 async def test_a_client_that_never_finishes_its_request_does_not_keep_the_server(
     server: ServerProcess, remote: Api
 ) -> None:
@@ -168,6 +184,20 @@ async def test_a_client_that_never_finishes_its_request_does_not_keep_the_server
         await ended(server)
 
 
+@no_sql
+async def test_a_peer_that_reads_no_more_does_not_keep_it(server: ServerProcess, remote: Api) -> None:
+    id = await remote.started(epochs=1_000)
+    values = [{"name": letter * 200, "value": 1} for letter in "abcdefgh"]
+    for first in range(0, 6_000, 2_000):
+        await remote.log(id, [{"step": first + step, "values": values} for step in range(2_000)])
+    query = "subscription ($id: ID!) { metricAdded(jobId: $id, after: 0) { seq values { name } } }"
+    async with mute_peer(server.url, query, id=id):
+        await remote.step(id)
+        server.process.send_signal(signal.SIGTERM)
+        await ended(server)
+
+
+@no_sql
 async def test_more_signals_do_no_harm(server: ServerProcess, remote: Api) -> None:
     """Impatient people press Ctrl-C again and again."""
     id = await remote.started()
@@ -181,15 +211,41 @@ async def test_more_signals_do_no_harm(server: ServerProcess, remote: Api) -> No
         await ended_silently(server)
 
 
-async def test_a_server_that_has_ended_takes_no_more_connections_and_can_be_started_again(
-    server: ServerProcess, remote: Api
-) -> None:
-    id = await remote.created(name="kept")
-    url = server.url
-    assert await asyncio.to_thread(server.stop) == 0
-    with pytest.raises(httpx.ConnectError):
-        await remote.job(id)
-    await asyncio.to_thread(server.start)
-    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
-        assert (await Api(http).job(id))["name"] == "kept"
-    assert server.url != url
+@no_sql
+async def test_graphql_ws_own_client_follows_a_job_over_a_restart_without_hole_or_double(database_url: str) -> None:
+    with closing(create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    with ServerProcess(database_url, "--port", str(port)) as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
+            id = await Api(http).started()
+            await steps(Api(http), id, 5)
+        async with running_script("follow.mjs", websocket_url(server.url), id) as follower:
+            seen = await until(follower, {"seq": 5})
+            for last in (10, 15):
+                assert await asyncio.to_thread(server.stop) == 0
+                seen += await until(follower, {"closed": 1012})
+                await asyncio.to_thread(server.start)
+                assert server.url.endswith(f":{port}")
+                async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
+                    await steps(Api(http), id, 5)
+                    seen += await until(follower, {"seq": last})
+                    if last == 15:
+                        await Api(http).complete(id)
+                        seen += await follower.rest()
+    assert [line["seq"] for line in seen if "seq" in line] == [*range(1, 16)]
+    assert {"complete": True} in seen
+    assert not [line for line in seen if "error" in line or "errors" in line]
+
+
+async def steps(api: Api, id: str, count: int) -> None:
+    for _ in range(count):
+        assert (await api.step(id))["__typename"] == "SimulateStepSuccess"
+
+
+async def until(script: Script, line: dict[str, Any]) -> list[Any]:
+    """What the script says up to a line."""
+    lines: list[Any] = []
+    while line not in lines:
+        lines.append(await script.line())
+        assert lines[-1] is not None
+    return lines

@@ -25,7 +25,7 @@ ESTABLISHED = "01"
 
 @pytest.fixture(scope="module")
 def server(postgres: Postgres, valkey: Valkey) -> Iterator[ServerProcess]:
-    """Two workers, for tests that leave them as they are."""
+    """Two workers, for tests that leave two."""
     with two_workers(url := postgres.new(), valkey) as server:
         yield server
     postgres.drop(url)
@@ -93,15 +93,14 @@ async def test_connections_are_dealt_out_to_all_and_points_reach_watchers_of_eac
     assert sum(holding) >= 16
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
-async def test_after_a_signal_all_end(mortal: ServerProcess, sent: signal.Signals) -> None:
+async def test_after_a_signal_all_end(mortal: ServerProcess) -> None:
     server = mortal
     async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
         id = await Api(http).started()
     pids = workers_of(server)
     async with opened(websocket_url(server.url)) as socket:
         await socket.subscribe("subscription ($id: ID!) { metricAdded(jobId: $id) { seq } }", id=id)
-        status = await asyncio.to_thread(server.stop, sent)
+        status = await asyncio.to_thread(server.stop, signal.SIGINT)
         await socket.connection.wait_closed()
         assert socket.connection.close_code == 1012
     assert status == 0
@@ -120,10 +119,7 @@ async def test_any_worker_exposes_the_metrics_of_all(server: ServerProcess) -> N
     assert found.values("worker_up") == {(pid,): 1 for pid in pids}
 
 
-async def test_one_that_dies_is_replaced_and_the_others_serve_meanwhile(
-    mortal: ServerProcess,
-) -> None:
-    server = mortal
+async def test_one_that_dies_is_replaced_and_the_others_serve_meanwhile(server: ServerProcess) -> None:
     async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
         id = await Api(http).created()
         before = (await scrape(http)).value("database_duration_seconds_count", "write")  # and so it is on the disk
@@ -158,17 +154,12 @@ async def test_while_one_cannot_open_its_store_the_other_has_all_connections_and
         async with asyncio.timeout(3 * PATIENCE), AsyncExitStack() as stack:
             while min(connections_of(pid, server) for pid in workers_of(server)) == 0 or len(workers_of(server)) < 2:
                 await stack.enter_async_context(opened(websocket_url(server.url)))
-
-
-async def test_one_that_cannot_serve_yet_ends_with_the_others(valkey: Valkey) -> None:
-    with Postgres() as postgres, two_workers(postgres.url(), valkey) as server:
         postgres.stop()
-        pids = workers_of(server)
-        for pid in pids:
+        for pid in workers_of(server):
             os.kill(pid, signal.SIGKILL)
-        await eventually(lambda: server.log.count("cannot serve") == 2)
+        await eventually(lambda: server.log.count("cannot serve") == 3)
         pids = workers_of(server)
-        assert await asyncio.to_thread(server.stop) == 0
+        assert await asyncio.to_thread(server.stop) == 0, "those that cannot serve yet end too"
         assert [is_running(pid) for pid in pids] == [False, False]
 
 

@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 
 from graph.app import create_app
 from graph.settings import Settings
-from graph.telemetry.logs import formatter
+from graph.telemetry.logs import Formatter
 from models.store.database import Database
 from models.token import Scope
 from models.tokens import Tokens
@@ -158,7 +158,7 @@ def test_a_line_names_its_worker_and_the_exception(form: str, tmp_path: Path) ->
     error = ValueError("the reason")
     raised = (ValueError, error, None)
     record = logging.LogRecord("some.logger", logging.ERROR, "", 0, "%s happened", ("it",), raised)
-    line = formatter(settings, worker=3).format(record)
+    line = Formatter(settings, worker=3).format(record)
     if form == "json":
         fields = json.loads(line)
         assert [fields[each] for each in ("event", "level", "logger", "worker")] == [
@@ -178,7 +178,7 @@ def test_nothing_in_a_line_begins_another_or_controls_a_terminal(tmp_path: Path)
         "a", logging.ERROR, "", 0, "got %s", ("\x1b]0;x\x07\nforged é",), (ValueError, error, None)
     )
     record.path = "/\x1b[31m\u202e\nforged"
-    line = formatter(Settings(database_url=f"sqlite://{tmp_path}/x", log_format="console")).format(record)
+    line = Formatter(Settings(database_url=f"sqlite://{tmp_path}/x", log_format="console")).format(record)
     first, *traceback = line.splitlines()
     assert [r"got \x1b]0;x\x07\nforged é" in first, r"/\x1b[31m\u202e\nforged" in first] == [True, True]
     assert traceback[-1] == r"ValueError: wiped: \x1b[2J\r\x07"

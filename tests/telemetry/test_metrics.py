@@ -11,8 +11,8 @@ import pytest
 
 import graph.telemetry
 from graph.app import create_app
+from graph.metrics import MAX_LABELS, OperationLabels
 from graph.settings import Settings
-from graph.telemetry.prometheus import MAX_LABELS, OperationLabels
 from tests.conftest import running
 from tests.tools.api import Api
 from tests.tools.domain import opened_domain, points
@@ -68,6 +68,7 @@ class TestTheBuffer:
         await socket.next(operation)
         found = await scrape(api.http)
         assert (found.value("buffer_overflows_total"), found.value("feed_gaps_healed_total")) == (1, 0)
+        socket.connection.transport.abort()  # it would wait for a client that reads no more
 
 
 @pytest.mark.sqlite_alone("the store is not what falls behind")
@@ -140,7 +141,7 @@ class TestOperationLabels:
 
     def test_labels_are_bounded(self) -> None:
         labels = OperationLabels()
-        found = {labels.label(f"Query{number % 1_000}") for number in range(1_000_000)}
+        found = {labels.label(f"Query{number % 110}") for number in range(110_000)}
         assert len(found) == MAX_LABELS + 1
         assert "<other>" in found
 

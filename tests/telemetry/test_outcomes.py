@@ -43,6 +43,7 @@ async def test_requests_are_counted_by_operation_and_outcome(api: Api) -> None:
     await post("query Wrong { nobody }")
     await post("query Wrong { jobs(limit: 0) { id } }")
     await post("query Wrong ($id: ID!) { job(id: $id) { id } }")
+    await post("mutation Absent { failJob(id: 404) { __typename } }")
     assert (await api.http.post("/graphql", content="{")).status_code == 415
     found = await scrape(api.http)
     assert found.values("requests_total") == {
@@ -51,6 +52,7 @@ async def test_requests_are_counted_by_operation_and_outcome(api: Api) -> None:
         ("<anonymous>", "ok"): 1,
         ("<unknown>", "refused"): 2,  # an invalid document, and no request
         ("Wrong", "error"): 2,  # valid documents with a wrong argument, and with a variable missing
+        ("Absent", "error"): 1,  # an error as data
     }
     assert found.value("request_duration_seconds_count", "Mine") == 2
     assert found.value("request_duration_seconds_sum", "Mine") > 0
@@ -153,12 +155,6 @@ async def test_a_simulation_that_raised_has_failed_and_its_error_names_the_reque
     assert result["__typename"] == "SimulationFailed"
     assert answer.headers["x-request-id"] in result["message"]
     assert (await scrape(api.http)).values("requests_total")["Step", "failed"] == 1
-
-
-@pytest.mark.sqlite_alone("which store it is does not matter")
-async def test_errors_as_data_are_errors(api: Api) -> None:
-    await api.post("mutation Absent { failJob(id: 404) { __typename } }")
-    assert (await scrape(api.http)).values("requests_total") == {("Absent", "error"): 1}
 
 
 @pytest.mark.sqlite_alone("a lock of SQLite's is held")

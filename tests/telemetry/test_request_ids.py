@@ -1,22 +1,14 @@
 """Every answer bears the id of its request: the client's own, where that is valid."""
 
 import asyncio
-import logging
 import re
-from collections.abc import Iterator
-from contextvars import ContextVar
 
 import httpx
 import pytest
 
-from graph.admission.tokens import TokenCache
-from graph.health import Health
 from graph.settings import Settings
-from models.tokens import Tokens
 from tests.tools.api import BY_THE_VIEW, Api
-from tests.tools.domain import opened_domain
 from tests.tools.logged import logged
-from tests.tools.outside import Outside
 from tests.tools.scraped import scrape
 from tests.tools.waiting import PATIENCE, eventually
 from tests.tools.wire import SOCKET, connected, head
@@ -140,40 +132,3 @@ async def answer_to(address: str, sent: bytes) -> tuple[int, httpx.Headers]:
         wire.writer.close()
     pairs = [header.split(b": ", 1) for header in headers]
     return int(line.split()[1]), httpx.Headers([(name, value) for name, value in pairs])
-
-
-class TestWorkThatRequestsShare:
-    """Its lines belong to none of them."""
-
-    request: ContextVar[str] = ContextVar("request")
-
-    @pytest.fixture
-    def of_requests(self) -> Iterator[list[str | None]]:
-        """Of which request each line is that is logged."""
-        seen: list[str | None] = []
-        handler = logging.Handler(logging.WARNING)
-        handler.emit = lambda record: seen.append(self.request.get(None))  # type: ignore[method-assign]  # its name
-        logging.getLogger("graph").addHandler(handler)
-        yield seen
-        logging.getLogger("graph").removeHandler(handler)
-
-    async def test_as_a_probe_of_the_store(
-        self, database_url: str, outside: Outside, of_requests: list[str | None]
-    ) -> None:
-        async with opened_domain(database_url) as domain:
-            outside.execute("ALTER TABLE job RENAME TO gone")
-            self.request.set("mine")
-            (ready,) = (route for route in Health(domain.database, domain.feed).routes if route.path == "/readyz")
-            assert (await ready.endpoint(None)).status_code == 503
-        assert of_requests == [None]
-
-    async def test_as_a_read_of_the_tokens(
-        self, database_url: str, outside: Outside, of_requests: list[str | None]
-    ) -> None:
-        async with opened_domain(database_url) as domain:
-            self.request.set("mine")
-            cache = TokenCache(Tokens(domain.database))
-            async with cache.refreshed():
-                outside.execute("ALTER TABLE token RENAME TO gone")
-                await cache.refresh()
-        assert of_requests == [None]

@@ -14,7 +14,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from graph.telemetry.call import Call, Outcome
+from graph.telemetry.calls import Call, Outcome
 from graph.telemetry.tracing import Tracing
 from tests.tools.process import ServerProcess
 from tests.tools.sockets import opened, websocket_url
@@ -123,20 +123,19 @@ def test_a_server_ends_without_a_collector_that_does_not_answer(monkeypatch: pyt
         assert not closing.is_alive(), "by itself the exporter would wait for an hour"
 
 
-def test_a_wrong_variable_is_an_error_of_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1")
-    command = [sys.executable, "-m", "graph", "serve", "--tracing", "--port", "0"]
-    ended = run(*command, "--database-url", f"sqlite://{tmp_path}/test.sqlite3")
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("import os; os.environ['OTEL_BSP_MAX_QUEUE_SIZE'] = '1'", "--tracing: an OTEL_ variable is wrong: max_export"),
+        ("import sys; sys.modules['opentelemetry.sdk'] = None", "training-monitor[tracing]"),
+    ],
+    ids=["a wrong variable", "no libraries"],
+)
+def test_what_keeps_it_from_tracing_is_said_in_one_line(sqlite_url: str, before: str, said: str) -> None:
+    program = f"{before}; from graph.commands import main; main()"
+    ended = run(sys.executable, "-c", program, "serve", "--tracing", "--port", "0", "--database-url", sqlite_url)
     assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
-    assert "--tracing: an OTEL_ variable is wrong: max_export_batch_size" in ended.stderr
-
-
-def test_without_its_libraries_a_server_says_what_to_install(tmp_path: Path) -> None:
-    program = "import sys; sys.modules['opentelemetry.sdk'] = None; from graph.commands import main; main()"
-    command = [sys.executable, "-c", program, "serve", "--tracing", "--port", "0"]
-    ended = run(*command, "--database-url", f"sqlite://{tmp_path}/test.sqlite3")
-    assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
-    assert "training-monitor[tracing]" in ended.stderr
+    assert said in ended.stderr
 
 
 def test_libraries_of_traces_and_colours_are_not_loaded_without_need() -> None:

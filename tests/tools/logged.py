@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from graph.settings import Settings
-from graph.telemetry.logs import formatter
+from graph.telemetry.logs import Formatter
 
 CALLS = "graph.calls"
 """The logger that has a line for each call."""
@@ -18,7 +18,7 @@ class Lines(logging.Handler):
 
     def __init__(self, level: int) -> None:
         super().__init__(level)
-        self.setFormatter(formatter(Settings(log_format="json")))
+        self.setFormatter(Formatter(Settings(log_format="json")))
         self.kept: list[dict[str, Any]] = []
 
     def emit(self, record: logging.LogRecord) -> None:

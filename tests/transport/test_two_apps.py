@@ -17,6 +17,8 @@ from tests.tools.serving import served
 from tests.tools.sockets import Socket, opened, websocket_url
 from tests.tools.waiting import PATIENCE
 
+one_kind = pytest.mark.sqlite_alone("streams and feeds are the same")
+
 
 class Site:
     """An app at an address: a client of it, and a socket to it."""
@@ -64,6 +66,7 @@ async def test_the_same_job_id_is_another_job_with_other_points_in_each(sites: l
     assert (await blue.api.job("1"))["status"] == "RUNNING"
 
 
+@one_kind
 async def test_watchers_of_the_same_job_id_are_sent_the_points_of_their_own_app(sites: list[Site]) -> None:
     """Stored ones, live ones, and, for both look at their stores often, those that are found by looking."""
     watching = []
@@ -82,6 +85,7 @@ async def test_watchers_of_the_same_job_id_are_sent_the_points_of_their_own_app(
         assert points == [{"seq": step + 1, "step": step, "loss": mark(site)} for step in range(31)]
 
 
+@one_kind
 async def test_followers_of_all_jobs_hear_only_of_their_own_apps(sites: list[Site]) -> None:
     changes = [await site.socket.subscribe("subscription { jobChanged { id name status } }") for site in sites]
     for site in sites:
@@ -98,6 +102,7 @@ async def test_followers_of_all_jobs_hear_only_of_their_own_apps(sites: list[Sit
         assert heard == [{"id": id, "name": site.name, "status": status} for id, status in statuses]
 
 
+@one_kind
 async def test_the_end_of_one_leaves_the_other_at_work(database_url: str, another_url: str) -> None:
     async with site("red", database_url) as red:
         await red.api.started(stepsPerEpoch=30)

@@ -1,4 +1,4 @@
-"""A request over HTTP: whether it is one of GraphQL, and whether it can be answered past Strawberry's view."""
+"""A request over HTTP, whether it can be answered past Strawberry's view, and how answers are sent."""
 
 import functools
 from typing import Any, NamedTuple
@@ -7,22 +7,23 @@ import orjson
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.types import Scope
+from starlette.responses import Response
+from starlette.types import Scope, Send
 from starlette.websockets import WebSocket
-from strawberry.http import GraphQLRequestData
 
 from graph.execution.body import Body
 from graph.media import JSON, accepted_media_type, answers_by_name, media_type_of
+from graph.telemetry.calls import call_in
 
 __all__ = [
     "Operation",
     "RequestAdapter",
     "check_body_type",
-    "check_request",
     "is_for_a_browser",
-    "json_of",
     "operation_of",
     "quick_media_type",
+    "refused",
+    "send_answer",
 ]
 
 MAX_HEADERS = 500
@@ -43,12 +44,16 @@ class RequestAdapter(StarletteRequestAdapter):
         return self._request.scope
 
     async def get_body(self) -> Any:
-        """What the body says in JSON, for the view's parse_json. Raises HTTPException as well where it is too long."""
+        """The value of the body, for the view's parse_json. Raises JSONDecodeError, HTTPException."""
         body: Body = self._request.state.body
         try:
-            return _checked(await body.json())
-        except orjson.JSONDecodeError as error:
-            raise _no_json(await body.read()) from error
+            return await body.json()
+        except orjson.JSONDecodeError:
+            raw = await body.read()
+            if b"NaN" in raw or b"Infinity" in raw:
+                reason = "JSON has no NaN and no Infinity: send such a value by its name in `values`, as `nonFinite`."
+                raise HTTPException(400, reason) from None
+            raise
 
 
 class Operation(NamedTuple):
@@ -60,7 +65,7 @@ class Operation(NamedTuple):
 
 
 async def operation_of(body: Body) -> Operation | None:
-    """The operation that a body of JSON has; None where Strawberry is to say what is wrong. Raises as Body.said."""
+    """The operation in a body of JSON; None where Strawberry is to say what is wrong. Raises as Body.json."""
     try:
         request = await body.json()
     except orjson.JSONDecodeError:
@@ -113,28 +118,25 @@ def check_body_type(request: AsyncHTTPRequestAdapter) -> None:
         raise HTTPException(415, f"The Content-Type of a POST must be {JSON}, in UTF-8.")
 
 
-def check_request(request: GraphQLRequestData) -> None:
-    """Raise HTTPException 400 where a member of the request has the wrong type, and Strawberry does not look."""
-    if not isinstance(request.operation_name, str | None):
-        raise HTTPException(400, "The GraphQL operation's `operationName` must be a string or null, if provided.")
+async def send_answer(send: Send, body: bytes, media_type: str) -> None:
+    """Send a whole answer. A response of Starlette's would take as long as recalling a remembered answer."""
+    headers = [
+        (b"content-type", media_type.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
-def json_of(data: str) -> Any:
-    """A JSON object, or a list for Strawberry to refuse. Raises HTTPException 400."""
-    try:
-        return _checked(orjson.loads(data))
-    except orjson.JSONDecodeError as error:
-        raise _no_json(data.encode()) from error
-
-
-def _checked(value: object) -> object:
-    if not isinstance(value, dict | list):
-        raise HTTPException(400, "The request must be a JSON object.")
-    return value
-
-
-def _no_json(raw: bytes) -> HTTPException:
-    reason = "Unable to parse request body as JSON"
-    if b"NaN" in raw or b"Infinity" in raw:
-        reason = "JSON has no NaN and no Infinity: send such a value by its name in `values`, as `nonFinite`."
-    return HTTPException(400, reason)
+def refused(scope: Scope, refusal: HTTPException) -> Response:
+    """The response to a request that is not served."""
+    if call := call_in(scope):
+        call.refused(refusal.status_code)
+    headers = {"Cache-Control": "no-store"}
+    if refusal.status_code == 405:
+        headers["Allow"] = "POST" if scope["method"] == "GET" else "GET, POST"
+    if refusal.status_code == 503:
+        headers["Retry-After"] = "10"
+    body = orjson.dumps({"errors": [{"message": refusal.reason}]})
+    return Response(body, refusal.status_code, headers, media_type=JSON)
