@@ -1,7 +1,7 @@
 """Events, from verbs to listeners.
 
-The store is the truth and the feed a doorbell that carries the events along: a listener must be able to miss any of
-them, receive them twice or out of order, and find out from the store.
+The store is the truth and the feed a doorbell: a listener may miss events, or receive them twice or out of order, and
+must find out from the store.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ class MetricsRecorded:
     job: Job
     metrics: Sequence[Recorded]
     simulated: bool = field(default=False, compare=False)
-    """Whether they were simulated: known in the process that published them, and not sent to others."""
+    """Whether they were simulated; not sent to other processes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class RedisFeed(Feed):
             message = f"Cannot use the feed {self._shown}: {error}. It looks like redis://host:6379/0."
             raise FeedError(message) from error
         self._me = secrets.token_hex(8).encode()
-        """The sender of our messages, by which we know them when they come back."""
+        """The sender in our messages, which come back to us too."""
         self._prefix = f"training-monitor:{FORMAT}:{pool.connection_kwargs.get('db', 0)}:"
         self._channel = ""
         self._has_warned = False

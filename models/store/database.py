@@ -248,7 +248,7 @@ def uninterrupted(
 ) -> Callable[Concatenate[Any, Parameters], Coroutine[Any, Any, Result]]:
     """Run a verb of an owner with a `database` to its end, though its caller is cancelled (its client hangs up).
 
-    Or a cancellation between commit and publication would leave a change that no subscriber receives.
+    Or a change could be committed and not published.
     """
 
     @functools.wraps(verb)

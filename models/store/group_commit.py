@@ -191,7 +191,6 @@ class GroupCommit:
         try:
             self._connection.rollback()
         except sqlite3.Error as worse:
-            # It would refuse every later group. Closing it undoes what it has not committed.
             log.warning("the connection that writes could not roll back, and is opened anew: %s", worse)
             self._connection.close()
             self._usable = False

@@ -52,8 +52,7 @@ class Postgres:
             "minsize": 0,  # asyncpg logs many lines where a connection that it keeps is lost
             "maxsize": connections,
             "timeout": seconds,
-            # The server ends what takes too long; one that does not even answer is given up a second later.
-            "command_timeout": seconds + 1,
+            "command_timeout": seconds + 1,  # for a server that does not answer; others end what takes too long
             "application_name": "training-monitor",
             "server_settings": {
                 "statement_timeout": milliseconds,

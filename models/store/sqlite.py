@@ -25,8 +25,7 @@ APP = "models"
 SMALLEST = 512
 """Bytes of the smallest page of a database."""
 CACHE = -16 * 1024
-"""KiB, negated as SQLite takes them, of pages that the writer keeps: a batch of points at one step changes pages all
-over an index, and is written several times where it does not fit."""
+"""KiB (negated) of pages that the writer keeps: a batch of points at one step changes pages all over an index."""
 
 
 class SQLite:

@@ -48,6 +48,7 @@ class Postgres:
         self.port = port or free_port()
         self._options = (*OPTIONS, *options)
         self._folder = Path(tempfile.mkdtemp(prefix="training-monitor-postgres-"))
+        self._data = self._folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self._names = count(1)
         self._idle: list[str] = []
@@ -177,10 +178,6 @@ class Postgres:
         """Run a statement as the server's administrator."""
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(statement.encode())
-
-    @property
-    def _data(self) -> Path:
-        return self._folder / "data"
 
     @property
     def _programs(self) -> Path:
