@@ -249,31 +249,28 @@ class TestTheSameAsPlainStrawberry:
                 given_variables = {"id": str(both.job_id), **names}
                 assert await both.shared(query, given_variables) == await both.plain(query, given_variables), names
 
-    @pytest.mark.parametrize(
-        "query",
-        [
+    async def test_what_cannot_be_shared_is_left_to_it(self, both: Both) -> None:
+        for query in (
             "subscription ($id: ID!) { ...R } fragment R on Subscription { metricAdded(jobId: $id, after: 0) { seq } }",
             "subscription ($id: ID!) { ... { metricAdded(jobId: $id, after: 0) { seq } } }",
             "subscription { metricAdded(jobId: 1, after: 0) { seq } ... { metricAdded(jobId: 1, after: 0) { step } } }",
-        ],
-    )
-    async def test_what_cannot_be_shared_is_left_to_it(self, both: Both, query: str) -> None:
-        assert not await both.has_plan(query)
-        messages = await both.shared(query, {"id": str(both.job_id)})
-        assert messages == await both.plain(query, {"id": str(both.job_id)})
-        assert len(messages) == 3
-        assert both.parts.made == 0
+        ):
+            assert not await both.has_plan(query)
+            messages = await both.shared(query, {"id": str(both.job_id)})
+            assert messages == await both.plain(query, {"id": str(both.job_id)})
+            assert len(messages) == 3
+            assert both.parts.made == 0
 
-    @pytest.mark.parametrize("root", ["metricAdded(jobId: $id, after: 0)", "metricsAdded(jobId: $id, after: 0)"])
-    async def test_what_is_selected_by_long_variables_is_not_shared(self, both: Both, root: str) -> None:
-        """They are part of what a shared part is found by: whoever sends long ones would fill the memory with them."""
-        query = f"subscription ($id: ID!, $n: [String!]) {{ {root} {{ seq values(names: $n) {{ name }} }} }}"
+    async def test_what_is_selected_by_long_variables_is_not_shared(self, both: Both) -> None:
+        """They are part of a shared part's key: a client that sends long ones would fill the memory with them."""
         around = len("n=['loss', '']")
-        for length, is_shared in ((SHARED_CHARACTERS - around, True), (SHARED_CHARACTERS - around + 1, False)):
-            both.parts.made = 0
-            given_variables = {"id": str(both.job_id), "n": ["loss", "x" * length]}
-            assert await both.shared(query, given_variables) == await both.plain(query, given_variables)
-            assert (both.parts.made > 0) == is_shared
+        for root in ("metricAdded(jobId: $id, after: 0)", "metricsAdded(jobId: $id, after: 0)"):
+            query = f"subscription ($id: ID!, $n: [String!]) {{ {root} {{ seq values(names: $n) {{ name }} }} }}"
+            for length, is_shared in ((SHARED_CHARACTERS - around, True), (SHARED_CHARACTERS - around + 1, False)):
+                both.parts.made = 0
+                given_variables = {"id": str(both.job_id), "n": ["loss", "x" * length]}
+                assert await both.shared(query, given_variables) == await both.plain(query, given_variables)
+                assert (both.parts.made > 0) == is_shared
 
     async def test_of_several_operations(self, both: Both) -> None:
         query = """subscription A { metricAdded(jobId: 1, after: 2) { seq } }
