@@ -1,1 +1,1 @@
-"""What those who run the server see of it: ids of requests, logs, metrics and traces."""
+"""What an operator sees of the server: ids of requests, logs and traces."""

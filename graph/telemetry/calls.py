@@ -160,7 +160,7 @@ def current_call() -> Call | None:
 
 
 def current_client() -> Hashable:
-    """What tells the client of that call from others: its token, or else its address."""
+    """The identity of that call's client: its token, or else its address."""
     call = _current.get()
     if call is None:
         return None

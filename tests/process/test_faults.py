@@ -41,7 +41,7 @@ def unavailable(errors: Sequence[dict[str, Any]]) -> bool:
 
 
 class Load:
-    """Two who log batches, two who step, and three who watch, each beginning at another replica."""
+    """Two clients that log batches, two that step, three that watch, each beginning at another replica."""
 
     def __init__(self, id: str, urls: Callable[[], list[str]]) -> None:
         self.id = id

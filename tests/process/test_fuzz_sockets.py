@@ -38,7 +38,7 @@ class Ask(NamedTuple):
 
     query: str
     variables: Any
-    told: str
+    answered: str
 
     def message(self, id: str, job: str) -> str:
         payload = {"query": self.query, "variables": self.variables}
@@ -197,8 +197,8 @@ async def listen(connection: ClientConnection, heard: defaultdict[str, list[dict
 def check(asked: dict[str, Ask], heard: defaultdict[str, list[dict[str, Any]]], count: int) -> None:
     """Raises AssertionError where an operation was answered with more, with less or with something else."""
     for id, ask in asked.items():
-        told = "".join(LETTERS[message["type"]] for message in heard[id])
-        assert re.fullmatch(ask.told, told), (ask, heard[id])
+        letters = "".join(LETTERS[message["type"]] for message in heard[id])
+        assert re.fullmatch(ask.answered, letters), (ask, heard[id])
         seqs = []
         for message in heard[id]:
             payload = message.get("payload", {})

@@ -37,7 +37,7 @@ FOLLOW = 'subscription Follow { jobChanged(id: "1", current: true) { id } }'
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server that logs all it can, for people who look for what is wrong."""
+    """A server that logs all it can, for an operator in search of a fault."""
     path = tmp_path_factory.mktemp("logs") / "test.sqlite3"
     with ServerProcess(f"sqlite://{path}", "--log-format", "json", "--log-level", "debug") as server:
         yield server

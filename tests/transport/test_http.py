@@ -276,7 +276,7 @@ class TestClientsThatTakeAnswersAndStreams:
 
 
 class TestStreamsThatAreRefused:
-    """Over SSE and multipart what is wrong with an operation is told in the stream, and is the client's as well."""
+    """Over SSE and multipart an operation's errors are reported in the stream, and are the client's fault as well."""
 
     @pytest.mark.parametrize("accept", [SSE, MULTIPART])
     async def test_the_client_learns_of_it(self, http: httpx.AsyncClient, accept: str) -> None:

@@ -105,7 +105,7 @@ class TestSockets:
 
 
 class TestWhoHasNotSaidWhoTheyAre:
-    """Where there are tokens, a socket may tell its own in its first message: until then anybody may have opened it."""
+    """Where there are tokens, a socket may send its own in its first message; before it, any client may be there."""
 
     @pytest.fixture
     async def secret(self, database_url: str) -> str:
@@ -134,7 +134,7 @@ class TestWhoHasNotSaidWhoTheyAre:
         await inside.comes_to()
 
     async def test_of_those_who_wait_the_first_gives_way_to_one_too_many(self, address: str, secret: str) -> None:
-        """So whoever says at once who they are is let in, however many say nothing."""
+        """So a client that sends its token at once is accepted, however many send nothing."""
         async with AsyncExitStack() as stack:
             first, second, *_ = [
                 await stack.enter_async_context(connect(websocket_url(address), subprotocols=[PROTOCOL]))
@@ -170,7 +170,7 @@ class TestWhoHasNotSaidWhoTheyAre:
 
 
 async def answer_to_init(connection: ClientConnection, secret: str) -> Any:
-    """What a socket that says who it is is told. Raises ConnectionClosed."""
+    """The answer to a socket that sends its token. Raises ConnectionClosed."""
     await connection.send(json.dumps({"type": "connection_init", "payload": {"token": secret}}))
     async with asyncio.timeout(PATIENCE):
         return json.loads(await connection.recv())

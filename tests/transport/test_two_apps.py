@@ -116,7 +116,7 @@ async def test_the_end_of_one_leaves_the_other_at_work(database_url: str, anothe
 
 
 def mark(site: Site) -> float:
-    """A loss by which an app's points are told from the other's."""
+    """A loss that marks the points of an app."""
     return {"red": 0.25, "blue": 0.75}[site.name]
 
 
