@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
 from tests.tools.api import Api
-from tests.tools.browser import Visits, card, toast
+from tests.tools.browser import DESKTOP, Visits, card, toast
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -119,7 +119,10 @@ class TestStart:
         said = toast(page, "Training Started")
         await expect(said).to_contain_text("to start")
         assert await colour_of(said) == "green"
-        await expect_at_top_right(said)
+        box = await said.bounding_box()
+        assert box is not None
+        assert box["x"] > DESKTOP["width"] / 2
+        assert box["y"] < DESKTOP["height"] / 3
         await expect(card(page, "to start").get_by_text("Running", exact=True)).to_be_visible()
         assert (await trainer.job(id))["status"] == "RUNNING"
         assert held.requests == 1
@@ -220,12 +223,3 @@ async def animations(element: Locator) -> int:
             .filter((each) => each.effect.getTiming().iterations === Infinity).length"""
     )
     return count
-
-
-async def expect_at_top_right(element: Locator) -> None:
-    """Raises AssertionError where it is not."""
-    box, size = await element.bounding_box(), element.page.viewport_size
-    assert box is not None
-    assert size is not None
-    assert box["x"] > size["width"] / 2
-    assert box["y"] < size["height"] / 3

@@ -1,6 +1,6 @@
 """The page below a prefix, as behind a proxy that serves several things at one name (--root-path)."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from itertools import product
 from urllib.parse import quote
 
@@ -8,11 +8,10 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
-from graph.app import App, create_app
+from graph.app import App
 from graph.settings import Settings, SettingsError, read_settings
 from models.token import Scope
 from models.tokens import Tokens
-from tests.conftest import running
 from tests.tools.api import Api
 from tests.tools.browser import Visits, card, stat
 from tests.tools.domain import opened_domain
@@ -65,10 +64,8 @@ async def test_every_page_is_live_and_leads_to_the_others_and_is_itself_again_wh
 @pytest.mark.sqlite_alone("of the store nothing is asked but whether it is there")
 class TestTheServer:
     @pytest.fixture
-    async def app(self, settings: Settings) -> AsyncIterator[App]:
-        app = create_app(settings.model_copy(update={"root_path": PREFIX}))
-        async with running(app):
-            yield app
+    def settings(self, database_url: str) -> Settings:
+        return Settings(database_url=database_url, root_path=PREFIX)
 
     async def test_answers_alike_whether_the_proxy_has_removed_the_prefix_or_not(self, app: App) -> None:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:

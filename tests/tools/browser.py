@@ -5,20 +5,10 @@ import csv
 import io
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from playwright.async_api import (
-    Browser,
-    BrowserContext,
-    Locator,
-    Page,
-    Request,
-    ViewportSize,
-    WebSocket,
-    async_playwright,
-    expect,
-)
+from playwright.async_api import Browser, Locator, Page, Request, ViewportSize, WebSocket, async_playwright, expect
 
 from tests.tools.nodejs import unpacked_chromium
 from tests.tools.waiting import PATIENCE
@@ -51,21 +41,15 @@ class Visits:
         self._expected: list[str] = []
         self._browser = browser
         self._below = ""
-        self._contexts: list[BrowserContext] = []
+        self._contexts = AsyncExitStack()
 
     async def page(
         self, path: str | None = None, *, url: str = "", viewport: ViewportSize = DESKTOP, **options: Any
     ) -> Page:
         """A page, at `path` where one is named; `options` are those of a browser context."""
         origin = url or self.url
-        context = await self._browser.new_context(
-            base_url=origin,
-            viewport=viewport,
-            locale="en-US",
-            permissions=["clipboard-read", "clipboard-write"],
-            **options,
-        )
-        self._contexts.append(context)
+        options |= {"base_url": origin, "viewport": viewport, "permissions": ["clipboard-read", "clipboard-write"]}
+        context = await self._contexts.enter_async_context(await self._browser.new_context(locale="en-US", **options))
         context.set_default_timeout(PATIENCE * 1000)
         page = await context.new_page()
         self._watch(page, origin)
@@ -83,8 +67,7 @@ class Visits:
 
     async def end(self) -> None:
         """Close the pages. Raises AssertionError where anything went wrong on them."""
-        for context in self._contexts:
-            await context.close()
+        await self._contexts.aclose()
         unexpected = [fault for fault in self.faults if not any(text in fault for text in self._expected)]
         assert not unexpected, "\n".join(unexpected)
 
