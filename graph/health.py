@@ -24,7 +24,6 @@ PROBE_SECONDS = 1.0
 """How long the store and the feed may take to answer before they count as unavailable."""
 WRITE_SECONDS = 1.0
 """At least between two writes to the store that succeed, however often readiness is requested."""
-NOT_CACHED = {"Cache-Control": "no-store"}
 
 
 class Health:
@@ -94,4 +93,4 @@ class Health:
 
 
 def _answer(status: int, body: Mapping[str, str]) -> Response:
-    return Response(orjson.dumps(body), status, NOT_CACHED, media_type="application/json")
+    return Response(orjson.dumps(body), status, {"Cache-Control": "no-store"}, media_type="application/json")

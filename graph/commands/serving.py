@@ -108,6 +108,4 @@ def check_exposure(settings: Settings, tokens: Sequence[Token]) -> None:
     make = "Make one with `training-monitor token create --name NAME --scope write`"
     if tokens:
         raise SettingsError(f"{what}, and every token is revoked, so that no client would be let in. {make}.")
-    raise SettingsError(
-        f"{what}, and there is no token to let anyone in. {make}, or let everyone in with {flag_name('insecure')}."
-    )
+    raise SettingsError(f"{what}, and there is no token to let anyone in. {make}, or let everyone in with --insecure.")

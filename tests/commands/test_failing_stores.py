@@ -31,53 +31,44 @@ COMMANDS = [
 
 
 @contextlib.contextmanager
-def unprivileged() -> Iterator[None]:
-    """Inside, permissions stop this process, which they do not where it is root's."""
+def unprivileged(folder: Path) -> Iterator[None]:
+    """Inside, this process cannot write to the folder, which it could where it is root's."""
     uid = os.geteuid()
+    folder.chmod(0o555)
     if not uid:
         os.seteuid(65534)
     try:
         yield
     finally:
         os.seteuid(uid)
+        folder.chmod(0o777)
 
 
-@contextlib.contextmanager
-def read_only(store: Path) -> Iterator[None]:
+def read_only(store: Path) -> AbstractContextManager[None]:
     store.chmod(0o444)
-    store.parent.chmod(0o555)
-    with unprivileged():
-        yield
-    store.parent.chmod(0o777)
+    return unprivileged(store.parent)
 
 
-@contextlib.contextmanager
-def not_there(store: Path) -> Iterator[None]:
+def not_there(store: Path) -> AbstractContextManager[None]:
     store.unlink()
-    store.parent.chmod(0o555)
-    with unprivileged():
-        yield
-    store.parent.chmod(0o777)
+    return unprivileged(store.parent)
 
 
-@contextlib.contextmanager
-def damaged(store: Path) -> Iterator[None]:
+def damaged(store: Path) -> AbstractContextManager[None]:
     whole = store.read_bytes()
     store.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
-    yield
+    return contextlib.nullcontext()
 
 
-@contextlib.contextmanager
-def without_table(store: Path) -> Iterator[None]:
+def without_table(store: Path) -> AbstractContextManager[None]:
     run(store, "DROP TABLE metric")
-    yield
+    return contextlib.nullcontext()
 
 
-@contextlib.contextmanager
-def a_folder(store: Path) -> Iterator[None]:
+def a_folder(store: Path) -> AbstractContextManager[None]:
     store.unlink()
     store.mkdir()
-    yield
+    return contextlib.nullcontext()
 
 
 SQLITE: dict[str, Callable[[Path], AbstractContextManager[None]]] = {

@@ -63,15 +63,11 @@ async def test_a_replica_has_settings_that_lead_to_them(
     assert services[replica]["ports"][0].endswith(f":{settings.port}")
 
 
-def test_every_instruction_of_the_dockerfile_is_one(instructions: list[tuple[str, str]]) -> None:
+def test_every_instruction_of_the_dockerfile_is_one_and_installs_locked_packages(
+    instructions: list[tuple[str, str]],
+) -> None:
     assert {name for name, _ in instructions} <= INSTRUCTIONS
     assert instructions[0][0] == "FROM"
-    for name, rest in instructions:
-        if name in {"CMD", "ENTRYPOINT"}:
-            assert all(isinstance(word, str) for word in json.loads(rest))
-
-
-def test_every_package_of_the_image_is_locked_with_hashes(instructions: list[tuple[str, str]]) -> None:
     commands = [command.split() for name, rest in instructions if name == "RUN" for command in rest.split("&&")]
     installs = [words for words in commands if "install" in words and words[0].endswith("/pip")]
     assert len(installs) == 3
@@ -104,9 +100,8 @@ def test_the_image_is_slim_runs_as_nobody_special_and_says_whether_it_is_well(
     assert "/healthz" in check[-1]
     assert variable_name("port") in check[-1]
     assert names.index("WORKDIR") > names.index("FROM", 1), "a store without an address is a file where it runs"
-    assert json.loads(said["CMD"])[0] in {
-        command.callback.__name__ for command in cli.registered_commands if command.callback
-    }
+    assert all(isinstance(word, str) for word in json.loads(said["ENTRYPOINT"]))
+    assert json.loads(said["CMD"])[0] in {each.callback.__name__ for each in cli.registered_commands if each.callback}
 
 
 def test_what_is_copied_is_there_and_is_not_left_out() -> None:
