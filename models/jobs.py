@@ -120,7 +120,8 @@ class Jobs:
                 raise
             # The promise: whatever the simulator or the write raises fails the job. A store that is gone cannot even
             # record that, and then raises here itself. What was not expected is for the log, not for clients.
-            if isinstance(error, PointsNotMade):
+            is_expected = isinstance(error, PointsNotMade)
+            if is_expected:
                 reason = failure_reason(str(error))
             elif isinstance(error, StoreFailure):
                 reason = NOT_STORED
@@ -128,7 +129,6 @@ class Jobs:
             else:
                 reason = UNEXPECTED
                 log.exception("job %s failed, for the simulator raised", id)
-            is_expected = isinstance(error, PointsNotMade)
             raise SimulationFailed(await self._fail(id, reason), is_expected=is_expected) from error
 
     @uninterrupted
