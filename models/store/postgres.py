@@ -43,10 +43,7 @@ class Postgres:
     probe = 'UPDATE "job" SET "seed" = "seed" WHERE 1 = 0'
 
     def __init__(self, url: str, *, connections: int, seconds: float) -> None:
-        """`connections`: the most that this process keeps; `seconds`: to connect, for a lock and for a statement.
-
-        Raises ValueError where the address is none.
-        """
+        """`connections`: the most here; `seconds`: to connect, lock or run a statement. Raises ValueError."""
         milliseconds = str(max(1, int(seconds * 1000)))  # 0 would be no limit
         limits = {
             "minsize": 0,  # asyncpg logs many lines where a connection that it keeps is lost
@@ -92,10 +89,8 @@ class Postgres:
 
     async def place(self, reader: Reader) -> str:
         """The cluster, the database and the schema: copies have others, standbys that take over have the same."""
-        query = """
-            SELECT oid, current_schema(), has_function_privilege('pg_control_system()', 'EXECUTE')
-            FROM pg_database WHERE datname = current_database()
-        """
+        columns = "oid, current_schema(), has_function_privilege('pg_control_system()', 'EXECUTE')"
+        query = f"SELECT {columns} FROM pg_database WHERE datname = current_database()"  # noqa: S608  # names of ours
         ((database, schema, may_ask),) = await reader.rows(Query(query))
         cluster = 0
         if may_ask:  # unless an administrator took that from everyone

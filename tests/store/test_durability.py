@@ -91,10 +91,7 @@ async def until_the_server_is_gone(work: Any) -> None:
 async def test_kills_lose_no_acknowledged_point_and_leave_no_gap_and_a_watcher_sees_each_point_once(
     database_url: str, outside: Outside
 ) -> None:
-    """Two jobs are written to, one by steps alone, one by steps and batches, and both are watched, all the time.
-
-    A batch whose answer was lost is sent again, as a training loop would do: it must be found whole or not at all.
-    """
+    """Two jobs are written to, one by steps alone, one by steps and batches, and both are watched, all the time."""
     chance = random.Random(20)
     with ServerProcess(database_url) as server:
         async with client(server) as api:
