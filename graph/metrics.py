@@ -41,24 +41,17 @@ __all__ = ["Metrics", "OperationLabels"]
 log = logging.getLogger(__name__)
 
 PREFIX = "training_monitor"
-BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Seconds."""
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
 MAX_LABELS = 100
 """Operation names with a label of their own: clients choose names, and each label costs Prometheus some 20 series."""
 FREE_LABELS = 10
-MAX_CANDIDATES = 1_000
-"""Names whose calls are counted until they earn a label."""
+MAX_CANDIDATES = 1_000  # names whose calls are counted until they earn a label
 # No document can name an operation like the following.
-UNKNOWN = "<unknown>"
-"""The label of requests without a valid document."""
-PAGE = "<page>"
-"""The label of failed requests for pages, health and metrics."""
-OTHER = "<other>"
-"""The label of operations whose name has none."""
-SAMPLE_SECONDS = 0.5
-"""Between two samples of the event loop's lag and of the gauges."""
-STORE_SECONDS = 1.0
-"""How long a scrape waits for the store."""
+UNKNOWN = "<unknown>"  # the label of requests without a valid document
+PAGE = "<page>"  # the label of failed requests for pages, health and metrics
+OTHER = "<other>"  # the label of operations whose name has none
+SAMPLE_SECONDS = 0.5  # between two samples of the event loop's lag and of the gauges
+STORE_SECONDS = 1.0  # how long a scrape waits for the store
 
 
 class OperationLabels:

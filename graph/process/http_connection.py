@@ -17,8 +17,7 @@ from graph.telemetry.calls import Calls, call_in
 
 __all__ = ["HTTPConnection"]
 
-MAX_PIPELINED = 100
-"""Requests that may wait on one connection for the answers to those before them."""
+MAX_PIPELINED = 100  # requests that may wait on one connection for the answers to those before them
 LINGER_SECONDS = 2.0
 """How long a refused client's bytes are still read and dropped: closing at once would discard the answer."""
 UPGRADE_HEADERS = {b"upgrade", b"http2-settings", b"connection"}

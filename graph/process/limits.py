@@ -10,8 +10,7 @@ from graph.settings import Settings
 
 __all__ = ["Arriving", "ConnectionLimit", "LimitedConnection", "raise_open_files_limit"]
 
-RESERVED = 64
-"""Descriptors that connections leave to the store and to pages; half of all where there are few."""
+RESERVED = 64  # descriptors that connections leave to the store and to pages; half of all where there are few
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +50,9 @@ class LimitedConnection(asyncio.Protocol):
     transport: asyncio.Transport
     settings: Settings
     arriving: Arriving
-    deadline: asyncio.TimerHandle | None = None
-    """When what is arriving must be complete."""
+    deadline: asyncio.TimerHandle | None = None  # when what is arriving must be complete
     _write_timer: asyncio.TimerHandle | None = None
-    is_late: Callable[[], None]
-    """Ends what was not complete at its deadline."""
+    is_late: Callable[[], None]  # ends what was not complete at its deadline
     refuse_arriving: Callable[[], None]
     """Closes the connection with an error: of too much that is incomplete, its part is the slowest."""
 

@@ -8,8 +8,7 @@ from graph.settings import Settings
 
 __all__ = ["BindError", "address_of", "bind", "bind_beside", "reserve"]
 
-BACKLOG = 2048
-"""Connections that may wait to be accepted."""
+BACKLOG = 2048  # connections that may wait to be accepted
 
 
 class BindError(Exception):

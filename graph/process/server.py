@@ -22,10 +22,8 @@ from graph.settings import Settings
 
 __all__ = ["GIVE_UP_SECONDS", "Server", "serve"]
 
-SHUTDOWN_SECONDS = 1.5
-"""How long requests under way may take to finish after SIGINT or SIGTERM."""
-GIVE_UP_SECONDS = 2.5
-"""How long after the signal the process ends, whatever it waits for."""
+SHUTDOWN_SECONDS = 1.5  # how long requests under way may take to finish after SIGINT or SIGTERM
+GIVE_UP_SECONDS = 2.5  # how long after the signal the process ends, whatever it waits for
 TRIM_TICKS = 20
 """How often freed memory is returned to the system, in uvicorn's ticks of a tenth of a second. glibc by itself keeps
 what lies between blocks in use, a tenth of all after long answers."""

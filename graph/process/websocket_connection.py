@@ -18,8 +18,7 @@ FIRST_MESSAGE_BYTES = 64 * 1024
 """The longest message before the socket is acknowledged: its connection_init, of a client that may have no token."""
 PIECE_BYTES = 4096
 """What is parsed at once: a read of 256 KiB may bring 40,000 frames, of which the first 600 are too many."""
-SMALL_FRAGMENT_BYTES = 1024
-"""A shorter fragment of a message counts as a message, as there is no limit to empty ones."""
+SMALL_FRAGMENT_BYTES = 1024  # a shorter fragment of a message counts as a message, as there is no limit to empty ones
 LINGER_SECONDS = 2.0
 """How long a client's bytes are still read and dropped: closing at once would discard the close frame."""
 INVALID_TEXT = 1007

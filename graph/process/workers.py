@@ -36,8 +36,7 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.5
 """Between two tries: of a worker to open its store, of the parent to start a worker that ended before it served."""
-GIVE_UP_SECONDS = server.GIVE_UP_SECONDS + 0.2
-"""How long workers have to end: each ends itself a little earlier."""
+GIVE_UP_SECONDS = server.GIVE_UP_SECONDS + 0.2  # how long workers have to end: each ends itself a little earlier
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable that names the folder of the workers' metrics; prometheus_client reads it at its import."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)

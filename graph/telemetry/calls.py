@@ -36,12 +36,9 @@ __all__ = [
 log = logging.getLogger("graph.calls")
 
 IN_SCOPE = "call"
-GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-"""A request id that a client may choose: it appears in logs and headers."""
-ANONYMOUS = "<anonymous>"
-"""Stands for the name of an operation without one; no document can name one so."""
-MAX_NAME = 100
-"""Characters of an operation's name that are recorded: clients choose it, as long as a document may be."""
+GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")  # a request id that a client may choose: it appears in logs and headers
+ANONYMOUS = "<anonymous>"  # stands for the name of an operation without one; no document can name one so
+MAX_NAME = 100  # characters of an operation's name that are recorded: clients choose it, as long as a document may be
 
 Outcome = Literal["ok", "error", "refused", "failed", "timeout", "cut"]
 """How a call ended. `error`: the answer has errors, or an error as data, that the client can mend; `refused`: nothing
@@ -49,10 +46,8 @@ was executed, because it was not allowed, invalid or too early, or the server cl
 `failed`: an unexpected exception, or the store was unavailable, and the log has the reason; `timeout`: it took longer
 than an operation may; `cut`: the client disconnected before it had the answer."""
 
-PROTOCOL_ERRORS = {1002, 1003, 1007, 1009}
-"""Codes that close a socket which received a malformed or too long message."""
-SERVER_ERRORS = {1011, 1013}
-"""Codes that close a socket which the server could not serve."""
+PROTOCOL_ERRORS = {1002, 1003, 1007, 1009}  # codes that close a socket which received a malformed or too long message
+SERVER_ERRORS = {1011, 1013}  # codes that close a socket which the server could not serve
 
 
 class Call:

@@ -15,8 +15,7 @@ from graph.telemetry.calls import Call
 
 __all__ = ["Tracing"]
 
-CLOSE_SECONDS = 1.0
-"""How long a server that stops waits for the collector; the exporter by itself retries for longer."""
+CLOSE_SECONDS = 1.0  # how long a server that stops waits for the collector; the exporter by itself retries for longer
 
 
 class Tracing:

@@ -26,8 +26,7 @@ __all__ = [
     "send_answer",
 ]
 
-MAX_HEADERS = 500
-"""Bytes of the longest headers that are remembered."""
+MAX_HEADERS = 500  # bytes of the longest headers that are remembered
 
 
 class RequestAdapter(StarletteRequestAdapter):

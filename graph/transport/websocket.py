@@ -32,19 +32,15 @@ TRY_AGAIN_LATER = 1013
 FORBIDDEN = 4403
 TOO_LATE = 4408
 TOO_MANY = 4429
-MAX_ID = 256
-"""Characters of an operation's id: clients count, or use 36 for a UUID."""
-MAX_HELD = 8 * 2**20
-"""Characters of the messages, all together, that the operations which run on a socket came with."""
-MAX_REASON_BYTES = 123
-"""What a close frame has room for."""
+MAX_ID = 256  # characters of an operation's id: clients count, or use 36 for a UUID
+MAX_HELD = 8 * 2**20  # characters of the messages, all together, that the operations which run on a socket came with
+MAX_REASON_BYTES = 123  # what a close frame has room for
 
 
 class TransportWSAdapter(ASGIWebSocketAdapter):
     """Strawberry's socket, which yields only objects, and reports its end in one way, whichever side ended it."""
 
-    view: Any
-    """A GraphQLView, which is made of this."""
+    view: Any  # a GraphQLView, which is made of this
     length = 0
     """Characters of the latest message."""
 
@@ -99,8 +95,7 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[Any, None]):
     """Strawberry's handler, strict about messages; an error of an operation ends that operation, not the socket."""
 
     websocket: TransportWSAdapter
-    _lengths: Mapping[str, int] = MappingProxyType({})
-    """Of the messages that the operations which run came with."""
+    _lengths: Mapping[str, int] = MappingProxyType({})  # of the messages that the operations which run came with
 
     async def handle_message(self, message: Message) -> None:
         """Do what the message asks, or close the socket with 4400 where it is none of the protocol's."""
