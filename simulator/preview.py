@@ -28,8 +28,7 @@ class Preview:
 def preview(new: NewJob, points: int) -> Preview:
     """At most `points` (2 or more) points of each curve, the first and the last that there are among them.
 
-    They are the ones that the job would record, and cost the same however long the run is. Raises InvalidInput where
-    a setting breaks a rule.
+    They are those that the job would record, at the same cost for any length of the run. Raises InvalidInput.
     """
     new = replace(new, seed=SEED if new.seed is None else new.seed).checked()
     run = run_of(new, new.seed or SEED)

@@ -23,10 +23,7 @@ BLOCKS = 256
 
 
 def make_points(job: Job, first: int, count: int) -> Sequence[Point]:
-    """The simulated points of `count` steps from `first` on, fewer where the scenario crashes.
-
-    Raises PointsNotMade where it crashes at the first of them.
-    """
+    """The simulated points of `count` steps from `first` on, as far as the scenario has some. Raises PointsNotMade."""
     settings = run_of(job, job.seed)
     if count == 1:
         number, place = divmod(first - 1, BLOCK)
@@ -68,10 +65,7 @@ def run_of(job: Job | NewJob, seed: int) -> curves.Run:
 async def run(
     jobs: Jobs, job_id: int, *, steps: int | None = None, per_second: float | None = None
 ) -> AsyncGenerator[Simulated, None]:
-    """Step the job `steps` times, or until it completes, at `per_second`, or as fast as it goes.
-
-    Gives what each write did. Raises what `Jobs.simulate` raises.
-    """
+    """Step the job `steps` times, or to its end, at a pace or as fast as it goes; gives what each write did."""
     loop = asyncio.get_running_loop()
     began, done = loop.time(), 0
     while steps is None or done < steps:

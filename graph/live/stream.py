@@ -32,9 +32,8 @@ BATCH = 1_000
 class WatchedJob:
     """The newest points of one job, and how far its store is known to reach: shared by its watchers.
 
-    Watchers keep only their place. While a watcher's next point is in the buffer it is served from there; one that
-    fell behind the buffer, or whose next point never came by the feed, reads the store. So the buffer is the only
-    memory, bounded whatever the number and the pace of the watchers.
+    Watchers keep only their place. One whose next point is not in the buffer, for it fell behind, or for the feed never
+    brought it, reads the store. So the buffer is the only memory, whatever the number and the pace of the watchers.
     """
 
     def __init__(self, job_id: int, buffer: int, wakeups: Wakeups) -> None:

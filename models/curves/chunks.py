@@ -59,10 +59,7 @@ class Shelf:
 
 
 class Chunks:
-    """The chunks of one store, made where they are first needed, in small transactions: other writers wait for them.
-
-    Where two processes make the same, the first wins. Chunks may be lost at any time, and are made again.
-    """
+    """The chunks of one store, made where they are first needed; they may be lost at any time, and are made again."""
 
     def __init__(self, database: Database, grain: Grain | None = None, at_once: int = READ_AT_ONCE) -> None:
         """`at_once`: the points that one statement looks at."""

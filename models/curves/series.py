@@ -33,9 +33,9 @@ class Span(NamedTuple):
 async def read_values(
     reader: Reader, spans: Iterable[Span], names: Collection[str], at_once: int = READ_AT_ONCE
 ) -> dict[tuple[int, str], Curve]:
-    """(job id, name) -> the points that have a value of that name, in any order; what there is none of is left out.
+    """(job id, name) -> the points that have a value of that name, in any order, where there are some.
 
-    One statement reads all the names, unless they are very many, of as many jobs as `at_once` points allow.
+    One statement reads up to NAMES_AT_ONCE names of as many jobs as `at_once` points allow.
     """
     found: defaultdict[tuple[int, str], list[Curve]] = defaultdict(list)
     every = list(names)
