@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, expect
 
 from graph.admission.access import COOKIE, PUBLIC
 from graph.app import App
@@ -202,6 +202,11 @@ async def guarded_visits(browser: Browser, guarded: Guarded) -> AsyncIterator[Vi
     await visits.end()
 
 
+async def sign_in(page: Page, secret: str) -> None:
+    await page.get_by_label("Token").fill(secret)
+    await page.keyboard.press("Enter")
+
+
 @pytest.mark.asyncio(loop_scope="session")
 class TestInABrowser:
     async def test_a_person_signs_in_works_and_signs_out_and_a_link_from_elsewhere_finds_them_signed_in(
@@ -234,8 +239,7 @@ class TestInABrowser:
             waiting, running = await Api(http).created(name="waiting"), await Api(http).started(name="running")
         page = await guarded_visits.page("/")
         for scope, may_write in ((Scope.READ, False), (Scope.WRITE, True)):
-            await page.get_by_label("Token").fill(guarded.secrets[scope])
-            await page.keyboard.press("Enter")
+            await sign_in(page, guarded.secrets[scope])
             jobs = page.get_by_role("listitem")
             verbs = [
                 page.get_by_role("button", name="Create job"),
@@ -259,8 +263,7 @@ class TestInABrowser:
         page = await guarded_visits.page("/")
         guarded_visits.expects("ERR_FAILED")
         await page.route("**/session", lambda route: route.abort())  # they are quicker than its answer
-        await page.get_by_label("Token").fill(guarded.secrets[Scope.READ])
-        await page.keyboard.press("Enter")
+        await sign_in(page, guarded.secrets[Scope.READ])
         await page.get_by_role("listitem").filter(has_text="not yours").get_by_role("button", name="Start").click()
         await expect(toast(page, "This token may only read")).to_be_visible()
 
@@ -270,18 +273,15 @@ class TestInABrowser:
         async with Database(guarded.database_url) as database:
             token = await Tokens(database).create("short", Scope.READ)
             page = await guarded_visits.page("/training/jobs")
-            await page.get_by_label("Token").fill(token.secret)
-            await page.keyboard.press("Enter")
+            await sign_in(page, token.secret)
             await expect(page.get_by_role("heading", name="Training Jobs")).to_be_visible()
             await Tokens(database).revoke(token.token.id)
         await page.wait_for_url("**/sign-in?next=%2Ftraining%2Fjobs")
-        await page.get_by_label("Token").fill(guarded.secrets[Scope.READ])
-        await page.keyboard.press("Enter")
+        await sign_in(page, guarded.secrets[Scope.READ])
         await page.wait_for_url("**/training/jobs")
         await expect(page.get_by_role("heading", name="Training Jobs")).to_be_visible()
 
     async def test_it_needs_no_scripts(self, guarded: Guarded, guarded_visits: Visits) -> None:
         page = await guarded_visits.page("/playground", java_script_enabled=False)
-        await page.get_by_label("Token").fill(guarded.secrets[Scope.READ])
-        await page.keyboard.press("Enter")
+        await sign_in(page, guarded.secrets[Scope.READ])
         await page.wait_for_url("**/playground")
