@@ -6,25 +6,14 @@ from typing import Any, NamedTuple
 import orjson
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
 from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope, Send
-from starlette.websockets import WebSocket
 
 from graph.execution.body import Body
 from graph.media import JSON, accepted_media_type, answers_by_name, media_type_of
 from graph.telemetry.calls import call_in
 
-__all__ = [
-    "Operation",
-    "RequestAdapter",
-    "check_body_type",
-    "is_for_a_browser",
-    "operation_of",
-    "quick_media_type",
-    "refused",
-    "send_answer",
-]
+__all__ = ["RequestAdapter", "check_body_type", "operation_of", "quick_media_type", "refused", "send_answer"]
 
 MAX_HEADERS = 500  # bytes of the longest headers that are remembered
 
@@ -100,11 +89,6 @@ def _quick_media_type(content_type: bytes, accept: bytes) -> str | None:
         return accepted_media_type(headers)
     except HTTPException:
         return None
-
-
-def is_for_a_browser(request: Request | WebSocket) -> bool:
-    """Whether a browser opens the address."""
-    return request.scope.get("method") == "GET" and "text/html" in request.headers.get("accept", "")
 
 
 def check_body_type(request: AsyncHTTPRequestAdapter) -> None:

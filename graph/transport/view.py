@@ -32,15 +32,7 @@ from graph.media import JSON, RESPONSE_JSON, accepted_media_type, answers_by_nam
 from graph.pages import Pages
 from graph.schema import schema
 from graph.settings import Settings
-from graph.transport.http import (
-    RequestAdapter,
-    check_body_type,
-    is_for_a_browser,
-    operation_of,
-    quick_media_type,
-    refused,
-    send_answer,
-)
+from graph.transport.http import RequestAdapter, check_body_type, operation_of, quick_media_type, refused, send_answer
 from graph.transport.streams import TRANSPORTS, HTTPStreams
 from graph.transport.websocket import TransportWSAdapter, TransportWSHandler
 
@@ -160,7 +152,8 @@ class GraphQLView(GraphQL[Context, None]):
         accept = request.headers.get("accept", "")
         streams = any(transport.accepts(accept) for transport in TRANSPORTS.values())
         answers = not streams or answers_by_name(request.headers)
-        if answers and not is_for_a_browser(request):
+        is_for_a_browser = request.scope.get("method") == "GET" and "text/html" in accept
+        if answers and not is_for_a_browser:
             sub_response.media_type = accepted_media_type(request.headers)
         return sub_response
 
@@ -192,10 +185,7 @@ class GraphQLView(GraphQL[Context, None]):
         return super().parse_query_params({name: value for name, value in params.items() if value != "null"})
 
     def parse_json(self, data: Any) -> Any:
-        """A JSON object, or a list for Strawberry to refuse; our request's adapter has parsed the body.
-
-        Raises HTTPException, JSONDecodeError.
-        """
+        """A JSON object, or a list for Strawberry to refuse. Raises HTTPException, JSONDecodeError."""
         value = orjson.loads(data) if isinstance(data, str) else data
         if not isinstance(value, dict | list):
             raise HTTPException(400, "The request must be a JSON object.")
