@@ -133,10 +133,7 @@ class Jobs:
 
     @uninterrupted
     async def log(self, id: int, points: Sequence[Point]) -> Logged:
-        """Store a batch of real points of a RUNNING job: all of it, or none; those it already has are left out.
-
-        Raises InvalidInput, JobNotFound, IllegalTransition.
-        """
+        """Store all that is new of a batch, or nothing. Raises InvalidInput, JobNotFound, IllegalTransition."""
         check_points(points, self._max_batch)
 
         def batch() -> Work[Logged]:

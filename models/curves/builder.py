@@ -18,10 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Growth:
-    """Keeps the chunks of jobs that are logged in this process close behind their points.
-
-    Of the names that every page draws, and of those that were read. Any other chunk is made by its first reader.
-    """
+    """Keeps chunks of jobs logged in this process close behind their points: of COLUMNS, and names that were read."""
 
     def __init__(self, chunks: Chunks, feed: Feed) -> None:
         self._chunks = chunks
