@@ -37,8 +37,9 @@ def _point(index: int, metric: object) -> Point:
     for name in BESIDE:
         if (value := metric.get(name)) is not None:
             # Checked here first: a call for each takes longer than the check.
-            finite = type(value) is float and isfinite(value)
-            values[name] = value if finite else _number(value, f"metrics[{index}].{name}")
+            if type(value) is not float or not isfinite(value):
+                value = _number(value, f"metrics[{index}].{name}")
+            values[name] = value
     others = metric.get("values", [])
     if type(others) is not list:
         raise NotCoercibleError
@@ -66,9 +67,10 @@ def _add(values: dict[str, float], given: object, index: int, place: int) -> Non
         raise InvalidInput(f"metrics[{index}].values[{place}]", "must have exactly one of value and nonFinite.")
     if value is None:
         values[name] = _named(non_finite)
+    elif type(value) is float and isfinite(value):
+        values[name] = value
     else:
-        finite = type(value) is float and isfinite(value)
-        values[name] = value if finite else _number(value, f"metrics[{index}].values[{place}].value")
+        values[name] = _number(value, f"metrics[{index}].values[{place}].value")
 
 
 def _int(value: object) -> int:
