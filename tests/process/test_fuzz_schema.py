@@ -25,11 +25,12 @@ EXAMPLES = 30
 """Of each operation."""
 KINDS = ("queued", "running", "complete", "failed", "crashing")
 """Of jobs: one in each status, and one whose next step crashes."""
+RIGHT = st.sampled_from([2, 4, 8, 16, 32])
 NAMES = st.sampled_from(["loss", "accuracy", "val_loss"])
 ERRORS = {"IllegalTransition", "InvalidInput", "JobNotFound", "SimulationFailed"}
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
     "ID": st.sampled_from([f"<{kind}>" for kind in (*KINDS, "running", "running")]).map(nodes.String),
-    "Int": (st.sampled_from([2, 4, 8, 16, 32]) | st.integers(-(2**31), 2**31 - 1)).map(nodes.Int),
+    "Int": (RIGHT | RIGHT | st.integers(-(2**31), 2**31 - 1)).map(nodes.Int),
     "Float": (st.sampled_from([0.5, 1.0]) | st.floats(allow_nan=False, allow_infinity=False)).map(nodes.Float),
     "String": (NAMES | NAMES | st.text(st.characters(codec="utf-8"), max_size=200)).map(nodes.String),
 }
