@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import cast
@@ -26,6 +27,9 @@ from tests.tools.serving import served
 from tests.tools.sockets import Socket, opened, websocket_url
 from tests.tools.valkey import Valkey
 from tests.tools.waiting import PATIENCE
+
+# A shell has what it runs in the background ignore Ctrl-C, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
