@@ -21,7 +21,7 @@ from tests.tools.domain import opened_domain
 from tests.tools.process import ServerProcess
 from tests.tools.proxies import DOCUMENT, PROXIES, Proxy, block, served_by
 from tests.tools.streaming import METRICS, TRANSPORTS, Begin
-from tests.tools.waiting import PATIENCE
+from tests.tools.waiting import PATIENCE, eventually
 
 browsers = pytest.mark.asyncio(loop_scope="session")
 ENVIRONMENT = dict(re.findall(r"^Environment=(\w+)=(.*)$", block("ini"), re.MULTILINE))
@@ -138,7 +138,9 @@ async def test_the_address_of_the_client_is_logged_and_not_one_that_it_invents(
     transport = httpx.AsyncHTTPTransport(local_address="127.0.0.5")
     async with httpx.AsyncClient(transport=transport, headers={"X-Forwarded-For": "203.0.113.7"}) as http:
         answer = await http.get(proxy.address + "/healthz")
-    (line,) = [line for line in behind.log.splitlines() if f"request_id={answer.headers['x-request-id']}" in line]
+    of_it = f"request_id={answer.headers['x-request-id']}"
+    await eventually(lambda: of_it in behind.log)  # a line is written once its answer is on the way
+    (line,) = [line for line in behind.log.splitlines() if of_it in line]
     assert "client=127.0.0.5" in line
 
 

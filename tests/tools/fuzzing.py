@@ -36,8 +36,13 @@ def hypothesis_profile() -> None:
     hypothesis.settings.load_profile("gate")
 
 
-def fuzzed(examples: int, strategy: SearchStrategy[Any]) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
-    """Tries a function with so many examples, times FUZZ_TIMES; with the same again where the FUZZ_SEED is the same."""
+def fuzzed(
+    examples: int, strategy: SearchStrategy[Any], number: int = 0
+) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
+    """Tries a function with so many examples, times FUZZ_TIMES; with the same again where the FUZZ_SEED is the same.
+
+    `number`: of the round, where there are several.
+    """
     look = settings(
         max_examples=examples * TIMES,
         derandomize=False,
@@ -48,7 +53,7 @@ def fuzzed(examples: int, strategy: SearchStrategy[Any]) -> Callable[[Callable[[
     )
 
     def decorate(test: Callable[[Any], None]) -> Callable[[], None]:
-        tried: Callable[[], None] = seed(SEED)(look(given(strategy)(test)))
+        tried: Callable[[], None] = seed(SEED + number)(look(given(strategy)(test)))
         return tried
 
     return decorate

@@ -52,7 +52,8 @@ def http(api: Api) -> httpx.AsyncClient:
 def nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Whatever a client sends, it is no error of the server's."""
     yield
-    records = caplog.get_records("call")
+    # An exporter of another test may go on complaining in its thread that its collector is gone.
+    records = [record for record in caplog.get_records("call") if not record.name.startswith("opentelemetry")]
     assert [record.getMessage()[:200] for record in records if record.levelno >= logging.WARNING] == []
 
 
