@@ -10,18 +10,16 @@ from graphql import Executor, GraphQLError, GraphQLSchema, OperationDefinitionNo
 from graph.execution.documents import Document, Documents
 from graph.execution.executor import TurnsExecutor
 from graph.execution.results import TimedOut, limit_error
-from graph.execution.turns import FairSemaphore, WorkerThread, within
+from graph.execution.turns import MAX_WAITING, FairSemaphore, WorkerThread, within
 from graph.settings import Settings
 from graph.telemetry.calls import current_call, current_client
 from models.validation import MAX_BATCH
 
-__all__ = ["MAX_WAITING", "READS", "SMALL", "Operations", "declared", "is_long"]
+__all__ = ["READS", "SMALL", "Operations", "declared", "is_long"]
 
 SMALL = 20_000
 """Cost of an operation that never waits for others: a search, or a page of jobs with their last points. Making its
 answer takes at most four megabytes."""
-MAX_WAITING = 100
-"""Operations of one client that wait at once, with their variables in memory."""
 READS = 2
 """Long reads at once: one computes while the other waits for the store."""
 LONG = 500

@@ -13,12 +13,12 @@ from graphql import GraphQLError
 from graph.execution.results import TimedOut
 from graph.telemetry.calls import current_client
 
-__all__ = ["SWITCH_SECONDS", "FairSemaphore", "WorkerThread", "within"]
+__all__ = ["MAX_WAITING", "SWITCH_SECONDS", "FairSemaphore", "WorkerThread", "within"]
 
 SWITCH_SECONDS = 0.0001
 """For how long the thread may keep the event loop waiting while it computes: Python's default, 5 ms, is ten answers."""
 MAX_WAITING = 100
-"""Computations of one client that wait at once: the requests they belong to are in memory, some megabytes long."""
+"""Operations, or computations, of one client that wait at once: the requests they belong to are in memory."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

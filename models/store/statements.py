@@ -48,7 +48,7 @@ class Reader(Protocol):
     """The last damage that a query met."""
 
     def version(self) -> int | None:
-        """A number that is another after every commit, whoever made it; None where only a query could say.
+        """A number that is another after every commit of any process; None where only a query could say.
 
         What was read since it became this number is still so. Raises StoreFailure.
         """

@@ -13,8 +13,8 @@ from graphql import GraphQLError
 from graph.app import App
 from graph.execution.body import LONG
 from graph.execution.documents import CACHE_BYTES
-from graph.execution.running import MAX_WAITING, READS, Operations
-from graph.execution.turns import SWITCH_SECONDS
+from graph.execution.running import READS, Operations
+from graph.execution.turns import MAX_WAITING, SWITCH_SECONDS
 from graph.schema import schema
 from graph.settings import Settings
 from graph.telemetry.calls import Call
