@@ -4,6 +4,7 @@ python -m benchmarks.late_points [sqlite://FILE or postgres://…] [points that 
 """
 
 import asyncio
+import gc
 import statistics
 import sys
 from tempfile import TemporaryDirectory
@@ -20,6 +21,7 @@ ROUNDS = 9
 
 async def measure(url: str, crowd: int) -> None:
     """Print the medians of the processor's time, their ratio, and the longest turn of the event loop."""
+    gc.freeze()  # as the server does
     async with Database(url) as database:
         jobs = Jobs(database, Feed())
         late, new = [(await jobs.create(NewJob("late points", "none", 1, 0.1))).id for _ in range(2)]

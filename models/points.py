@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from itertools import chain
 from math import isfinite
+from operator import itemgetter
 from typing import Any
 
 from models.job import Job, moment_of
@@ -17,9 +18,11 @@ _STORED = ("seq", "step", "epoch", "loss", "accuracy", "learning_rate", "values"
 """The columns of a new point, without those that it shares with its batch."""
 _COUNT = update("job", ("metric_count", "furthest_step", "updated_at"), '"id" = ?')
 
+_INDEXED = itemgetter(-7, -1)
+"""Step and digest of a row: in the order of their index, rows that change the same page of it follow each other."""
+
 SLICE = 200
-"""Points that are made into rows in one turn of the event loop, looked up, and stored while the pages of the index that
-were read for it are still in memory."""
+"""Points that are made into rows in one turn of the event loop."""
 LOOKED_UP = (100, 10, 1)
 """Points that one statement looks up: few sizes keep their statements prepared."""
 LONG = 500
@@ -56,20 +59,18 @@ def store(job: Job, points: Sequence[Point], at: datetime, *, once: bool = False
     same step and epoch with the same values, in whichever order these are named. To be done in the work that holds the
     job's row, with the row as it is in there: the job's counters are raised by the same commit.
     """
-    stored: list[Row] = []
-    known: set[tuple[int, int]] = set()
+    rows: list[Row] = []
     for begin in range(0, len(points), SLICE):
-        rows = [_row(point, job.steps_per_epoch) for point in points[begin : begin + SLICE]]
-        if once:
-            # Nothing at or before the furthest step: nothing to look up.
-            known |= yield from _recorded(job.id, [row for row in rows if row[0] <= job.furthest_step])
-            rows = [row for row in rows if _is_new(row, known)]
-        first = job.metric_count + len(stored) + 1
-        numbered = [(seq, *row) for seq, row in enumerate(rows, first)]
-        if numbered:
-            yield Insert("metric", {"job_id": job.id, "recorded_at": at}, _STORED, numbered)
-        stored += numbered
+        if begin:
+            yield None
+        rows += [_row(point, job.steps_per_epoch) for point in points[begin : begin + SLICE]]
+    if once:
+        late = [row for row in rows if row[0] <= job.furthest_step]  # what is beyond it needs no looking up
+        known = yield from _recorded(job.id, sorted(late, key=_INDEXED))
+        rows = [row for row in rows if _is_new(row, known)]
+    stored = [(seq, *row) for seq, row in enumerate(rows, job.metric_count + 1)]
     if stored:
+        yield Insert("metric", {"job_id": job.id, "recorded_at": at}, _STORED, sorted(stored, key=_INDEXED))
         furthest = max(job.furthest_step, max(row[1] for row in stored))
         job = job._replace(metric_count=job.metric_count + len(stored), furthest_step=furthest, updated_at=at)
         yield Query(_COUNT, [job.metric_count, furthest, at, job.id])

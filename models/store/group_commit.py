@@ -1,8 +1,8 @@
 """Group commit: the verbs that wait for SQLite are committed together, for it is the commit that takes time.
 
-Each verb runs in a savepoint of its own, so that one that raises leaves the others as they are, and is answered once
-the commit it shares is on the disk. Only the commit has a thread. Statements are run on the event loop: each takes
-microseconds, and a thread would wait after each for the interpreter's lock, which a busy loop releases every 5 ms.
+Each verb that shares a commit runs in a savepoint of its own, so that one that raises leaves the others as they are,
+and is answered once the commit is on the disk. Only the commit has a thread. Statements are run on the event loop: they
+take microseconds, and a thread would wait after each for the interpreter's lock, which a busy loop has for 5 ms.
 """
 
 import asyncio
@@ -149,9 +149,12 @@ class GroupCommit:
     async def _commit(self, group: "list[_Verb[Any]]") -> None:
         """Run the verbs that wait, as many as go together, commit, and reply to each."""
         try:
-            for verb in self._together():
+            for verb, is_alone in self._together():
                 group.append(verb)
-                await self._run(verb)
+                if is_alone:  # what is undone then is the transaction: a savepoint copies each page that it changes
+                    verb.result, verb.error = await run(verb.begin(), self._ask), None
+                else:
+                    await self._run_in_savepoint(verb)
             await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.commit)
         except Exception as error:  # noqa: BLE001  # raised to the callers
             self._lost(group, error)
@@ -165,16 +168,17 @@ class GroupCommit:
         """The path no longer leads to the file that is open: what is written to it is lost."""
         return Changed(f"{self._path} was deleted, moved or replaced")
 
-    def _together(self) -> Iterator[_Verb[Any]]:
-        """The verbs that wait, in turn, until there are enough for one commit."""
+    def _together(self) -> Iterator[tuple[_Verb[Any], bool]]:
+        """The verbs that wait, in turn, until there are enough for one commit; and whether it is that of one alone."""
         until = monotonic() + GROUP_SECONDS
-        for _ in range(GROUP):
+        for number in range(GROUP):
             verb = self._waiting.popleft()
-            yield verb
-            if not self._waiting or verb.alone or self._waiting[0].alone or monotonic() > until:
+            is_last = not self._waiting or verb.alone or self._waiting[0].alone
+            yield verb, is_last and number == 0
+            if is_last or not self._waiting or monotonic() > until:
                 return
 
-    async def _run(self, verb: _Verb[Any]) -> None:
+    async def _run_in_savepoint(self, verb: _Verb[Any]) -> None:
         """Do a verb's work, all of it or none. Raises sqlite3.Error where the transaction is lost."""
         self._connection.execute("SAVEPOINT verb")
         try:

@@ -24,7 +24,7 @@ APP = "models"
 """The name of our app in Tortoise's record of applied migrations."""
 SMALLEST = 512
 """Bytes of the smallest page of a database."""
-CACHE = -16 * 1024
+CACHE = -64 * 1024
 """KiB (negated) of pages that the writer keeps: a batch of points at one step changes pages all over an index."""
 
 

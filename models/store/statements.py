@@ -1,5 +1,6 @@
 """What is asked of a store, free of I/O: statements, the work of a verb made of them, and what reads rows."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -37,8 +38,11 @@ class Insert(NamedTuple):
 
 Statement = Query | Insert
 Result = TypeVar("Result")
-Work = Generator[Statement, list[Row], Result]
-"""Yields statements, is sent their rows, and returns a result. What it raises undoes all of them."""
+Work = Generator[Statement | None, list[Row], Result]
+"""Yields statements, is sent their rows, and returns a result. What it raises undoes all of them.
+
+None is a break, in which others on the event loop have a turn.
+"""
 
 
 class Reader(Protocol):
@@ -68,7 +72,9 @@ async def run(work: Work[Result], ask: Callable[[Statement], Awaitable[list[Row]
     try:
         statement = next(work)
         while True:
-            statement = work.send(await ask(statement))
+            if statement is None:
+                await asyncio.sleep(0)
+            statement = work.send(await ask(statement) if statement else [])
     except StopIteration as end:
         result: Result = end.value
         return result
