@@ -33,9 +33,12 @@ from graph.stores import database_of, feed_of
 from graph.telemetry.calls import Calls, tracer_of
 from graph.transport.streams import HTTPStreams
 from graph.transport.view import GraphQLView
+from models.alerts.alerts import Alerts
+from models.alerts.checker import AlertChecker
 from models.curves.builder import Growth
 from models.curves.chunks import Chunks
 from models.curves.reading import Curves
+from models.housekeeping import Housekeeping
 from models.jobs import Jobs
 from models.tokens import Tokens
 
@@ -59,13 +62,15 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     streams = Streams(database, feed, settings.live_buffer, settings.live_check_seconds)
     chunks = Chunks(database)
     growth = Growth(chunks, feed)
+    housekeeping = Housekeeping(jobs, fail_lost_after=settings.fail_lost_after, keep_days=settings.keep_days)
+    checker = AlertChecker(database, feed, settings.live_check_seconds)
     tokens = TokenCache(Tokens(database))
     access = Access(settings, tokens)
     slots, http_streams = ConnectionSlots(settings.max_sockets), HTTPStreams(settings.ping_seconds)
     pages = Pages(settings.root_path)
     operations = Operations(schema.graphql, settings)
     answers = Answers(schema.graphql, operations, database, jobs) if plans else None
-    services = Services(operations, database, jobs, streams, Curves(chunks), answers)
+    services = Services(operations, database, jobs, Alerts(database, feed), streams, Curves(chunks), answers)
     view = GraphQLView(settings, services, access, slots, http_streams, pages)
     health = Health(database, feed)
 
@@ -73,8 +78,15 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with database, feed.open(database.identity):
             beside = companion(jobs) if companion else nullcontext()
-            sampled = metrics.running(feed, streams, slots)
-            async with health.answering(), tokens.refreshed(), sampled, growth.running(), beside:
+            async with (
+                health.answering(),
+                tokens.refreshed(),
+                metrics.running(feed, streams, slots),
+                growth.running(),
+                checker.running(),
+                housekeeping.running(),
+                beside,
+            ):
                 yield
         if tracer:
             await asyncio.to_thread(tracer.close)

@@ -12,13 +12,19 @@ from graph.admission.connection_slots import Slot
 from graph.execution.running import Operations
 from graph.live.stream import Streams
 from graph.plans.answers import Answers
+from models.alerts.alerts import AlertFilter, Alerts, count_alerts, rules_by_id
+from models.alerts.rule import AlertRule
+from models.attempts import Attempt, attempts_of
+from models.config import Config, masked, read_configs
 from models.curves.curve import Curve, Wanted
 from models.curves.reading import Curves
 from models.job import Job
+from models.job_list import JobFilter, JobOrder, Listed, count_jobs, list_jobs
 from models.job_reads import jobs_by_id
 from models.jobs import Jobs
 from models.metric import Recorded
 from models.points import read_after, read_latest
+from models.series import Series, read_series
 from models.store.database import Database
 
 __all__ = ["Context", "GraphInfo", "Services"]
@@ -36,6 +42,7 @@ class Services(NamedTuple):
     operations: Operations
     database: Database
     jobs: Jobs
+    alerts: Alerts
     streams: Streams
     curves: Curves
     answers: Answers | None
@@ -48,9 +55,23 @@ class Context:
     A WebSocket keeps one context for as long as it is open, so loaders batch but remember nothing.
     """
 
+    __slots__ = (
+        "_loaders",
+        "alerts",
+        "answers",
+        "caller",
+        "connection_params",
+        "curves",
+        "database",
+        "jobs",
+        "operations",
+        "slot",
+        "streams",
+    )
+
     def __init__(self, services: Services, caller: Caller | None) -> None:
         """`caller`: None while a socket is unauthenticated."""
-        self.operations, self.database, self.jobs, self.streams, self.curves, self.answers = services
+        self.operations, self.database, self.jobs, self.alerts, self.streams, self.curves, self.answers = services
         self.caller = caller
         self.connection_params: dict[str, Any] | None = None
         """The payload of a socket's connection_init, until it is authenticated: it may have a token."""
@@ -66,6 +87,35 @@ class Context:
     async def job(self, id: int) -> Job | None:
         """The job with that id, or None."""
         return await self._loaded(self._load_jobs, id)
+
+    async def count_alerts(self, filter: AlertFilter) -> int:
+        """How many alerts the filter means."""
+        return await self.operations.read(count_alerts(self.database.reader, filter))
+
+    async def alert_rule(self, id: int) -> AlertRule | None:
+        """The rule with that id, or None."""
+        return await self._loaded(self._load_rules, id)
+
+    async def count_jobs(self, filter: JobFilter) -> int:
+        """How many jobs the filter means."""
+        return await self.operations.read(count_jobs(self.database.reader, filter))
+
+    async def list_jobs(self, filter: JobFilter, order: JobOrder, first: int, after: str | None) -> Listed:
+        """A page of a list of jobs. Raises BadCursor."""
+        return await self.operations.read(list_jobs(self.database.reader, filter, order, first, after))
+
+    async def attempts(self, job: Job) -> list[Attempt]:
+        """The attempts of the job."""
+        return await self._loaded(self._load_attempts, job)
+
+    async def series(self, job: Job, names: Sequence[str] | None) -> list[Series]:
+        """The series of the job, or those of some names."""
+        return await self._loaded(self._load_series, (job.id, None if names is None else tuple(names)))
+
+    async def config(self, job: Job) -> Config:
+        """What was said of how the job was set up, with its secrets masked."""
+        config: Config = await self._loaded(self._load_configs, job.id)
+        return config
 
     async def metrics_after(self, job: Job, after: int, limit: int) -> list[Recorded]:
         """The first `limit` points of the job with seq > `after`."""
@@ -90,6 +140,22 @@ class Context:
 
     async def _read_curves(self, wanted: list[Wanted]) -> list[Curve]:
         return await self.operations.read(self.curves.read(wanted))
+
+    async def _load_rules(self, ids: list[int]) -> Sequence[AlertRule | None]:
+        found = await rules_by_id(self.database.reader, ids)
+        return [found.get(id) for id in ids]
+
+    async def _load_attempts(self, jobs: list[Job]) -> Sequence[list[Attempt]]:
+        found = await attempts_of(self.database.reader, jobs)
+        return [found[job.id] for job in jobs]
+
+    async def _load_series(self, asked: list[tuple[int, tuple[str, ...] | None]]) -> Sequence[list[Series]]:
+        found = await read_series(self.database.reader, sorted({job_id for job_id, _ in asked}))
+        return [[each for each in found[job_id] if names is None or each.name in names] for job_id, names in asked]
+
+    async def _load_configs(self, job_ids: list[int]) -> Sequence[Config]:
+        found = await read_configs(self.database.reader, job_ids)
+        return [Config(*map(masked, found.get(job_id, (None, None)))) for job_id in job_ids]
 
     async def _load_jobs(self, ids: list[int]) -> Sequence[Job | None]:
         """One query, whatever the number of jobs: one that asks for a hundred must not keep others from the store."""

@@ -63,6 +63,7 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 GROUPS: Mapping[str, str] = {
     "host": "Address",
     "database_url": "Store and feed",
+    "keep_days": "Jobs",
     "open_reads": "Access",
     "request_seconds": "Requests",
     "max_sockets": "Streams",
@@ -108,6 +109,14 @@ class Settings(BaseSettings):
         "", "Redis or Valkey that carries events between workers and replicas: redis://host:6379/0"
     )
     feed_seconds: Seconds = _setting(2.0, "Seconds to wait for the feed: for a connection, for a reply")
+    keep_days: float = _setting(
+        0.0,
+        "Days after its last change when a job that does not run is deleted with its points; 0 for never",
+        ge=0,
+    )
+    fail_lost_after: float = _setting(
+        0.0, "Seconds after which a job that is lost, for its loop missed its heartbeats, fails; 0 for never", ge=0
+    )
     open_reads: bool = _setting(False, "Let every client read without a token; to change anything still takes one")
     insecure: bool = _setting(
         False, "Serve beyond this machine although there is no token: to every client that can connect"

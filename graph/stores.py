@@ -4,6 +4,7 @@ from graph.settings import Settings
 from models.feed.channel import Feed
 from models.store.database import Database
 from models.store.statements import Timed
+from simulator.runner import is_simulated
 
 __all__ = ["database_of", "feed_of"]
 
@@ -17,6 +18,7 @@ def database_of(
         create=create,
         connections=settings.database_connections,
         seconds=settings.database_seconds,
+        is_simulated=is_simulated,
         timed_read=timed_read or _ignore,
         timed_write=timed_write or _ignore,
     )

@@ -1,5 +1,6 @@
 """What a verb may refuse: expected, and returned to clients. Anything else that is raised is a bug or an outage."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from models.job import Job
@@ -24,6 +25,22 @@ class JobNotFound(JobError):
         """As it was given; of a long one, which no job has, the beginning."""
 
 
+class AlertRuleNotFound(JobError):
+    """There is no rule of alerts with that id."""
+
+    def __init__(self, id: int | str) -> None:
+        super().__init__(f"There is no alert rule with the id {id}.")
+        self.id = id
+
+
+class AlertNotFound(JobError):
+    """There is no alert with that id."""
+
+    def __init__(self, id: int | str) -> None:
+        super().__init__(f"There is no alert with the id {id}.")
+        self.id = id
+
+
 class IllegalTransition(JobError):
     """The job's status does not allow the verb. Carries the job as it now is."""
 
@@ -33,10 +50,16 @@ class IllegalTransition(JobError):
         "fail": "only a QUEUED or RUNNING job can be failed",
         "complete": "only a RUNNING job can be completed",
         "log": "only a RUNNING job records metrics",
+        "resume": "only a COMPLETE or FAILED job can be resumed",
+        "beat": "only a RUNNING job has a heartbeat",
+        "stop": "only a RUNNING job can be asked to stop",
+        "archive": "a RUNNING job cannot be archived",
+        "delete": "a RUNNING job cannot be deleted",
     }
 
-    def __init__(self, job: Job, verb: str) -> None:
-        super().__init__(f"Job {job.id} is {job.status.value}: {self.REASONS[verb]}.")
+    def __init__(self, job: Job, verb: str, reason: str | None = None) -> None:
+        """`reason`: what but its status does not allow the verb."""
+        super().__init__(f"Job {job.id} is {job.status.value}: {reason or self.REASONS[verb]}.")
         self.job = job
 
 
@@ -57,6 +80,8 @@ class PointsNotMade(Exception):
 class InvalidInput(JobError):
     """A value that breaks a rule. `field` is the path of the offending one, as in `metrics[2].values[0].name`."""
 
-    def __init__(self, field: str, message: str) -> None:
+    def __init__(self, field: str, message: str, others: Sequence[tuple[str, str]] = ()) -> None:
+        """`others`: the field and the message of whatever else is wrong with the input."""
         super().__init__(message)
         self.field = field
+        self.others = others

@@ -1,7 +1,6 @@
 """The reads of jobs' rows: by id, by status, and the list of them, newest first."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from models.errors import JobNotFound
@@ -20,9 +19,20 @@ def one_query(columns: Iterable[str], id: int) -> Query:
     return Query(select("job", columns, 'WHERE "id" = ?'), [id])
 
 
+def key_query(key: str) -> Query:
+    """The query for the job that was made with a key."""
+    return Query(select("job", Job._fields, 'WHERE "key" = ?'), [key])
+
+
 async def find_job(reader: Reader, id: int) -> Job | None:
     """The job with that id, or None."""
     rows = await reader.rows(one_query(Job._fields, id))
+    return Job.of(rows[0]) if rows else None
+
+
+async def job_of_key(reader: Reader, key: str) -> Job | None:
+    """The job that was made with a key, or None."""
+    rows = await reader.rows(key_query(key))
     return Job.of(rows[0]) if rows else None
 
 
@@ -40,10 +50,22 @@ async def jobs_by_id(reader: Reader, ids: Collection[int]) -> dict[int, Job]:
     return {job.id: job for job in await _jobs(reader, Query(select("job", Job._fields, rest), [*ids]))}
 
 
-async def changed_since(reader: Reader, moment: datetime) -> list[Job]:
-    """The jobs that took on their status then or later, in that order."""
-    rest = 'WHERE "status_changed_at" >= ? ORDER BY "status_changed_at", "id"'
-    return await _jobs(reader, Query(select("job", Job._fields, rest), [moment]))
+async def changed_since(reader: Reader, change: int) -> list[Job]:
+    """The jobs whose last change is a later one, as they now are, in the order of these changes."""
+    rest = 'WHERE "change" > ? ORDER BY "change"'
+    return await _jobs(reader, Query(select("job", Job._fields, rest), [change]))
+
+
+async def promised_jobs(reader: Reader) -> list[Job]:
+    """The RUNNING jobs whose loops promised signs."""
+    rest = 'WHERE "status" = ? AND "beat_seconds" IS NOT NULL'
+    return await _jobs(reader, Query(select("job", Job._fields, rest), [JobStatus.RUNNING.value]))
+
+
+async def jobs_in(reader: Reader, status: JobStatus) -> list[Job]:
+    """All jobs in a status."""
+    query = Query(select("job", Job._fields, 'WHERE "status" = ?'), [status.value])
+    return await _jobs(reader, query, in_thread=True)
 
 
 async def running_counts(reader: Reader) -> list[tuple[int, int]]:
@@ -73,20 +95,32 @@ async def _jobs(reader: Reader, query: Query, *, in_thread: bool = False) -> lis
     return [Job.of(row) for row in await reader.rows(query, in_thread=in_thread)]
 
 
+NOT_ARCHIVED = '"archived_at" IS NULL'
+
+
 def newest_query(columns: Iterable[str], status: JobStatus | None, limit: int) -> Query:
-    """The query for columns of the first page of all jobs, or of those in one status."""
-    return _page(columns, {} if status is None else {'"status" = ?': [status.value]}, limit)
+    """The query for columns of the first page of all jobs that are not archived, or of those in one status."""
+    return _page(columns, {NOT_ARCHIVED: []} | ({} if status is None else {'"status" = ?': [status.value]}), limit)
 
 
 async def newest_first(
-    reader: Reader, *, status: Collection[JobStatus] | None, search: str | None, after: int | None, limit: int
+    reader: Reader,
+    *,
+    status: Collection[JobStatus] | None,
+    search: str | None,
+    after: int | None,
+    limit: int,
+    project: str | None = None,
 ) -> list[Job]:
-    """Jobs by creation, the newest first, then by id, beginning below the job with the id `after`.
+    """Jobs that are not archived, the newest first, then by id, beginning below the job with the id `after`.
 
-    `status`: only these; `search`: only those with this text in their name or model name, whatever its case. The page
-    begins at its place in an index, so its cost does not grow with depth. Raises JobNotFound where `after` is no job.
+    `status`, `project`: only these; `search`: only those with this text in their name or model name, whatever its
+    case. The page begins at its place in an index, so its cost does not grow with depth. Raises JobNotFound where
+    `after` is no job.
     """
-    conditions: dict[str, list[Any]] = {}
+    conditions: dict[str, list[Any]] = {NOT_ARCHIVED: []}
+    if project is not None:
+        conditions['"project" = ?'] = [project]
     if search:
         if len(search) > MAX_NAME or has_control_characters(search):
             return []  # no name is like that

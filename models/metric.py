@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import ItemsView, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
 from types import MappingProxyType
@@ -12,8 +12,6 @@ from typing import NamedTuple, Self
 import orjson
 from tortoise import Model, fields
 from tortoise.indexes import Index
-
-from models.job import JobTable
 
 
 class NonFinite(StrEnum):
@@ -31,14 +29,23 @@ class NonFinite(StrEnum):
         return cls("Infinity" if value > 0 else "-Infinity")
 
 
+class Goal(StrEnum):
+    """Which values of a series are better."""
+
+    MINIMIZE = "MINIMIZE"
+    MAXIMIZE = "MAXIMIZE"
+
+
 class Point(NamedTuple):
     """A point that is not stored yet: what a training loop or a simulator hands in."""
 
     step: int
     values: Mapping[str, float] = MappingProxyType({})
     """By name, in the order they were logged; each a float, finite or not."""
-    epoch: int | None = None
-    """Counted from 1; from the step and the job's steps an epoch where it is None."""
+    epoch: float | None = None
+    """From the step and the job's steps an epoch where it is None."""
+    logged_us: int | None = None
+    """When it was measured, as its loop says, in microseconds since 1970."""
 
 
 def encode_values(values: Mapping[str, float]) -> str:
@@ -51,12 +58,16 @@ def encode_values(values: Mapping[str, float]) -> str:
     return text.decode()
 
 
-def digest_of(epoch: int, values: Mapping[str, float]) -> int:
-    """64 bits of what a point says beside its step, alike in whichever order the values are named; never 0."""
+def digest_of(epoch: float | None, values: Mapping[str, float]) -> int:
+    """64 bits of what a point says beside its step and its time, alike in whichever order the values are named.
+
+    `epoch`: as it was given; one that follows from the step says nothing of its own. Never 0.
+    """
     text = orjson.dumps(values if isinstance(values, dict) else dict(values), option=orjson.OPT_SORT_KEYS)
     if b"null" in text:  # as above
         text = encode_values({name: values[name] for name in sorted(values)}).encode()
-    digest = blake2b(b"%d " % epoch + text, digest_size=8).digest()
+    said = b"" if epoch is None else b"%r " % float(epoch)
+    digest = blake2b(said + text, digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True) or 1
 
 
@@ -109,16 +120,33 @@ class StoredValues(Mapping[str, float]):
         return repr(self._values())
 
 
+def metric_id(job_id: int, seq: int) -> str:
+    """What clients know a point by."""
+    return f"metric:{job_id}:{seq}"
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant(microseconds: int | None) -> datetime | None:
+    """The instant so many microseconds after the beginning of 1970, in UTC."""
+    return None if microseconds is None else EPOCH + timedelta(microseconds=microseconds)
+
+
+def microseconds(at: datetime) -> int:
+    """The instant as `instant` takes it."""
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
 class MetricTable(Model):
     """One recorded point. Its `seq` numbers the job's points 1, 2, 3… in order of arrival, without a gap."""
 
     id = fields.BigIntField(primary_key=True)
-    job: fields.ForeignKeyRelation[JobTable] = fields.ForeignKeyField(
-        "models.JobTable", related_name="metrics", on_delete=fields.CASCADE, db_index=False
-    )
+    # No foreign key: a job is deleted at once, and its points behind it, in pieces.
+    job_id = fields.BigIntField()
     seq = fields.BigIntField()
     step = fields.BigIntField()
-    epoch = fields.IntField()
+    epoch = fields.FloatField(null=True)
     # The three that every dashboard draws, each null where it is not finite or was not logged: beside the values, so
     # that reading them parses nothing.
     loss = fields.FloatField(null=True)
@@ -126,15 +154,16 @@ class MetricTable(Model):
     learning_rate = fields.FloatField(null=True)
     values = fields.TextField()
     """All values by name, as JSON in the order of logging: a binary JSON column would sort the names."""
+    logged_us = fields.BigIntField(null=True)
+    """When it was measured, as its loop says, in microseconds since 1970."""
     recorded_at = fields.DatetimeField()
     digest = fields.BigIntField(default=0, db_default=0)
-    """Of the epoch and the values, in whichever order they are named."""
+    """See `digest_of`."""
 
     class Meta:
         table = "metric"
-        unique_together = (("job", "seq"),)
-        # By column: an index on the relation's name would be one on a constant, for SQLite takes "job" for a string.
-        indexes = (Index(fields=("job_id", "step", "digest"), name="metric_by_digest"),)
+        unique_together = (("job_id", "seq"),)
+        indexes = (Index(fields=("job_id", "step", "digest", "logged_us", "seq"), name="metric_by_digest"),)
 
 
 class Recorded(NamedTuple):
@@ -143,12 +172,25 @@ class Recorded(NamedTuple):
     job_id: int
     seq: int
     step: int
-    epoch: int
+    epoch: float | None
+    """As it was logged, else from the step; None where neither is known."""
     loss: float | None
     accuracy: float | None
     learning_rate: float | None
     values: Mapping[str, float]
+    logged_us: int | None
+    """When it was measured, as its loop says, in microseconds since 1970."""
     recorded_at: datetime
+
+    @property
+    def id(self) -> str:
+        """What clients know it by: no other point has it."""
+        return metric_id(self.job_id, self.seq)
+
+    @property
+    def logged_at(self) -> datetime | None:
+        """When it was measured, as its loop says."""
+        return instant(self.logged_us)
 
     @property
     def identity(self) -> tuple[int, int]:

@@ -1,24 +1,39 @@
 """A job's points: stored without gap or double, and read by their seq."""
 
+import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import cached_property, lru_cache
-from itertools import chain
+from itertools import chain, compress
 from math import isfinite
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
+from models.attempts import Cuts
 from models.job import Job, moment_of
-from models.lifecycle import epoch_of_step
-from models.metric import Point, Recorded, StoredValues, digest_of, encode_values
+from models.lifecycle import JobKind, epoch_of_step, progress_of
+from models.metric import Point, Recorded, StoredValues, decode_values, digest_of, encode_values, microseconds
+from models.series import recorded
 from models.store.sql import places, select, update
 from models.store.statements import Insert, Query, Reader, Row, Work
+from models.tally import SYSTEM, Tally
 
-_STORED = ("seq", "step", "epoch", "loss", "accuracy", "learning_rate", "values", "digest")
+_COLUMNS = Recorded._fields
+
+_STORED = ("seq", "step", "epoch", "loss", "accuracy", "learning_rate", "values", "logged_us", "digest")
 """The columns of a new point, without those that it shares with its batch."""
-_COUNT = update("job", ("metric_count", "furthest_step", "updated_at"), '"id" = ?')
+_COUNTED = (
+    "metric_count",
+    "furthest_step",
+    "progress_step",
+    "progress",
+    "kind",
+    "updated_at",
+    "last_point_at",
+)
+_COUNT = update("job", _COUNTED, '"id" = ?')
 
-_INDEXED = itemgetter(-7, -1)
+_INDEXED = itemgetter(-8, -1)
 """Step and digest of a row: in the order of their index, rows that change the same page of it follow each other."""
 
 SLICE = 200
@@ -42,7 +57,10 @@ class Stored(Sequence[Recorded]):
 
     @cached_property
     def _points(self) -> list[Recorded]:
-        return [Recorded._make((self._job_id, *own, StoredValues(text), self._at)) for *own, text, _ in self._rows]
+        return [
+            Recorded._make((self._job_id, *own, StoredValues(text), logged_us, self._at))
+            for *own, text, logged_us, _ in self._rows
+        ]
 
     def __getitem__(self, index: Any) -> Any:
         """One point, or a list of those of a slice."""
@@ -52,13 +70,16 @@ class Stored(Sequence[Recorded]):
         return len(self._rows)
 
 
-def store(job: Job, points: Sequence[Point], at: datetime, *, once: bool = False) -> Work[tuple[Job, Stored]]:
+def store(
+    job: Job, points: Sequence[Point], kind: JobKind, at: datetime, *, once: bool = False
+) -> Work[tuple[Job, Stored]]:
     """Store points, numbered on from the job's last, and give them as they are stored, with the job as it then is.
 
-    `once`: without those that equal a stored point of the job, or an earlier one among them; equal are points of the
-    same step and epoch with the same values, in whichever order these are named. To be done in the work that holds the
-    job's row, with the row as it is in there: the job's counters are raised by the same commit.
+    `once`: without those that equal a stored point of the job, or an earlier one among them; see `_is_new`. To be done
+    in the work that holds the job's row, with the row as it is in there: the job's counters are raised by the same
+    commit.
     """
+    job = job._replace(kind=kind)
     rows: list[Row] = []
     for begin in range(0, len(points), SLICE):
         if begin:
@@ -66,58 +87,150 @@ def store(job: Job, points: Sequence[Point], at: datetime, *, once: bool = False
         rows += [_row(point, job.steps_per_epoch) for point in points[begin : begin + SLICE]]
     if once:
         late = [row for row in rows if row[0] <= job.furthest_step]  # what is beyond it needs no looking up
-        known = yield from _recorded(job.id, sorted(late, key=_INDEXED))
-        rows = [row for row in rows if _is_new(row, known)]
+        known = yield from _look_up(job.id, sorted(late, key=_INDEXED), Cuts.of(job))
+        are_new = [_is_new(row, known) for row in rows]
+        rows, points = [*compress(rows, are_new)], [*compress(points, are_new)]
     stored = [(seq, *row) for seq, row in enumerate(rows, job.metric_count + 1)]
     if stored:
         yield Insert("metric", {"job_id": job.id, "recorded_at": at}, _STORED, sorted(stored, key=_INDEXED))
-        furthest = max(job.furthest_step, max(row[1] for row in stored))
-        job = job._replace(metric_count=job.metric_count + len(stored), furthest_step=furthest, updated_at=at)
-        yield Query(_COUNT, [job.metric_count, furthest, at, job.id])
+        yield from recorded(job.id, (yield from _tallied(points, job.metric_count + 1, at)))
+        job = _counted(job, stored, at)
+        yield Query(_COUNT, [*(getattr(job, column) for column in _COUNTED), job.id])
     return job, Stored(job.id, stored, at)
 
 
-def _row(point: Point, steps_per_epoch: int) -> Row:
+def _tallied(points: Sequence[Point], first: int, at: datetime) -> Work[Tally]:
+    """The tally of points that are stored from the seq `first` on."""
+    tally, us = Tally(), microseconds(at)
+    for number, point in enumerate(points):
+        if number and number % SLICE == 0:
+            yield None
+        tally.add(first + number, point.step, us if point.logged_us is None else point.logged_us, point.values)
+    return tally
+
+
+def _counted(job: Job, stored: Sequence[Row], at: datetime) -> Job:
+    """The job once the rows are stored."""
+    moved = max((row[1] for row in stored if _moves_progress(row[6])), default=0)
+    step = max(job.progress_step, moved)
+    return job._replace(
+        metric_count=job.metric_count + len(stored),
+        furthest_step=max(job.furthest_step, max(row[1] for row in stored)),
+        progress_step=step,
+        progress=progress_of(job.status, step, job.total_steps),
+        updated_at=at,
+        last_point_at=at,
+    )
+
+
+def _moves_progress(text: str) -> bool:
+    """Whether values, as their stored text, have a name outside system/."""
+    if SYSTEM not in text:
+        return text != "{}"
+    return any(not name.startswith(SYSTEM) for name in decode_values(text))
+
+
+def _row(point: Point, steps_per_epoch: int | None) -> Row:
     """The columns of _STORED without seq."""
-    values = point.values
-    epoch = epoch_of_step(point.step, steps_per_epoch) if point.epoch is None else point.epoch
+    values, epoch = point.values, point.epoch
+    if epoch is None and steps_per_epoch is not None:
+        epoch = epoch_of_step(point.step, steps_per_epoch)
     return (
         point.step,
-        epoch,
+        None if epoch is None else float(epoch),
         _finite(values.get("loss")),
         _finite(values.get("accuracy")),
         _finite(values.get("learningRate")),
         encode_values(values),
-        digest_of(epoch, values),
+        point.logged_us,
+        digest_of(point.epoch, values),
     )
 
 
-def _is_new(row: Row, known: set[tuple[int, int]]) -> bool:
-    """Whether the row's point is not known yet; from then on it is."""
-    before = len(known)
-    known.add((row[0], row[-1]))
-    return len(known) > before
+Known = dict[tuple[int, int], set[int | None]]
+"""(step, digest) of points -> the times at which they were measured."""
 
 
-def _recorded(job_id: int, rows: Sequence[Row]) -> Work[set[tuple[int, int]]]:
-    """(step, digest) of the rows' points that are stored: found by an index, however many there are at a step."""
-    found: set[tuple[int, int]] = set()
+SOME_TIME = -(2**62)
+"""That of a stored point which one without a time equals, whatever its time is."""
+
+
+def _is_new(row: Row, known: Known) -> bool:
+    """Whether the row's point equals none that is known; from then on it is known.
+
+    Equal are points of one step with the same values, in whichever order these are named, the same epoch where one was
+    given, and the same time where both have one.
+    """
+    step, *_, logged_us, digest = row
+    times = known.setdefault((step, digest), set())
+    if times and (logged_us is None or logged_us in times or None in times):
+        return False
+    times.add(logged_us)
+    return True
+
+
+def _look_up(job_id: int, rows: Sequence[Row], cuts: Cuts) -> Work[Known]:
+    """Those of the rows' points that equal a stored one which is not superseded.
+
+    They are found by an index, however many there are at a step.
+    """
+    known: Known = {}
     done = 0
     for size in LOOKED_UP:
         while len(rows) - done >= size:
-            keys = chain.from_iterable((row[0], row[-1]) for row in rows[done : done + size])
-            found.update((yield Query(_recorded_sql(size), [*keys, job_id])))
+            sought = ((row[0], row[-1], row[-2], cuts.floor(row[0])) for row in rows[done : done + size])
+            for step, digest, logged_us in (yield Query(_look_up_sql(size), [*chain.from_iterable(sought), job_id])):
+                known.setdefault((step, digest), set()).add(SOME_TIME if logged_us is None else logged_us)
             done += size
-    return found
+    return known
 
 
 @lru_cache
-def _recorded_sql(size: int) -> str:
+def _look_up_sql(size: int) -> str:
     # PostgreSQL takes a bare parameter for text.
-    sought = ", ".join(["(CAST(? AS BIGINT), CAST(? AS BIGINT))"] * size)
-    # CROSS JOIN makes SQLite go from what is sought to the index; PostgreSQL does so by itself.
-    return f"""SELECT "step", "digest" FROM (VALUES {sought}) AS sought CROSS JOIN "metric"
-        WHERE "job_id" = ? AND "step" = "column1" AND "digest" = "column2" """  # noqa: S608  # names of ours, and places
+    sought = ", ".join([f"({', '.join(['CAST(? AS BIGINT)'] * 4)})"] * size)
+    equal = """SELECT 1 FROM "metric" WHERE "job_id" = "job" AND "step" = "column1" AND "digest" = "column2"
+        AND "seq" >= "column4" """
+    return f"""SELECT "column1", "column2", "column3"
+        FROM (VALUES {sought}) AS sought CROSS JOIN (SELECT CAST(? AS BIGINT) AS "job") AS one
+        WHERE CASE WHEN "column3" IS NULL THEN EXISTS ({equal})
+        ELSE EXISTS ({equal} AND "logged_us" = "column3") OR EXISTS ({equal} AND "logged_us" IS NULL) END"""  # noqa: S608  # names of ours, and places
+
+
+class Kept(NamedTuple):
+    """The points of a job that stay when it is resumed from a checkpoint."""
+
+    until: int
+    """How many points the job had when they were looked at."""
+    tally: Tally
+    furthest_step: int
+    """-1 where none stays."""
+
+
+KEPT_AT_ONCE = 2_000
+"""Points that are counted in one turn of a thread."""
+
+
+async def kept_points(reader: Reader, job: Job, from_step: int) -> Kept:
+    """Count the points of a job up to a step, without those that are superseded already."""
+    cuts, tally, furthest = Cuts.of(job), Tally(), -1
+
+    def count(rows: Sequence[Row]) -> int:
+        reached = furthest
+        for seq, step, values, logged_us, at in rows:
+            if step <= from_step and seq >= cuts.floor(step):
+                recorded_at = moment_of(at)
+                assert recorded_at is not None
+                us = microseconds(recorded_at) if logged_us is None else logged_us
+                tally.add(seq, step, us, decode_values(values))
+                reached = max(reached, step)
+        return reached
+
+    columns = ("seq", "step", "values", "logged_us", "recorded_at")
+    for after in range(0, job.metric_count, KEPT_AT_ONCE):
+        query = after_query(columns, [job.id], after, min(KEPT_AT_ONCE, job.metric_count - after))
+        furthest = await asyncio.to_thread(count, await reader.rows(query, in_thread=True))
+    return Kept(job.metric_count, tally, furthest)
 
 
 async def read_after(reader: Reader, job_ids: Sequence[int], after: int, limit: int) -> dict[int, list[Recorded]]:
@@ -151,8 +264,8 @@ def _query(columns: Iterable[str], wanted: str, parameters: Sequence[int]) -> Qu
 
 async def _read(reader: Reader, job_ids: Sequence[int], query: Query, most: int) -> dict[int, list[Recorded]]:
     grouped: dict[int, list[Recorded]] = {job_id: [] for job_id in job_ids}
-    for *columns, values, at in await reader.rows(query, in_thread=most > LONG):
-        point = Recorded._make((*columns, StoredValues(values), moment_of(at)))
+    for *columns, values, logged_us, at in await reader.rows(query, in_thread=most > LONG):
+        point = Recorded._make((*columns, StoredValues(values), logged_us, moment_of(at)))
         grouped[point.job_id].append(point)
     return grouped
 

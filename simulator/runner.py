@@ -2,14 +2,17 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import fields
 from functools import lru_cache
+from typing import Any
 
 from models.errors import PointsNotMade
 from models.job import Job
 from models.jobs import Jobs, Simulated
-from models.metric import Point
-from models.validation import NewJob
+from models.lifecycle import SIMULATED_STEPS_PER_EPOCH
+from models.metric import Point, encode_values
+from models.validation import SIMULATED_BATCH_SIZE, NewJob
 from simulator import curves
 from simulator.scenarios import Scenario, SimulatedCrash
 from simulator.schedules import Schedule
@@ -23,7 +26,11 @@ BLOCKS = 256
 
 
 def make_points(job: Job, first: int, count: int) -> Sequence[Point]:
-    """The simulated points of `count` steps from `first` on, as far as the scenario has some. Raises PointsNotMade."""
+    """The simulated points of `count` steps from `first` on, fewer where the scenario crashes.
+
+    Raises PointsNotMade where it crashes at the first of them.
+    """
+    assert job.seed is not None
     settings = run_of(job, job.seed)
     if count == 1:
         number, place = divmod(first - 1, BLOCK)
@@ -49,17 +56,34 @@ def _points(settings: curves.Run, first: int, count: int) -> list[Point]:
     return [Point(step=point.step, epoch=point.epoch, values=point.values) for point in made]
 
 
+LEARNING_RATE = 1e-3
+"""What a simulation learns with where no rate was said."""
+
+
 def run_of(job: Job | NewJob, seed: int) -> curves.Run:
-    """The settings of a job, as curves take them."""
+    """The settings of a job with a known total, as curves take them."""
+    epochs, steps_per_epoch = job.epochs or 1, job.steps_per_epoch
+    if steps_per_epoch is None:
+        steps_per_epoch = SIMULATED_STEPS_PER_EPOCH if job.total_steps is None else -(-job.total_steps // epochs)
     return curves.Run(
         seed=seed,
-        epochs=job.epochs,
-        steps_per_epoch=job.steps_per_epoch,
-        learning_rate=job.learning_rate,
-        batch_size=job.batch_size,
-        scenario=Scenario(job.scenario),
-        schedule=Schedule(job.schedule),
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        learning_rate=job.learning_rate or LEARNING_RATE,
+        batch_size=job.batch_size or SIMULATED_BATCH_SIZE,
+        scenario=Scenario(job.scenario or Scenario.HEALTHY),
+        schedule=Schedule(job.schedule or Schedule.CONSTANT),
     )
+
+
+def is_simulated(settings: Mapping[str, Any], text: str) -> bool:
+    """Whether the point of step 1 of a job with these settings has exactly these values, as they are stored."""
+    job = NewJob(**{field.name: settings[field.name] for field in fields(NewJob) if field.name in settings})
+    try:
+        (point,) = curves.points(run_of(job, settings["seed"]), 1, 1)
+    except (SimulatedCrash, ValueError):
+        return False
+    return encode_values(point.values) == text
 
 
 async def run(

@@ -5,22 +5,20 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from itertools import islice
 
 from graph.live.progress import Progress
 from graph.live.retries import patiently, regularly
 from graph.live.wakeups import A_TURN, Wakeups
+from models.deployment import count_of_changes
 from models.feed.channel import Event, Feed, JobChanged, MetricsRecorded
-from models.job import Job, now
+from models.job import Job
 from models.job_reads import changed_since, get_job
-from models.lifecycle import ENDED, JobStatus, may_become
+from models.lifecycle import ENDED, JobStatus
 from models.store.database import Database
 
-WINDOW = timedelta(seconds=30)
-"""How much later than its time stamp says a change may be committed: a writer may wait for the store's lock."""
 FORGET_ABOVE = 1_000
-"""Jobs whose statuses a follower keeps before it forgets the old ones."""
+"""Jobs whose changes a follower keeps before it forgets the old ones."""
 
 
 @dataclass(slots=True)
@@ -35,13 +33,13 @@ class LiveCounts:
     """Times that points or changes were found in the store that the feed had not brought."""
 
 
-class KnownStatuses(dict[int, Job]):
-    """The jobs as they took on the statuses they are known to have, as far back as a check of the store reaches."""
+class KnownJobs(dict[int, Job]):
+    """The jobs that changed lately, as they are known to be."""
 
     def learn(self, job: Job) -> bool:
-        """Take the job's status as known; returns whether it is later than the one known so far."""
+        """Take the job as known; returns whether it has a later change than the one known so far."""
         known = self.get(job.id)
-        if known is not None and not may_become(known.status, job.status):
+        if known is not None and job.change <= known.change:
             return False
         self[job.id] = job
         return True
@@ -51,10 +49,11 @@ class KnownStatuses(dict[int, Job]):
         known = self.get(job_id)
         return known is not None and known.status in ENDED
 
-    def forget(self, before: datetime) -> None:
-        """Forget jobs whose status is older: no check of the store will find them again."""
-        for old in [id for id, job in self.items() if job.status_changed_at <= before]:
-            del self[old]
+    def forget(self) -> None:
+        """Forget the older half where they are many: no check of the store will find these again."""
+        if len(self) > FORGET_ABOVE:
+            for job in sorted(self.values(), key=lambda job: job.change)[: FORGET_ABOVE // 2]:
+                del self[job.id]
 
 
 class Changes:
@@ -80,11 +79,12 @@ class Changes:
         self._recent: deque[Job] = deque(maxlen=buffer)
         self._count = 0
         """Changes received so far: the place of the newest in `_recent`."""
-        self._known = KnownStatuses()
+        self._known = KnownJobs()
         self._wakeups = wakeups or Wakeups()
         self._progress = Progress(database, self._wakeups)
         self._ready = asyncio.Event()
-        self._looked = now()
+        self._seen = 0
+        """The change up to which the store was checked."""
         self._open = contextlib.ExitStack()
         self.followers = 0
 
@@ -102,7 +102,7 @@ class Changes:
             if every is not None:
                 await patiently(self._progress.begin, self._check_seconds)
             place, round, moves = self._count, pace.round, self._progress.moves
-            seen, given = now(), KnownStatuses(self._known)
+            seen, given = self._seen, KnownJobs(self._known)
             if job_id is not None:
                 job = await patiently(lambda: get_job(self._database.reader, job_id), self._check_seconds)
                 if current:
@@ -116,7 +116,7 @@ class Changes:
                 missed, place = self._count - place, self._count
                 if missed > len(self._recent):
                     self._counts.overflows += 1
-                    changed = await self._changed_since(seen - WINDOW)
+                    changed = await self._changed_since(seen)
                 else:
                     changed = list(islice(self._recent, len(self._recent) - missed, None))
                 progressed: list[Job] = []
@@ -125,7 +125,7 @@ class Changes:
                     round, moves = pace.round, self._progress.moves
                 due: list[Job] = []
                 for job in changed:
-                    seen = max(seen, job.status_changed_at)
+                    seen = max(seen, job.change)
                     if given.learn(job) and job_id in (None, job.id):
                         due.append(job)
                 for job in progressed:
@@ -139,14 +139,13 @@ class Changes:
                         return
                     if number % A_TURN == 0:
                         await self._wakeups.turn()
-                if len(given) > FORGET_ABOVE:
-                    given.forget(seen - 2 * WINDOW)
+                given.forget()
 
     def hear(self, event: Event) -> None:
         """Receive an event of the feed; a change that is known already is passed over."""
         job = event.job
         if isinstance(event, JobChanged):
-            if self._known.learn(job):
+            if job.change > self._seen and self._known.learn(job):
                 self._recent.append(job)
                 self._count += 1
                 self._progress.learn(job)
@@ -159,7 +158,6 @@ class Changes:
         self.followers += 1
         if self.followers == 1:
             self._open.enter_context(self._feed.listening(self.hear))
-            self._looked = now()
             checking = regularly(self._check, "changed jobs", self._check_seconds, at_once=True)
             self._open.callback(checking.cancel)
         try:
@@ -170,25 +168,23 @@ class Changes:
                 self._open.close()
                 self._ready.clear()
                 self._recent.clear()
-                self._known = KnownStatuses()
+                self._known = KnownJobs()
 
     async def _check(self) -> None:
-        """Check the store for changes since the last check. The first learns the statuses there are."""
-        began = now()
-        changed = await changed_since(self._database.reader, self._looked - WINDOW)
+        """Check the store for changes since the last check. The first learns how many there were."""
+        if not self._ready.is_set():
+            self._seen = await count_of_changes(self._database.reader)
+        changed = await changed_since(self._database.reader, self._seen)
         progressed = await self._progress.check()
         for job in changed:
-            if self._ready.is_set():
-                heard = self._count
-                self.hear(JobChanged(job))
-                self._counts.gaps += self._count - heard
-            else:
-                self._known.learn(job)
+            heard = self._count
+            self.hear(JobChanged(job))
+            self._counts.gaps += self._count - heard
+        self._seen = max([self._seen, *(job.change for job in changed)])
         for job in progressed:
             self.hear(MetricsRecorded(job, ()))
         self._ready.set()
-        self._looked = began
-        self._known.forget(began - 2 * WINDOW)
+        self._known.forget()
 
-    async def _changed_since(self, moment: datetime) -> list[Job]:
-        return await patiently(lambda: changed_since(self._database.reader, moment), self._check_seconds)
+    async def _changed_since(self, change: int) -> list[Job]:
+        return await patiently(lambda: changed_since(self._database.reader, change), self._check_seconds)

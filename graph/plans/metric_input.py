@@ -4,30 +4,44 @@ GraphQL's coercion of each value takes longer than storing it. So plans read JSO
 schema says, GraphQL coerces it, and says what is wrong.
 """
 
+from datetime import UTC, datetime
 from math import isfinite
 
 from models.errors import InvalidInput
-from models.metric import NonFinite, Point
-from models.validation import MAX_VALUES, check_batch, check_value_name
+from models.metric import NonFinite, Point, microseconds
+from models.validation import MAX_LONG, MAX_VALUES, check_batch, check_point, check_series_name
 
 __all__ = ["NotCoercibleError", "points_of"]
 
 BESIDE = ("loss", "accuracy", "learningRate")
-FIELDS = frozenset({"step", "epoch", "values", *BESIDE})
+FIELDS = frozenset({"step", "epoch", "values", "loggedAt", *BESIDE})
 VALUE_FIELDS = frozenset({"name", "value", "nonFinite"})
-MAX_INT = 2**31
 
 
 class NotCoercibleError(Exception):
     """It is not of the type [MetricInput!]!, or written in a rare way that GraphQL takes."""
 
 
-def points_of(metrics: object) -> list[Point]:
-    """The points. Raises InvalidInput where one breaks a rule, NotCoercibleError."""
+def points_of(metrics: object, skipped: list[tuple[str, str]] | None = None) -> list[Point]:
+    """The points. Raises InvalidInput where one breaks a rule, NotCoercibleError.
+
+    `skipped`: takes the field and the rule of each point that breaks one, which is then left out.
+    """
     if type(metrics) is not list:
         raise NotCoercibleError
     check_batch(len(metrics))
-    return [_point(index, metric) for index, metric in enumerate(metrics)]
+    if skipped is None:
+        return [_point(index, metric) for index, metric in enumerate(metrics)]
+    points = []
+    for index, metric in enumerate(metrics):
+        try:
+            point = _point(index, metric)
+            check_point(index, point)
+        except InvalidInput as error:
+            skipped.append((error.field, error.message))
+        else:
+            points.append(point)
+    return points
 
 
 def _point(index: int, metric: object) -> Point:
@@ -40,15 +54,21 @@ def _point(index: int, metric: object) -> Point:
             if type(value) is not float or not isfinite(value):
                 value = _number(value, f"metrics[{index}].{name}")
             values[name] = value
-    others = metric.get("values", [])
-    if type(others) is not list:
-        raise NotCoercibleError
-    if len(others) > MAX_VALUES:
-        raise InvalidInput(f"metrics[{index}].values", f"a point has at most {MAX_VALUES} values.")
-    for place, other in enumerate(others):
-        _add(values, other, index, place)
-    epoch = metric.get("epoch")
-    return Point(_int(metric.get("step")), values, None if epoch is None else _int(epoch))
+    if "values" in metric:
+        others = metric["values"]
+        if type(others) is not list:
+            raise NotCoercibleError
+        if len(others) > MAX_VALUES:
+            raise InvalidInput(f"metrics[{index}].values", f"a point has at most {MAX_VALUES} values.")
+        for place, other in enumerate(others):
+            _add(values, other, index, place)
+    epoch, at = metric.get("epoch"), metric.get("loggedAt")
+    return Point(
+        _long(metric.get("step")),
+        values,
+        None if epoch is None else _number(epoch, f"metrics[{index}].epoch"),
+        None if at is None else _micros(at),
+    )
 
 
 def _add(values: dict[str, float], given: object, index: int, place: int) -> None:
@@ -58,7 +78,7 @@ def _add(values: dict[str, float], given: object, index: int, place: int) -> Non
     if type(name) is not str:
         raise NotCoercibleError
     try:
-        check_value_name("name", name)
+        name = check_series_name("name", name)
     except InvalidInput as error:
         raise InvalidInput(f"metrics[{index}].values[{place}].name", error.message) from None
     if name in values:
@@ -73,12 +93,23 @@ def _add(values: dict[str, float], given: object, index: int, place: int) -> Non
         values[name] = _number(value, f"metrics[{index}].values[{place}].value")
 
 
-def _int(value: object) -> int:
+def _long(value: object) -> int:
     if type(value) is float and value.is_integer():  # as some languages write whole numbers
         value = int(value)
-    if type(value) is not int or not -MAX_INT <= value < MAX_INT:
+    if type(value) is not int or abs(value) > MAX_LONG:
         raise NotCoercibleError
     return value
+
+
+def _micros(value: object) -> int:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise NotCoercibleError from None
+    if not isinstance(value, datetime):
+        raise NotCoercibleError
+    return microseconds(value if value.tzinfo else value.replace(tzinfo=UTC))
 
 
 def _number(value: object, field: str) -> float:

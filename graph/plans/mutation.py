@@ -29,7 +29,15 @@ from graph.plans.fields import Expression, Fragments, flat, leaf, made_from, sha
 from graph.plans.jobs import maker_of_points, plan_jobs
 from graph.plans.metric_input import NotCoercibleError, points_of
 from graph.telemetry.calls import current_call
-from models.errors import IllegalTransition, InvalidInput, JobError, JobNotFound, SimulationFailed
+from models.errors import (
+    AlertNotFound,
+    AlertRuleNotFound,
+    IllegalTransition,
+    InvalidInput,
+    JobError,
+    JobNotFound,
+    SimulationFailed,
+)
 from models.jobs import Jobs
 from models.metric import Point
 from models.validation import job_id_of
@@ -96,6 +104,13 @@ class MutationPlan(NamedTuple):
         return self.success(done)
 
 
+class FaultyField(NamedTuple):
+    """What the fields of an InvalidField are made from."""
+
+    field: str
+    message: str
+
+
 def failure_of(error: JobError) -> tuple[str, dict[str, Any]]:
     """The failure that an error of the domain is: its type in the schema, and its fields; the call takes note of it."""
     call = current_call()
@@ -104,11 +119,12 @@ def failure_of(error: JobError) -> tuple[str, dict[str, Any]]:
         call.met_errors(unexpected=is_unexpected)
     fields: dict[str, Any] = {"message": error.message}
     match error:
-        case JobNotFound():
+        case JobNotFound() | AlertRuleNotFound() | AlertNotFound():
             fields["id"] = str(error.id)  # as the request has it; the beginning of a long one
         case InvalidInput():
             fields["field"] = to_camel_case(error.field)
             fields["message"] = f"{fields['field']}: {error.message}"
+            fields["others"] = [FaultyField(to_camel_case(path), message) for path, message in error.others]
         case SimulationFailed() | IllegalTransition():
             fields["job"] = error.job
             if is_unexpected and call:
@@ -130,6 +146,8 @@ def plan_mutation(
     if node.name.value not in VERBS:
         return None
     arguments = {argument.name.value: argument.value for argument in node.arguments or ()}
+    if arguments.keys() - {"id", "metrics"}:
+        return None
     metrics = arguments.get("metrics")
     if metrics is not None:
         declared = {each.variable.name.value: each for each in operation.variable_definitions or ()}
@@ -169,8 +187,14 @@ def _object(type: GraphQLObjectType, node: FieldNode, name: str, fragments: Frag
     assert given is not None
     assert isinstance(of, GraphQLObjectType)
     assert node.selection_set is not None
-    make: ObjectMaker
-    if of.name == "Metric":
+    make: Callable[[Any], Any]
+    if of.name == "InvalidField":
+        selected = flat(node.selection_set, fragments, of.name)
+        shape = None if selected is None else shape_of(selected, lambda _, each: leaf(of, each.name.value))
+        if shape is None:
+            return None
+        make = shape.maker(FaultyField._fields)
+    elif of.name == "Metric":
         make_points = maker_of_points(of, node.selection_set, fragments)
         if make_points is None:
             return None

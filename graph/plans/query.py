@@ -91,8 +91,8 @@ class QueryPlan(NamedTuple):
         if node.name.value == "job":
             return one_query(job.columns, job_id_of(arguments["id"]))
         statuses, limit = arguments.get("status"), arguments["limit"]
-        others = arguments.get("search"), arguments.get("after")
-        if others != (None, None) or not 1 <= limit <= MAX_PAGE or (statuses is not None and len(statuses) != 1):
+        others = arguments.get("search"), arguments.get("after"), arguments.get("project")
+        if others != (None, None, None) or not 1 <= limit <= MAX_PAGE or (statuses is not None and len(statuses) != 1):
             return None
         return newest_query(job.columns, statuses[0] if statuses else None, limit)
 

@@ -5,30 +5,119 @@ from enum import Enum
 
 import strawberry
 
-from models.lifecycle import JobStatus
-from models.metric import NonFinite
+from models.alert import AlertLevel
+from models.alert import Condition as AlertCondition
+from models.job_list import JobOrderField, SeriesValue
+from models.lifecycle import JobStatus, Outcome
+from models.metric import Goal, NonFinite
 from simulator.scenarios import Scenario
 from simulator.schedules import Schedule
 
-__all__ = ["JobStatus", "NonFinite", "Scenario", "Schedule"]
+__all__ = [
+    "AlertCondition",
+    "AlertLevel",
+    "Goal",
+    "JobOrderField",
+    "JobStatus",
+    "NonFinite",
+    "OrderDirection",
+    "Outcome",
+    "Scenario",
+    "Schedule",
+    "SeriesValue",
+]
 
 
-def _describe(enum: type[Enum], description: str, values: Mapping[str, str]) -> None:
+class OrderDirection(Enum):
+    """Which end of a list comes first."""
+
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+def _describe(enum: type[Enum], description: str, values: Mapping[str, str], name: str | None = None) -> None:
     """Register a Python enum as one of the schema. Raises KeyError where a value has no description."""
-    strawberry.enum(enum, description=description)
+    strawberry.enum(enum, description=description, name=name)
     for value in enum.__strawberry_definition__.values:  # type: ignore[attr-defined]  # set by the line above
         value.description = values[value.name]
 
 
 _describe(
     JobStatus,
-    "The status of a job. COMPLETE and FAILED are final.",
+    "The status of a job. What is COMPLETE or FAILED goes on only as a next attempt, of a job that logs.",
     {
         "QUEUED": "Created and waiting: `startJob` starts it.",
         "RUNNING": "Training: the only status in which points are recorded.",
         "COMPLETE": "Trained to its end.",
         "FAILED": "Ended before its end, by a person or an error: `failureReason` says why.",
     },
+)
+_describe(
+    Outcome,
+    "How an attempt ended.",
+    {
+        "COMPLETED": "It came to its end.",
+        "FAILED": "An error ended it.",
+        "KILLED": "Something outside ended it: a preemption, a signal, a machine that went away.",
+        "STOPPED": "It ended because a stop was requested.",
+    },
+)
+_describe(
+    AlertLevel,
+    "How urgent an alert is.",
+    {
+        "INFO": "Good to know.",
+        "WARNING": "To be looked at.",
+        "ERROR": "To be looked at now.",
+    },
+)
+_describe(
+    AlertCondition,
+    "What raises an alert: where it begins to hold, from the rule's creation on; again only after a value no longer "
+    "met it, in each attempt anew, and at most once in 60 s for a rule and job.",
+    {
+        "NOT_FINITE": "A value that is not finite.",
+        "ABOVE": "A value above `threshold`.",
+        "BELOW": "A value below `threshold`.",
+        "NO_IMPROVEMENT": "No new lowest (highest, where the goal is MAXIMIZE) value over the last `window` steps.",
+        "JUMP": "A value more than `threshold` standard deviations from the mean of the `window` values before it; not "
+        "before there are as many, nor where they are all the same.",
+        "SILENT": "No point for `window` seconds while RUNNING, from `startedAt` on.",
+        "FAILED": "The job failed.",
+        "LOST": "The job has missed the signs that its loop promised.",
+    },
+    name="AlertCondition",
+)
+_describe(
+    Goal,
+    "Which values of a series are better.",
+    {"MINIMIZE": "Lower ones, as of a loss.", "MAXIMIZE": "Higher ones, as of an accuracy."},
+)
+_describe(
+    SeriesValue,
+    "Which value of a series is looked at.",
+    {
+        "LAST": "That of the highest step.",
+        "LOWEST": "The lowest finite one.",
+        "HIGHEST": "The highest finite one.",
+    },
+)
+_describe(
+    JobOrderField,
+    "A field that a list of jobs may be ordered by.",
+    {
+        "CREATED_AT": "When they were created.",
+        "UPDATED_AT": "When they last changed, their points included.",
+        "STARTED_AT": "When their first attempts started.",
+        "FINISHED_AT": "When their last attempts ended.",
+        "NAME": "Their names, letter by letter.",
+        "PROGRESS": "How far they have come.",
+    },
+)
+_describe(
+    OrderDirection,
+    "Which end of a list comes first.",
+    {"ASC": "The lowest, the earliest, the first letter.", "DESC": "The highest, the latest, the last letter."},
 )
 _describe(
     NonFinite,

@@ -12,8 +12,11 @@ from graph.schema.job import Job
 from models.errors import JobError
 
 __all__ = [
+    "AlertNotFound",
+    "AlertRuleNotFound",
     "Error",
     "IllegalTransition",
+    "InvalidField",
     "InvalidInput",
     "JobNotFound",
     "SimulationFailed",
@@ -35,6 +38,16 @@ class JobNotFound(Error):
     id: strawberry.ID = strawberry.field(description="The requested id; of one that is too long, the beginning.")
 
 
+@strawberry.type(description="There is no alert rule with that id.")
+class AlertRuleNotFound(Error):
+    id: strawberry.ID = strawberry.field(description="The requested id; of one that is too long, the beginning.")
+
+
+@strawberry.type(description="There is no alert with that id.")
+class AlertNotFound(Error):
+    id: strawberry.ID = strawberry.field(description="The requested id; of one that is too long, the beginning.")
+
+
 @strawberry.type(description="The job's status does not allow it.")
 class IllegalTransition(Error):
     job: Job = strawberry.field(description="The job as it now is.")
@@ -45,9 +58,19 @@ class SimulationFailed(Error):
     job: Job = strawberry.field(description="The job as it now is: FAILED, with the reason.")
 
 
+@strawberry.type(description="A value that breaks a rule.")
+class InvalidField:
+    field: str = strawberry.field(description="Its path: learningRate, or metrics[2].values[0].name.")
+    message: str = strawberry.field(description="Which rule, for people.")
+
+
 @strawberry.type(description="A value of the input breaks a rule.")
 class InvalidInput(Error):
     field: str = strawberry.field(description="The path of the value: learningRate, or metrics[2].values[0].name.")
+    others: list[InvalidField] = strawberry.field(description="What else is wrong with the input.")
+
+
+MEMBERS = (JobNotFound, AlertRuleNotFound, AlertNotFound, IllegalTransition, SimulationFailed, InvalidInput)
 
 
 def failures_as_data(resolver: Callable[Arguments, Awaitable[Result]]) -> Callable[Arguments, Awaitable[Result]]:
@@ -59,7 +82,7 @@ def failures_as_data(resolver: Callable[Arguments, Awaitable[Result]]) -> Callab
             return await resolver(*args, **named)
         except JobError as error:
             name, fields = failure_of(error)
-            member = {each.__name__: each for each in (JobNotFound, IllegalTransition, SimulationFailed, InvalidInput)}
+            member = {each.__name__: each for each in MEMBERS}
             return cast("Result", member[name](**fields))
 
     return resolved

@@ -11,9 +11,10 @@ from strawberry.types.base import get_object_definition
 from graph.execution.executor import Numbers
 from graph.plans.fields import computed
 from graph.schema.enums import NonFinite
+from graph.schema.scalars import Long
 from models.curves.curve import Curve as CurveRead
 from models.curves.curve import Integers
-from models.metric import Recorded
+from models.metric import Recorded, instant, metric_id
 
 __all__ = ["Curve", "Metric", "MetricInput", "MetricValue", "MetricValueInput", "as_metrics"]
 
@@ -49,19 +50,31 @@ class MetricValue:
 class Metric:
     """A `Recorded` to GraphQL, which resolves the fields on it by their names; none of these is ever made."""
 
+    id: strawberry.ID = computed(
+        "metric_id(job_id, seq)",
+        metric_id=metric_id,
+        description="Of the job and `seq`: no other point has it.",
+    )
     seq: int = strawberry.field(
         description="1, 2, 3… within the job in order of arrival, without a gap: the cursor for `after`."
     )
-    step: int = strawberry.field(description="The training step it was measured at: its place on the axis.")
-    epoch: int = strawberry.field(description="The epoch that the step belongs to, counted from 1.")
+    step: Long = strawberry.field(description="The training step it was measured at: its place on the axis.")
+    epoch: float | None = strawberry.field(
+        description="The epoch, as it was logged, else max(1, ceil(step / stepsPerEpoch)); null where neither is known."
+    )
     loss: float | None = strawberry.field(
         description="The training loss; null where it is not finite (a diverged run), and where it was not logged."
     )
     accuracy: float | None = strawberry.field(
-        description="The training accuracy, 0 to 1; null where it is not finite or was not logged."
+        description="The training accuracy; null where it is not finite or was not logged."
     )
     learning_rate: float | None = strawberry.field(
         description="The learning rate of the step; null where it is not finite or was not logged."
+    )
+    logged_at: datetime | None = computed(
+        "instant(logged_us)",
+        instant=instant,
+        description="When the loop measured it, as it says; null where it did not.",
     )
     recorded_at: datetime = strawberry.field(description="When the point was stored, in UTC.")
 
@@ -115,7 +128,8 @@ def _whole(column: Integers) -> list[int]:
 )
 class MetricValueInput:
     name: str = strawberry.field(
-        description="What was measured: 1 to 200 characters, any but control characters; train/loss is a name."
+        description="What was measured: 1 to 250 characters, trimmed and NFC, any but control and "
+        "bidirectional formatting characters: train/loss is a name."
     )
     value: float | None = strawberry.field(default=None, description="The value, where it is finite.")
     non_finite: NonFinite | None = strawberry.field(
@@ -125,17 +139,20 @@ class MetricValueInput:
 
 @strawberry.input(description="A point to record.")
 class MetricInput:
-    step: int = strawberry.field(description="The training step it was measured at: 0 or more.")
-    epoch: int | None = strawberry.field(
-        default=None, description="The epoch it belongs to; from `step` and `stepsPerEpoch`, where it is left out."
+    step: Long = strawberry.field(description="The training step it was measured at: 0 or more.")
+    epoch: float | None = strawberry.field(
+        default=None,
+        description="The epoch it belongs to; from `step` and `stepsPerEpoch`, where it is left out and these are "
+        "known.",
     )
     loss: float | None = strawberry.field(default=None, description="The training loss.")
-    accuracy: float | None = strawberry.field(default=None, description="The training accuracy, 0 to 1.")
+    accuracy: float | None = strawberry.field(default=None, description="The training accuracy.")
     learning_rate: float | None = strawberry.field(default=None, description="The learning rate of the step.")
     values: list[MetricValueInput] = strawberry.field(
         default_factory=list,
         description="Whatever else was measured, by name, at most 1000; each name once, those above included.",
     )
+    logged_at: datetime | None = strawberry.field(default=None, description="When it was measured.")
 
 
 # As GraphQL has coerced it: Strawberry would take ten times as long to make objects of a batch.

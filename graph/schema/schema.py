@@ -8,6 +8,7 @@ from graphql import ExecutionResult as GraphQLResult
 from graphql import GraphQLError, GraphQLSchema, OperationDefinitionNode
 from graphql import OperationType as GraphQLOperationType
 from strawberry.exceptions import MissingQueryError
+from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.schema.schema import StreamResult
 from strawberry.types.execution import ExecutionResult, PreExecutionError
@@ -20,6 +21,7 @@ from graph.execution.running import declared
 from graph.plans.delivery import deliver
 from graph.schema.mutation import Mutation
 from graph.schema.query import Query
+from graph.schema.scalars import SCALARS
 from graph.schema.subscription import Subscription
 from graph.telemetry.calls import current_call
 
@@ -174,4 +176,6 @@ async def _only(result: ExecutionResult) -> AsyncGenerator[ExecutionResult, None
     yield result
 
 
-schema = Schema(query=Query, mutation=Mutation, subscription=Subscription)
+schema = Schema(
+    query=Query, mutation=Mutation, subscription=Subscription, config=StrawberryConfig(scalar_map={**SCALARS})
+)

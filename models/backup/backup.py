@@ -19,8 +19,6 @@ from models.backup.file import (
 from models.store.errors import StoreError, is_of
 from models.store.sqlite import migrations_in, tables_in
 
-__all__ = ["backup"]
-
 
 def backup(store: Path, copy: Path, step: Step) -> int:
     """Copy a store, check the copy, and return how many jobs it has.

@@ -10,8 +10,6 @@ from typing import TypeAlias
 
 from models.store.errors import StoreError, is_full_disk, is_of
 
-__all__ = ["Step", "check_is_file", "companions_of", "copy_into", "damage_in", "opened", "reported", "temporary_beside"]
-
 Step: TypeAlias = Callable[[str], object]
 """Called with the name of each step as it begins."""
 

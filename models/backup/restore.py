@@ -23,8 +23,6 @@ from models.store.database import known_migrations
 from models.store.errors import StoreError, is_of
 from models.store.sqlite import migrations_in, tables_in
 
-__all__ = ["Restored", "restore"]
-
 IN_USE_SECONDS = 1.0
 """How long to wait for another process to close the store."""
 PAGES = 1000

@@ -4,17 +4,13 @@ from typing import NamedTuple
 
 from tortoise import Model, fields
 
-from models.job import JobTable
-
 
 class ChunkTable(Model):
     """A chunk as it is stored. What lies before the bytes can be read without them."""
 
     id = fields.BigIntField(primary_key=True)
-    job: fields.ForeignKeyRelation[JobTable] = fields.ForeignKeyField(
-        "models.JobTable", related_name="chunks", on_delete=fields.CASCADE, db_index=False
-    )
-    name = fields.CharField(max_length=200)
+    job_id = fields.BigIntField()
+    name = fields.CharField(max_length=250)
     number = fields.BigIntField()
     size = fields.IntField()
     finite = fields.IntField()
@@ -26,7 +22,7 @@ class ChunkTable(Model):
 
     class Meta:
         table = "curve_chunk"
-        unique_together = (("job", "name", "number"),)
+        unique_together = (("job_id", "name", "number"),)
 
 
 class Head(NamedTuple):

@@ -8,10 +8,9 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from models.alert import Alert
 from models.job import Job
 from models.metric import Recorded
-
-__all__ = ["Event", "Feed", "FeedError", "JobChanged", "Listener", "MetricsRecorded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,22 @@ class JobChanged:
     job: Job
 
 
-Event = MetricsRecorded | JobChanged
+@dataclass(frozen=True, slots=True)
+class JobDeleted:
+    """A job was deleted: as it last was, with the place of its deletion among all changes."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRaised:
+    """An alert was raised: the job as it then was, and the alert."""
+
+    job: Job
+    alert: Alert
+
+
+Event = MetricsRecorded | JobChanged | JobDeleted | AlertRaised
 Listener = Callable[[Event], None]
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import orjson
 
-from models.feed.channel import Event, JobChanged, MetricsRecorded
+from models.feed.channel import Event, JobChanged, JobDeleted, MetricsRecorded
 from models.job import Job
 from models.metric import Recorded, StoredValues, encode_values
 
 __all__ = ["EVENT_BYTES", "FORMAT", "decode", "encode", "job_id_of"]
 
-FORMAT = 1
+FORMAT = 2
 """Raised where what is written here gets another meaning: processes of different formats do not receive each other's
 events. A new column needs none: an older process ignores it, a newer one reads the store where it is missing."""
 EVENT_BYTES = 64 * 2**10
@@ -24,6 +24,8 @@ POINT_BYTES = 50
 def encode(event: Event) -> bytes:
     """One line: the job's id, a space, and the event as JSON."""
     content: dict[str, Any] = {"job": event.job._asdict()}
+    if isinstance(event, JobDeleted):
+        content["deleted"] = True
     if isinstance(event, MetricsRecorded):
         content["metrics"] = orjson.Fragment(_encoded(event.metrics))
     return b"%d %b" % (event.job.id, orjson.dumps(content))
@@ -40,11 +42,13 @@ def decode(line: bytes) -> Event:
     # What another version adds is passed over; an event that lacks a column of ours is none.
     row = content["job"]
     job = Job.of([row[name] for name in Job._fields])
+    if "deleted" in content:
+        return JobDeleted(job)
     if "metrics" not in content:
         return JobChanged(job)
     points = (
-        Recorded._make((job.id, *numbers, StoredValues(values), datetime.fromisoformat(at)))
-        for *numbers, values, at in content["metrics"]
+        Recorded._make((job.id, *numbers, StoredValues(values), logged_us, datetime.fromisoformat(at)))
+        for *numbers, values, logged_us, at in content["metrics"]
     )
     return MetricsRecorded(job, tuple(points))
 
@@ -57,7 +61,7 @@ def _encoded(metrics: Sequence[Recorded]) -> bytes:
     room = EVENT_BYTES
     for point in metrics:
         values = point.values.text if isinstance(point.values, StoredValues) else encode_values(point.values)
-        points.append(orjson.dumps((*point[1:-2], values, point.recorded_at)))
+        points.append(orjson.dumps((*point[1:-3], values, point.logged_us, point.recorded_at)))
         room -= len(points[-1])
         if room < 0:
             return b"[]"

@@ -21,8 +21,6 @@ from models.feed.channel import Event, Feed, FeedError
 from models.feed.encoding import FORMAT, decode, encode, job_id_of
 from models.store.urls import parts_of, without_password
 
-__all__ = ["RedisFeed"]
-
 log = logging.getLogger(__name__)
 
 WAITING_BYTES = 2 * 2**20

@@ -5,8 +5,6 @@ from typing import Any
 
 from models.metric import decode_values, digest_of
 
-__all__ = ["fill"]
-
 PIECE = 1_000
 """Points that are read and written at a time."""
 

@@ -24,6 +24,7 @@ from tortoise.transactions import in_transaction
 
 from models import migrations
 from models.errors import JobError
+from models.migrations._real_runs import IsSimulated
 from models.store.errors import LOST, Changed, Damaged, StoreError, StoreFailure
 from models.store.group_commit import GroupCommit
 from models.store.postgres import Connections, Postgres
@@ -37,7 +38,12 @@ Backend = SQLite | Postgres
 
 CONNECTION = "default"
 """Tortoise's name of the connection to the store."""
-TABLES = ["models.job", "models.metric", "models.curves.stored", "models.token"]
+TABLES = [
+    *("models.job", "models.attempts", "models.config", "models.deletions", "models.deployment"),
+    *("models.metric", "models.series", "models.curves.stored"),
+    *("models.alert", "models.alerts.rule", "models.alerts.state"),
+    "models.token",
+]
 """The modules that have tables."""
 APPS: dict[str, dict[str, Any]] = {
     APP: {"models": TABLES, "migrations": "models.migrations", "default_connection": CONNECTION}
@@ -64,14 +70,17 @@ class Database:
         create: bool = True,
         connections: int = CONNECTIONS,
         seconds: float = SECONDS,
+        is_simulated: IsSimulated | None = None,
         timed_read: Timed = lambda _: None,
         timed_write: Timed = lambda _: None,
     ) -> None:
         """`url`: sqlite://path from here, sqlite:///absolute/path, or postgres://user:password@host:port/name.
 
         `create`: a file that is not there; `connections`: the most of them; `seconds`: to wait for each thing;
+        `is_simulated`: for migrations, which jobs of older versions were simulated, none where it is None;
         `timed_*`: called with the seconds of each query, and of each work until its commit. Raises StoreError.
         """
+        self._is_simulated = is_simulated
         self._timed_read = timed_read
         self._timed_write = timed_write
         self._backend = _backend_at(url, create=create, connections=connections, seconds=seconds)
@@ -194,7 +203,7 @@ class Database:
             for migration in pending:
                 steps = [each for each in migration.operations if isinstance(each, RunPython)]
                 for step in steps:
-                    await step.code(None, editor)
+                    await step.code(self._is_simulated, editor)
                 if not steps:  # a migration is of SQL or of Python
                     statements = await executor.collect_sql(APP, migration.name)
                     await run_script("\n".join(f"{each.rstrip().removesuffix(';')};" for each in statements))

@@ -10,22 +10,6 @@ from typing import ClassVar
 
 import asyncpg
 
-__all__ = [
-    "LOST",
-    "Busy",
-    "Changed",
-    "Damaged",
-    "Full",
-    "NotPermitted",
-    "StoreError",
-    "StoreFailure",
-    "Unreachable",
-    "is_full_disk",
-    "is_of",
-    "postgres_failures",
-    "sqlite_failure",
-]
-
 
 class StoreError(Exception):
     """The store cannot be opened, or its address is wrong. The message is one line for people, with what to do."""

@@ -22,8 +22,6 @@ from models.store import sql
 from models.store.errors import Changed, is_of, sqlite_failure
 from models.store.statements import Insert, Result, Row, Statement, Work, run
 
-__all__ = ["GroupCommit", "file_at"]
-
 GROUP = 100
 """The most verbs in one commit."""
 GROUP_SECONDS = 0.02
@@ -221,7 +219,7 @@ class GroupCommit:
             while len(insert.rows) - done >= size:
                 await self._let_others()
                 rows = insert.rows[done : done + size]
-                text = sql.insert(insert.table, insert.columns, shared=shared, rows=size)
+                text = sql.insert(insert.table, insert.columns, shared=shared, rows=size, rest=insert.rest)
                 self._connection.execute(text, [*insert.shared.values(), *chain.from_iterable(rows)])
                 done += size
         return []

@@ -20,8 +20,6 @@ from models.store.errors import Damaged, StoreFailure, postgres_failures
 from models.store.statements import Query, Reader, Result, Row, Statement, Timed, Work, run
 from models.store.urls import parameters_of, parts_of, without_password
 
-__all__ = ["Connections", "Postgres"]
-
 MIGRATION_LOCK = 0x74726D6F
 """The advisory lock of processes that migrate: any number, but always the same."""
 MIGRATION_SECONDS = 3600.0
@@ -211,7 +209,7 @@ class Connections:
 async def _asked(connection: "asyncpg.Connection[Any]", statement: Statement) -> list[Row]:
     if isinstance(statement, Query):
         return await _rows(connection, statement)
-    text = _numbered(sql.insert(statement.table, statement.columns, shared=(*statement.shared,)))
+    text = _numbered(sql.insert(statement.table, statement.columns, shared=(*statement.shared,), rest=statement.rest))
     db_client_logger.debug("%s: %s", text, statement.rows)
     shared = (*statement.shared.values(),)
     with postgres_failures():

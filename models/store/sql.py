@@ -4,8 +4,6 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from itertools import count
 
-__all__ = ["insert", "names", "places", "select", "update"]
-
 
 def names(columns: Iterable[str]) -> str:
     """The columns, quoted and separated."""

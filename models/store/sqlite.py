@@ -18,8 +18,6 @@ from models.store.errors import Damaged, StoreError, is_full_disk, is_of, sqlite
 from models.store.group_commit import GroupCommit, file_at
 from models.store.statements import Query, Reader, Row, Timed
 
-__all__ = ["APP", "SQLite", "migrations_in", "tables_in"]
-
 APP = "models"
 """The name of our app in Tortoise's record of applied migrations."""
 SMALLEST = 512

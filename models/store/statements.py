@@ -6,8 +6,6 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from models.store.errors import Damaged
 
-__all__ = ["Insert", "Query", "Reader", "Result", "Row", "Statement", "Timed", "Work", "run"]
-
 Row = tuple[Any, ...]
 Timed = Callable[[float], object]
 """Is called with the seconds that something took."""
@@ -34,6 +32,8 @@ class Insert(NamedTuple):
     columns: tuple[str, ...]
     rows: Sequence[Row]
     """The values of the other columns."""
+    rest: str = ""
+    """What follows the values."""
 
 
 Statement = Query | Insert

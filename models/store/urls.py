@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-__all__ = ["parameters_of", "parts_of", "without_password"]
-
 UNREADABLE = "it is not clear where its password ends: in passwords / ? # @ are written %2F %3F %23 %40"
 
 

@@ -49,11 +49,17 @@ class TestTheTable:
         table = {
             QUEUED: {RUNNING, FAILED},
             RUNNING: {COMPLETE, FAILED},
-            COMPLETE: set(),
-            FAILED: set(),
+            COMPLETE: {RUNNING},
+            FAILED: {RUNNING},
         }
         assert table == TRANSITIONS
+
+    def test_every_status_has_an_entry(self) -> None:
+        assert set(TRANSITIONS) == set(JobStatus)
+
+    def test_only_a_resume_leads_out_of_the_ended(self) -> None:
         assert {COMPLETE, FAILED} == ENDED
+        assert all(TRANSITIONS[status] == {RUNNING} for status in ENDED)
 
     def test_sources_of_is_its_inverse(self) -> None:
         forth = {(status, following) for status in JobStatus for following in TRANSITIONS[status]}
@@ -61,13 +67,20 @@ class TestTheTable:
         assert forth == back
 
 
-@given(st.integers(1, 10**12), st.integers(1, 10**6))
-def test_each_step_lies_in_exactly_its_epoch_counted_from_one_and_step_0_in_the_first(
-    step: int, steps_per_epoch: int
-) -> None:
-    epoch = epoch_of_step(step, steps_per_epoch)
-    assert (epoch - 1) * steps_per_epoch < step <= epoch * steps_per_epoch
-    assert epoch_of_step(0, steps_per_epoch) == 1
+class TestEpochOfStep:
+    @pytest.mark.parametrize(
+        ("step", "steps_per_epoch", "epoch"),
+        [(0, 3, 1), (1, 3, 1), (3, 3, 1), (4, 3, 2), (6, 3, 2), (7, 3, 3), (5, 1, 5)],
+    )
+    def test_epochs_are_counted_from_one_and_end_with_their_last_step(
+        self, step: int, steps_per_epoch: int, epoch: int
+    ) -> None:
+        assert epoch_of_step(step, steps_per_epoch) == epoch
+
+    @given(st.integers(1, 10**12), st.integers(1, 10**6))
+    def test_each_step_lies_in_exactly_its_epoch(self, step: int, steps_per_epoch: int) -> None:
+        epoch = epoch_of_step(step, steps_per_epoch)
+        assert (epoch - 1) * steps_per_epoch < step <= epoch * steps_per_epoch
 
 
 class TestEveryVerbInEveryStatus:
@@ -82,10 +95,10 @@ class TestEveryVerbInEveryStatus:
         assert (job.finished_at is not None) == (job.status in ENDED)
         assert (job.failure_reason is not None) == (job.status is FAILED)
         if job.status is status:
-            assert job.status_changed_at == before.status_changed_at
+            assert job.change == before.change
         else:
-            assert job.status_changed_at == job.updated_at
-            assert job.updated_at == (job.finished_at if job.status in ENDED else job.started_at)
+            assert job.change == before.change + 1
+            assert before.updated_at < (job.finished_at if job.status in ENDED else job.started_at) <= job.updated_at
 
     @pytest.mark.parametrize("verb", VERBS)
     async def test_what_is_not_is_refused_with_the_job_as_it_is_changes_nothing_and_is_told_to_nobody(

@@ -23,6 +23,7 @@ from graph.plans.answers import Answers
 from graph.plans.delivery import SHARED_CHARACTERS, PartKey, Parts
 from graph.schema import schema
 from graph.settings import Settings
+from models.alerts.alerts import Alerts
 from models.curves.chunks import Chunks
 from models.curves.reading import Curves
 from models.lifecycle import JobStatus
@@ -66,7 +67,9 @@ class Both:
         self.answers = Answers(schema.graphql, operations, database, domain.jobs)
         self.answers.parts = self.parts = CountingParts()
         streams, curves = Streams(database, domain.feed, 500, 3_600), Curves(Chunks(database))
-        self.services = Services(operations, database, domain.jobs, streams, curves, self.answers)
+        self.services = Services(
+            operations, database, domain.jobs, Alerts(database, domain.feed), streams, curves, self.answers
+        )
 
     def context(self, *, plans: bool = True) -> Context:
         return Context(self.services if plans else self.services._replace(answers=None), EVERYONE)

@@ -28,8 +28,54 @@ async def test_a_job_runs_from_its_creation_to_its_end(api: Api) -> None:
     assert (job["status"], job["progress"], job["metricCount"]) == ("COMPLETE", 1, 3)
 
 
-async def test_a_new_job_is_queued_with_what_was_left_out_at_its_default(api: Api) -> None:
+BELONGING = "project group tags notes simulation { scenario schedule seed }"
+
+
+async def test_of_a_job_of_which_only_the_name_is_said_nothing_is_made_up(api: Api) -> None:
+    """Case 3: no batch size, schedule and scenario that nobody said."""
+    answer = await api.data('mutation { createJob(input: {name: "run"}) { ... on CreateJobSuccess { job { id } } } }')
+    id = answer["createJob"]["job"]["id"]
+    queued: dict[str, Any] = {
+        **dict.fromkeys(SETTINGS.split()),
+        "name": "run",
+        "project": "default",
+        "group": None,
+        "tags": [],
+        "notes": "",
+        "simulation": None,
+        "status": "QUEUED",
+        "progress": None,
+        "metricCount": 0,
+        "failureReason": None,
+    }
+    assert await api.job(id, f"{SETTINGS} {BELONGING} {STATE}") == queued
+    await api.start(id)
+    await api.log(id, [{"step": 7, "loss": 0.5}])
+    logged = {**queued, "status": "RUNNING", "metricCount": 1}
+    assert await api.job(id, f"{SETTINGS} {BELONGING} {STATE}") == logged
+
+
+async def test_a_job_with_a_total_has_the_simulators_settings_from_its_first_simulated_step(api: Api) -> None:
     id = await api.created(name="run", modelName="m", epochs=3, learningRate=0.25)
+    queued = {
+        **dict.fromkeys(SETTINGS.split()),
+        "name": "run",
+        "modelName": "m",
+        "epochs": 3,
+        "stepsPerEpoch": 100,
+        "totalSteps": 300,
+        "learningRate": 0.25,
+    }
+    assert await api.job(id, SETTINGS) == queued
+    await api.start(id)
+    await api.step(id)
+    job = await api.job(id, SETTINGS)
+    assert 0 <= job.pop("seed") < 2**31  # drawn
+    assert {**queued, **job} == {**queued, "batchSize": 32, "scenario": "HEALTHY", "schedule": "CONSTANT"}
+
+
+async def test_a_new_job_that_asks_for_a_simulation_has_its_settings_at_their_defaults(api: Api) -> None:
+    id = await api.created(name="run", modelName="m", epochs=3, learningRate=0.25, scenario="HEALTHY")
     job = await api.job(id, f"{SETTINGS} {STATE}")
     assert 0 <= job.pop("seed") < 2**31  # drawn
     given = {"name": "run", "modelName": "m", "epochs": 3, "learningRate": 0.25}

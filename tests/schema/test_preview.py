@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.validation import MAX_TOTAL_STEPS, NewJob
+from models.validation import MAX_SIMULATED_STEPS, NewJob
 from simulator.curves import END_OF_EPOCH, EVERY_STEP, Run, points, values_at
 from simulator.preview import MAX_PREVIEW, Preview, preview
 from simulator.scenarios import Scenario
@@ -81,7 +81,7 @@ class TestPreview:
 
         monkeypatch.setattr("simulator.preview.values_at", counting)
         longest = NewJob("run", "resnet", epochs=2_147, steps_per_epoch=1_000_000, learning_rate=0.1, scenario=scenario)
-        assert longest.epochs * longest.steps_per_epoch > 0.99 * MAX_TOTAL_STEPS
+        assert longest.epochs * longest.steps_per_epoch > 0.99 * MAX_SIMULATED_STEPS
         curves = preview(longest, MAX_PREVIEW).curves
         assert {len(curves[name].step) for name in EVERY_STEP} == {MAX_PREVIEW}
         assert len(made) == 2

@@ -78,11 +78,12 @@ async def opened_domain(url: str, feed: Feed | None = None, connections: int = 1
 def a_job(**fields: Any) -> Job:
     """A job that no store has: RUNNING, with defaults for what is not named."""
     at = now()
-    plain = {"id": 1, "name": "run", "model_name": "resnet", "status": JobStatus.RUNNING, "epochs": 10}
-    plain |= {"steps_per_epoch": 100, "learning_rate": 0.1, "scenario": "healthy", "schedule": "constant", "seed": 7}
-    plain |= {"batch_size": 32, "metric_count": 0, "furthest_step": 0, "created_at": at, "updated_at": at}
-    plain |= {"started_at": at, "finished_at": None, "status_changed_at": at, "failure_reason": None}
-    return Job(**{**plain, **fields})
+    plain: dict[str, Any] = dict.fromkeys(Job._fields)
+    plain |= {"id": 1, "name": "run", "project": "default", "tag_list": "[]", "notes": "", "model_name": "resnet"}
+    plain |= {"status": JobStatus.RUNNING, "epochs": 10, "learning_rate": 0.1}
+    plain |= {"metric_count": 0, "furthest_step": -1, "progress_step": 0, "created_at": at, "updated_at": at}
+    plain |= {"started_at": at, "attempt": 1, "attempt_started_at": at, "attempt_first_seq": 1, "cuts": "[]"}
+    return Job(**{**plain, "change": 1, **fields})
 
 
 def a_point(step: int, /, epoch: int | None = None, **values: float) -> Point:

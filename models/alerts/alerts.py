@@ -1,0 +1,221 @@
+"""The verbs of alerts and their rules, and the reads of both."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from models.alert import Alert, AlertLevel
+from models.alerts.rule import AlertRule, NewRule
+from models.deployment import current_change
+from models.errors import AlertNotFound, AlertRuleNotFound, InvalidInput, JobNotFound
+from models.feed.channel import AlertRaised, Feed
+from models.job import Job, now
+from models.job_reads import one_query
+from models.store.database import Database, uninterrupted
+from models.store.sql import insert, places, select, update
+from models.store.statements import Query, Reader, Work
+from models.validation import check_characters
+
+MAX_TITLE = 200
+MAX_TEXT = 10_000
+
+
+class Raised(NamedTuple):
+    """What is said of an alert that is raised."""
+
+    title: str
+    level: AlertLevel
+    text: str | None = None
+    rule_id: int | None = None
+    seq: int | None = None
+    step: int | None = None
+    value: float | None = None
+
+
+class AlertFilter(NamedTuple):
+    """Which alerts are meant: those for which all that is not None holds."""
+
+    job_id: int | None = None
+    project: str | None = None
+    acknowledged: bool | None = None
+    """True for those that are acknowledged; else those that are not."""
+
+
+class AlertPage(NamedTuple):
+    """A page of alerts."""
+
+    alerts: list[Alert]
+    cursors: list[str]
+    has_next: bool
+
+
+def raised(job: Job, what: Raised) -> Work[Alert]:
+    """Store an alert of a job."""
+    columns = {**what._asdict(), "job_id": job.id, "project": job.project, "raised_at": now()}
+    ((id,),) = yield Query(insert("alert", (*columns,), rest='RETURNING "id"'), [*columns.values()])
+    return Alert(id=id, acknowledged_at=None, **columns)
+
+
+class Alerts:
+    """The verbs of one store. Each publishes to the feed what it did."""
+
+    def __init__(self, database: Database, feed: Feed) -> None:
+        self.database = database
+        self._publish = feed.publish
+
+    @uninterrupted
+    async def create_rule(self, new: NewRule) -> AlertRule:
+        """A new rule. Raises InvalidInput, with all broken rules, and JobNotFound."""
+        new = new.checked()
+
+        def create() -> Work[AlertRule]:
+            yield from _existing(new.job_id)
+            columns = {**new._asdict(), "created_at": now(), "since_change": (yield from current_change())}
+            ((id,),) = yield Query(insert("alert_rule", (*columns,), rest='RETURNING "id"'), [*columns.values()])
+            return AlertRule(id=id, **columns)
+
+        return await self.database.write(create, lambda _: None)
+
+    @uninterrupted
+    async def update_rule(self, id: int, new: NewRule, *, keeps_webhook: bool) -> AlertRule:
+        """Let a rule be another. `keeps_webhook`: with the address that it has.
+
+        Raises InvalidInput, with all broken rules, AlertRuleNotFound and JobNotFound.
+        """
+        new = new.checked()
+
+        def change() -> Work[AlertRule]:
+            rule = yield from _held_rule(id)
+            yield from _existing(new.job_id)
+            columns: dict[str, Any] = {**new._asdict()}
+            if keeps_webhook:
+                del columns["webhook"]
+            yield Query(update("alert_rule", columns, '"id" = ?'), [*columns.values(), id])
+            changed = rule._replace(**columns)
+            same = (rule.condition, rule.series, rule.threshold, rule.window)
+            if (changed.condition, changed.series, changed.threshold, changed.window) != same:
+                # What was remembered was of another condition; points that are stored already do not count again.
+                yield Query(
+                    'UPDATE "alert_state" SET "memory" = NULL WHERE "rule_id" = ?',
+                    [id],
+                )
+            return changed
+
+        return await self.database.write(change, lambda _: None)
+
+    @uninterrupted
+    async def delete_rule(self, id: int) -> None:
+        """Delete a rule; the alerts that it raised stay. Raises AlertRuleNotFound."""
+
+        def delete() -> Work[None]:
+            yield from _held_rule(id)
+            yield Query('UPDATE "alert" SET "rule_id" = NULL WHERE "rule_id" = ?', [id])
+            yield Query('DELETE FROM "alert_state" WHERE "rule_id" = ?', [id])
+            yield Query('DELETE FROM "alert_rule" WHERE "id" = ?', [id])
+
+        await self.database.write(delete, lambda _: None)
+
+    @uninterrupted
+    async def raise_by_loop(self, job_id: int, title: str, text: str | None, level: AlertLevel) -> Alert:
+        """An alert that the loop of a job raises. Raises InvalidInput, JobNotFound."""
+        title = title.strip()
+        if not 1 <= len(title) <= MAX_TITLE:
+            raise InvalidInput("title", f"must have 1 to {MAX_TITLE} characters, got {len(title)}.")
+        check_characters("title", title)
+        if text is not None and len(text) > MAX_TEXT:
+            raise InvalidInput("text", f"must have at most {MAX_TEXT} characters, got {len(text)}.")
+
+        def work() -> Work[AlertRaised]:
+            rows = yield one_query(Job._fields, job_id)
+            if not rows:
+                raise JobNotFound(job_id)
+            job, shown = Job.of(rows[0]), None if text is None else text.replace("\0", "")
+            return AlertRaised(job, (yield from raised(job, Raised(title, level, shown))))
+
+        return (await self.database.write(work, self._publish)).alert
+
+    @uninterrupted
+    async def acknowledge(self, id: int) -> Alert:
+        """Take note of an alert; a second time changes nothing. Raises AlertNotFound."""
+
+        def work() -> Work[Alert]:
+            rows = yield Query(select("alert", Alert._fields, 'WHERE "id" = ?'), [id], locks=True)
+            if not rows:
+                raise AlertNotFound(id)
+            alert = Alert.of(rows[0])
+            if alert.acknowledged_at is not None:
+                return alert
+            at = now()
+            yield Query('UPDATE "alert" SET "acknowledged_at" = ? WHERE "id" = ?', [at, id])
+            return alert._replace(acknowledged_at=at)
+
+        return await self.database.write(work, lambda _: None)
+
+
+def _held_rule(id: int) -> Work[AlertRule]:
+    rows = yield Query(select("alert_rule", AlertRule._fields, 'WHERE "id" = ?'), [id], locks=True)
+    if not rows:
+        raise AlertRuleNotFound(id)
+    return AlertRule.of(rows[0])
+
+
+def _existing(job_id: int | None) -> Work[None]:
+    if job_id is not None and not (yield one_query(("id",), job_id)):
+        raise JobNotFound(job_id)
+
+
+async def read_rules(reader: Reader, *, job: Job | None = None, project: str | None = None) -> list[AlertRule]:
+    """All rules, or those that apply to a job, or to jobs of a project, by id."""
+    rows = await reader.rows(Query(select("alert_rule", AlertRule._fields, 'ORDER BY "id"')))
+    rules = [AlertRule.of(row) for row in rows]
+    if job is not None:
+        rules = [rule for rule in rules if rule.applies_to(job.id, job.project)]
+    return [rule for rule in rules if project is None or rule.project in (None, project)]
+
+
+async def rules_by_id(reader: Reader, ids: Collection[int]) -> Mapping[int, AlertRule]:
+    """Those of the rules that there are, by their ids."""
+    rest = f'WHERE "id" IN ({places(ids)})'
+    rows = await reader.rows(Query(select("alert_rule", AlertRule._fields, rest), [*ids]))
+    return {rule.id: rule for rule in map(AlertRule.of, rows)}
+
+
+async def list_alerts(reader: Reader, filter: AlertFilter, first: int, after: str | None) -> AlertPage:
+    """The first `first` alerts behind a cursor, the latest first. Raises ValueError where it is no cursor."""
+    where, parameters = _conditions(filter)
+    if after is not None:
+        where.append('"id" < ?')
+        parameters.append(_id_of(after))
+    rest = f'WHERE {" AND ".join(where) or "TRUE"} ORDER BY "id" DESC LIMIT ?'
+    rows = await reader.rows(Query(select("alert", Alert._fields, rest), [*parameters, first + 1]), in_thread=True)
+    alerts = [Alert.of(row) for row in rows]
+    return AlertPage(alerts[:first], [_cursor_of(alert.id) for alert in alerts[:first]], len(alerts) > first)
+
+
+async def count_alerts(reader: Reader, filter: AlertFilter) -> int:
+    """How many such alerts there are."""
+    where, parameters = _conditions(filter)
+    query = f'SELECT count(*) FROM "alert" WHERE {" AND ".join(where)}'  # noqa: S608  # names of ours
+    ((count,),) = await reader.rows(Query(query, parameters), in_thread=True)
+    return int(count)
+
+
+def _conditions(filter: AlertFilter) -> tuple[list[str], list[Any]]:
+    where = [f'"acknowledged_at" IS {"NOT " if filter.acknowledged else ""}NULL']
+    parameters: list[Any] = []
+    for column, value in (("job_id", filter.job_id), ("project", filter.project)):
+        if value is not None:
+            where.append(f'"{column}" = ?')
+            parameters.append(value)
+    return where, parameters
+
+
+def _cursor_of(id: int) -> str:
+    return urlsafe_b64encode(b"alert:%d" % id).decode().rstrip("=")
+
+
+def _id_of(cursor: str) -> int:
+    kind, _, number = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(":")
+    if kind != "alert" or not number.isdecimal() or len(number) > 18:
+        raise ValueError("is no cursor of alerts.")
+    return int(number)

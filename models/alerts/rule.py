@@ -1,0 +1,164 @@
+"""A rule that raises alerts: its table, a row of it, and what it has to be."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from ipaddress import ip_address
+from math import isfinite
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from tortoise import Model, fields
+
+from models.alert import AlertLevel, Condition
+from models.job import moment_of
+from models.validation import Faults, check_series_name, clean
+
+MAX_WINDOW = 1_000
+"""Values that a JUMP is compared with: they are kept for each job."""
+MAX_ADDRESS = 2_000
+"""Characters of a webhook's address."""
+
+
+OF_SERIES = frozenset(
+    {Condition.NOT_FINITE, Condition.ABOVE, Condition.BELOW, Condition.NO_IMPROVEMENT, Condition.JUMP}
+)
+"""The conditions about the values of a series; the others are about the job."""
+WITH_THRESHOLD = frozenset({Condition.ABOVE, Condition.BELOW, Condition.JUMP})
+WITH_WINDOW = frozenset({Condition.NO_IMPROVEMENT, Condition.JUMP, Condition.SILENT})
+
+
+class AlertRuleTable(Model):
+    """A rule that raises alerts."""
+
+    id = fields.BigIntField(primary_key=True)
+    name = fields.CharField(max_length=200)
+    project = fields.CharField(max_length=200, null=True)
+    job_id = fields.BigIntField(null=True, db_index=True)
+    series = fields.CharField(max_length=250, null=True)
+    condition = fields.CharEnumField(Condition, max_length=16)
+    threshold = fields.FloatField(null=True)
+    window = fields.BigIntField(null=True)
+    level = fields.CharEnumField(AlertLevel, max_length=16)
+    enabled = fields.BooleanField(default=True)
+    webhook = fields.TextField(null=True)
+    created_at = fields.DatetimeField()
+    since_change = fields.BigIntField(default=0)
+    """How many changes of jobs there were at its creation: earlier ones raise nothing."""
+
+    class Meta:
+        table = "alert_rule"
+
+
+class AlertRule(NamedTuple):
+    """A rule that raises alerts. Its fields are the columns of the table."""
+
+    id: int
+    name: str
+    project: str | None
+    job_id: int | None
+    series: str | None
+    condition: Condition
+    threshold: float | None
+    window: int | None
+    level: AlertLevel
+    enabled: bool
+    webhook: str | None
+    """The address that alerts are sent to too. Never shown whole."""
+    created_at: datetime
+    since_change: int
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Self:
+        """The rule of a row with its columns."""
+        rule = cls._make(row)
+        created_at = moment_of(rule.created_at)
+        assert created_at is not None
+        return rule._replace(
+            condition=Condition(rule.condition),
+            level=AlertLevel(rule.level),
+            enabled=bool(rule.enabled),
+            created_at=created_at,
+        )
+
+    @property
+    def webhook_host(self) -> str | None:
+        """The host that alerts are sent to too."""
+        return None if self.webhook is None else urlsplit(self.webhook).hostname
+
+    def applies_to(self, job_id: int, project: str) -> bool:
+        """Whether it looks at a job of a project."""
+        return self.job_id in (None, job_id) and self.project in (None, project)
+
+
+class NewRule(NamedTuple):
+    """What is said of a rule."""
+
+    name: str
+    condition: Condition
+    project: str | None = None
+    job_id: int | None = None
+    series: str | None = None
+    threshold: float | None = None
+    window: int | None = None
+    level: AlertLevel = AlertLevel.WARNING
+    enabled: bool = True
+    webhook: str | None = None
+
+    def checked(self) -> "NewRule":
+        """The same with its names cleaned. Raises InvalidInput, with all rules that are broken."""
+        faults = Faults()
+        checked = self._replace(
+            name=faults.checked("name", lambda: clean("name", self.name), ""),
+            project=_cleaned(faults, self.project, lambda text: clean("project", text)),
+            series=_cleaned(faults, self.series, lambda text: check_series_name("series", text)),
+        )
+        of = self.condition.value
+        for field, value, having in (
+            ("series", self.series, OF_SERIES),
+            ("threshold", self.threshold, WITH_THRESHOLD),
+            ("window", self.window, WITH_WINDOW),
+        ):
+            if value is None and self.condition in having:
+                faults.add(field, f"must be given for {of}.")
+            elif value is not None and self.condition not in having:
+                faults.add(field, f"must not be given for {of}.")
+        if self.threshold is not None and not isfinite(self.threshold):
+            faults.add("threshold", "must be finite.")
+        elif self.condition is Condition.JUMP and self.threshold is not None and self.threshold <= 0:
+            faults.add("threshold", f"must be above 0 for {of}, got {self.threshold:g}.")
+        lowest, highest = (2, MAX_WINDOW) if self.condition is Condition.JUMP else (1, None)
+        if self.window is not None and not (lowest <= self.window and (highest is None or self.window <= highest)):
+            bounds = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
+            faults.add("window", f"must be {bounds} for {of}, got {self.window}.")
+        if self.webhook is not None and (reason := why_no_webhook(self.webhook)):
+            faults.add("webhook", reason)
+        faults.end()
+        return checked
+
+
+def _cleaned(faults: Faults, text: str | None, cleaning: Callable[[str], str]) -> str | None:
+    return None if text is None else faults.checked("", lambda: cleaning(text), None)
+
+
+def why_no_webhook(address: str) -> str | None:
+    """Why alerts cannot be sent to an address; None where they can, as far as its text says."""
+    if len(address) > MAX_ADDRESS or not address.isprintable() or not address.isascii() or " " in address:
+        return f"must be an https address of at most {MAX_ADDRESS} printable ASCII characters."
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        return "must be an https address."
+    if parts.scheme != "https" or not host:
+        return "must be an https address."
+    if parts.username is not None or parts.password is not None:
+        return "must have no user and no password in its address."
+    return None
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the internet: not of this machine, a private network, or a link."""
+    ip = ip_address(address)
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return (mapped or ip).is_global and not (mapped or ip).is_multicast
