@@ -184,6 +184,11 @@ class Job(NamedTuple):
         return cls._make(values)
 
     @property
+    def identity(self) -> tuple[str, int, int, int, datetime, datetime | None]:
+        """What distinguishes it, in this state, from other jobs and other states."""
+        return "job", self.id, self.change, self.metric_count, self.updated_at, self.last_beat_at
+
+    @property
     def group(self) -> str | None:
         """What it is compared with."""
         return self.group_name

@@ -34,7 +34,7 @@ from models.points import MAX_READ
 from models.validation import MAX_VALUES
 from simulator.preview import MAX_PREVIEW
 
-__all__ = ["CURVE", "LENGTHS", "READS", "SEARCH", "Cost", "Given"]
+__all__ = ["CONFIG", "CURVE", "FEW", "LENGTHS", "LIST", "NAMES", "READS", "SEARCH", "Cost", "Given"]
 
 LONG_NAME = 32
 """Characters of a field's name in the answer that cost as much as a value: it stands there for each object."""
@@ -46,9 +46,20 @@ TYPES = 50
 MEMBERS = 5
 """Fields of a type, or arguments of a field: about their average."""
 SEARCH = 10_000
-"""A search compares the names of all jobs: in a store of 40,000 it takes as long as so many values."""
+"""A search compares the names of all jobs: in a store of 40,000 it takes as long as so many values; so does a list by
+conditions, and counting it."""
 CURVE = 5_000
 """A curve is chosen from far more points than it returns; one of a name that was never logged is looked for in vain."""
+LIST = 100
+"""A page of the children of one job: a query of its own, and one for their number."""
+CONFIG = 200
+"""A config is parsed and masked whole. What many long ones may come to is bounded when they are read."""
+NAMES = 20
+"""Series that a job is taken to have where their names are not given; those of jobs with more are returned too."""
+FEW = 5
+"""Attempts of a job, faults of an input, or what else there are few of."""
+MANY = 100
+"""Projects, or rules of alerts."""
 
 
 class Given(NamedTuple):
@@ -75,13 +86,28 @@ Length = int | Given
 
 LENGTHS: Mapping[str, Length] = {
     "Query.jobs": Given("limit", MAX_PAGE),
+    "Query.jobList": Given("first", MAX_PAGE),
+    "Query.projects": MANY,
+    "Query.alerts": Given("first", MAX_PAGE),
+    "Query.alertRules": MANY,
     "Query.previewJob": Given("points", MAX_PREVIEW),
+    "Job.attempts": FEW,
+    "Job.children": Given("first", MAX_PAGE),
+    "Job.series": Given("names", MAX_VALUES, NAMES),
+    "Job.tags": 0,
     "Job.metrics": Given("limit", MAX_READ),
     "Job.latestMetrics": Given("count", MAX_READ),
     "Job.curve": Given("points", MAX_POINTS),
     "JobPreview.curves": 7,
     "Metric.values": Given("names", MAX_VALUES, VALUES),
     "Subscription.metricsAdded": BATCH,
+    "InvalidInput.others": FEW,
+    "LogMetricsSuccess.skipped": FEW,
+    # Counted by the argument `first` of the connection, of which each adds one.
+    "JobConnection.edges": 1,
+    "JobConnection.nodes": 1,
+    "AlertConnection.edges": 1,
+    "AlertConnection.nodes": 1,
     # Counted by the argument `points` of the curve, of which each adds one.
     "Curve.seq": 0,
     "Curve.step": 0,
@@ -102,7 +128,13 @@ field that holds lists which its own argument limits."""
 
 READS: Mapping[str, tuple[Length, int]] = {
     "Query.jobs": (Given("search", 1), SEARCH),
+    "Query.jobList": (1, SEARCH),
+    "Query.projects": (1, SEARCH),
+    "Query.alerts": (1, SEARCH),
     "Query.previewJob": (1, CURVE),
+    "Job.children": (1, LIST),
+    "Job.config": (1, CONFIG),
+    "Job.source": (1, CONFIG),
     "Job.curve": (1, CURVE),
 }
 """Type and field -> how often it reads, and what reading costs in values, whatever is returned of it."""
@@ -148,6 +180,7 @@ class _Count:
         for node in selection.selections:
             if isinstance(node, FieldNode):
                 cost += len((node.alias or node.name).value) // LONG_NAME
+                cost += self._read(type, node)
                 cost += 1 if node.selection_set is None else self._objects(type, node, node.selection_set)
             elif isinstance(node, FragmentSpreadNode):
                 cost += self.fragments[node.name.value]
@@ -163,11 +196,17 @@ class _Count:
         field = META.get(node.name.value) or type.fields[node.name.value]
         place = f"{type.name}.{node.name.value}"
         held = self.selected(get_named_type(field.type), selection)
-        cost = self._length(LENGTHS.get(place, 1), field, node) * (1 + held)
-        if place in READS:
-            times, read = READS[place]
-            cost += self._length(times, field, node) * read
-        return cost
+        return self._length(LENGTHS.get(place, 1), field, node) * (1 + held)
+
+    def _read(self, type: GraphQLNamedType | None, node: FieldNode) -> int:
+        """What the field reads, whatever is returned of it."""
+        assert type is not None
+        found = READS.get(f"{type.name}.{node.name.value}")
+        if found is None:
+            return 0
+        assert isinstance(type, GraphQLObjectType)
+        times, read = found
+        return self._length(times, type.fields[node.name.value], node) * read
 
     def _length(self, length: Length, field: GraphQLField, node: FieldNode) -> int:
         if isinstance(length, int):

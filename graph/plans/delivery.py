@@ -38,6 +38,8 @@ from graph.plans.jobs import maker_of_points
 __all__ = ["PartKey", "Parts", "Results", "SubscriptionPlan", "deliver", "plan_subscription"]
 
 VARIABLE = re.compile(r"\$(\w+)")
+OF_OTHERS = re.compile(r"\b(parent|children|alerts)\b")
+"""Fields of a job that read what is no part of it: it may change while the job stays the same."""
 SHARED_CHARACTERS = 2_000
 """Of variables that are part of a selection, as text; results selected by longer ones are not shared."""
 PART_BYTES = 600
@@ -66,7 +68,8 @@ class SubscriptionPlan(NamedTuple):
 def plan_subscription(
     schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Fragments
 ) -> SubscriptionPlan | None:
-    """The plan for a subscription of a valid document; None unless it is one plain field at the root."""
+    """The plan for a subscription of a valid document; None unless it is one plain field at the root, of jobs or points
+    alone."""
     root = operation.selection_set.selections[0]
     if operation.directives or len(operation.selection_set.selections) > 1:
         return None
@@ -78,6 +81,8 @@ def plan_subscription(
     type = schema.subscription_type.fields[root.name.value].type
     is_list, of = is_list_type(get_nullable_type(type)), get_named_type(type)
     assert isinstance(of, GraphQLObjectType)
+    if of.name not in {"Job", "Metric"} or OF_OTHERS.search(text):
+        return None
     return SubscriptionPlan(
         response_name=response_name,
         is_list=is_list,

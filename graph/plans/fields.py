@@ -25,7 +25,19 @@ from graphql import (
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
-__all__ = ["Expression", "Fragments", "Maker", "Shape", "computed", "flat", "leaf", "made_from", "shape_of"]
+__all__ = [
+    "Expression",
+    "Fragments",
+    "Maker",
+    "Shape",
+    "computed",
+    "flat",
+    "inner",
+    "leaf",
+    "made_from",
+    "part",
+    "shape_of",
+]
 
 Maker = Callable[..., list[dict[str, Any]]]
 """Rows, and whatever else the expressions use -> an object for each row."""
@@ -35,6 +47,8 @@ Selection = dict[str, FieldNode]
 
 COMPUTED = "computed"
 """Key of the expression in the metadata of a field."""
+PART = "part"
+"""Key of the expression for whether there is the object, in the metadata of a field."""
 
 
 class Expression(NamedTuple):
@@ -52,6 +66,29 @@ class Expression(NamedTuple):
 def computed(code: str, *, description: str, **functions: Any) -> Any:
     """A field of a type of the schema that a plan makes by an expression; Strawberry resolves it like any other."""
     return strawberry.field(description=description, metadata={COMPUTED: Expression(code, functions)})
+
+
+def part(code: str, *, description: str) -> Any:
+    """A field with an object that a plan makes of columns of the same row: whether there is one is an expression."""
+    return strawberry.field(description=description, metadata={PART: Expression(code)})
+
+
+def inner(type: GraphQLObjectType, node: FieldNode, fragments: "Fragments") -> Expression | None:
+    """What makes the object of a field that is a part of the same row; None for other fields, and without a plan."""
+    field = type.fields[node.name.value]
+    definition: StrawberryField = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
+    there: Expression | None = definition.metadata.get(PART)
+    if there is None:
+        return None
+    of = get_named_type(field.type)
+    assert isinstance(of, GraphQLObjectType)
+    assert node.selection_set is not None
+    selected = flat(node.selection_set, fragments, of.name)
+    shape = None if selected is None else shape_of(selected, lambda _, each: leaf(of, each.name.value))
+    if shape is None:
+        return None
+    made = shape.expression()
+    return Expression(f"{made.code} if {there.code} else None", made.functions)
 
 
 def made_from(type: GraphQLObjectType, name: str) -> Expression | None:

@@ -21,7 +21,7 @@ from graphql import (
     located_error,
 )
 
-from graph.plans.fields import Expression, Fragments, Maker, Shape, flat, leaf, shape_of
+from graph.plans.fields import Expression, Fragments, Maker, Shape, flat, inner, leaf, shape_of
 from models.metric import Recorded, decode_values
 from models.points import MAX_READ, after_query, latest_query
 from models.store.errors import StoreFailure
@@ -126,7 +126,7 @@ def plan_jobs(type: GraphQLObjectType, selection: SelectionSetNode, fragments: F
         return None
     shape, pages = Shape(), list[Page]()
     for name, node in selected.items():
-        expression = leaf(type, node.name.value)
+        expression = leaf(type, node.name.value) or inner(type, node, fragments)
         if expression is None:
             page = _page(type, node, fragments)
             if page is None or len(pages) == MAX_PAGES:

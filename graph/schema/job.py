@@ -7,7 +7,7 @@ import orjson
 import strawberry
 
 from graph.context import GraphInfo
-from graph.plans.fields import computed
+from graph.plans.fields import computed, part
 from graph.schema.arguments import bad_argument, in_range
 from graph.schema.enums import JobStatus, Outcome, Scenario, Schedule
 from graph.schema.metric import Curve, Metric, as_metrics
@@ -53,9 +53,9 @@ class Attempt:
 
 @strawberry.type(description="That the loop of a job is to end by itself.")
 class Stop:
-    requested_at: datetime = strawberry.field(description="When it was requested.")
-    received_at: datetime | None = strawberry.field(description="When an answer first told the loop.")
-    reason: str | None = strawberry.field(description="Why; null where nobody said.")
+    requested_at: datetime = computed("stop_requested_at", description="When it was requested.")
+    received_at: datetime | None = computed("stop_received_at", description="When an answer first told the loop.")
+    reason: str | None = computed("stop_reason", description="Why; null where nobody said.")
 
 
 @strawberry.interface(description="What is known by an id that no other thing has.")
@@ -102,7 +102,8 @@ class Job(Node):
         description="The learning rate that it started from; null where nobody said."
     )
     batch_size: int | None = strawberry.field(description="Examples in one step; null where nobody said.")
-    simulation: Simulation | None = strawberry.field(
+    simulation: Simulation | None = part(
+        "None not in (scenario, schedule, seed)",
         description="What the simulated run is made of; null for a job that logs, and for one that has no point yet "
         "and did not ask for a simulation.",
     )
@@ -139,7 +140,9 @@ class Job(Node):
         description="Where its last change stands among the changes of all jobs, for `jobChanged(since:)`. Opaque.",
     )
     attempt: int = strawberry.field(description="1, and one more with each resume.")
-    stop: Stop | None = strawberry.field(description="Null unless a stop was requested in this attempt.")
+    stop: Stop | None = part(
+        "stop_requested_at is not None", description="Null unless a stop was requested in this attempt."
+    )
     outcome: Outcome | None = strawberry.field(
         description="How it ended; null until it has. A job that completes after a stop was requested has STOPPED."
     )

@@ -15,7 +15,7 @@ from graphql import (
     parse,
 )
 
-from graph.execution.cost import CURVE, LENGTHS, READS, SEARCH, Cost, Given
+from graph.execution.cost import CONFIG, CURVE, FEW, LENGTHS, LIST, NAMES, READS, SEARCH, Cost, Given
 from graph.execution.document_size import sizes_of
 from graph.execution.running import SMALL
 from graph.schema import schema
@@ -38,7 +38,8 @@ def test_every_list_of_the_schema_has_a_length() -> None:
         if is_list_type(get_nullable_type(field.type))
     }
     assert lists <= LENGTHS.keys()
-    assert LENGTHS.keys() - lists == {"Query.previewJob", "Job.curve"}, "what holds lists that its argument limits"
+    holders = {"Query.previewJob", "Query.jobList", "Query.alerts", "Job.children", "Job.curve"}
+    assert LENGTHS.keys() - lists == holders, "what holds lists that its argument limits"
 
 
 def test_a_length_is_given_by_an_argument_of_its_field() -> None:
@@ -70,6 +71,11 @@ def test_a_length_is_given_by_an_argument_of_its_field() -> None:
         ("query ($s: String) { jobs(search: $s, limit: 1) { id } }", {}, 2),
         ('query ($s: String = "a") { jobs(search: $s, limit: 1) { id } }', {}, SEARCH + 2),
         ('query ($s: String = "a") { jobs(search: $s, limit: 1) { id } }', {"s": None}, 2),
+        ("{ jobList(first: 3) { nodes { id } edges { cursor node { id } } totalCount } }", {}, SEARCH + 3 * 8),
+        ("{ job(id: 1) { children(first: 2) { nodes { id } } tags } }", {}, 1 + LIST + 2 * 3 + 1),
+        ("{ jobs(limit: 3) { config(path: $p) source } }", {}, 3 * (3 + 2 * CONFIG)),
+        ("{ jobs(limit: 3) { series { last { step } } attempts { number } } }", {}, 3 * (1 + NAMES * 3 + FEW * 2)),
+        ('{ job(id: 1) { series(names: ["a", "b"]) { name } } }', {}, 1 + 2 * 2),
         ("subscription { metricsAdded(jobId: 1) { values { name } } }", {}, 21_000),
     ],
 )
@@ -81,10 +87,12 @@ def test_the_cost_is_what_may_be_returned_and_what_is_read(query: str, variables
     "query",
     [
         "{ " + " ".join(f'a{n}: jobs(search: "a", limit: 1) {{ id }}' for n in range(190)) + " }",
+        "{ " + " ".join(f"a{n}: jobList(first: 1) {{ totalCount }}" for n in range(100)) + " }",
+        "{ jobs(limit: 500) { " + " ".join(f'a{n}: config(path: "n{n}")' for n in range(10)) + " } }",
         "{ jobs(limit: 500) { curve(points: 2) { step } } }",
         "{ job(id: 1) { " + " ".join(f'a{n}: curve(name: "n{n}") {{ name }}' for n in range(199)) + " } }",
     ],
-    ids=["searches", "curves of many jobs", "curves of many names"],
+    ids=["searches", "lists", "configs of many jobs", "curves of many jobs", "curves of many names"],
 )
 def test_few_long_reads_cost_as_much_as_very_many_values(query: str) -> None:
     assert cost_of(query, {}) > Settings().max_cost * 0.99

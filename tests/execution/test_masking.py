@@ -115,7 +115,7 @@ async def test_a_step_that_cannot_be_stored_fails_its_job_without_saying_more(
 
 async def test_points_that_cannot_be_stored_are_not_counted(api: Api, outside: Outside) -> None:
     id = await api.started()
-    await api.step(id)
+    await api.log(id, [{"step": 1}])
     take_table_away(outside)
     answer = await api.post(mutation("logMetrics", id))
     assert answer["data"] is None
@@ -158,13 +158,13 @@ async def test_a_full_disk_is_an_outage_that_has_stored_nothing(
 ) -> None:
     path = Path(path_of(database_url))
     id = await api.started()
-    await api.step(id)
+    await api.log(id, [{"step": 1}])
     before = await everything(api)
     with full_disk(path.with_name(f"{path.name}-wal").stat().st_size):
         answer = await api.post(mutation("logMetrics", id))
     assert answer["data"] is None
     assert await everything(api) == before
-    assert (await api.step(id))["metric"]["seq"] == 2
+    assert (await api.log(id, [{"step": 2}]))["job"]["metricCount"] == 2
     assert logged(caplog) == 1
     assert_masked(answer, answer["errors"], OUTAGE)
 
