@@ -2,6 +2,8 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
+NONE = "is no cursor of jobChanged or jobDeleted."
+
 
 def cursor_of(change: int) -> str:
     """The text for a place among the changes of all jobs."""
@@ -10,7 +12,10 @@ def cursor_of(change: int) -> str:
 
 def change_of(cursor: str) -> int:
     """The place that a text stands for. Raises ValueError."""
-    kind, _, number = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(":")
-    if kind != "change" or not number.isdecimal() or len(number) > 18:
-        raise ValueError("it is no cursor of jobChanged or jobDeleted")
-    return int(number)
+    try:
+        change = int(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).removeprefix(b"change:"))
+    except ValueError as error:
+        raise ValueError(NONE) from error
+    if change < 0 or cursor_of(change) != cursor:
+        raise ValueError(NONE)
+    return change

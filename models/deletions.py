@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from tortoise import Model, fields
 
+from models.cursors import cursor_of
+from models.store.sql import select
 from models.store.statements import Query, Reader, Work
 
 PIECE = 500
@@ -35,10 +37,26 @@ class Deletion(NamedTuple):
     change: int
     """Its place among the changes of all jobs."""
 
+    @property
+    def id(self) -> int:
+        """That of the job."""
+        return self.job_id
 
-async def deleted_since(reader: Reader, change: int) -> list[Deletion]:
-    """The deletions later than a change, in their order; those of the last 30 days are known."""
-    query = Query('SELECT "job_id", "change" FROM "deleted_job" WHERE "change" > ? ORDER BY "change"', [change])
+    @property
+    def cursor(self) -> str:
+        """Its place, as clients have it."""
+        return cursor_of(self.change)
+
+    @property
+    def identity(self) -> tuple[str, int]:
+        """What distinguishes it from all else that is told of jobs."""
+        return "deletion", self.change
+
+
+async def deleted_since(reader: Reader, change: int, limit: int) -> list[Deletion]:
+    """The first deletions later than a change, in their order; those of the last 30 days are known."""
+    rest = 'WHERE "change" > ? ORDER BY "change" LIMIT ?'
+    query = Query(select("deleted_job", Deletion._fields, rest), [change, limit])
     return [Deletion(*row) for row in await reader.rows(query)]
 
 

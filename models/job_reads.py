@@ -50,10 +50,10 @@ async def jobs_by_id(reader: Reader, ids: Collection[int]) -> dict[int, Job]:
     return {job.id: job for job in await _jobs(reader, Query(select("job", Job._fields, rest), [*ids]))}
 
 
-async def changed_since(reader: Reader, change: int) -> list[Job]:
-    """The jobs whose last change is a later one, as they now are, in the order of these changes."""
-    rest = 'WHERE "change" > ? ORDER BY "change"'
-    return await _jobs(reader, Query(select("job", Job._fields, rest), [change]))
+async def changed_since(reader: Reader, change: int, limit: int) -> list[Job]:
+    """The first jobs whose last change is a later one, as they now are, in the order of these changes."""
+    rest = 'WHERE "change" > ? ORDER BY "change" LIMIT ?'
+    return await _jobs(reader, Query(select("job", Job._fields, rest), [change, limit]))
 
 
 async def promised_jobs(reader: Reader) -> list[Job]:

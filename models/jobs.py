@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from models.deployment import hold_changes
 from models.errors import IllegalTransition, InvalidInput, JobNotFound, PointsNotMade, SimulationFailed
 from models.feed.channel import Feed, JobChanged, JobDeleted, MetricsRecorded
 from models.job import Job, now
@@ -115,8 +116,15 @@ class Jobs:
         def create() -> Work[Created]:
             if new.key is not None and (known := (yield key_query(new.key))):
                 return Created(Job.of(known[0]), created=False)
-            if new.parent_id is not None and not (yield one_query(("id",), new.parent_id)):
-                raise InvalidInput("parent_id", f"there is no job with the id {new.parent_id}.")
+            if new.parent_id is not None:
+                # Held, as all rows of jobs are before changes are: it must not be deleted meanwhile.
+                found = yield one_query(("id",), new.parent_id)._replace(locks=True)
+                if not found:
+                    raise InvalidInput("parent_id", f"there is no job with the id {new.parent_id}.")
+            if new.key is not None:
+                yield from hold_changes()
+                if known := (yield key_query(new.key)):  # made by another process since the first look
+                    return Created(Job.of(known[0]), created=False)
             return Created((yield from created(new)), created=True)
 
         def stored(done: Created) -> None:
@@ -225,9 +233,7 @@ class Jobs:
                 raise IllegalTransition(job, "log", "a job with simulated points logs none")
             before = job.change
             job, metrics = yield from store(job, points, JobKind.LOGGED, now(), once=True)
-            job = yield from _signed(job)
-            if job.status in ENDED and metrics:
-                job = yield from changed(job)
+            job = yield from _signed(job, is_late=job.status in ENDED and bool(metrics))
             is_changed = job.change != before
             return Logged(job, metrics)
 
@@ -394,14 +400,17 @@ def _completed(job: Job, at: datetime | None) -> Work[Job]:
     return (yield from ended(job, JobStatus.COMPLETE, outcome, at))
 
 
-def _signed(job: Job) -> Work[Job]:
-    """The loop gave a sign: it is lost no more, and the answer tells it of a stop that was requested."""
+def _signed(job: Job, *, is_late: bool = False) -> Work[Job]:
+    """The loop gave a sign: it is lost no more, and the answer tells it of a stop that was requested.
+
+    `is_late`: whether points came after its end, which is a change too. However much changes, it is one change.
+    """
     columns: dict[str, Any] = {}
     if job.lost_since is not None:
         columns["lost_since"] = None
     if job.stop_requested_at is not None and job.stop_received_at is None:
         columns["stop_received_at"] = now()
-    return (yield from changed(job, **columns)) if columns else job
+    return (yield from changed(job, **columns)) if columns or is_late else job
 
 
 def _silent(id: int, seen_at: datetime) -> Work[Job]:

@@ -1,24 +1,40 @@
-"""The changes of jobs' statuses as a stream, of all jobs or of one; and, on request, their progress."""
+"""The changes of jobs as a stream from the store, with the feed as its doorbell; and, on request, their progress.
+
+It works as the stream of a job's points does: changes are numbered without a gap, a follower is given what the feed
+brings while it continues the sequence, and what the store has at a gap, an overflow or a doubt. So no change is lost,
+and none comes twice, whatever happens to the feed.
+"""
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+import logging
+from collections.abc import AsyncGenerator, Collection, Iterator
+from contextvars import Context
 from dataclasses import dataclass
-from itertools import islice
+from typing import NamedTuple
 
+from graph.live.change_log import ChangeLog, Entry
 from graph.live.progress import Progress
 from graph.live.retries import patiently, regularly
 from graph.live.wakeups import A_TURN, Wakeups
+from models.deletions import Deletion, deleted_since
 from models.deployment import count_of_changes
-from models.feed.channel import Event, Feed, JobChanged, MetricsRecorded
+from models.feed.channel import AlertRaised, Event, Feed, JobDeleted, MetricsRecorded
 from models.job import Job
-from models.job_reads import changed_since, get_job
+from models.job_list import JobFilter, matching
+from models.job_reads import changed_since, find_job
 from models.lifecycle import ENDED, JobStatus
 from models.store.database import Database
+from models.store.errors import StoreFailure
 
+GAP_SECONDS = 0.02
+"""How long a change waits for one before it, which is on its way from another process, until the store is read."""
+PAGE = 200
+"""Jobs, and deletions, that are read from the store at once."""
 FORGET_ABOVE = 1_000
-"""Jobs whose changes a follower keeps before it forgets the old ones."""
+"""Jobs whose last change is remembered, so that late news of their progress is passed over."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -33,34 +49,32 @@ class LiveCounts:
     """Times that points or changes were found in the store that the feed had not brought."""
 
 
-class KnownJobs(dict[int, Job]):
-    """The jobs that changed lately, as they are known to be."""
+class Read(NamedTuple):
+    """What the store has of changes after a number."""
 
-    def learn(self, job: Job) -> bool:
-        """Take the job as known; returns whether it has a later change than the one known so far."""
-        known = self.get(job.id)
-        if known is not None and job.change <= known.change:
-            return False
-        self[job.id] = job
-        return True
+    entries: list[Entry]
+    reached: int
+    """The number up to which they are complete."""
+    is_whole: bool
+    """Whether there is no more."""
 
-    def has_ended(self, job_id: int) -> bool:
-        """Whether the job is known to have ended."""
-        known = self.get(job_id)
-        return known is not None and known.status in ENDED
 
-    def forget(self) -> None:
-        """Forget the older half where they are many: no check of the store will find these again."""
-        if len(self) > FORGET_ABOVE:
-            for job in sorted(self.values(), key=lambda job: job.change)[: FORGET_ABOVE // 2]:
-                del self[job.id]
+@dataclass(slots=True)
+class Place:
+    """How far a follower is."""
+
+    index: int
+    """In the log; -1 where the store is to be read."""
+    seen: int
+    """The number up to which it was given all changes."""
 
 
 class Changes:
-    """The newest changes, shared by all followers; each follower keeps its place, and the statuses it was given.
+    """The newest changes, shared by all followers, of which each keeps its place.
 
-    A follower that falls behind the buffer reads the store instead, and is given each job that changed meanwhile as it
-    now is. Changes that the feed lost, or that another process never sent, are found by regular checks of the store.
+    A follower that falls behind the buffer, or begins at a cursor, reads the store instead, and is given each job that
+    changed meanwhile as it now is. Changes that the feed lost, or that another process never sent, are found by
+    regular checks of the store.
     """
 
     def __init__(
@@ -76,81 +90,152 @@ class Changes:
         self._feed = feed
         self._counts = counts or LiveCounts()
         self._check_seconds = check_seconds
-        self._recent: deque[Job] = deque(maxlen=buffer)
-        self._count = 0
-        """Changes received so far: the place of the newest in `_recent`."""
-        self._known = KnownJobs()
+        self._buffer = buffer
+        self._log = ChangeLog(buffer)
+        self._last: dict[int, int] = {}
+        """Job -> the number of its last change, of those that changed lately."""
         self._wakeups = wakeups or Wakeups()
         self._progress = Progress(database, self._wakeups)
         self._ready = asyncio.Event()
-        self._seen = 0
-        """The change up to which the store was checked."""
+        self._mending: asyncio.Task[None] | None = None
         self._open = contextlib.ExitStack()
         self.followers = 0
 
-    async def follow(
-        self, job_id: int | None, every: float | None = None, current: bool = False
-    ) -> AsyncGenerator[Job, None]:
-        """Each job as it is after a change of its status, from now on. That of one job ends with the job.
+    async def count(self) -> int:
+        """How many changes there were, once the store can say."""
+        return await patiently(lambda: count_of_changes(self._database.reader), self._check_seconds)
 
-        With `current`, and one job, first that job as it is now: nothing that happens in between is missed.
-        With `every`, also a RUNNING job as it is when it has come further, at most once in so many seconds; the latest
-        always in the end, but nothing behind the end of the job.
+    async def follow(
+        self,
+        job_id: int | None = None,
+        every: float | None = None,
+        current: bool = False,
+        *,
+        filter: JobFilter | None = None,
+        since: int | None = None,
+    ) -> AsyncGenerator[Job, None]:
+        """Each job as it is after a change, from now on. That of one job ends with the job.
+
+        With `since`, the number of a change, first each job that changed after it, as it now is. With `filter`, only
+        the jobs that it means, as they now are. With `current`, and one job, first that job as it is now: nothing that
+        happens in between is missed. With `every`, also a RUNNING job as it is when it has come further, at most once
+        in so many seconds; the latest always in the end, but nothing behind the end of the job.
         """
         with self._following(), self._progress.following(every) as pace:
             await self._ready.wait()
             if every is not None:
                 await patiently(self._progress.begin, self._check_seconds)
-            place, round, moves = self._count, pace.round, self._progress.moves
-            seen, given = self._seen, KnownJobs(self._known)
+            place, round, moves = self._place(None if job_id else since), pace.round, self._progress.moves
             if job_id is not None:
-                job = await patiently(lambda: get_job(self._database.reader, job_id), self._check_seconds)
-                if current:
-                    given.learn(job)
-                    yield job
+                job = await patiently(lambda: find_job(self._database.reader, job_id), self._check_seconds)
+                if job is None:
+                    return
+                place.seen = max(place.seen, since or 0)
+                if current or (since is not None and job.change > since):
+                    place.seen = max(place.seen, job.change)
+                    for each in await self._meant([job], filter):
+                        yield each
                 if job.status in ENDED:
                     return
             while True:
-                while place == self._count and round == pace.round:
+                while place.index == self._log.count and round == pace.round:
                     await pace.changed.wait()
-                missed, place = self._count - place, self._count
-                if missed > len(self._recent):
-                    self._counts.overflows += 1
-                    changed = await self._changed_since(seen)
-                else:
-                    changed = list(islice(self._recent, len(self._recent) - missed, None))
                 progressed: list[Job] = []
                 if round != pace.round:
                     progressed = self._progress.since(moves)
                     round, moves = pace.round, self._progress.moves
-                due: list[Job] = []
-                for job in changed:
-                    seen = max(seen, job.change)
-                    if given.learn(job) and job_id in (None, job.id):
-                        due.append(job)
-                for job in progressed:
-                    # It may be known here to have ended, or not yet to have started: then this reports that too.
-                    if job_id in (None, job.id) and not given.has_ended(job.id):
-                        given.learn(job)
-                        due.append(job)
-                for number, job in enumerate(due, start=1):
+                changed = await self._after(place)
+                due = [entry for entry in changed if isinstance(entry, Job) and job_id in (None, entry.id)]
+                # What is older than a change that was given, or is about to be, is part of that.
+                due += [
+                    job for job in progressed
+                    if job_id in (None, job.id) and self._last.get(job.id, 0) <= job.change <= place.seen
+                ]  # fmt: skip
+                for number, job in enumerate(await self._meant(due, filter), start=1):
                     yield job
-                    if job_id == job.id and job.status in ENDED:
-                        return
                     if number % A_TURN == 0:
                         await self._wakeups.turn()
-                given.forget()
+                if job_id is not None and _has_ended(job_id, changed):
+                    return
+
+    async def deletions(self, since: int | None = None) -> AsyncGenerator[Deletion, None]:
+        """Each job that is deleted, from now on; with `since`, the number of a change, first those after it."""
+        with self._following(), self._progress.following(None) as pace:
+            await self._ready.wait()
+            place = self._place(since)
+            while True:
+                while place.index == self._log.count:
+                    await pace.changed.wait()
+                deleted = [entry for entry in await self._after(place) if isinstance(entry, Deletion)]
+                for number, deletion in enumerate(deleted, start=1):
+                    yield deletion
+                    if number % A_TURN == 0:
+                        await self._wakeups.turn()
 
     def hear(self, event: Event) -> None:
-        """Receive an event of the feed; a change that is known already is passed over."""
+        """Receive an event of the feed; doubled and late ones do no harm."""
         job = event.job
-        if isinstance(event, JobChanged):
-            if job.change > self._seen and self._known.learn(job):
-                self._recent.append(job)
-                self._count += 1
-                self._progress.learn(job)
-        elif job.status is JobStatus.RUNNING and not self._known.has_ended(job.id):
+        if isinstance(event, AlertRaised):
+            return
+        if isinstance(event, JobDeleted):
+            self._take(self._log.hear(Deletion(job.id, job.change)))
+        elif job.change > self._log.reached or not self._ready.is_set():
+            # Whatever it tells of the job, it has its last change.
+            self._take(self._log.hear(job))
+        elif isinstance(event, MetricsRecorded) and self._is_news(job):
             self._progress.hear(job)
+        if self._log.has_gap and self._ready.is_set() and self._mending is None:
+            self._mending = asyncio.create_task(self._mend(), context=Context())
+
+    def _is_news(self, job: Job) -> bool:
+        """Whether a job that moved may still run: it has not changed since."""
+        return job.status is JobStatus.RUNNING and job.change >= self._last.get(job.id, 0)
+
+    def _place(self, since: int | None) -> Place:
+        reached = self._log.reached
+        if since is None or since >= reached:
+            return Place(self._log.count, since or reached)
+        return Place(-1, since)
+
+    async def _after(self, place: Place) -> list[Entry]:
+        """What follows a place, which is moved on."""
+        count, reached = self._log.count, self._log.reached
+        entries = self._log.after(place.index)
+        if entries is None:
+            if place.index >= 0:
+                self._counts.overflows += 1
+            read = await patiently(lambda: self._read(place.seen), self._check_seconds)
+            entries, reached = read.entries, read.reached
+            if place.seen <= self._log.reached:  # what is new to this follower may be new to all
+                self._take(self._log.read(entries, reached))
+            count = count if read.is_whole else -1
+        new = [entry for entry in entries if entry.change > place.seen]
+        place.index, place.seen = count, max(place.seen, reached)
+        return new
+
+    async def _meant(self, jobs: list[Job], filter: JobFilter | None) -> list[Job]:
+        """Those of the jobs that a filter means, as they now are."""
+        if filter is None or not jobs:
+            return jobs
+        ids = {job.id for job in jobs}
+        meant = await patiently(lambda: matching(self._database.reader, filter, [*ids]), self._check_seconds)
+        return [job for job in jobs if job.id in meant]
+
+    def _take(self, entries: Collection[Entry]) -> None:
+        """Take note of what is new in the log, and wake those who follow."""
+        for entry in entries:
+            id = entry.id
+            self._last.pop(id, None)
+            self._last[id] = entry.change
+            if isinstance(entry, Job):
+                self._progress.learn(entry)
+            else:
+                self._progress.forget(id)
+        if len(self._last) > FORGET_ABOVE:
+            for id in [*self._last][: FORGET_ABOVE // 2]:
+                del self._last[id]
+        if entries:
+            self._progress.wake()
 
     @contextlib.contextmanager
     def _following(self) -> Iterator[None]:
@@ -167,24 +252,61 @@ class Changes:
             if not self.followers:
                 self._open.close()
                 self._ready.clear()
-                self._recent.clear()
-                self._known = KnownJobs()
+                if self._mending is not None:
+                    self._mending.cancel()
+                    self._mending = None
+                self._log, self._last = ChangeLog(self._buffer), {}
 
     async def _check(self) -> None:
-        """Check the store for changes since the last check. The first learns how many there were."""
+        """Check the store for changes that were not heard. The first learns how many there were."""
+        count = await count_of_changes(self._database.reader)
         if not self._ready.is_set():
-            self._seen = await count_of_changes(self._database.reader)
-        changed = await changed_since(self._database.reader, self._seen)
-        progressed = await self._progress.check()
-        for job in changed:
-            heard = self._count
-            self.hear(JobChanged(job))
-            self._counts.gaps += self._count - heard
-        self._seen = max([self._seen, *(job.change for job in changed)])
-        for job in progressed:
+            self._ready.set()
+            self._take(self._log.begin(count))
+        elif count > self._log.reached:
+            await self._catch_up()
+        for job in await self._progress.check():
             self.hear(MetricsRecorded(job, ()))
-        self._ready.set()
-        self._known.forget()
 
-    async def _changed_since(self, change: int) -> list[Job]:
-        return await patiently(lambda: changed_since(self._database.reader, change), self._check_seconds)
+    async def _catch_up(self) -> None:
+        """Take from the store what is behind the log."""
+        is_whole = False
+        while not is_whole:
+            entries, reached, is_whole = await self._read(self._log.reached)
+            taken = self._log.read(entries, reached)
+            self._counts.gaps += len(taken)
+            self._take(taken)
+
+    async def _mend(self) -> None:
+        """Read the store if what is missing has not come by then; what fails here is left to the next check."""
+        try:
+            await asyncio.sleep(GAP_SECONDS)
+            if self._log.has_gap:
+                await self._catch_up()
+        except StoreFailure as error:
+            log.warning("could not read missing changes of jobs: %s", error)
+        finally:
+            self._mending = None
+
+    async def _read(self, since: int) -> Read:
+        """What the store has after a number, a page of it."""
+        reader = self._database.reader
+        # In this order: what was deleted up to a change that is read of a job is found behind it. A number up to which
+        # a read is complete belongs to no job where its job changed again, or was deleted: that comes later.
+        reached = await count_of_changes(reader)
+        jobs = await changed_since(reader, since, PAGE)
+        deleted = await deleted_since(reader, since, PAGE)
+        reached = max([reached, since, *(job.change for job in jobs)])
+        ends = [some[-1].change for some in (jobs, deleted) if len(some) == PAGE]
+        reached = min([reached, *ends])
+        found: list[Entry] = [*jobs, *deleted]
+        entries = sorted((entry for entry in found if entry.change <= reached), key=lambda entry: entry.change)
+        return Read(entries, reached, is_whole=not ends)
+
+
+def _has_ended(job_id: int, entries: Collection[Entry]) -> bool:
+    """Whether the job has ended, or was deleted, by the last of the entries about it."""
+    for entry in reversed([*entries]):
+        if entry.id == job_id:
+            return isinstance(entry, Deletion) or entry.status in ENDED
+    return False

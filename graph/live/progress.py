@@ -19,7 +19,7 @@ class Pace:
         self.followers = 0
         self.round = 0
         self.changed = Signal(wakeups)
-        """Wakes followers at the next round, and whenever a job's status changes."""
+        """Wakes followers at the next round, and whenever a job changes."""
         self._every = every
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -111,14 +111,19 @@ class Progress:
                 pace.hasten()
 
     def learn(self, job: Job) -> None:
-        """Receive a job whose status changed, and wake all followers; after its end no progress of it is reported."""
+        """Receive a job that changed: its followers are given that, and no progress from before."""
+        self._moved.pop(job.id, None)
         if job.status in ENDED:
             self._counts.pop(job.id, None)
-            self._moved.pop(job.id, None)
         elif job.status is JobStatus.RUNNING and self._paces:
-            if job.id in self._counts:  # it came further before it was known to run, and may have come further since
-                self.hear(job)
-            else:
-                self._counts[job.id] = job.metric_count
+            self._counts[job.id] = max(job.metric_count, self._counts.get(job.id, 0))
+
+    def forget(self, job_id: int) -> None:
+        """Receive that a job was deleted."""
+        self._moved.pop(job_id, None)
+        self._counts.pop(job_id, None)
+
+    def wake(self) -> None:
+        """Wake all followers, for a job changed."""
         for pace in (self._still, *self._paces.values()):
             pace.changed.wake()

@@ -2,7 +2,8 @@
 
 1. Begin to listen. 2. Read what is stored beyond the last point sent, and send it. 3. Send what the feed brings while
 it continues the sequence. 4. At a gap, an overflow or a doubt go back to 2. So nothing is lost and nothing comes twice,
-whatever happens to the feed. When the job has ended and its last point is sent, the stream completes.
+whatever happens to the feed. When the job has ended and its last point is sent, the stream completes; and as soon as it
+is deleted.
 """
 
 import asyncio
@@ -15,9 +16,9 @@ from itertools import islice
 from graph.live.changes import Changes, LiveCounts
 from graph.live.retries import patiently, regularly
 from graph.live.wakeups import A_TURN, Signal, Wakeups
-from models.feed.channel import Event, Feed, MetricsRecorded
+from models.feed.channel import Event, Feed, JobDeleted, MetricsRecorded
 from models.job import Job
-from models.job_reads import find_job, get_job
+from models.job_reads import find_job
 from models.lifecycle import ENDED
 from models.metric import Recorded
 from models.points import read_after
@@ -42,7 +43,11 @@ class WatchedJob:
         self.stored = 0
         """The highest seq that is known to be stored."""
         self.ended = False
-        """Whether the job is known to have ended: `stored` is then its last seq."""
+        """Whether the job is known to have ended, or to be deleted: `stored` is then its last seq."""
+        self.deleted = False
+        """Whether it is known to be deleted: what is left of its points in the store may have gaps."""
+        self._change = 0
+        """Its last known change, which says whether it has ended: it may be resumed."""
         self.open = contextlib.ExitStack()
         """What keeps it up to date; closed after the last watcher."""
         self._recent: deque[Recorded] = deque(maxlen=buffer)
@@ -56,15 +61,26 @@ class WatchedJob:
             skipped = max(0, len(event.metrics) - self._size)
             for metric in event.metrics[skipped:]:
                 self._append(metric)
-        self.learn(event.job)
+        if isinstance(event, JobDeleted):
+            self.delete()
+        else:
+            self.learn(event.job)
 
     def learn(self, job: Job) -> None:
-        """Receive the job as it is, or was: what is known only ever grows."""
+        """Receive the job as it is, or was: news from before what is known does no harm."""
         last = self._recent[-1].seq if self._recent else 0
-        stored, ended = max(self.stored, job.metric_count, last), self.ended or job.status in ENDED
+        stored, ended = max(self.stored, job.metric_count, last), self.ended
+        if job.change >= self._change and not self.deleted:
+            ended = job.status in ENDED or (ended and job.change == self._change)
+            self._change = job.change
         if (stored, ended) != (self.stored, self.ended):
             self.stored, self.ended = stored, ended
             self._changed.wake()
+
+    def delete(self) -> None:
+        """Receive that the job was deleted."""
+        self.ended = self.deleted = True
+        self._changed.wake()
 
     def after(self, seq: int, limit: int) -> list[Recorded] | None:
         """The points that follow `seq` in the buffer, at most `limit`; None where it has not the next one."""
@@ -83,12 +99,12 @@ class WatchedJob:
 
     async def wait_for_point(self, after: int) -> None:
         """Return as soon as a point with seq > `after` is known to be stored, or the job to have ended."""
-        while self.stored <= after and not self.ended:
+        while not self.ended and self.stored <= after:
             await self._changed.wait()
 
     async def wait_for_end(self, after: int) -> None:
         """Return as soon as the job is known to have ended without a point with seq > `after`."""
-        while self.stored > after or not self.ended:
+        while not self.ended or (self.stored > after and not self.deleted):
             await self._changed.wait()
 
     def _append(self, metric: Recorded) -> None:
@@ -163,9 +179,12 @@ class Streams:
         """
         while True:
             points: Sequence[Recorded] | None = watched.after(last, limit)
+            if points is None and watched.deleted:
+                return ()
             if points is None and last < watched.stored:
                 read = partial(read_after, self._database.reader, [watched.job_id], last, limit)
-                points = (await patiently(read, self._check_seconds))[watched.job_id]
+                found = (await patiently(read, self._check_seconds))[watched.job_id]
+                points = _without_gap(found, last)
                 if last >= began and points:
                     if watched.overflowed(last):
                         self.counts.overflows += 1
@@ -200,11 +219,25 @@ class Streams:
                 watched.open.close()
 
     async def _check(self, watched: WatchedJob) -> None:
-        if not watched.ended and (job := await find_job(self._database.reader, watched.job_id)):
+        if not watched.deleted:
+            await self._learn(watched)
+
+    async def _learn(self, watched: WatchedJob) -> Job | None:
+        job = await find_job(self._database.reader, watched.job_id)
+        if job is None:
+            watched.delete()
+        else:
             watched.learn(job)
+        return job
 
     async def _first_place(self, watched: WatchedJob, after: int | None) -> int:
         """The seq to go on from, once that knows the job: read after listening began, or points would be lost."""
-        job = await patiently(lambda: get_job(self._database.reader, watched.job_id), self._check_seconds)
-        watched.learn(job)
-        return job.metric_count if after is None else after
+        job = await patiently(lambda: self._learn(watched), self._check_seconds)
+        return (job.metric_count if job else 0) if after is None else after
+
+
+def _without_gap(points: Sequence[Recorded], last: int) -> Sequence[Recorded]:
+    """The points that continue the sequence: those of a job that is being deleted may have gaps."""
+    if not points or points[-1].seq == last + len(points):
+        return points
+    return [point for seq, point in enumerate(points, last + 1) if point.seq == seq]

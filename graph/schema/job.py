@@ -26,7 +26,7 @@ from models.lifecycle import ended_early, steps_per_epoch_of, total_steps_of
 from models.points import MAX_READ
 from models.validation import check_value_name
 
-__all__ = ["Job", "JobConnection", "JobEdge", "Node", "as_job", "connection"]
+__all__ = ["DeletedJob", "Job", "JobConnection", "JobEdge", "Node", "as_job", "connection"]
 
 
 @strawberry.type(description="What a simulated run is made of.")
@@ -266,6 +266,16 @@ class Job(Node):
             raise bad_argument("name", error.message) from error
         wanted = Wanted(job.id, job.metric_count, name, points, first, last)
         return Curve.of(name, await info.context.curve(wanted))
+
+
+@strawberry.type(description="A job that was deleted.")
+class DeletedJob:
+    """A `Deletion` of the domain to GraphQL, which resolves the fields on it by their names."""
+
+    id: strawberry.ID = strawberry.field(description="Its id, which no other job will ever have.")
+    cursor: str = strawberry.field(
+        description="Where its deletion stands among the changes of all jobs, for `jobDeleted(since:)`. Opaque."
+    )
 
 
 def as_job(row: JobRow) -> Job:

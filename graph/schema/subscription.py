@@ -8,8 +8,10 @@ from graphql import GraphQLError
 
 from graph.context import GraphInfo
 from graph.schema.arguments import bad_argument, in_range, job_id_in
-from graph.schema.job import Job
+from graph.schema.job import DeletedJob, Job
+from graph.schema.job_list import JobFilter
 from graph.schema.metric import Metric
+from models.cursors import change_of
 
 __all__ = ["Subscription"]
 
@@ -60,10 +62,12 @@ class Subscription:
         return cast("AsyncGenerator[list[Metric], None]", batches)
 
     @strawberry.subscription(
-        description="A job as it is after each change of its status, its creation included; all jobs, or one. "
-        "That of one job completes when the job has ended. With `everyMs`, also a RUNNING job as it is whenever points "
-        "were recorded: each job at most once in that time, and always its latest in the end. Changes of status do not "
-        "wait for that, and after a job's end nothing more of it comes."
+        description="A job as it is after its creation and each change of its status, of being lost, stopped, resumed, "
+        "archived or edited; all jobs, one, or those of a filter. With `since`, first each job that changed after it, "
+        "as it now is, then live: no change is missed. That of one job completes when the job has ended, or is "
+        "deleted. With `everyMs`, also a RUNNING job as it is whenever points were recorded: each job at most once in "
+        "that time, and always its latest in the end. Changes do not wait for that, and after a job's end no progress "
+        "of it comes."
     )
     async def job_changed(
         self,
@@ -75,7 +79,7 @@ class Subscription:
             int | None,
             strawberry.argument(
                 description="The least time between two reports of one job's progress, in milliseconds: 100 to 60000; "
-                "null for changes of status alone."
+                "null for changes alone."
             ),
         ] = None,
         current: Annotated[
@@ -85,13 +89,44 @@ class Subscription:
                 "this; for one job only."
             ),
         ] = False,
+        filter: Annotated[
+            JobFilter | None,
+            strawberry.argument(
+                description="Only the jobs that it means, as they now are. Where it is null, archived jobs are among "
+                "them."
+            ),
+        ] = None,
+        since: Annotated[
+            str | None,
+            strawberry.argument(description="The `cursor` of the last event seen; null for what happens from now on."),
+        ] = None,
     ) -> AsyncGenerator[Job, None]:
         in_range("everyMs", every_ms, MIN_PROGRESS_MS, MAX_PROGRESS_MS)
         if current and id is None:
             raise bad_argument("current", "is for one job: name its id.")
         job = None if id is None else await _existing(info, id, "id")
         every = None if every_ms is None else every_ms / 1000
-        return cast("AsyncGenerator[Job, None]", info.context.streams.changes.follow(job, every, current))
+        given = None if filter is None else filter.of_domain()
+        change = await _change(info, since)
+        jobs = info.context.streams.changes.follow(job, every, current, filter=given, since=change)
+        return cast("AsyncGenerator[Job, None]", jobs)
+
+    @strawberry.subscription(
+        description="Jobs as they are deleted; with `since`, first those that were deleted after it: deletions are "
+        "known for 30 days."
+    )
+    async def job_deleted(
+        self,
+        info: GraphInfo,
+        since: Annotated[
+            str | None,
+            strawberry.argument(
+                description="The `cursor` of the last event seen, or of a job; null for what happens from now on."
+            ),
+        ] = None,
+    ) -> AsyncGenerator[DeletedJob, None]:
+        deletions = info.context.streams.changes.deletions(await _change(info, since))
+        return cast("AsyncGenerator[DeletedJob, None]", deletions)
 
 
 async def _existing(info: GraphInfo, id: strawberry.ID, argument: str) -> int:
@@ -99,3 +134,16 @@ async def _existing(info: GraphInfo, id: strawberry.ID, argument: str) -> int:
     if not await info.context.streams.has_job(job_id):
         raise GraphQLError(f"There is no job with the id {id}.", extensions={"code": "NOT_FOUND"})
     return job_id
+
+
+async def _change(info: GraphInfo, cursor: str | None) -> int | None:
+    """The number of the change that a cursor stands for. Raises GraphQLError where it is none of this store's."""
+    if cursor is None:
+        return None
+    try:
+        change = change_of(cursor)
+    except ValueError as error:
+        raise bad_argument("since", str(error)) from error
+    if change > await info.context.streams.changes.count():
+        raise bad_argument("since", "is a cursor of a change that this store never had: read the jobs anew.")
+    return change

@@ -299,7 +299,7 @@ class TestWithoutValkey:
 
 def recorded(count: int, name: str) -> MetricsRecorded:
     """That points were stored, each with one value."""
-    metrics = [Recorded(1, n, n, 1, 0.5, None, None, {name: 0.5}, now()) for n in range(1, count + 1)]
+    metrics = [Recorded(1, n, n, 1, 0.5, None, None, {name: 0.5}, None, now()) for n in range(1, count + 1)]
     return MetricsRecorded(a_job(metric_count=count), tuple(metrics))
 
 

@@ -39,7 +39,7 @@ class TestPoints:
             recorded = 0
             while recorded < self.TOTAL:
                 burst = min(random.choice((1, 1, 3, BUFFER, 200, 700)), self.TOTAL - recorded)
-                if random.random() < 0.5:
+                if seed:
                     await domain.jobs.log(job.id, points(recorded + 1, burst))
                 else:
                     await domain.jobs.simulate(job.id, make_points, burst)

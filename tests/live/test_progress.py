@@ -60,7 +60,7 @@ class TestPace:
         await domain.record(other, 1, 7)
         async with following(Changes(domain.database, domain.feed, BUFFER, OFTEN), every=AT_ONCE) as follower:
             with statements() as asked:
-                await asked.until(6, "job")  # some looks at the store, which find nothing new
+                await asked.until(6, "deployment")  # some looks at the store, which find nothing new
             await domain.record(job, 6, 1)
             assert await follower.until((job.id, RUNNING, 6)) == [(job.id, RUNNING, 6)]
 
@@ -226,14 +226,11 @@ class TestByTheStore:
         changes = Changes(domain.database, domain.feed, BUFFER, OFTEN)
         with statements() as asked:
             async with following(changes):
-                await asked.until(4, "job")
-                assert not any(
-                    ('"metric_count"' in text and '"status" = ?' in text) or '"status" = $1' in text
-                    for text in asked.all
-                )
+                await asked.until(4, "deployment")
+                assert not any(BY_STATUS in text for text in asked.all)
                 async with following(changes, every=LONG), following(changes, every=SOON):
                     asked.all.clear()
-                    await asked.until(8, "job")
+                    await asked.until(4, "job")
                     running = [BY_STATUS in text for text in asked.about("job")]
                     assert 4 <= sum(running) <= 5, "one a look, however many follow"
 

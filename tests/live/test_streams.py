@@ -91,7 +91,7 @@ class TestALostMessage:
     async def test_there_is_one_look_however_many_watch(self, database_url: str) -> None:
         async with opened_domain(database_url, feed := DeafFeed()) as domain:
             job = await domain.job()
-            await domain.record(job, 1, 2)
+            await domain.jobs.simulate(job.id, make_points, 2)
             streams = Streams(domain.database, domain.feed, BUFFER, 0.1)
             watchers = [Watcher(streams, job.id) for _ in range(50)]
             for watcher in watchers:

@@ -69,7 +69,7 @@ async def turns() -> AsyncIterator[Turns]:
 
 def recorded(job: Job, first: int, last: int) -> MetricsRecorded:
     """The event of the points first .. last."""
-    points = [Recorded(job.id, seq, seq, 1, 0.5, None, None, {"loss": 0.5}, now()) for seq in range(first, last + 1)]
+    points = [Recorded(job.id, seq, seq, 1, 0.5, None, None, {"loss": 0.5}, None, now()) for seq in range(first, last + 1)]
     return MetricsRecorded(job._replace(metric_count=last), Points(points))
 
 
@@ -161,7 +161,7 @@ class TestManyWhoFollow:
         await changes_are_followed(changes, feed)
         await eventually(lambda: len(begun) == WATCHERS)
         for id in range(1_000, 1_050):
-            feed.publish(JobChanged(queued(id)))
+            feed.publish(JobChanged(queued(id, id - 998)))
         await asyncio.wait_for(asyncio.gather(*following), PATIENCE)
         assert sum(given.values()) == 51 * WATCHERS
         assert max(given.values()) <= 2 * A_TURN**2
@@ -172,8 +172,8 @@ async def changes_are_followed(changes: Changes, feed: Feed) -> None:
     await eventually(lambda: changes.followers == WATCHERS and feed.listener_count == 1)
     await eventually(changes._ready.is_set)
     await asyncio.sleep(0)
-    feed.publish(JobChanged(queued(1)))
+    feed.publish(JobChanged(queued(1, 1)))
 
 
-def queued(id: int) -> Job:
-    return a_job(id=id, status=JobStatus.QUEUED)
+def queued(id: int, change: int) -> Job:
+    return a_job(id=id, status=JobStatus.QUEUED, change=change)

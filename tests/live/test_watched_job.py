@@ -22,7 +22,7 @@ def job(metric_count: int, status: JobStatus = JobStatus.RUNNING) -> Job:
 
 
 def point(seq: int) -> Recorded:
-    return Recorded(1, seq, seq, 1, 0.5, None, None, {"loss": 0.5}, now())
+    return Recorded(1, seq, seq, 1, 0.5, None, None, {"loss": 0.5}, None, now())
 
 
 def recorded(first: int, last: int) -> MetricsRecorded:
