@@ -234,11 +234,6 @@ class Job(NamedTuple):
         return cursor_of(self.change)
 
     @property
-    def identity(self) -> tuple[str, int, int, datetime, datetime | None]:
-        """What distinguishes it, as it is, from other jobs and from how it is at other times."""
-        return "job", self.id, self.change, self.updated_at, self.last_beat_at
-
-    @property
     def ended_early(self) -> bool:
         """Whether it is complete, though its total is known and was not reached."""
         return ended_early(self.status, self.progress_step, self.total_steps)

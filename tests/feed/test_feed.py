@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from models.errors import IllegalTransition, SimulationFailed
-from models.feed.channel import Event, Feed, JobChanged, MetricsRecorded
+from models.feed.channel import Event, Feed, JobChanged, JobDeleted, MetricsRecorded
 from models.lifecycle import JobStatus
 from simulator.runner import make_points
 from tests.tools.domain import Domain, a_job, points
@@ -57,11 +57,13 @@ class TestPublishing:
     async def test_each_verb_publishes_what_it_did_with_the_job_as_it_then_is(self, domain: Domain) -> None:
         with domain.heard() as events:
             job = await domain.job(epochs=1, steps_per_epoch=2)
-            await domain.jobs.log(job.id, points(1, 1))
-            await domain.jobs.simulate(job.id, make_points)
+            await domain.jobs.simulate(job.id, make_points, 1)
+            await domain.jobs.simulate(job.id, make_points, 2)
             await domain.jobs.simulate(job.id, make_points)
             await domain.job(JobStatus.FAILED)
-            await domain.job(JobStatus.COMPLETE)
+            job = await domain.job(JobStatus.COMPLETE)
+            await domain.jobs.log(job.id, points(1, 3), late=True)
+            await domain.jobs.delete(job.id)
         assert [(type(event), event.job.status, event.job.metric_count) for event in events] == [
             (JobChanged, JobStatus.QUEUED, 0),
             (JobChanged, JobStatus.RUNNING, 0),
@@ -73,7 +75,12 @@ class TestPublishing:
             (JobChanged, JobStatus.QUEUED, 0),
             (JobChanged, JobStatus.RUNNING, 0),
             (JobChanged, JobStatus.COMPLETE, 0),
+            (MetricsRecorded, JobStatus.COMPLETE, 3),
+            (JobChanged, JobStatus.COMPLETE, 3),
+            (JobDeleted, JobStatus.COMPLETE, 3),
         ]
+        changes = [event.job.change for event in events if not isinstance(event, MetricsRecorded)]
+        assert changes == [*range(1, len(changes) + 1)], "without a gap, in the order of the commits"
 
     async def test_recorded_points_come_in_the_order_of_their_seq_without_those_left_out(self, domain: Domain) -> None:
         job = await domain.job()
@@ -97,7 +104,7 @@ class TestPublishing:
 
         with domain.feed.listening(look):
             crashing = await domain.job(epochs=1, steps_per_epoch=5, scenario="crash")
-            await domain.jobs.log(crashing.id, points(1, 2))
+            await domain.jobs.simulate(crashing.id, make_points, 2)
             await domain.jobs.simulate(crashing.id, make_points)
             with pytest.raises(SimulationFailed):
                 await domain.jobs.simulate(crashing.id, make_points)

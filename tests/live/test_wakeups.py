@@ -69,7 +69,9 @@ async def turns() -> AsyncIterator[Turns]:
 
 def recorded(job: Job, first: int, last: int) -> MetricsRecorded:
     """The event of the points first .. last."""
-    points = [Recorded(job.id, seq, seq, 1, 0.5, None, None, {"loss": 0.5}, None, now()) for seq in range(first, last + 1)]
+    points = [
+        Recorded(job.id, seq, seq, 1, 0.5, None, None, {"loss": 0.5}, None, now()) for seq in range(first, last + 1)
+    ]
     return MetricsRecorded(job._replace(metric_count=last), Points(points))
 
 
