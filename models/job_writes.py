@@ -142,6 +142,13 @@ def simulated(job: Job, seed: int, batch_size: int) -> Work[Job]:
     return job._replace(**columns)
 
 
+def logged(job: Job) -> Work[Job]:
+    """Make the job, whose first points were logged, one without a simulation, though it may have asked for one."""
+    columns: dict[str, Any] = {"scenario": None, "schedule": None, "seed": None}
+    yield Query(update("job", columns, '"id" = ?'), [*columns.values(), job.id])
+    return job._replace(**columns)
+
+
 def resumed(job: Job, at: datetime | None, from_step: int | None, kept: Kept | None) -> Work[Job]:
     """COMPLETE or FAILED -> RUNNING, the next attempt. `kept`: what stays, where it supersedes points."""
     assert job.status in sources_of(JobStatus.RUNNING)
@@ -161,6 +168,7 @@ def resumed(job: Job, at: datetime | None, from_step: int | None, kept: Kept | N
         "finished_at": None,
         "archived_at": None,
         "beat_seconds": None,
+        "started_at": job.started_at or job.attempt_started_at,
         "attempt": job.attempt + 1,
         "attempt_started_at": at or moment,
         "attempt_from_step": from_step,

@@ -17,7 +17,19 @@ from models.errors import IllegalTransition, InvalidInput, JobNotFound, PointsNo
 from models.feed.channel import Feed, JobChanged, JobDeleted, MetricsRecorded
 from models.job import Job, now
 from models.job_reads import get_job, key_query, one_query
-from models.job_writes import beaten, changed, created, deleted, ended, held, resumed, simulated, started, updated
+from models.job_writes import (
+    beaten,
+    changed,
+    created,
+    deleted,
+    ended,
+    held,
+    logged,
+    resumed,
+    simulated,
+    started,
+    updated,
+)
 from models.lifecycle import ENDED, JobKind, JobStatus, Outcome, sources_of
 from models.metric import Point, Recorded
 from models.points import Kept, kept_points, store
@@ -232,7 +244,10 @@ class Jobs:
             if job.kind is JobKind.SIMULATED:
                 raise IllegalTransition(job, "log", "a job with simulated points logs none")
             before = job.change
+            kind = job.kind
             job, metrics = yield from store(job, points, JobKind.LOGGED, now(), once=True)
+            if kind is None and metrics:
+                job = yield from logged(job)
             job = yield from _signed(job, is_late=job.status in ENDED and bool(metrics))
             is_changed = job.change != before
             return Logged(job, metrics)

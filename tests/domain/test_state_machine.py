@@ -26,8 +26,9 @@ T = TypeVar("T")
 
 SETTINGS = "name modelName epochs stepsPerEpoch learningRate scenario seed"
 TIMES = "createdAt updatedAt startedAt finishedAt"
-EVERYTHING = f"""id {SETTINGS} status totalSteps metricCount progress failureReason {TIMES}
-    metrics(limit: 10000) {{ {METRIC} }} latestMetrics(count: 2) {{ seq }}"""
+EVERYTHING = f"""id {SETTINGS} status totalSteps metricCount progress failureReason {TIMES} archivedAt
+    attempt attempts {{ number outcome fromStep firstSeq }} outcome endedEarly stop {{ reason receivedAt }}
+    series {{ name count last {{ seq }} }} metrics(limit: 10000) {{ {METRIC} }} latestMetrics(count: 2) {{ seq }}"""
 
 NO_IDS = ["abc", "", "-1", "0", "1.0", "99", str(2**63 - 1), str(2**70)]
 
@@ -39,6 +40,7 @@ def jobs(*statuses: str) -> st.SearchStrategy[ModelJob]:
 
 A_JOB = jobs("QUEUED", "RUNNING", "COMPLETE", "FAILED")
 A_RUNNING_JOB = jobs("RUNNING")
+AN_ENDED_JOB = jobs("COMPLETE", "FAILED")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,6 +61,8 @@ class EveryVerb(RuleBasedStateMachine):
         self.model: dict[str, ModelJob] = {}
         self.seen: dict[str, dict[str, Any]] = {}
         """The times of each job as they were shown last."""
+        self.gone: set[str] = set()
+        """The jobs that were deleted."""
         self.touched: set[str] = set()
         """The jobs that were changed since then."""
         self._loop = asyncio.Runner(loop_factory=asyncio.new_event_loop)
@@ -100,18 +104,20 @@ class EveryVerb(RuleBasedStateMachine):
         self._created(epochs, steps_per_epoch, scenario, start)
 
     def _created(self, epochs: int, steps_per_epoch: int, scenario: str, start: bool) -> None:
-        number = len(self.model)
+        number = len(self.model) + len(self.gone)
         given = {
             "name": f"run {number}", "modelName": "resnet", "epochs": epochs, "stepsPerEpoch": steps_per_epoch,
             "learningRate": 0.1, "scenario": scenario, "seed": number,
         }  # fmt: skip
         id = self.run(self.api.created(**given))
         assert id not in self.model
+        assert id not in self.gone, "an id is never used again"
         job = self.model[id] = ModelJob(id, given)
         self.touched.add(id)
         if start:
             self.start(job)
 
+    @precondition(lambda self: self.model)
     @rule(job=A_JOB, verb=st.sampled_from(["start", "start", "simulate", "complete", "fail"]))
     def ask_whatever_its_status(self, job: ModelJob, verb: str) -> None:
         getattr(self, verb)(job)
@@ -125,6 +131,42 @@ class EveryVerb(RuleBasedStateMachine):
     def fail(self, job: ModelJob) -> None:
         allowed = job.fail(f"enough of {job.id}")
         self._expect(self.run(self.api.fail(job.id, f" enough of {job.id} ")), "FailJobSuccess", job, allowed=allowed)
+
+    @precondition(lambda self: self.those("COMPLETE", "FAILED"))
+    @rule(job=AN_ENDED_JOB, from_step=st.none() | st.integers(0, 7))
+    def resume(self, job: ModelJob, from_step: int | None = None) -> None:
+        allowed = job.resume(from_step)
+        self._expect(self.run(self.api.resume(job.id, from_step)), "ResumeJobSuccess", job, allowed=allowed)
+
+    @precondition(lambda self: self.those("RUNNING"))
+    @rule(job=A_RUNNING_JOB)
+    def request_stop(self, job: ModelJob) -> None:
+        allowed = job.request_stop(f"enough of {job.id}")
+        answer = self.run(self.api.request_stop(job.id, f"enough of {job.id}"))
+        self._expect(answer, "RequestStopSuccess", job, allowed=allowed)
+
+    @precondition(lambda self: self.model)
+    @rule(job=A_JOB, is_archived=st.booleans())
+    def archive(self, job: ModelJob, is_archived: bool) -> None:
+        answer = self.run(self.api.archive(job.id) if is_archived else self.api.unarchive(job.id))
+        self._expect(answer, "ArchiveJobSuccess", job, allowed=job.archive(is_archived))
+
+    @precondition(lambda self: self.model)
+    @rule(job=A_JOB)
+    def delete(self, job: ModelJob) -> None:
+        answer = self.run(self.api.delete(job.id))
+        if job.status == "RUNNING":
+            self._expect(answer, "DeleteJobSuccess", job, allowed=False)
+            return
+        assert answer == {"__typename": "DeleteJobSuccess", "id": job.id}
+        self.gone.add(job.id)
+        del self.model[job.id]
+        assert self.run(self.api.delete(job.id))["__typename"] == "JobNotFound"
+
+    @precondition(lambda self: self.those("COMPLETE", "FAILED"))
+    @rule(target=batches, job=AN_ENDED_JOB, batch=st.lists(inputs(), min_size=1, max_size=5))
+    def log_late(self, job: ModelJob, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return self.log(job, batch, late=True)
 
     @precondition(lambda self: self.those("RUNNING"))
     @rule(job=A_RUNNING_JOB, times=st.integers(1, 3))
@@ -140,20 +182,22 @@ class EveryVerb(RuleBasedStateMachine):
             if isinstance(came_to, ModelPoint):
                 assert repr(answer["metric"]) == repr(came_to.view(len(job.points)))
                 assert answer["complete"] is False
-                assert answer["progress"] == min(1, came_to.step / job.total_steps)
+                assert answer["progress"] == came_to.step / job.total_steps
             elif came_to == "COMPLETE":
                 assert (answer["metric"], answer["complete"], answer["progress"]) == (None, True, 1)
 
     @precondition(lambda self: self.those("RUNNING"))
     @rule(target=batches, job=A_RUNNING_JOB, batch=st.lists(inputs(), min_size=1, max_size=5))
-    def log(self, job: ModelJob, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        recorded = job.log(batch)
-        answer = self.run(self.api.log(job.id, batch))
+    def log(self, job: ModelJob, batch: list[dict[str, Any]], late: bool = False) -> list[dict[str, Any]]:
+        recorded = job.log(batch, late=late)
+        answer = self.run(self.api.log(job.id, batch, late=late))
         self._expect(answer, "LogMetricsSuccess", job, allowed=recorded is not None)
         if recorded is not None:
             assert answer["recorded"] == recorded
+            assert answer["stopRequested"] == (job.stop is not None)
         return batch
 
+    @precondition(lambda self: self.model)
     @rule(job=A_JOB, batch=batches)
     def send_again(self, job: ModelJob, batch: list[dict[str, Any]]) -> None:
         """To whichever job: what it has of the batch is not stored again."""
@@ -193,6 +237,7 @@ class EveryVerb(RuleBasedStateMachine):
         answer = self.run(getattr(self.api, verb)(id, *extra))
         assert (answer["__typename"], answer["id"]) == ("JobNotFound", id)
 
+    @precondition(lambda self: self.model)
     @rule(job=A_JOB, limit=st.integers(1, 3))
     def page_through_jobs_and_points(self, job: ModelJob, limit: int) -> None:
         ids: list[str] = []
@@ -200,7 +245,7 @@ class EveryVerb(RuleBasedStateMachine):
         while jobs := self.run(self.api.data(query, after=ids[-1] if ids else None, limit=limit))["jobs"]:
             assert len(jobs) <= limit
             ids += [each["id"] for each in jobs]
-        assert ids == [*self.model][::-1]
+        assert ids == [id for id, job in self.model.items() if not job.archived][::-1]
         seqs: list[int] = []
         while metrics := self.run(self.api.metrics(job.id, limit, len(seqs))):
             assert len(metrics) <= limit
@@ -212,11 +257,18 @@ class EveryVerb(RuleBasedStateMachine):
 
     @invariant()
     def everything_is_as_the_model_has_it(self) -> None:
-        shown = self.run(self.api.data(f"{{ jobs(limit: 500) {{ {EVERYTHING} }} }}"))["jobs"]
+        all = "jobList(first: 500, filter: { archived: null })"
+        shown = self.run(self.api.data(f"{{ {all} {{ nodes {{ {EVERYTHING} }} }} }}"))["jobList"]["nodes"]
         assert [job["id"] for job in shown] == [*self.model][::-1], "newest first"
         for job in shown:
             times = {name: job.pop(name) for name in TIMES.split()}
-            expected = self.model[job["id"]].view()
+            model = self.model[job["id"]]
+            expected = model.view()
+            assert (job.pop("archivedAt") is not None) == model.archived
+            assert (stop := job.pop("stop")) == (
+                model.stop and {"reason": model.stop["reason"], "receivedAt": stop and stop["receivedAt"]}
+            )
+            assert stop is None or (stop["receivedAt"] is not None) == model.stop["receivedAt"]
             assert job == expected
             for metric, point in zip(job["metrics"], expected["metrics"], strict=True):
                 assert repr(metric["values"]) == repr(point["values"]), "-0.0 and 0.0 are told apart"
@@ -228,6 +280,7 @@ class EveryVerb(RuleBasedStateMachine):
         self.seen[job.id] = times
         assert (times["startedAt"] is not None) == job.started
         assert (times["finishedAt"] is not None) == (job.status in {"COMPLETE", "FAILED"})
+        times["attempt"] = len(job.attempts)
         happened = [times[name] for name in ("createdAt", "startedAt", "finishedAt", "updatedAt") if times[name]]
         moments = [datetime.fromisoformat(text) for text in happened]
         assert moments == sorted(moments)
@@ -235,7 +288,7 @@ class EveryVerb(RuleBasedStateMachine):
             return
         if job.id not in self.touched:
             assert times == before, "what was refused changes nothing"
-        for name in ("createdAt", "startedAt", "finishedAt"):
+        for name in ("createdAt", "startedAt", *(["finishedAt"] if before["attempt"] == times["attempt"] else [])):
             assert before[name] in {None, times[name]}, "what has happened stays where it was"
         assert datetime.fromisoformat(before["updatedAt"]) <= moments[-1]
 

@@ -68,11 +68,33 @@ class Api:
             __typename ... on FailJobSuccess {{ job {{ {JOB} }} }} {_ERRORS} }} }}"""
         return await self._mutate(query, "failJob", id=id, reason=reason)
 
-    async def log(self, id: Any, metrics: list[dict[str, Any]]) -> dict[str, Any]:
-        query = f"""mutation ($id: ID!, $metrics: [MetricInput!]!) {{ logMetrics(id: $id, metrics: $metrics) {{
-            __typename ... on LogMetricsSuccess {{ recorded job {{ {JOB} }} }}
+    async def resume(self, id: Any, from_step: int | None = None) -> dict[str, Any]:
+        query = f"""mutation ($id: ID!, $fromStep: Long) {{ resumeJob(id: $id, fromStep: $fromStep) {{
+            __typename ... on ResumeJobSuccess {{ job {{ {JOB} }} }} ... on InvalidInput {{ field }} {_ERRORS} }} }}"""
+        return await self._mutate(query, "resumeJob", id=id, fromStep=from_step)
+
+    async def request_stop(self, id: Any, reason: str | None = None) -> dict[str, Any]:
+        query = f"""mutation ($id: ID!, $reason: String) {{ requestStop(id: $id, reason: $reason) {{
+            __typename ... on RequestStopSuccess {{ job {{ {JOB} }} }} {_ERRORS} }} }}"""
+        return await self._mutate(query, "requestStop", id=id, reason=reason)
+
+    async def archive(self, id: Any) -> dict[str, Any]:
+        return await self._verb("archiveJob", "ArchiveJobSuccess", id)
+
+    async def unarchive(self, id: Any) -> dict[str, Any]:
+        return await self._verb("unarchiveJob", "ArchiveJobSuccess", id)
+
+    async def delete(self, id: Any) -> dict[str, Any]:
+        query = f"""mutation ($id: ID!) {{ deleteJob(id: $id) {{
+            __typename ... on DeleteJobSuccess {{ id }} {_ERRORS} }} }}"""
+        return await self._mutate(query, "deleteJob", id=id)
+
+    async def log(self, id: Any, metrics: list[dict[str, Any]], *, late: bool = False) -> dict[str, Any]:
+        query = f"""mutation ($id: ID!, $metrics: [MetricInput!]!, $late: Boolean!) {{
+            logMetrics(id: $id, metrics: $metrics, late: $late) {{
+            __typename ... on LogMetricsSuccess {{ recorded stopRequested job {{ {JOB} }} }}
             ... on InvalidInput {{ field }} {_ERRORS} }} }}"""
-        return await self._mutate(query, "logMetrics", id=id, metrics=metrics)
+        return await self._mutate(query, "logMetrics", id=id, metrics=metrics, late=late)
 
     async def job(self, id: Any, fields: str = JOB) -> dict[str, Any]:
         data = await self.data(f"query ($id: ID!) {{ job(id: $id) {{ {fields} }} }}", id=id)
