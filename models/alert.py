@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
 from tortoise import Model, fields
-from tortoise.indexes import Index
 
 from models.job import moment_of
 
@@ -37,10 +36,9 @@ class AlertTable(Model):
 
     id = fields.BigIntField(primary_key=True)
     job_id = fields.BigIntField(db_index=True)
-    project = fields.CharField(max_length=200)
     rule_id = fields.BigIntField(null=True)
     title = fields.CharField(max_length=500)
-    text = fields.TextField(null=True)
+    text = fields.TextField()
     level = fields.CharEnumField(AlertLevel, max_length=16)
     seq = fields.BigIntField(null=True)
     step = fields.BigIntField(null=True)
@@ -50,20 +48,18 @@ class AlertTable(Model):
 
     class Meta:
         table = "alert"
-        indexes = (Index(fields=("raised_at", "id"), name="alert_latest_first"),)
 
 
 class Alert(NamedTuple):
     """That something needs to be looked at. Its fields are the columns of the table."""
 
     id: int
+    """1, 2, 3… in the order of the commits that raised them."""
     job_id: int
-    project: str
-    """That of the job when it was raised."""
     rule_id: int | None
-    """None for one that the loop raised."""
+    """None for one that the loop raised; it may be that of a rule that is deleted."""
     title: str
-    text: str | None
+    text: str
     level: AlertLevel
     seq: int | None
     step: int | None

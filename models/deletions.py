@@ -11,7 +11,17 @@ from models.store.statements import Query, Reader, Work
 
 PIECE = 500
 """Rows that one transaction deletes: whoever else writes waits for it."""
-BELONGING = ("alert", "alert_state", "metric", "curve_chunk", "series", "config_value", "config", "attempt")
+BELONGING = (
+    "alert_rule",
+    "alert",
+    "alert_state",
+    "metric",
+    "curve_chunk",
+    "series",
+    "config_value",
+    "config",
+    "attempt",
+)
 """The tables with rows of a job."""
 
 

@@ -285,11 +285,16 @@ def clean_tags(faults: Faults, tags: Sequence[str]) -> tuple[str, ...]:
 
 def clean_notes(text: str) -> str:
     """Notes in Unicode's NFC: any text of several lines. Raises InvalidInput."""
-    notes = normalize("NFC", text)
-    if len(notes) > MAX_NOTES:
-        raise InvalidInput("notes", f"must have at most {MAX_NOTES} characters, got {len(notes)}.")
-    check_characters("notes", notes.translate(LINE_BREAKS))
-    return notes
+    return clean_text("notes", text)
+
+
+def clean_text(field: str, text: str) -> str:
+    """A text of several lines in Unicode's NFC. Raises InvalidInput."""
+    text = normalize("NFC", text)
+    if len(text) > MAX_NOTES:
+        raise InvalidInput(field, f"must have at most {MAX_NOTES} characters, got {len(text)}.")
+    check_characters(field, text.translate(LINE_BREAKS))
+    return text
 
 
 PLAN = {

@@ -68,7 +68,7 @@ class Alert(Node):
 
     row: strawberry.Private[AlertRow]
     title: str = strawberry.field(description="What it is about, in a line.")
-    text: str | None = strawberry.field(description="More of it; null where there is no more.")
+    text: str = strawberry.field(description="More of it; empty where there is no more.")
     level: AlertLevel = strawberry.field(description="How urgent it is.")
     seq: int | None = strawberry.field(description="The point that raised it; null where none did.")
     step: Long | None = strawberry.field(description="The step of that point.")
@@ -84,7 +84,7 @@ class Alert(Node):
         return as_job(row)
 
     @strawberry.field(
-        description="The rule that raised it; null for one that the loop raised, or whose rule is deleted."
+        description="The rule that raised it; null for one that the loop raised, and where the rule is deleted."
     )
     async def rule(self, info: GraphInfo) -> AlertRule | None:
         rule = None if self.row.rule_id is None else await info.context.alert_rule(self.row.rule_id)
@@ -151,7 +151,7 @@ class AlertRuleInput:
     def new_rule(self) -> NewRule:
         """As the domain takes it. Raises JobNotFound."""
         given = vars(self) | {"job_id": None if self.job_id is None else job_id_of(self.job_id)}
-        return NewRule(**given | {"webhook": self.webhook or None})
+        return NewRule(**given | {"webhook": None if self.webhook is strawberry.UNSET else self.webhook})
 
 
 @strawberry.type(description="The rule was stored.")

@@ -2,30 +2,34 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from models.alert import Alert, AlertLevel
+from models.alerts.place import next_alert
 from models.alerts.rule import AlertRule, NewRule
 from models.deployment import current_change
-from models.errors import AlertNotFound, AlertRuleNotFound, InvalidInput, JobNotFound
+from models.errors import AlertNotFound, AlertRuleNotFound, JobNotFound
 from models.feed.channel import AlertRaised, Feed
 from models.job import Job, now
-from models.job_reads import one_query
+from models.job_reads import jobs_by_id, one_query
+from models.job_writes import held
+from models.lifecycle import JobStatus
 from models.store.database import Database, uninterrupted
 from models.store.sql import insert, places, select, update
 from models.store.statements import Query, Reader, Work
-from models.validation import check_characters
+from models.validation import Faults, clean, clean_text
 
-MAX_TITLE = 200
-MAX_TEXT = 10_000
+_OF_A_JOB = 'EXISTS (SELECT 1 FROM "job" WHERE "job"."id" = "alert"."job_id")'
+"""Alerts go with their job: those of a deleted one are swept away after a while."""
 
 
 class Raised(NamedTuple):
     """What is said of an alert that is raised."""
 
     title: str
+    text: str
     level: AlertLevel
-    text: str | None = None
     rule_id: int | None = None
     seq: int | None = None
     step: int | None = None
@@ -49,11 +53,12 @@ class AlertPage(NamedTuple):
     has_next: bool
 
 
-def raised(job: Job, what: Raised) -> Work[Alert]:
-    """Store an alert of a job."""
-    columns = {**what._asdict(), "job_id": job.id, "project": job.project, "raised_at": now()}
-    ((id,),) = yield Query(insert("alert", (*columns,), rest='RETURNING "id"'), [*columns.values()])
-    return Alert(id=id, acknowledged_at=None, **columns)
+def raised(job: Job, what: Raised, at: datetime) -> Work[Alert]:
+    """Store an alert of a job, whose row is held: else it could be deleted, and the alert stay."""
+    id = yield from next_alert()
+    alert = Alert(id=id, job_id=job.id, raised_at=at, acknowledged_at=None, **what._asdict())
+    yield Query(insert("alert", Alert._fields), [*alert])
+    return alert
 
 
 class Alerts:
@@ -70,7 +75,7 @@ class Alerts:
 
         def create() -> Work[AlertRule]:
             yield from _existing(new.job_id)
-            columns = {**new._asdict(), "created_at": now(), "since_change": (yield from current_change())}
+            columns = {**new._asdict(), "version": 1, "since": now(), "since_change": (yield from current_change())}
             ((id,),) = yield Query(insert("alert_rule", (*columns,), rest='RETURNING "id"'), [*columns.values()])
             return AlertRule(id=id, **columns)
 
@@ -90,15 +95,12 @@ class Alerts:
             columns: dict[str, Any] = {**new._asdict()}
             if keeps_webhook:
                 del columns["webhook"]
-            yield Query(update("alert_rule", columns, '"id" = ?'), [*columns.values(), id])
             changed = rule._replace(**columns)
-            same = (rule.condition, rule.series, rule.threshold, rule.window)
-            if (changed.condition, changed.series, changed.threshold, changed.window) != same:
-                # What was remembered was of another condition; points that are stored already do not count again.
-                yield Query(
-                    'UPDATE "alert_state" SET "memory" = NULL WHERE "rule_id" = ?',
-                    [id],
-                )
+            if changed.looks_for != rule.looks_for:
+                # What was remembered was of something else; points that are stored already do not count.
+                columns |= {"version": rule.version + 1, "since": now(), "since_change": (yield from current_change())}
+                changed = rule._replace(**columns)
+            yield Query(update("alert_rule", columns, '"id" = ?'), [*columns.values(), id])
             return changed
 
         return await self.database.write(change, lambda _: None)
@@ -109,7 +111,6 @@ class Alerts:
 
         def delete() -> Work[None]:
             yield from _held_rule(id)
-            yield Query('UPDATE "alert" SET "rule_id" = NULL WHERE "rule_id" = ?', [id])
             yield Query('DELETE FROM "alert_state" WHERE "rule_id" = ?', [id])
             yield Query('DELETE FROM "alert_rule" WHERE "id" = ?', [id])
 
@@ -118,19 +119,17 @@ class Alerts:
     @uninterrupted
     async def raise_by_loop(self, job_id: int, title: str, text: str | None, level: AlertLevel) -> Alert:
         """An alert that the loop of a job raises. Raises InvalidInput, JobNotFound."""
-        title = title.strip()
-        if not 1 <= len(title) <= MAX_TITLE:
-            raise InvalidInput("title", f"must have 1 to {MAX_TITLE} characters, got {len(title)}.")
-        check_characters("title", title)
-        if text is not None and len(text) > MAX_TEXT:
-            raise InvalidInput("text", f"must have at most {MAX_TEXT} characters, got {len(text)}.")
+        faults = Faults()
+        what = Raised(
+            title=faults.checked("title", lambda: clean("title", title), ""),
+            text=faults.checked("text", lambda: clean_text("text", text or ""), ""),
+            level=level,
+        )
+        faults.end()
 
         def work() -> Work[AlertRaised]:
-            rows = yield one_query(Job._fields, job_id)
-            if not rows:
-                raise JobNotFound(job_id)
-            job, shown = Job.of(rows[0]), None if text is None else text.replace("\0", "")
-            return AlertRaised(job, (yield from raised(job, Raised(title, level, shown))))
+            job = yield from held(job_id, "alert", [*JobStatus])
+            return AlertRaised(job, (yield from raised(job, what, now())))
 
         return (await self.database.write(work, self._publish)).alert
 
@@ -139,7 +138,8 @@ class Alerts:
         """Take note of an alert; a second time changes nothing. Raises AlertNotFound."""
 
         def work() -> Work[Alert]:
-            rows = yield Query(select("alert", Alert._fields, 'WHERE "id" = ?'), [id], locks=True)
+            rest = f'WHERE "id" = ? AND {_OF_A_JOB}'
+            rows = yield Query(select("alert", Alert._fields, rest), [id], locks=True)
             if not rows:
                 raise AlertNotFound(id)
             alert = Alert.of(rows[0])
@@ -170,7 +170,12 @@ async def read_rules(reader: Reader, *, job: Job | None = None, project: str | N
     rules = [AlertRule.of(row) for row in rows]
     if job is not None:
         rules = [rule for rule in rules if rule.applies_to(job.id, job.project)]
-    return [rule for rule in rules if project is None or rule.project in (None, project)]
+    if project is not None:
+        one_job = {rule.job_id for rule in rules if rule.job_id is not None}
+        jobs = await jobs_by_id(reader, one_job) if one_job else {}
+        within = {None, *(id for id, job in jobs.items() if job.project == project)}
+        rules = [rule for rule in rules if rule.project in (None, project) and rule.job_id in within]
+    return rules
 
 
 async def rules_by_id(reader: Reader, ids: Collection[int]) -> Mapping[int, AlertRule]:
@@ -184,9 +189,9 @@ async def list_alerts(reader: Reader, filter: AlertFilter, first: int, after: st
     """The first `first` alerts behind a cursor, the latest first. Raises ValueError where it is no cursor."""
     where, parameters = _conditions(filter)
     if after is not None:
-        where.append('"id" < ?')
+        where += ' AND "id" < ?'
         parameters.append(_id_of(after))
-    rest = f'WHERE {" AND ".join(where) or "TRUE"} ORDER BY "id" DESC LIMIT ?'
+    rest = f'WHERE {where} ORDER BY "id" DESC LIMIT ?'
     rows = await reader.rows(Query(select("alert", Alert._fields, rest), [*parameters, first + 1]), in_thread=True)
     alerts = [Alert.of(row) for row in rows]
     return AlertPage(alerts[:first], [_cursor_of(alert.id) for alert in alerts[:first]], len(alerts) > first)
@@ -195,19 +200,29 @@ async def list_alerts(reader: Reader, filter: AlertFilter, first: int, after: st
 async def count_alerts(reader: Reader, filter: AlertFilter) -> int:
     """How many such alerts there are."""
     where, parameters = _conditions(filter)
-    query = f'SELECT count(*) FROM "alert" WHERE {" AND ".join(where)}'  # noqa: S608  # names of ours
+    query = f'SELECT count(*) FROM "alert" WHERE {where}'  # noqa: S608  # names of ours
     ((count,),) = await reader.rows(Query(query, parameters), in_thread=True)
     return int(count)
 
 
-def _conditions(filter: AlertFilter) -> tuple[list[str], list[Any]]:
+async def alerts_after(reader: Reader, id: int, limit: int) -> list[Alert]:
+    """The first alerts behind that id, in the order in which they were raised."""
+    rest = f'WHERE "id" > ? AND {_OF_A_JOB} ORDER BY "id" LIMIT ?'
+    return [Alert.of(row) for row in await reader.rows(Query(select("alert", Alert._fields, rest), [id, limit]))]
+
+
+def _conditions(filter: AlertFilter) -> tuple[str, list[Any]]:
     where = [f'"acknowledged_at" IS {"NOT " if filter.acknowledged else ""}NULL']
     parameters: list[Any] = []
-    for column, value in (("job_id", filter.job_id), ("project", filter.project)):
-        if value is not None:
-            where.append(f'"{column}" = ?')
-            parameters.append(value)
-    return where, parameters
+    if filter.job_id is not None:
+        where.append('"job_id" = ?')
+        parameters.append(filter.job_id)
+    if filter.project is None:
+        where.append(_OF_A_JOB)
+    else:
+        where.append('"job_id" IN (SELECT "id" FROM "job" WHERE "project" = ?)')
+        parameters.append(filter.project)
+    return " AND ".join(where), parameters
 
 
 def _cursor_of(id: int) -> str:

@@ -1,38 +1,47 @@
 """Looks at what is stored by the rules of alerts, and raises each alert once.
 
 A process looks at the jobs that it wrote to, behind the verbs that wrote, so that no loop waits for it; and now and
-then at all running jobs, for another process may have ended between its commit and its look. Which of several
-processes looks does not matter: how far a rule has looked at a job is a row of the store, taken in the transaction
-that raises the alert.
+then at all running jobs and at those that changed, for another process may have ended between its commit and its look.
+Which of several processes looks does not matter: how far a rule has looked at a job is a row of the store, taken in the
+transaction that raises the alert.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 
-import orjson
-
 from models.alert import Condition
-from models.alerts.alerts import Raised, raised, read_rules
-from models.alerts.conditions import Memory, Value, crossings
+from models.alerts.alerts import raised, read_rules
+from models.alerts.look import Look, look_at_job, look_at_points, shown
+from models.alerts.place import last_looked, looked_until
 from models.alerts.rule import OF_SERIES, AlertRule
-from models.alerts.state import AlertState, held_state, kept
+from models.alerts.state import AlertState, held_states, kept, states_of
+from models.attempts import attempts_of
+from models.errors import JobNotFound
 from models.feed.channel import AlertRaised, Event, Feed, JobDeleted
-from models.job import Job, now
-from models.job_reads import find_job, jobs_in
+from models.job import Job, moment_of, now
+from models.job_reads import changed_since, find_job, jobs_in
+from models.job_writes import held
 from models.lifecycle import JobStatus
-from models.metric import Goal, Recorded
+from models.metric import Goal
 from models.points import read_after
 from models.series import read_series
-from models.store.database import Database
+from models.store.database import Database, uninterrupted
 from models.store.errors import StoreFailure
-from models.store.statements import Work
+from models.store.sql import places
+from models.store.statements import Query, Work
 
-PAGE = 2_000
+PAGE = 1_000
 """Points that one look reads."""
+CHANGED = 500
+"""Changed jobs that are read at once."""
+IN_THREAD = 200
+"""Points times rules: more are looked at in a thread, or the event loop would stand still."""
+TRIES = 5
+"""Times that a look begins again because others looked meanwhile."""
 ROUND_SECONDS = 0.1
 """Between two rounds: points of a loop that logs one by one are looked at together."""
 APART = timedelta(seconds=60)
@@ -44,19 +53,23 @@ log = logging.getLogger(__name__)
 class AlertChecker:
     """Looks at jobs by the rules of alerts."""
 
-    def __init__(self, database: Database, feed: Feed, check_seconds: float) -> None:
-        """`check_seconds`: between two looks at all running jobs."""
-        self._database = database
+    def __init__(self, database: Database, feed: Feed, check_seconds: float, now: Callable[[], datetime] = now) -> None:
+        """`check_seconds`: between two looks at all running jobs; `now`: the moment at which a look is."""
+        self.database = database
         self._feed = feed
         self._check_seconds = check_seconds
-        self._due: dict[int, None] = {}
+        self._now = now
+        self._due: dict[int, Job | None] = {}
+        """Jobs to be looked at, and what they were when they last failed or were lost: they may be so no more."""
+        self._seen: dict[int, tuple[object, ...]] = {}
+        """What rules saw of each running job at the last look at all."""
         self._news = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Inside, alerts are raised."""
         with self._feed.overhearing(self._hear):
-            tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._sweep())]
+            tasks = [asyncio.create_task(each) for each in (self._follow(), self._repeat())]
             try:
                 yield
             finally:
@@ -65,147 +78,175 @@ class AlertChecker:
                 await asyncio.wait(tasks)
 
     def _hear(self, event: Event) -> None:
-        if not isinstance(event, AlertRaised | JobDeleted):
-            self._due[event.job.id] = None
-            self._news.set()
+        if isinstance(event, AlertRaised | JobDeleted):
+            return
+        job = event.job
+        is_notable = job.status is JobStatus.FAILED or job.lost_since is not None
+        self._due[job.id] = job if is_notable else self._due.get(job.id)
+        self._news.set()
 
-    async def _run(self) -> None:
+    async def _follow(self) -> None:
         while True:
             await self._news.wait()
             self._news.clear()
-            due, self._due = [*self._due], {}
-            try:
-                if rules := [rule for rule in await read_rules(self._database.reader) if rule.enabled]:
-                    for job_id in due:
-                        await self._look(job_id, rules)
-            except StoreFailure as outage:  # they are looked at by the next look at all running jobs
-                log.warning("could not look for alerts: %s", outage)
-            except Exception:
-                log.exception("could not look for alerts")
+            due, self._due = self._due, {}
+            await _tried(partial(self.look, due))
             await asyncio.sleep(ROUND_SECONDS)
 
-    async def _sweep(self) -> None:
-        """Now and then, let all running jobs be looked at, and those that changed since a rule last looked."""
+    async def _repeat(self) -> None:
         while True:
-            try:
-                if await read_rules(self._database.reader):
-                    running = await jobs_in(self._database.reader, JobStatus.RUNNING)
-                    self._due |= dict.fromkeys(job.id for job in running)
-                    self._news.set()
-            except StoreFailure as outage:
-                log.warning("could not look for alerts: %s", outage)
-            except Exception:
-                log.exception("could not look for alerts")
+            await _tried(self.look_at_all)
             await asyncio.sleep(self._check_seconds)
 
-    async def _look(self, job_id: int, rules: Iterable[AlertRule]) -> None:
-        job = await find_job(self._database.reader, job_id)
-        if job is None:
+    async def look_at_all(self) -> None:
+        """Look at all running jobs, and at those that changed since all of them were last looked at.
+
+        Raises StoreFailure.
+        """
+        reader = self.database.reader
+        rules = [rule for rule in await read_rules(reader) if rule.enabled]
+        if not rules:
             return
-        applying = [rule for rule in rules if rule.applies_to(job.id, job.project)]
-        goals = {}
-        if any(rule.condition is Condition.NO_IMPROVEMENT for rule in applying):
-            goals = {each.name: each.goal for each in (await read_series(self._database.reader, [job.id]))[job.id]}
-        for rule in applying:
-            while await self._look_by(rule, job, maximize=goals.get(rule.series or "") is Goal.MAXIMIZE):
-                pass
+        at, seen = self._now(), dict[int, tuple[object, ...]]()
+        for job in await jobs_in(reader, JobStatus.RUNNING):
+            applying = [rule for rule in rules if rule.applies_to(job.id, job.project)]
+            seen[job.id] = tuple((rule.id, rule.version, *shown(rule, job, at)) for rule in applying)
+            if self._seen.get(job.id) != seen[job.id] and not await self._look_at(job, None, applying):
+                del seen[job.id]
+        self._seen = seen
+        place = max(await last_looked(reader), min(rule.since_change for rule in rules))
+        while changed := await changed_since(reader, place, CHANGED):
+            for job in changed:
+                await self._look_at(job, None, [rule for rule in rules if rule.applies_to(job.id, job.project)])
+            place = changed[-1].change
+            await self.database.write(partial(looked_until, place), lambda _: None)
 
-    async def _look_by(self, rule: AlertRule, job: Job, *, maximize: bool) -> bool:
-        """Look by one rule, at a page of points; whether there are more."""
-        is_last = True
-        events: list[AlertRaised] = []
+    async def look(self, due: Mapping[int, Job | None]) -> None:
+        """Look at some jobs: id -> what it lately was too. Raises StoreFailure."""
+        rules = [rule for rule in await read_rules(self.database.reader) if rule.enabled]
+        for job_id, before in due.items() if rules else ():
+            job = await find_job(self.database.reader, job_id)
+            if job is not None:
+                applying = [rule for rule in rules if rule.applies_to(job.id, job.project)]
+                await self._look_at(job, before, applying)
 
-        def look(points: Sequence[Recorded], state: AlertState) -> Work[None]:
-            nonlocal events
-            events = []
-            held = (yield from held_state(rule.id, job.id)) or AlertState()
-            if held != state:
-                return  # another process has looked
-            found, state = _found(rule, job, state, points, maximize=maximize)
-            for what in found:
-                if state.raised_at is None or now() - state.raised_at >= APART:
-                    state = state._replace(raised_at=now())
-                    events.append(AlertRaised(job, (yield from raised(job, what))))
-            if state != held:
-                yield from kept(rule.id, job.id, state)
+    async def _look_at(self, job: Job, before: Job | None, rules: Iterable[AlertRule]) -> bool:
+        """Look at a job to its last point; False where others looked meanwhile, again and again, or it is gone."""
+        applying = {rule.id: rule for rule in rules}
+        is_left, tries = bool(applying), TRIES
+        while is_left:
+            stored = await states_of(self.database.reader, job.id, [*applying])
+            looks = [Look(rule, stored[id], await self._begun(rule, job, stored[id])) for id, rule in applying.items()]
+            at = self._now()
+            for look in looks:
+                if before is not None and look.rule.condition is not Condition.SILENT:
+                    look_at_job(look, before, at, was=True)
+                look_at_job(look, job, at)
+            is_left = await self._look_at_page(job, looks)
+            moved = [look for look in looks if look.state != look.began]
+            if moved and not await self._keep(job, moved, at):
+                is_left, tries = True, tries - 1
+                if not tries:
+                    return False
+        return True
 
-        state = await self._database.write(partial(_state_of, rule.id, job.id), lambda _: None)
-        points: Sequence[Recorded] = []
-        if rule.condition in OF_SERIES and state.seq < job.metric_count:
-            points = (await read_after(self._database.reader, [job.id], state.seq, PAGE))[job.id]
-            is_last = state.seq + len(points) >= job.metric_count
-        elif not _is_due(rule, job, state):
+    async def _look_at_page(self, job: Job, looks: Sequence[Look]) -> bool:
+        """Look at the next points, by the rules of series; whether there are more."""
+        looks = [look for look in looks if look.rule.condition in OF_SERIES]
+        begin = min((look.state.seq for look in looks), default=job.metric_count)
+        if begin >= job.metric_count:
             return False
+        reader = self.database.reader
+        points = (await read_after(reader, [job.id], begin, PAGE))[job.id]
+        if not points:
+            return False
+        firsts = [attempt.first_seq for attempt in (await attempts_of(reader, [job]))[job.id]]
+        goals: dict[str, Goal | None] = {}
+        if any(look.rule.condition is Condition.NO_IMPROVEMENT for look in looks):
+            goals = {each.name: each.goal for each in (await read_series(reader, [job.id]))[job.id]}
+        maximized = {name for name, goal in goals.items() if goal is Goal.MAXIMIZE}
+        work = partial(look_at_points, looks, points, firsts, maximized)
+        if len(points) * len(looks) > IN_THREAD:
+            await asyncio.to_thread(work)
+        else:
+            work()
+        return points[-1].seq < job.metric_count
 
-        def stored(_: None) -> None:
+    async def _begun(self, rule: AlertRule, job: Job, stored: AlertState) -> AlertState:
+        """The state to go on from: where the rule, as it now is, has not looked yet, behind what was there before."""
+        if stored.version == rule.version:
+            return stored
+        seq = 0
+        if rule.condition in OF_SERIES and job.metric_count:
+            seq = await self._stored_before(job, rule.since)
+        return AlertState(rule.version, 1, seq, rule.since_change, stored.raised_at)
+
+    async def _stored_before(self, job: Job, moment: datetime) -> int:
+        """How many points of the job were stored until then."""
+        if job.last_point_at is not None and job.last_point_at <= moment:
+            return job.metric_count
+        before, behind = 0, job.metric_count
+        middle = 1  # most rules are older than the jobs they look at
+        while before < behind:
+            query = 'SELECT "recorded_at" FROM "metric" WHERE "job_id" = ? AND "seq" = ?'
+            rows = await self.database.reader.rows(Query(query, [job.id, middle]))
+            at = moment_of(rows[0][0]) if rows else None
+            if at is not None and at <= moment:
+                before = middle
+            else:
+                behind = middle - 1
+            middle = (before + behind + 1) // 2
+        return before
+
+    @uninterrupted
+    async def _keep(self, job: Job, looks: Sequence[Look], at: datetime) -> bool:
+        """Raise what was found, and keep how far the rules have looked; False where another process was first."""
+        by_id = {look.rule.id: look for look in looks}
+
+        def keep() -> Work[list[AlertRaised]]:
+            held_job = job
+            if any(look.found for look in looks):
+                held_job = yield from held(job.id, "alert", [*JobStatus])
+            states = yield from held_states(job.id, by_id)
+            versions = yield from _versions(by_id)
+            events: list[AlertRaised] = []
+            taken: dict[int, AlertState] = {}
+            for id, look in by_id.items():
+                if states[id] != look.stored or versions.get(id) != look.rule.version:
+                    continue
+                state = look.state
+                for what in look.found:
+                    if state.raised_at is None or at - state.raised_at >= APART:
+                        state = state._replace(raised_at=at)
+                        events.append(AlertRaised(held_job, (yield from raised(held_job, what, at))))
+                taken[id] = state
+            if len(taken) < len(looks):
+                lost.append(True)
+            yield from kept(job.id, taken)
+            return events
+
+        def publish(events: list[AlertRaised]) -> None:
             for event in events:
                 self._feed.publish(event)
 
-        await self._database.write(partial(look, points, state), stored)
-        return not is_last
-
-
-def _state_of(rule_id: int, job_id: int) -> Work[AlertState]:
-    return (yield from held_state(rule_id, job_id)) or AlertState()
-
-
-def _is_due(rule: AlertRule, job: Job, state: AlertState) -> bool:
-    """Whether a condition about the job has anything to look at."""
-    if rule.condition is Condition.SILENT:
-        return _is_silent(rule, job) != state.remembered().holds
-    return job.change > max(state.change, rule.since_change)
-
-
-def _found(
-    rule: AlertRule, job: Job, state: AlertState, points: Sequence[Recorded], *, maximize: bool
-) -> tuple[list[Raised], AlertState]:
-    """The alerts to raise, and the state after the look."""
-    found: list[Raised] = []
-    attempt, memory = state.attempt, state.remembered()
-    if rule.condition in OF_SERIES:
-        assert rule.series is not None
-        for point in points:
-            if attempt != job.attempt and point.seq >= job.attempt_first_seq:
-                attempt, memory = job.attempt, Memory()
-            value = point.values.get(rule.series)
-            if value is not None and point.recorded_at > rule.created_at:
-                at = Value(point.seq, point.step, value)
-                found += [_of_value(rule, crossing.at) for crossing in crossings(rule, memory, [at], maximize=maximize)]
-        if points:
-            state = state._replace(seq=points[-1].seq)
-    else:
-        if attempt != job.attempt:
-            attempt, memory = job.attempt, Memory()
-        holds = {
-            Condition.SILENT: _is_silent(rule, job),
-            Condition.FAILED: job.status is JobStatus.FAILED,
-            Condition.LOST: job.lost_since is not None,
-        }[rule.condition]
-        if holds and not memory.holds:
-            found.append(_of_job(rule, job))
-        memory.holds = holds
-        state = state._replace(change=job.change)
-    return found, state._replace(attempt=attempt, memory=orjson.dumps(memory.as_json()).decode())
-
-
-def _is_silent(rule: AlertRule, job: Job) -> bool:
-    since = job.last_point_at
-    if since is None or (job.attempt_started_at is not None and job.attempt_started_at > since):
-        since = job.attempt_started_at
-    if job.status is not JobStatus.RUNNING or since is None:
+        lost: list[bool] = []
+        with contextlib.suppress(JobNotFound):
+            await self.database.write(keep, publish)
+            return not lost
         return False
-    return now() - max(since, rule.created_at) >= timedelta(seconds=rule.window or 0)
 
 
-def _of_value(rule: AlertRule, at: Value) -> Raised:
-    title = f"{rule.name}: {rule.series} is {at.value:g} at step {at.step}"
-    return Raised(title, rule.level, None, rule.id, at.seq, at.step, at.value)
+def _versions(rule_ids: Iterable[int]) -> Work[Mapping[int, int]]:
+    """The versions of the rules that there are."""
+    ids = [*rule_ids]
+    rows = yield Query(f'SELECT "id", "version" FROM "alert_rule" WHERE "id" IN ({places(ids)})', ids)  # noqa: S608  # places
+    return dict(rows)
 
 
-def _of_job(rule: AlertRule, job: Job) -> Raised:
-    what = {
-        Condition.SILENT: f"no point for {rule.window} s",
-        Condition.FAILED: f"failed: {job.failure_reason}",
-        Condition.LOST: "its loop has missed its heartbeats",
-    }[rule.condition]
-    return Raised(f"{rule.name}: {job.name}: {what}"[:500], rule.level, None, rule.id)
+async def _tried(look: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await look()
+    except StoreFailure as outage:  # they are looked at by the next look at all
+        log.warning("could not look for alerts: %s", outage)
+    except Exception:
+        log.exception("could not look for alerts")

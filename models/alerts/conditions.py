@@ -1,10 +1,11 @@
 """Whether the values of a series meet the condition of a rule. No I/O."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from math import isfinite
-from statistics import fmean, pstdev
+from dataclasses import asdict, dataclass, field
+from math import isfinite, isnan
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from models.alert import Condition
 from models.alerts.rule import AlertRule
@@ -18,27 +19,23 @@ class Value(NamedTuple):
     value: float
 
 
-class Crossing(NamedTuple):
-    """Where a condition began to hold."""
-
-    at: Value
-
-
 @dataclass(slots=True)
 class Memory:
-    """What is remembered of a series of a job from one check to the next."""
+    """What is remembered of a job in one attempt from one look to the next."""
 
     holds: bool = False
-    """Whether the condition held at the last value."""
+    """Of a series: whether the condition held at the last value."""
     best: float | None = None
-    best_step: int = 0
-    """NO_IMPROVEMENT: the best value so far, and its step."""
+    best_step: int | None = None
+    """NO_IMPROVEMENT: the best value so far, and its step; before there is a finite one, the step of the first."""
     window: list[float] = field(default_factory=list)
     """JUMP: the values that the next one is compared with, at most as many as the rule's window."""
+    episode: str | None = None
+    """Of a condition about the job: what distinguishes the last time that it held from others."""
 
     def as_json(self) -> dict[str, Any]:
         """To be kept."""
-        return {"holds": self.holds, "best": self.best, "best_step": self.best_step, "window": self.window}
+        return asdict(self)
 
     @classmethod
     def of(cls, kept: dict[str, Any]) -> "Memory":
@@ -46,15 +43,15 @@ class Memory:
         return cls(**kept)
 
 
-def crossings(rule: AlertRule, memory: Memory, values: Iterable[Value], *, maximize: bool) -> Iterator[Crossing]:
-    """Where the rule's condition begins to hold, of the values that follow those remembered, in the order of seq.
+def crossings(rule: AlertRule, memory: Memory, values: Iterable[Value], *, maximize: bool) -> Iterator[Value]:
+    """The values at which the rule's condition begins to hold, of those that follow the remembered ones, by seq.
 
     `maximize`: whether higher values are better. Changes the memory.
     """
     for value in values:
         meets = _meets(rule, memory, value, maximize=maximize)
         if meets and not memory.holds:
-            yield Crossing(value)
+            yield value
         memory.holds = meets
 
 
@@ -71,7 +68,10 @@ def _meets(rule: AlertRule, memory: Memory, at: Value, *, maximize: bool) -> boo
             best = memory.best
             if isfinite(value) and (best is None or (value > best if maximize else value < best)):
                 memory.best, memory.best_step = value, at.step
-            return memory.best is not None and at.step - memory.best_step >= window
+            elif memory.best_step is None:
+                memory.best_step = at.step
+            assert memory.best_step is not None
+            return at.step - memory.best_step >= window
         case Condition.JUMP:
             return _jumps(memory.window, value, threshold, window)
         case _:
@@ -79,13 +79,15 @@ def _meets(rule: AlertRule, memory: Memory, at: Value, *, maximize: bool) -> boo
 
 
 def _jumps(before: list[float], value: float, threshold: float, window: int) -> bool:
-    """Whether a value is so many standard deviations from the mean of those before it; it is then one of these."""
-    if not isfinite(value):
+    """Whether a value is so many standard deviations from the mean of those before it; a finite one is then one."""
+    if isnan(value):
         return False
     meets = False
-    if len(before) >= window:
-        deviation = pstdev(before)
-        meets = deviation > 0 and abs(value - fmean(before)) > threshold * deviation
-    before.append(value)
-    del before[:-window]
+    if len(before) >= window and min(before) < max(before):
+        peak = max(map(abs, before))  # the squares of large values have no place in a float
+        scaled = np.array(before) / peak
+        meets = bool(abs(value / peak - scaled.mean()) > threshold * scaled.std())
+    if isfinite(value):
+        before.append(value)
+        del before[:-window]
     return meets

@@ -41,9 +41,9 @@ class AlertRuleTable(Model):
     level = fields.CharEnumField(AlertLevel, max_length=16)
     enabled = fields.BooleanField(default=True)
     webhook = fields.TextField(null=True)
-    created_at = fields.DatetimeField()
+    version = fields.IntField(default=1)
+    since = fields.DatetimeField()
     since_change = fields.BigIntField(default=0)
-    """How many changes of jobs there were at its creation: earlier ones raise nothing."""
 
     class Meta:
         table = "alert_rule"
@@ -64,26 +64,35 @@ class AlertRule(NamedTuple):
     enabled: bool
     webhook: str | None
     """The address that alerts are sent to too. Never shown whole."""
-    created_at: datetime
+    version: int
+    """1, and one more each time that it is told to look for something else: what it remembers of jobs is of one."""
+    since: datetime
+    """When this version began: what was stored and what happened before raises nothing."""
     since_change: int
+    """How many changes of jobs there were then."""
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> Self:
         """The rule of a row with its columns."""
         rule = cls._make(row)
-        created_at = moment_of(rule.created_at)
-        assert created_at is not None
+        since = moment_of(rule.since)
+        assert since is not None
         return rule._replace(
             condition=Condition(rule.condition),
             level=AlertLevel(rule.level),
             enabled=bool(rule.enabled),
-            created_at=created_at,
+            since=since,
         )
 
     @property
     def webhook_host(self) -> str | None:
         """The host that alerts are sent to too."""
         return None if self.webhook is None else urlsplit(self.webhook).hostname
+
+    @property
+    def looks_for(self) -> tuple[object, ...]:
+        """What it looks for, and where."""
+        return self.condition, self.series, self.threshold, self.window, self.project, self.job_id, self.enabled
 
     def applies_to(self, job_id: int, project: str) -> bool:
         """Whether it looks at a job of a project."""

@@ -16,6 +16,16 @@ class Migration(migrations.Migration):
         ops.DeleteModel(name='MetricTable'),
         ops.DeleteModel(name='JobTable'),
         ops.CreateModel(
+            name='AlertPlaceTable',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('alert', fields.BigIntField(default=0, db_default=0)),
+                ('change', fields.BigIntField(default=0, db_default=0)),
+            ],
+            options={'table': 'alert_place', 'app': 'models', 'pk_attr': 'id', 'table_description': 'One row, with the id 1, made by the first write.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='AlertRuleTable',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
@@ -29,7 +39,8 @@ class Migration(migrations.Migration):
                 ('level', fields.CharEnumField(description='INFO: INFO\nWARNING: WARNING\nERROR: ERROR', enum_type=AlertLevel, max_length=16)),
                 ('enabled', fields.BooleanField(default=True)),
                 ('webhook', fields.TextField(null=True, unique=False)),
-                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('version', fields.IntField(default=1)),
+                ('since', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('since_change', fields.BigIntField(default=0)),
             ],
             options={'table': 'alert_rule', 'app': 'models', 'pk_attr': 'id', 'table_description': 'A rule that raises alerts.'},
@@ -41,6 +52,7 @@ class Migration(migrations.Migration):
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ('rule_id', fields.BigIntField()),
                 ('job_id', fields.BigIntField(db_index=True)),
+                ('version', fields.IntField(default=1)),
                 ('attempt', fields.IntField(default=1)),
                 ('seq', fields.BigIntField(default=0)),
                 ('change', fields.BigIntField(default=0)),
@@ -55,10 +67,9 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ('job_id', fields.BigIntField(db_index=True)),
-                ('project', fields.CharField(max_length=200)),
                 ('rule_id', fields.BigIntField(null=True)),
                 ('title', fields.CharField(max_length=500)),
-                ('text', fields.TextField(null=True, unique=False)),
+                ('text', fields.TextField(unique=False)),
                 ('level', fields.CharEnumField(description='INFO: INFO\nWARNING: WARNING\nERROR: ERROR', enum_type=AlertLevel, max_length=16)),
                 ('seq', fields.BigIntField(null=True)),
                 ('step', fields.BigIntField(null=True)),
@@ -66,7 +77,7 @@ class Migration(migrations.Migration):
                 ('raised_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('acknowledged_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'alert', 'app': 'models', 'indexes': [Index(fields=['raised_at', 'id'], name='alert_latest_first')], 'pk_attr': 'id', 'table_description': 'That something needs to be looked at.'},
+            options={'table': 'alert', 'app': 'models', 'pk_attr': 'id', 'table_description': 'That something needs to be looked at.'},
             bases=['Model'],
         ),
         ops.CreateModel(
