@@ -10,7 +10,7 @@ const config: CodegenConfig = {
       config: {
         useTypeImports: true,
         enumsAsTypes: true,
-        scalars: { DateTime: "string", ID: "string" },
+        scalars: { DateTime: "string", ID: "string", JSON: "unknown", Long: "number" },
         strictScalars: true,
         skipTypename: false,
         dedupeFragments: true,

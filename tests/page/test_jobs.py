@@ -61,7 +61,9 @@ class TestTheList:
 
 class TestACard:
     async def test_shows_everything_of_its_job_and_leads_to_its_monitor(self, page: Page, trainer: Api) -> None:
-        id = await trainer.started(name="all of it", modelName="vit-base", epochs=20, learningRate=0.003)
+        id = await trainer.started(
+            name="all of it", modelName="vit-base", epochs=20, learningRate=0.003, stepsPerEpoch=100
+        )
         await trainer.log(id, [{"step": step, "loss": 1 / step} for step in range(1, 501)])
         now = datetime.now(UTC)
         await page.clock.set_fixed_time(now + timedelta(minutes=3, seconds=5))

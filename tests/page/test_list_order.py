@@ -15,7 +15,8 @@ from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-FIELDS = "__typename id name modelName status epochs learningRate metricCount progress createdAt updatedAt finishedAt"
+FIELDS = "__typename id name modelName status attempt archivedAt epochs learningRate "
+FIELDS += "metricCount progress createdAt updatedAt finishedAt"
 
 
 class Line:

@@ -24,7 +24,7 @@ async def long_run(site: ServerProcess) -> str:
     """A job whose loss at each step is the step's number."""
     async with httpx.AsyncClient(base_url=site.url, timeout=PATIENCE) as http:
         trainer = Api(http)
-        id = await trainer.started(name="long", epochs=POINTS // 100)
+        id = await trainer.started(name="long", epochs=POINTS // 100, stepsPerEpoch=100)
         await trainer.log(id, [{"step": step, "loss": step} for step in range(1, POINTS + 1)])
     return id
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.tools.api import Api
-from tests.tools.browser import rows_of, stat, toast
+from tests.tools.browser import card, rows_of, stat, toast
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -76,6 +76,29 @@ class TestTheStatistics:
         await page.clock.fast_forward(65_000)
         await expect(stat(page, "Elapsed")).to_have_text(re.compile(r"^1:\d\d$"))
 
+    async def test_of_a_run_that_says_little_have_nothing_that_it_did_not_say(self, page: Page, trainer: Api) -> None:
+        """And of one that passed its plan no end that it has not."""
+        nothing = {"modelName": None, "epochs": None, "learningRate": None}
+        id = await trainer.started(name="says little", **nothing)
+        await trainer.log(id, [{"step": 2000, "loss": 1.0}])
+        await monitored(page, id)
+        await expect(stat(page, "Step")).to_have_text("2,000")
+        await expect(page.locator("[data-stat] dt")).to_have_text(["Step", "Loss", "Accuracy", "Elapsed"])
+        await expect(page.get_by_role("progressbar")).to_have_count(0)
+        await expect(page).to_have_title("Running · says little")
+        await page.goto("/?search=says+little")
+        shown = card(page, "says little")
+        await expect(shown.get_by_text("1 point", exact=True)).to_be_visible()
+        await expect(shown.locator("dt")).to_have_text(["Created"])
+        await expect(shown.get_by_role("progressbar")).to_have_count(0)
+        passed = await trainer.started(epochs=3, totalSteps=300)
+        await trainer.log(passed, [{"step": 2000, "epoch": 19.5, "loss": 1.0}])
+        await monitored(page, passed)
+        await expect(stat(page, "Step")).to_have_text("2,000")
+        await expect(stat(page, "Epoch")).to_have_text("19.5")
+        await expect(stat(page, "Batch size")).to_have_count(0)
+        await expect(page.get_by_role("progressbar")).to_have_count(0)
+
 
 class TestTheTab:
     async def test_shows_progress_then_how_it_ended_until_one_leaves(self, page: Page, trainer: Api) -> None:
@@ -127,7 +150,7 @@ class TestControls:
         id = await trainer.started()
         await trainer.log(id, [{"step": 10, "loss": 1.0}])
         await monitored(page, id)
-        await expect(stat(page, "Step")).to_have_text("10 of 100")
+        await expect(stat(page, "Step")).to_have_text("10")
         await expect(page.get_by_role("button", name="one step")).to_have_count(0)
         await expect(page.get_by_role("button", name="Run", exact=True)).to_have_count(0)
 
@@ -161,7 +184,7 @@ class TestTheData:
     async def test_is_downloaded_and_copied_as_csv_that_holds_every_point_and_a_curve_as_a_picture(
         self, page: Page, trainer: Api
     ) -> None:
-        id = await trainer.started(name="taken away")
+        id = await trainer.started(name="taken away", stepsPerEpoch=100)
         await trainer.log(id, list(self.POINTS))
         await monitored(page, id)
         await expect(stat(page, "Step")).to_contain_text("3 of")

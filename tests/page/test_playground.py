@@ -99,7 +99,10 @@ class TestAnOperation:
         await trainer.started(name="another's")
         before = await trainer.data(every)
         await opened(page)
-        for name in ("TryStartJob", "TrySimulateStep", "TryLogMetrics", "TryCompleteJob", "TryFailJob"):
+        for name in (
+            "TryStartJob", "TrySimulateStep", "TryLogMetrics", "TryCompleteJob", "TryFailJob", "TryUpdateJob",
+            "TryArchiveJob", "TryDeleteJob",
+        ):  # fmt: skip
             await run(page, name)
             await shows(page, "the id of your job")
         assert await trainer.data(every) == before

@@ -9,21 +9,28 @@ interface Row {
   cells: string[];
 }
 
-const SETTINGS: [string, (job: WholeJobFragment) => string][] = [
-  ["Model", (job) => job.modelName],
-  ["Epochs", (job) => countText(job.epochs)],
-  ["Steps an epoch", (job) => countText(job.stepsPerEpoch)],
-  ["Learning rate", (job) => String(job.learningRate)],
-  ["Schedule", (job) => job.schedule.toLowerCase()],
-  ["Batch size", (job) => countText(job.batchSize)],
-  ["Scenario", (job) => job.scenario.toLowerCase()],
-  ["Seed", (job) => String(job.seed)],
+const SETTINGS: [string, (job: WholeJobFragment) => string | undefined][] = [
+  ["Model", (job) => job.modelName ?? undefined],
+  ["Epochs", (job) => textOf(job.epochs, countText)],
+  ["Steps an epoch", (job) => textOf(job.stepsPerEpoch, countText)],
+  ["Learning rate", (job) => textOf(job.learningRate, String)],
+  ["Schedule", (job) => job.schedule?.toLowerCase()],
+  ["Batch size", (job) => textOf(job.batchSize, countText)],
+  ["Scenario", (job) => job.scenario?.toLowerCase()],
+  ["Seed", (job) => textOf(job.seed, String)],
 ];
 
-/** The jobs side by side: their settings, with a mark at what differs, and what they came to. */
+/** Nothing where nobody said. */
+function textOf(value: number | null, text: (value: number) => string): string | undefined {
+  return value === null ? undefined : text(value);
+}
+
+/** The jobs side by side: their settings, as far as one of them has any, with a mark at what differs, and what they came to. */
 export function ComparisonTable({ jobs, names }: { jobs: readonly Watched[]; names: readonly string[] }) {
   const known = jobs.filter((each): each is Watched & { job: WholeJobFragment } => each.job !== undefined);
-  const settings = SETTINGS.map(([name, text]) => ({ name, cells: known.map(({ job }) => text(job)) }));
+  const settings = SETTINGS.map(([name, text]) => ({ name, texts: known.map(({ job }) => text(job)) }))
+    .filter(({ texts }) => texts.some((text) => text !== undefined))
+    .map(({ name, texts }) => ({ name, cells: texts.map((text) => text ?? "–") }));
   const results = [
     { name: "Status", cells: known.map(({ job }) => wordOf(job.status)) },
     { name: "Points", cells: known.map(({ points }) => countText(points.lastSeq)) },

@@ -1,7 +1,10 @@
 import type { CreateJobInput, Scenario, Schedule } from "../api/generated";
 
-/** A setting of a new job, as the API names it. */
-export type Setting = keyof CreateJobInput;
+/** A setting of a new job that is simulated, as the API names it. */
+export type Setting = keyof Pick<
+  CreateJobInput,
+  "name" | "modelName" | "scenario" | "schedule" | "learningRate" | "batchSize" | "epochs" | "stepsPerEpoch" | "seed"
+>;
 
 /** What the form holds: texts, as they were typed. */
 export type Texts = Readonly<Record<Setting, string>>;

@@ -34,5 +34,8 @@ function reasonOf({ field, message }: Refusal): string {
 }
 
 function allErrors(texts: Texts, refusal: Refusal | undefined): Errors {
-  return { ...(refusal && { [refusal.field]: reasonOf(refusal) }), ...errorsOf(texts) };
+  if (refusal === undefined) return errorsOf(texts);
+  // The total has no field of its own: it follows from this one.
+  const setting = SETTINGS.find((each) => each === refusal.field) ?? "stepsPerEpoch";
+  return { [setting]: reasonOf(refusal), ...errorsOf(texts) };
 }

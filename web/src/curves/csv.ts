@@ -7,7 +7,8 @@ export function csvOf(points: Points): string {
   points.forEach((point, values) => {
     const recordedAt = new Date(point.time).toISOString();
     const cells = names.map((name) => values.get(name) ?? "");
-    rows.push([point.seq, point.step, point.epoch, recordedAt, ...cells].join(","));
+    const epoch = Number.isNaN(point.epoch) ? "" : point.epoch;
+    rows.push([point.seq, point.step, epoch, recordedAt, ...cells].join(","));
   });
   return `${rows.join("\r\n")}\r\n`;
 }

@@ -25,9 +25,14 @@ export function curvesOf({ loss, accuracy, learningRate }: NonNullable<OverviewQ
 }
 
 /** The steps in sight that are to be requested; undefined where the whole shows them as well as can be. */
-export function spanInSight(overview: Overview, range: Range, axis: Axis, stepsPerEpoch: number): Span | undefined {
-  if (range.kind === "all" || axis === "time") return undefined;
-  const scale = axis === "epoch" ? stepsPerEpoch : 1;
+export function spanInSight(
+  overview: Overview,
+  range: Range,
+  axis: Axis,
+  stepsPerEpoch: number | null,
+): Span | undefined {
+  const scale = scaleOf(axis, stepsPerEpoch);
+  if (range.kind === "all" || scale === null) return undefined;
   const first = Math.min(...overview.whole.map(({ step }) => step[0]!));
   const last = Math.max(...overview.whole.map(({ step }) => step.at(-1)!));
   const [left, right] = endsOf(range, first / scale, last / scale);
@@ -35,12 +40,24 @@ export function spanInSight(overview: Overview, range: Range, axis: Axis, stepsP
   return from <= to && (from > first || to < last) ? { from, to } : undefined;
 }
 
-/** A curve over an axis; the overview knows no times. */
-export function overviewLine(overview: Overview, name: string, axis: Axis, stepsPerEpoch: number): Line | undefined {
+/** The steps in a unit of the axis; null where it has no place for them: the overview knows no times. */
+function scaleOf(axis: Axis, stepsPerEpoch: number | null): number | null {
+  if (axis === "time") return null;
+  return axis === "epoch" ? stepsPerEpoch : 1;
+}
+
+/** A curve over an axis, as far as the overview has one. */
+export function overviewLine(
+  overview: Overview,
+  name: string,
+  axis: Axis,
+  stepsPerEpoch: number | null,
+): Line | undefined {
+  const scale = scaleOf(axis, stepsPerEpoch);
   const whole = overview.whole.find((each) => each.name === name);
-  if (whole === undefined || axis === "time") return undefined;
+  if (whole === undefined || scale === null) return undefined;
   const { step, value } = withDetail(whole, overview.detail);
-  const x = Float64Array.from(step, (each) => (axis === "epoch" ? each / stepsPerEpoch : each));
+  const x = Float64Array.from(step, (each) => each / scale);
   const y = Float64Array.from(value, (each) => each ?? Number.NaN);
   return { x, y, length: x.length };
 }

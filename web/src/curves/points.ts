@@ -102,6 +102,7 @@ function merged(order: Numbers, late: readonly number[], stepOf: (place: number)
 /** All points of one job that have arrived, by the column: their seqs have no gap, so a point's place is its seq - 1. */
 export class Points {
   readonly steps = new Numbers();
+  /** NaN where it is not known. */
   readonly epochs = new Numbers();
   /** When each was recorded, in milliseconds. */
   readonly times = new Numbers();
@@ -118,9 +119,15 @@ export class Points {
     return [...this.columns.keys()];
   }
 
-  /** The epoch of the latest point; 0 where there is none. */
-  get epoch(): number {
-    return this.lastSeq === 0 ? 0 : this.epochs.at(this.lastSeq - 1);
+  /** The step of the latest point; 0 where there is none. */
+  get step(): number {
+    return this.lastSeq === 0 ? 0 : this.steps.at(this.lastSeq - 1);
+  }
+
+  /** The epoch of the latest point; undefined where it is not known. */
+  get epoch(): number | undefined {
+    const epoch = this.lastSeq === 0 ? Number.NaN : this.epochs.at(this.lastSeq - 1);
+    return Number.isNaN(epoch) ? undefined : epoch;
   }
 
   /** Whether all points may be the simulator's: each at its own number, with just the values that it makes. */
@@ -135,22 +142,25 @@ export class Points {
     }
   }
 
-  /** The curve of a name over an axis: by step, where of two values of one step the later counts; by time, as they came. */
-  line(name: string, axis: Axis, stepsPerEpoch: number, startedAt: number): Line {
+  /** The curve of a name over an axis: by step, where of two values of one step the later counts; by time, as they came. What has no place on it is left out. */
+  line(name: string, axis: Axis, stepsPerEpoch: number | null, startedAt: number): Line {
     const column = this.columns.get(name);
     if (column === undefined) return { x: new Float64Array(), y: new Float64Array(), length: 0 };
     if (axis === "time") return this.lineByTime(column, startedAt);
     const order = column.ordered(this.steps);
-    const { length } = order;
-    const [x, y] = [new Float64Array(length), new Float64Array(length)];
+    const [x, y] = [new Float64Array(order.length), new Float64Array(order.length)];
+    let length = 0;
     let last = Number.NEGATIVE_INFINITY;
-    for (let index = 0; index < length; index += 1) {
+    for (let index = 0; index < order.length; index += 1) {
       const place = order.at(index);
       const point = column.point.at(place);
       const step = this.steps.at(point);
-      last = Math.max(last, axis === "step" ? step : epochOf(step, this.epochs.at(point), stepsPerEpoch));
-      x[index] = last;
-      y[index] = column.value.at(place);
+      const at = axis === "step" ? step : epochOf(step, this.epochs.at(point), stepsPerEpoch);
+      if (Number.isNaN(at)) continue;
+      last = Math.max(last, at);
+      x[length] = last;
+      y[length] = column.value.at(place);
+      length += 1;
     }
     return { x, y, length };
   }
@@ -179,15 +189,18 @@ export class Points {
     }
   }
 
-  /** The value of a name at its furthest step, and the one `steps` steps before; undefined where there is none. */
-  latest(name: string, steps: number): { value: number | undefined; before: number | undefined } {
+  /**
+   * The value of a name at its furthest step, and the one `steps` steps before; undefined where there is none, or where
+   * `steps` is null.
+   */
+  latest(name: string, steps: number | null): { value: number | undefined; before: number | undefined } {
     const column = this.columns.get(name);
     if (column === undefined) return { value: undefined, before: undefined };
     const order = column.ordered(this.steps);
     const stepAt = (index: number) => this.steps.at(column.point.at(order.at(index)));
     const last = order.length - 1;
-    let index = last;
-    while (index >= 0 && stepAt(index) > stepAt(last) - steps) index -= 1;
+    let index = steps === null ? -1 : last;
+    while (steps !== null && index >= 0 && stepAt(index) > stepAt(last) - steps) index -= 1;
     const valueAt = (place: number) => column.value.at(order.at(place));
     return { value: valueAt(last), before: index < 0 ? undefined : valueAt(index) };
   }
@@ -202,10 +215,14 @@ export class Points {
   get rate(): number | undefined {
     const last = this.lastSeq - 1;
     let first = last;
-    while (first > 0 && this.times.at(first) > this.times.at(last) - RECENT_MS) first -= 1;
+    let furthest = 0;
+    while (first > 0 && this.times.at(first) > this.times.at(last) - RECENT_MS) {
+      furthest = Math.max(furthest, this.steps.at(first));
+      first -= 1;
+    }
     if (first < 0) return undefined;
     const seconds = (this.times.at(last) - this.times.at(first)) / 1000;
-    const steps = this.furthest - this.steps.at(first);
+    const steps = furthest - this.steps.at(first);
     return seconds > 0 && steps > 0 ? steps / seconds : undefined;
   }
 
@@ -223,7 +240,7 @@ export class Points {
   private append(point: Point): void {
     const place = this.lastSeq;
     this.steps.push(point.step);
-    this.epochs.push(point.epoch);
+    this.epochs.push(point.epoch ?? Number.NaN);
     this.times.push(Date.parse(point.recordedAt));
     this.furthest = Math.max(this.furthest, point.step);
     this.numberedBySteps &&= point.step === point.seq;
@@ -243,6 +260,7 @@ function numberOf({ value, nonFinite }: Value): number {
 }
 
 /** The place on the axis of epochs: within the epoch where steps count them, else the epoch that was logged. */
-function epochOf(step: number, epoch: number, stepsPerEpoch: number): number {
+function epochOf(step: number, epoch: number, stepsPerEpoch: number | null): number {
+  if (stepsPerEpoch === null) return epoch;
   return Math.max(1, Math.ceil(step / stepsPerEpoch)) === epoch ? step / stepsPerEpoch : epoch;
 }

@@ -35,7 +35,8 @@ function written({ statuses, search }: Filter): URLSearchParams {
 export function matches(filter: Filter, job: JobCardFragment): boolean {
   const wanted = folded(filter.search);
   return (
+    job.archivedAt === null &&
     (filter.statuses.length === 0 || filter.statuses.includes(job.status)) &&
-    (wanted === "" || folded(`${job.name}\n${job.modelName}`).includes(wanted))
+    (wanted === "" || folded(`${job.name}\n${job.modelName ?? ""}`).includes(wanted))
   );
 }

@@ -2,6 +2,7 @@ import { memo } from "react";
 import { Link } from "wouter";
 import type { JobCardFragment } from "../api/generated";
 import { useMayWrite } from "../api/session";
+import { countText } from "../curves/formats";
 import { ProgressBar } from "../parts/progress";
 import { StatusBadge } from "../parts/status";
 import { Ago } from "../parts/time";
@@ -28,18 +29,26 @@ export const JobCard = memo(function JobCard({ job, ticked, onTick, onJob }: Car
         </h2>
         <StatusBadge status={job.status} />
       </div>
-      <p className="model">{job.modelName}</p>
+      {job.modelName !== null && <p className="model">{job.modelName}</p>}
       <Sparkline id={job.id} metricCount={job.metricCount} ended={job.finishedAt !== null} />
-      <ProgressBar progress={job.progress} status={job.status} label={`Progress of ${job.name}`} />
+      {job.progress === null ? (
+        <p className="model">{job.metricCount === 1 ? "1 point" : `${countText(job.metricCount)} points`}</p>
+      ) : (
+        <ProgressBar progress={job.progress} status={job.status} label={`Progress of ${job.name}`} />
+      )}
       <dl className="facts">
-        <div>
-          <dt>Epochs</dt>
-          <dd>{job.epochs}</dd>
-        </div>
-        <div>
-          <dt>Learning rate</dt>
-          <dd>{job.learningRate}</dd>
-        </div>
+        {job.epochs !== null && (
+          <div>
+            <dt>Epochs</dt>
+            <dd>{job.epochs}</dd>
+          </div>
+        )}
+        {job.learningRate !== null && (
+          <div>
+            <dt>Learning rate</dt>
+            <dd>{job.learningRate}</dd>
+          </div>
+        )}
         <div>
           <dt>Created</dt>
           <dd>

@@ -47,10 +47,7 @@ function Monitor({ job, wrong }: { job: WholeJobFragment; wrong: string | undefi
   const overview = useOverview(job, points, view);
   const drawn = useMemo(() => ({ version, overview }), [version, overview]);
   useEndToasts(job);
-  // While the job runs its points arrive before its own events.
-  const progress =
-    job.status === "COMPLETE" ? 1 : Math.min(1, Math.max(job.progress, points.furthest / job.totalSteps));
-  useTab(job, progress);
+  useTab(job);
 
   const run = { job, points, overview };
   const names = namesOf(namesIn(run));
@@ -62,7 +59,7 @@ function Monitor({ job, wrong }: { job: WholeJobFragment; wrong: string | undefi
       <div className="page-head">
         <div>
           <h1>{job.name}</h1>
-          <p className="subtitle">{job.modelName}</p>
+          {job.modelName !== null && <p className="subtitle">{job.modelName}</p>}
         </div>
         <div className="head-side">
           <ConnectionMark />
@@ -79,8 +76,8 @@ function Monitor({ job, wrong }: { job: WholeJobFragment; wrong: string | undefi
           {error ?? wrong}
         </p>
       )}
-      <ProgressBar progress={progress} status={job.status} label="Progress" />
-      <Stats job={job} points={points} progress={progress} />
+      {job.progress !== null && <ProgressBar progress={job.progress} status={job.status} label="Progress" />}
+      <Stats job={job} points={points} />
       <JobControls job={job} simulated={points.lastSeq >= job.metricCount && points.simulated} />
       {names.length === 0 ? (
         <p className="loading">
@@ -125,13 +122,13 @@ function useEndToasts(job: WholeJobFragment): void {
 }
 
 /** The tab's title and icon say how the job is. */
-function useTab(job: WholeJobFragment, progress: number): void {
-  const percent = percentOf(progress);
+function useTab(job: WholeJobFragment): void {
+  const percent = job.progress === null ? undefined : percentOf(job.progress);
   useEffect(() => {
-    const running = job.status === "RUNNING";
-    document.title = `${running ? `${percent} %` : wordOf(job.status)} · ${job.name}`;
+    const state = job.status === "RUNNING" && percent !== undefined ? `${percent} %` : wordOf(job.status);
+    document.title = `${state} · ${job.name}`;
     const icon = document.querySelector<HTMLLinkElement>("link[rel=icon]");
-    if (icon) icon.href = iconOf(job.status, percent / 100);
+    if (icon) icon.href = iconOf(job.status, (percent ?? 0) / 100);
   }, [job.status, job.name, percent]);
   useEffect(
     () => () => {

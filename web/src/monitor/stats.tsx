@@ -5,31 +5,59 @@ import type { Points } from "../curves/points";
 import { clock } from "../parts/time";
 
 /** Where the job is, in numbers. */
-export function Stats(props: { job: WholeJobFragment; points: Points; progress: number }) {
-  const { job, points } = props;
+export function Stats({ job, points }: { job: WholeJobFragment; points: Points }) {
   const running = job.status === "RUNNING";
   const now = useNow(running);
-  // While the points of a long run are still being loaded, its own progress is further.
-  const step = Math.max(points.furthest, Math.round(job.status === "COMPLETE" ? 0 : props.progress * job.totalSteps));
-  const epoch = points.epoch;
+  const step = stepOf(job, points);
+  const total = job.totalSteps;
+  const { epoch } = points;
   const began = job.startedAt === null ? undefined : Date.parse(job.startedAt);
   const ended = job.finishedAt === null ? now : Date.parse(job.finishedAt);
-  const remaining = running && points.rate !== undefined ? Math.max(0, job.totalSteps - step) / points.rate : undefined;
+  const { rate } = points;
   return (
     <dl className="stats" aria-label="Statistics">
-      <Stat name="Epoch" value={`${countText(epoch)} of ${countText(job.epochs)}`} />
-      <Stat name="Step" value={`${countText(step)} of ${countText(job.totalSteps)}`} />
+      {(epoch !== undefined || job.epochs !== null) && <Stat name="Epoch" value={placeOf(epoch, job.epochs)} />}
+      <Stat name="Step" value={placeOf(step, total)} />
       <Measured name="Loss" {...points.latest("loss", job.stepsPerEpoch)} lower />
       <Measured name="Accuracy" {...points.latest("accuracy", job.stepsPerEpoch)} />
       <Stat name="Elapsed" value={began === undefined ? "–" : clock((ended - began) / 1000)} />
-      {running && <Stat name="Remaining" value={remaining === undefined ? "–" : `about ${clock(remaining)}`} />}
-      <Stat name="Learning rate" value={valueText(job.learningRate)} note={job.schedule.toLowerCase()} />
-      <Stat name="Batch size" value={countText(job.batchSize)} />
+      {running && total !== null && step <= total && (
+        <Stat name="Remaining" value={rate === undefined ? "–" : `about ${clock((total - step) / rate)}`} />
+      )}
+      {job.learningRate !== null && (
+        <Stat name="Learning rate" value={valueText(job.learningRate)} note={job.schedule?.toLowerCase()} />
+      )}
+      {job.batchSize !== null && <Stat name="Batch size" value={countText(job.batchSize)} />}
     </dl>
   );
 }
 
-function Stat({ name, value, note, trend }: { name: string; value: string; note?: string; trend?: "good" | "bad" }) {
+/** The step that the run is at. */
+function stepOf({ attempt, status, progress, totalSteps }: WholeJobFragment, points: Points): number {
+  // Earlier attempts may have been further than the checkpoint that this one began at.
+  if (attempt > 1) return points.step;
+  // While the points of a long run are still being loaded, its own progress is further.
+  const reported = status === "COMPLETE" ? 0 : Math.round((progress ?? 0) * (totalSteps ?? 0));
+  return Math.max(points.furthest, reported);
+}
+
+/** "3 of 10"; without the end where it is unknown, or was passed. */
+function placeOf(place: number | undefined, end: number | null): string {
+  const text = place === undefined ? "–" : countText(place);
+  return end === null || (place ?? 0) > end ? text : `${text} of ${countText(end)}`;
+}
+
+function Stat({
+  name,
+  value,
+  note,
+  trend,
+}: {
+  name: string;
+  value: string;
+  note?: string | undefined;
+  trend?: "good" | "bad";
+}) {
   return (
     <div data-stat={name}>
       <dt>{name}</dt>
