@@ -24,7 +24,7 @@ async def both(api: Api, app: App, settings: Settings, caplog: pytest.LogCapture
     for _ in range(5):
         await api.step(running_job)
     stopped = await api.started(tags=["a", "é"], group="sweep", config={"lr": 0.1, "token": "x"}, parentId=failed)
-    await api.data("mutation ($id: ID!) { requestStop(id: $id, reason: \"\") { __typename } }", id=stopped)
+    await api.data('mutation ($id: ID!) { requestStop(id: $id, reason: "") { __typename } }', id=stopped)
     await api.log(stopped, [{"step": 2**40, "epoch": 0.5, "loss": 1, "loggedAt": "2026-01-01T00:00:00Z"}])
     plain = create_app(settings, plans=False)
     async with running(plain):

@@ -18,7 +18,19 @@ from tests.tools.outside import Outside
 from tests.tools.waiting import PATIENCE
 
 POINT_FIELDS = (
-    *("id", "loggedAt", "seq", "step", "epoch", "loss", "accuracy", "learningRate", "recordedAt", "__typename", "at: recordedAt"),
+    *(
+        "id",
+        "loggedAt",
+        "seq",
+        "step",
+        "epoch",
+        "loss",
+        "accuracy",
+        "learningRate",
+        "recordedAt",
+        "__typename",
+        "at: recordedAt",
+    ),
     *("values { name value nonFinite }", "v: values { value }", "... on Metric { seq }", "...Point"),
     *('only: values(names: ["loss"]) { name }', "seq @include(if: $yes)", "... @skip(if: $yes) { step }"),
 )
