@@ -228,13 +228,17 @@ class Jobs:
             raise SimulationFailed(await self._fail(id, reason), is_expected=is_expected) from error
 
     @uninterrupted
-    async def log(self, id: int, points: Sequence[Point], *, late: bool = False) -> Logged:
+    async def log(
+        self, id: int, points: Sequence[Point], *, late: bool = False, skipped: Sequence[tuple[str, str]] = ()
+    ) -> Logged:
         """Store a batch of real points of a RUNNING job: all of it, or none; those it already has are left out.
 
-        `late`: also of a job that has ended. Raises InvalidInput, JobNotFound, and IllegalTransition, also where the
+        `late`: also of a job that has ended; `skipped`: of points of the batch that were left out, which may be all of
+        it, the field and the broken rule. Raises InvalidInput, JobNotFound, and IllegalTransition, also where the
         job has simulated points.
         """
-        check_points(points, self._max_batch)
+        if points or not skipped:
+            check_points(points, self._max_batch)
         allowed = {JobStatus.RUNNING, *(ENDED if late else ())}
         is_changed = False
 
@@ -250,7 +254,7 @@ class Jobs:
                 job = yield from logged(job)
             job = yield from _signed(job, is_late=job.status in ENDED and bool(metrics))
             is_changed = job.change != before
-            return Logged(job, metrics)
+            return Logged(job, metrics, skipped)
 
         def stored(batch: Logged) -> None:
             if batch.metrics:

@@ -244,12 +244,12 @@ def check_value_name(field: str, name: str) -> None:
 
 def check_series_name(field: str, name: str) -> str:
     """The name of a value, trimmed and in Unicode's NFC. Raises InvalidInput."""
-    if not name.isascii():
+    if not (name.isascii() and name.isprintable()):
         name = normalize("NFC", name)
-    name = name.strip(" ")
+        check_characters(field, name)
+    name = name.strip()
     if not 1 <= len(name) <= MAX_SERIES_NAME:
         raise InvalidInput(field, f"must have 1 to {MAX_SERIES_NAME} characters, got {len(name)}.")
-    check_characters(field, name)
     return name
 
 

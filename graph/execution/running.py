@@ -9,6 +9,7 @@ from graphql import Executor, GraphQLError, GraphQLSchema, OperationDefinitionNo
 
 from graph.execution.documents import Document, Documents
 from graph.execution.executor import TurnsExecutor
+from graph.execution.not_finite import coercible
 from graph.execution.results import TimedOut, limit_error
 from graph.execution.turns import MAX_WAITING, FairSemaphore, WorkerThread, within
 from graph.settings import Settings
@@ -71,7 +72,10 @@ class Operations:
         assert node is not None
         hidden = not self._settings.suggestions
 
+        batches = _batches(operation)
+
         def build(variables: dict[str, Any]) -> Executor[Any] | list[GraphQLError]:
+            variables = {name: coercible(value) if name in batches else value for name, value in variables.items()}
             return TurnsExecutor.build(self._schema, node, None, context, variables, name, hide_suggestions=hidden)
 
         if not is_long(variables):
@@ -104,13 +108,14 @@ def declared(operation: OperationDefinitionNode, variables: Mapping[str, Any] | 
     return {name: value for name, value in (variables or {}).items() if name in names}
 
 
+def _batches(operation: OperationDefinitionNode) -> set[str]:
+    """The variables of the type [MetricInput!]!, with or without its marks."""
+    return {each.variable.name.value for each in operation.variable_definitions or () if POINT in print_ast(each.type)}
+
+
 def _shortened(operation: OperationDefinitionNode, variables: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """The variables, batches of points cut where they are too long. Raises GraphQLError where others are too many."""
-    batches = {
-        each.variable.name.value
-        for each in operation.variable_definitions or ()
-        if POINT in print_ast(each.type)  # [MetricInput!]!, with or without its marks
-    }
+    batches = _batches(operation)
     if is_long([value for name, value in variables.items() if name not in batches], settings.max_variable_values):
         raise limit_error(settings, "max_variable_values", "The variables have {} values")
     return {

@@ -4,17 +4,18 @@ GraphQL's coercion of each value takes longer than storing it. So plans read JSO
 schema says, GraphQL coerces it, and says what is wrong.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import isfinite
 
+from graph.execution.not_finite import BESIDE, TEXTS
 from models.errors import InvalidInput
 from models.metric import NonFinite, Point, microseconds
 from models.validation import MAX_LONG, MAX_VALUES, check_batch, check_point, check_series_name
 
 __all__ = ["NotCoercibleError", "points_of"]
 
-BESIDE = ("loss", "accuracy", "learningRate")
-FIELDS = frozenset({"step", "epoch", "values", "loggedAt", *BESIDE})
+FIELDS = frozenset({"step", "epoch", "values", "scalars", "loggedAt", *BESIDE})
 VALUE_FIELDS = frozenset({"name", "value", "nonFinite"})
 
 
@@ -62,11 +63,13 @@ def _point(index: int, metric: object) -> Point:
             raise InvalidInput(f"metrics[{index}].values", f"a point has at most {MAX_VALUES} values.")
         for place, other in enumerate(others):
             _add(values, other, index, place)
+    if (scalars := metric.get("scalars")) is not None:
+        _add_scalars(values, scalars, f"metrics[{index}].scalars")
     epoch, at = metric.get("epoch"), metric.get("loggedAt")
     return Point(
         _long(metric.get("step")),
         values,
-        None if epoch is None else _number(epoch, f"metrics[{index}].epoch"),
+        None if epoch is None else _finite(epoch, f"metrics[{index}].epoch"),
         None if at is None else _micros(at),
     )
 
@@ -82,7 +85,7 @@ def _add(values: dict[str, float], given: object, index: int, place: int) -> Non
     except InvalidInput as error:
         raise InvalidInput(f"metrics[{index}].values[{place}].name", error.message) from None
     if name in values:
-        raise InvalidInput(f"metrics[{index}].values[{place}].name", f"{name!r} is named twice in one point.")
+        raise InvalidInput(f"metrics[{index}].values[{place}].name", _twice(name))
     if (value is None) == (non_finite is None):
         raise InvalidInput(f"metrics[{index}].values[{place}]", "must have exactly one of value and nonFinite.")
     if value is None:
@@ -91,6 +94,37 @@ def _add(values: dict[str, float], given: object, index: int, place: int) -> Non
         values[name] = value
     else:
         values[name] = _number(value, f"metrics[{index}].values[{place}].value")
+
+
+def _add_scalars(values: dict[str, float], scalars: object, field: str) -> None:
+    """Any JSON is of their type, so whatever is wrong with them breaks a rule."""
+    if not isinstance(scalars, Mapping):
+        raise InvalidInput(field, "must be an object from names to numbers.")
+    if len(scalars) > MAX_VALUES:
+        raise InvalidInput(field, f"a point has at most {MAX_VALUES} values.")
+    for given, value in scalars.items():
+        try:
+            name = check_series_name(field, given)
+        except InvalidInput as error:
+            raise InvalidInput(field, f"the name {_shown(given)} {error.message}") from None
+        if name in values:
+            raise InvalidInput(field, _twice(name))
+        if type(value) is float and isfinite(value):
+            values[name] = value
+            continue
+        try:
+            values[name] = _number(value, field)
+        except (InvalidInput, NotCoercibleError):
+            message = f'the value of {name!r} must be a finite number, or "NaN", "Infinity" or "-Infinity".'
+            raise InvalidInput(field, message) from None
+
+
+def _twice(name: str) -> str:
+    return f"{name!r} is named twice in one point."
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 40 else name[:40] + "…")
 
 
 def _long(value: object) -> int:
@@ -109,10 +143,22 @@ def _micros(value: object) -> int:
             raise NotCoercibleError from None
     if not isinstance(value, datetime):
         raise NotCoercibleError
-    return microseconds(value if value.tzinfo else value.replace(tzinfo=UTC))
+    try:
+        return microseconds(value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
+    except OverflowError:
+        raise NotCoercibleError from None
 
 
 def _number(value: object, field: str) -> float:
+    """A number of a series, which need not be finite."""
+    if type(value) is str and value in TEXTS:
+        return TEXTS[value]
+    if type(value) is float and any(value is each for each in TEXTS.values()):
+        return value
+    return _finite(value, field)
+
+
+def _finite(value: object, field: str) -> float:
     if type(value) is not int and type(value) is not float:  # bool is an int, but not by its type
         raise NotCoercibleError
     try:
@@ -120,7 +166,7 @@ def _number(value: object, field: str) -> float:
     except OverflowError:
         raise NotCoercibleError from None
     if not isfinite(number):  # JSON has no infinity, but a document may have a number that is too large: 1e400
-        raise InvalidInput(field, "must be finite; what is not goes into values, as nonFinite.")
+        raise InvalidInput(field, 'must be finite; what is not is given as "NaN", "Infinity" or "-Infinity".')
     return number
 
 

@@ -3,7 +3,7 @@
 All that may come of a verb is compiled before it is done: its success, and each of its failures.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -38,7 +38,7 @@ from models.errors import (
     JobNotFound,
     SimulationFailed,
 )
-from models.jobs import Jobs
+from models.jobs import Jobs, Logged
 from models.metric import Point
 from models.validation import job_id_of
 from simulator.runner import make_points
@@ -46,6 +46,7 @@ from simulator.runner import make_points
 __all__ = ["MutationPlan", "failure_of", "plan_mutation"]
 
 VERBS = {"simulateStep", "logMetrics"}
+FLAGS = ("late", "skipInvalid")
 
 ObjectMaker = Callable[[Any], dict[str, Any] | None]
 """A member of a result union, as the domain has it -> the object that is selected of it."""
@@ -62,6 +63,8 @@ class MutationPlan(NamedTuple):
     id: ValueNode
     metrics: str | None
     """The variable with the points."""
+    flags: Mapping[str, ValueNode]
+    """`late` and `skipInvalid`, where they are given: a literal or a variable."""
     success: ObjectMaker
     failures: Mapping[str, ObjectMaker]
     """By the names of their types."""
@@ -84,20 +87,40 @@ class MutationPlan(NamedTuple):
         )
         if not isinstance(id, str):
             return None
+        late, skips = (self._flag(name, values.coerced) for name in FLAGS)
+        if late is None or skips is None:
+            return None
+        skipped: list[tuple[str, str]] = []
         try:
-            points = None if self.metrics is None else points_of(variables.get(self.metrics))
+            points = (
+                None if self.metrics is None else points_of(variables.get(self.metrics), skipped if skips else None)
+            )
         except (NotCoercibleError, InvalidInput):  # of several, GraphQL chooses which it reports
             return None
         try:
-            return orjson.dumps({"data": {self.name: await self._done(jobs, id, points)}})
+            return orjson.dumps({"data": {self.name: await self._done(jobs, id, points, late, skipped)}})
         except Exception as error:  # noqa: BLE001  # logged, and the client gets a code
             errors = [located_error(error, [self.node], [self.name])]
             return json_of(ExecutionResult(None, logged_and_masked(errors))).encode()
 
-    async def _done(self, jobs: Jobs, id: str, points: list[Point] | None) -> dict[str, Any] | None:
+    def _flag(self, name: str, variables: Mapping[str, Any]) -> bool | None:
+        """The value of an argument that is false where it is not given; None where it is none."""
+        given = self.flags.get(name)
+        if isinstance(given, VariableNode):
+            return variables.get(given.name.value, False)
+        return False if given is None else getattr(given, "value", None)
+
+    async def _done(
+        self, jobs: Jobs, id: str, points: list[Point] | None, late: bool, skipped: Sequence[tuple[str, str]]
+    ) -> dict[str, Any] | None:
+        done: Logged
         try:
             job_id = job_id_of(id)
-            done = await (jobs.simulate(job_id, make_points) if points is None else jobs.log(job_id, points))
+            if points is None:
+                done = await jobs.simulate(job_id, make_points)
+            else:
+                skipped = [FaultyField(to_camel_case(field), message) for field, message in skipped]
+                done = await jobs.log(job_id, points, late=late, skipped=skipped)
         except JobError as error:
             type, fields = failure_of(error)
             return self.failures[type](SimpleNamespace(**fields))
@@ -146,7 +169,7 @@ def plan_mutation(
     if node.name.value not in VERBS:
         return None
     arguments = {argument.name.value: argument.value for argument in node.arguments or ()}
-    if arguments.keys() - {"id", "metrics"}:
+    if arguments.keys() - {"id", "metrics", *FLAGS}:
         return None
     metrics = arguments.get("metrics")
     if metrics is not None:
@@ -164,7 +187,8 @@ def plan_mutation(
         members[member.name] = make
     success = members.pop(result.types[0].name)
     variable = metrics.name.value if isinstance(metrics, VariableNode) else None
-    return MutationPlan(schema, operation, name, node, arguments["id"], variable, success, members)
+    flags = {name: arguments[name] for name in FLAGS if name in arguments}
+    return MutationPlan(schema, operation, name, node, arguments["id"], variable, flags, success, members)
 
 
 def _member(type: GraphQLObjectType, node: FieldNode, fragments: Fragments, also: set[str]) -> ObjectMaker | None:

@@ -11,7 +11,7 @@ from strawberry.types.base import get_object_definition
 from graph.execution.executor import Numbers
 from graph.plans.fields import computed
 from graph.schema.enums import NonFinite
-from graph.schema.scalars import Long
+from graph.schema.scalars import JSON, Long
 from models.curves.curve import Curve as CurveRead
 from models.curves.curve import Integers
 from models.metric import Recorded, instant, metric_id
@@ -145,12 +145,21 @@ class MetricInput:
         description="The epoch it belongs to; from `step` and `stepsPerEpoch`, where it is left out and these are "
         "known.",
     )
-    loss: float | None = strawberry.field(default=None, description="The training loss.")
+    loss: float | None = strawberry.field(
+        default=None,
+        description='The training loss. Here and wherever a point has a Float of a series, variables may have "NaN", '
+        '"Infinity" and "-Infinity".',
+    )
     accuracy: float | None = strawberry.field(default=None, description="The training accuracy.")
     learning_rate: float | None = strawberry.field(default=None, description="The learning rate of the step.")
     values: list[MetricValueInput] = strawberry.field(
         default_factory=list,
         description="Whatever else was measured, by name, at most 1000; each name once, those above included.",
+    )
+    scalars: JSON | None = strawberry.field(
+        default=None,
+        description='The same in the shape that loops have it: an object from names to numbers, or to "NaN", '
+        '"Infinity", "-Infinity". Beside `values`, each name once.',
     )
     logged_at: datetime | None = strawberry.field(default=None, description="When it was measured.")
 

@@ -211,7 +211,10 @@ class Mutation(AlertMutation):
     )
     @failures_as_data
     async def update_job(
-        self, info: GraphInfo, id: JobId, input: Annotated[UpdateJobInput, strawberry.argument(description="Changes.")]
+        self,
+        info: GraphInfo,
+        id: JobId,
+        input: Annotated[UpdateJobInput, strawberry.argument(description="What changes.")],
     ) -> UpdateJobResult:
         return UpdateJobSuccess(job=as_job(await info.context.jobs.update(job_id_of(id), input.changes())))
 
@@ -316,10 +319,10 @@ class Mutation(AlertMutation):
     ) -> LogMetricsResult:
         skipped: list[tuple[str, str]] | None = [] if skip_invalid else None
         points = points_of(metrics, skipped)
-        logged = await info.context.jobs.log(job_id_of(id), points, late=late)
+        logged = await info.context.jobs.log(job_id_of(id), points, late=late, skipped=skipped or ())
         return LogMetricsSuccess(
             job=as_job(logged.job),
             recorded=len(logged.metrics),
-            skipped=[InvalidField(field=to_camel_case(field), message=message) for field, message in skipped or ()],
+            skipped=[InvalidField(field=to_camel_case(field), message=message) for field, message in logged.skipped],
             stop_requested=logged.stop_requested,
         )

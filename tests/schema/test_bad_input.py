@@ -114,7 +114,7 @@ async def test_a_mistake_in_the_request_is_reported_as_it_is(api: Api) -> None:
         ("{ jobs(status: [BUSY]) { id } }", "Value 'BUSY' does not exist in 'JobStatus' enum."),
         ("{ job(id: true) { id } }", "ID cannot represent a non-string and non-integer value: true"),
         ("query ($id: ID!) { job(id: $id) { id } }", "Variable '$id' has invalid value"),
-        ("mutation { deleteJob(id: 1) { id } }", "Cannot query field 'deleteJob' on type 'Mutation'."),
+        ("mutation { eraseJob(id: 1) { id } }", "Cannot query field 'eraseJob' on type 'Mutation'."),
     ):
         answer = await api.post(query)
         assert "data" not in answer  # nothing was run

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.tools.api import JOB, METRIC, Api
+from tests.tools.api import BY_THE_VIEW, JOB, METRIC, Api
 
 pytestmark = pytest.mark.sqlite_alone("refused before the store is asked")
 
@@ -12,6 +12,8 @@ WHOLE_JOB = f"{JOB} updatedAt metrics {{ {METRIC} }}"
 TWICE = "is named twice in one point."
 ONE_OF = "must have exactly one of value and nonFinite."
 CONTROL = "must not contain control characters."
+OBJECT = "must be an object from names to numbers."
+NUMBER = 'the value of \'val_loss\' must be a finite number, or "NaN", "Infinity" or "-Infinity".'
 
 
 def value(name: str, **given: Any) -> dict[str, Any]:
@@ -25,8 +27,12 @@ BAD_POINTS = [
     (value("a"), ".values[0]", ONE_OF),
     (value("a", value=None, nonFinite=None), ".values[0]", ONE_OF),
     (value("a", value=1, nonFinite="NAN"), ".values[0]", ONE_OF),
-    (value("", value=1), ".values[0].name", "must have 1 to 200 characters, got 0."),
-    (value("x" * 201, value=1), ".values[0].name", "must have 1 to 200 characters, got 201."),
+    (value("", value=1), ".values[0].name", "must have 1 to 250 characters, got 0."),
+    (value("x" * 251, value=1), ".values[0].name", "must have 1 to 250 characters, got 251."),
+    (value(" \u3000 ", value=1), ".values[0].name", "must have 1 to 250 characters, got 0."),
+    (value("a\u202eb", value=1), ".values[0].name", "must not contain characters that turn the direction of text."),
+    ({"step": 7, "epoch": -0.5}, ".epoch", "must be 0 or more, got -0.5."),
+    (value("a", value="NaN", nonFinite="NAN"), ".values[0]", ONE_OF),
     (value("val\x00loss", value=1), ".values[0].name", CONTROL),
     (value("\u0085", value=1), ".values[0].name", CONTROL),
     ({"step": 7, "loss": 1, "values": [{"name": "loss", "value": 1}]}, ".values[0].name", f"'loss' {TWICE}"),
@@ -40,17 +46,43 @@ BAD_POINTS = [
         ".values[2].name",
         f"'a' {TWICE}",
     ),
+    (
+        {"step": 7, "values": [{"name": "e\u0301", "value": 1}, {"name": " \u00e9", "value": 1}]},
+        ".values[1].name",
+        f"'\u00e9' {TWICE}",
+    ),
+    *(({"step": 7, "scalars": scalars}, ".scalars", OBJECT) for scalars in ([], [1], 1, "NaN", False)),
+    *(({"step": 7, "scalars": {"val_loss": bad}}, ".scalars", NUMBER) for bad in (None, True, "nan", "1", [], {})),
+    ({"step": 7, "scalars": {"": 1}}, ".scalars", "the name '' must have 1 to 250 characters, got 0."),
+    ({"step": 7, "scalars": {"a\n": 1}}, ".scalars", f"the name 'a\\n' {CONTROL}"),
+    ({"step": 7, "scalars": {"a": 1, " a": 2}}, ".scalars", f"'a' {TWICE}"),
+    ({"step": 7, "loss": 1, "scalars": {"loss": 1}}, ".scalars", f"'loss' {TWICE}"),
+    (value("a", value=1) | {"scalars": {"a": 1}}, ".scalars", f"'a' {TWICE}"),
+    (
+        {"step": 7, "scalars": {f"v{number}": 1 for number in range(1_001)}},
+        ".scalars",
+        "a point has at most 1000 values.",
+    ),
+    (
+        value("a", value=1) | {"scalars": {f"v{number}": 1 for number in range(1_000)}},
+        ".values",
+        "a point has at most 1000 values.",
+    ),
 ]
 """A point, the place of what is wrong in it, and what is wrong with it."""
 
 WRONG_TYPES = [
     ({}, "[0]", "required field 'step'"),
     ({"step": None}, "step", "not to be None"),
-    ({"step": "7"}, "step", "Int cannot represent non-integer value: '7'"),
-    ({"step": 1.5}, "step", "Int cannot represent non-integer value: 1.5"),
-    ({"step": 2**31}, "step", "Int cannot represent non 32-bit signed integer value: 2147483648"),
-    ({"step": 7, "epoch": 2**31}, "epoch", "Int cannot represent non 32-bit signed integer value: 2147483648"),
-    ({"step": 7, "loss": "NaN"}, "loss", "Float cannot represent non numeric value: 'NaN'"),
+    ({"step": "7"}, "step", "Long cannot represent '7'"),
+    ({"step": 1.5}, "step", "Long cannot represent 1.5"),
+    ({"step": 2**53}, "step", "Long cannot represent 9007199254740992"),
+    ({"step": 7, "epoch": "NaN"}, "epoch", "Float cannot represent non numeric value: 'NaN'"),
+    ({"step": 7, "loss": "nan"}, "loss", "Float cannot represent non numeric value: 'nan'"),
+    ({"step": 7, "loss": "1.5"}, "loss", "Float cannot represent non numeric value: '1.5'"),
+    ({"step": 7, "loggedAt": 1_000}, "loggedAt", "DateTime cannot represent 1000"),
+    ({"step": 7, "loggedAt": "yesterday"}, "loggedAt", "DateTime cannot represent 'yesterday'"),
+    ({"step": 7, "loggedAt": "0001-01-01T00:00:00+14:00"}, "loggedAt", "DateTime cannot represent"),
     ({"step": 7, "loss": False}, "loss", "Float cannot represent non numeric value: False"),
     ({"step": 7, "values": None}, "values", "not to be None"),
     ({"step": 7, "values": [{"value": 1}]}, "values", "name"),
@@ -63,9 +95,9 @@ WRONG_TYPES = [
 async def test_a_point_that_breaks_a_rule_is_refused_by_its_place(api: Api) -> None:
     id, before = await running(api)
     for point, place, message in BAD_POINTS:
-        field = f"metrics[0]{place}"
+        field = f"metrics[1]{place}"
         expected = {"__typename": "InvalidInput", "field": field, "message": f"{field}: {message}"}
-        assert await api.log(id, [point]) == expected
+        assert await api.log(id, [{"step": 6}, point]) == expected
     assert await api.job(id, WHOLE_JOB) == before
 
 
@@ -103,9 +135,9 @@ async def test_a_batch_is_one_to_ten_thousand_points(api: Api) -> None:
     assert (answer["recorded"], answer["job"]["metricCount"]) == (10_000, 10_001)
 
 
-async def test_a_name_may_be_as_long_as_two_hundred_characters_of_any_kind_but_controls(api: Api) -> None:
+async def test_a_name_may_be_as_long_as_250_characters_of_any_kind_but_controls(api: Api) -> None:
     id, _ = await running(api)
-    names = ["x" * 200, "é" * 200, " ", "train/loss", "loss:1", "{}", '"', "\\", "损失", "🔥", "__typename", "NaN"]
+    names = ["x" * 250, "é" * 250, "a b", "train/loss", "loss:1", "{}", '"', "\\", "损失", "🔥", "__typename", "NaN"]
     answer = await api.log(id, [{"step": 2, "values": [{"name": name, "value": 1} for name in names]}])
     assert answer["__typename"] == "LogMetricsSuccess"
     assert [given["name"] for given in (await api.metrics(id))[-1]["values"]] == names
@@ -119,6 +151,7 @@ async def test_a_number_beyond_the_largest_is_not_taken_for_infinity(api: Api) -
         ("accuracy: -{}", "accuracy"),
         ("learningRate: {}", "learningRate"),
         ('values: [{{name: "a", value: {}}}]', "values[0].value"),
+        ("scalars: {{a: {}}}", "scalars"),
     ):
         for number in ("1e400", "1" + "0" * 400):
             metric = f"{{step: 7, {point.format(number)}}}"
@@ -133,3 +166,31 @@ async def running(api: Api) -> tuple[str, dict[str, Any]]:
     id = await api.started()
     await api.log(id, [{"step": 1, "loss": 0.5}])
     return id, await api.job(id, WHOLE_JOB)
+
+
+@pytest.mark.parametrize("headers", [{}, BY_THE_VIEW], ids=["by its plan", "by Strawberry"])
+async def test_points_that_break_a_rule_can_be_left_out_each_with_its_reason(api: Api, headers: dict[str, str]) -> None:
+    api.http.headers.update(headers)
+    query = """mutation ($id: ID!, $metrics: [MetricInput!]!, $skip: Boolean!) {
+        logMetrics(id: $id, metrics: $metrics, skipInvalid: $skip) { __typename
+            ... on LogMetricsSuccess { recorded skipped { field message } stopRequested job { metricCount } }
+            ... on InvalidInput { field message } } }"""
+    id = await api.started()
+    bad = [point for point, _, _ in BAD_POINTS]
+    why = [{"field": f"metrics[{n}]{place}", "message": text} for n, (_, place, text) in enumerate(BAD_POINTS)]
+
+    async def log(metrics: list[dict[str, Any]], **flags: bool) -> dict[str, Any]:
+        return dict((await api.data(query, id=id, metrics=metrics, **flags))["logMetrics"])
+
+    assert await log([*bad, {"step": 8, "loss": "NaN"}], skip=True) == {
+        "__typename": "LogMetricsSuccess",
+        "recorded": 1,
+        "skipped": why,
+        "stopRequested": False,
+        "job": {"metricCount": 1},
+    }
+    assert (await log(bad, skip=True))["skipped"] == why, "all of a batch"
+    assert (await log(bad, skip=False))["__typename"] == "InvalidInput"
+    assert (await log([], skip=True))["field"] == "metrics"
+    literal = query.replace("$skip)", "true)").replace(", $skip: Boolean!", "")
+    assert (await api.data(literal, id=id, metrics=bad))["logMetrics"]["skipped"] == why

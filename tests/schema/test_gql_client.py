@@ -8,7 +8,7 @@ from gql.client import AsyncClientSession
 from gql.transport.exceptions import TransportQueryError
 from gql.transport.httpx import HTTPXAsyncTransport
 from gql.transport.websockets import WebsocketsTransport
-from graphql import GraphQLSchema, lexicographic_sort_schema, print_schema
+from graphql import GraphQLSchema, build_schema, lexicographic_sort_schema, print_schema
 
 from graph.schema import schema
 from tests.tools.sockets import websocket_url
@@ -78,7 +78,9 @@ async def test_it_queries_and_mutates(client: Client) -> None:
 async def test_the_schema_it_fetches_is_the_one_that_is_printed(client: Client) -> None:
     async with client:
         assert isinstance(client.schema, GraphQLSchema)
-        fetched, printed = (print_schema(lexicographic_sort_schema(known)) for known in (client.schema, schema.graphql))
+        fetched, printed = (
+            print_schema(lexicographic_sort_schema(known)) for known in (client.schema, build_schema(schema.as_str()))
+        )
         assert fetched == printed
 
 

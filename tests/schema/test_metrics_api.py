@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from tests.tools.api import Api
+import pytest
+
+from tests.tools.api import BY_THE_VIEW, METRIC, Api
 
 Points = list[dict[str, Any]]
 
@@ -99,3 +101,53 @@ async def test_a_point_has_at_most_a_thousand_values(api: Api) -> None:
     values = [{"name": f"v{number}", "value": 1.0} for number in range(1_001)]
     assert (await api.log(id, [{"step": 1, "values": values}]))["field"] == "metrics[0].values"
     assert (await api.log(id, [{"step": 1, "values": values[:1_000]}]))["recorded"] == 1
+
+
+@pytest.mark.parametrize("headers", [{}, BY_THE_VIEW], ids=["by its plan", "by Strawberry"])
+async def test_numbers_may_be_given_by_name_and_those_that_json_lacks_in_their_usual_text(
+    api: Api, headers: dict[str, str]
+) -> None:
+    api.http.headers.update(headers)
+    id = await api.started()
+    point = {
+        "step": 2**53 - 1,
+        "epoch": 0.19,
+        "loss": "NaN",
+        "accuracy": 0.5,
+        "learningRate": "-Infinity",
+        "values": [{"name": "b", "value": "Infinity"}, {"name": " e\u0301 ", "value": 2}],
+        "scalars": {"z": 1, "val_loss": "NaN", "a": -0.5},
+        "loggedAt": "2026-11-30T12:00:00.000001+02:00",
+    }
+    for recorded in (1, 0):
+        assert (await api.log(id, [point]))["recorded"] == recorded
+    job = await api.job(id, f"metrics {{ {METRIC} loggedAt }}")
+    (read,) = job["metrics"]
+    assert [(value["name"], value["value"], value["nonFinite"]) for value in read.pop("values")] == [
+        ("loss", None, "NAN"),
+        ("accuracy", 0.5, None),
+        ("learningRate", None, "NEGATIVE_INFINITY"),
+        ("b", None, "INFINITY"),
+        ("\u00e9", 2, None),
+        ("z", 1, None),
+        ("val_loss", None, "NAN"),
+        ("a", -0.5, None),
+    ]
+    assert read == {
+        "seq": 1,
+        "step": 2**53 - 1,
+        "epoch": 0.19,
+        "loss": None,
+        "accuracy": 0.5,
+        "learningRate": None,
+        "loggedAt": "2026-11-30T10:00:00.000001+00:00",
+    }
+
+
+async def test_scalars_may_stand_in_the_document(api: Api) -> None:
+    id = await api.started()
+    point = '{ step: 1, scalars: { a: 1, b: "NaN", c: 2.5 } }'
+    logged = await api.data(f"mutation {{ logMetrics(id: {id}, metrics: [{point}]) {{ __typename }} }}")
+    assert logged == {"logMetrics": {"__typename": "LogMetricsSuccess"}}
+    (read,) = await api.metrics(id)
+    assert [value["value"] for value in read["values"]] == [1, None, 2.5]

@@ -1,7 +1,7 @@
 """A preview is the run that a job of the same settings would record, at a few of its steps, and nothing is stored."""
 
 import math
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from models.validation import MAX_SIMULATED_STEPS, NewJob
 from simulator.curves import END_OF_EPOCH, EVERY_STEP, Run, points, values_at
 from simulator.preview import MAX_PREVIEW, Preview, preview
+from simulator.runner import run_of
 from simulator.scenarios import Scenario
 from simulator.schedules import Schedule
 from tests.tools.api import Api
@@ -30,13 +31,6 @@ JOBS = st.builds(
 )
 
 
-def run_of(new: NewJob) -> Run:
-    return Run(
-        cast("int", new.seed), new.epochs, new.steps_per_epoch, new.learning_rate, new.batch_size,
-        Scenario(new.scenario), Schedule(new.schedule),
-    )  # fmt: skip
-
-
 def exact(made: Preview) -> str:
     return repr({name: (curve.step.tolist(), curve.value.tolist()) for name, curve in made.curves.items()})
 
@@ -47,7 +41,10 @@ class TestPreview:
     def test_shows_points_that_the_job_would_record_from_the_first_step_to_the_last(
         self, new: NewJob, count: int
     ) -> None:
-        run = run_of(new)
+        assert new.epochs is not None
+        assert new.steps_per_epoch is not None
+        assert new.seed is not None
+        run = run_of(new, new.seed)
         last, ended = run.last_step, run.last_step // new.steps_per_epoch
         recorded = {point.step: point.values for point in points(run, 1, last)} if last else {}
         made = preview(new, count)
@@ -80,8 +77,9 @@ class TestPreview:
             return values_at(run, steps)
 
         monkeypatch.setattr("simulator.preview.values_at", counting)
-        longest = NewJob("run", "resnet", epochs=2_147, steps_per_epoch=1_000_000, learning_rate=0.1, scenario=scenario)
-        assert longest.epochs * longest.steps_per_epoch > 0.99 * MAX_SIMULATED_STEPS
+        epochs, steps_per_epoch = 2_147, 1_000_000
+        assert epochs * steps_per_epoch > 0.99 * MAX_SIMULATED_STEPS
+        longest = NewJob("run", "resnet", epochs, 0.1, steps_per_epoch, scenario=scenario)
         curves = preview(longest, MAX_PREVIEW).curves
         assert {len(curves[name].step) for name in EVERY_STEP} == {MAX_PREVIEW}
         assert len(made) == 2
@@ -109,7 +107,7 @@ class TestTheField:
     async def test_shows_what_a_job_then_records_and_stores_nothing(self, api: Api) -> None:
         with statements() as asked:
             previewed = await self.preview(api, seed=7, scenario="SPIKES")
-        assert asked.all == []
+        assert [text for text in asked.all if "deleted_job" not in text] == []
         id = await api.started(**{**self.INPUT, "seed": 7, "scenario": "SPIKES"})
         while not (await api.step(id))["complete"]:
             pass
@@ -141,9 +139,9 @@ class TestTheField:
             {"seed": -1},
         ]
         for each in wrong:
-            refused = await self.preview(api, **each)
+            refused = await self.preview(api, **{"seed": 7, **each})
             assert refused["__typename"] == "InvalidInput"
-            assert refused == await api.create(**{**self.INPUT, **each})
+            assert refused == await api.create(**{**self.INPUT, "seed": 7, **each})
 
     async def test_refuses_a_bad_number_of_points(self, api: Api) -> None:
         for number in (-1, 0, 1, 1_001):

@@ -64,10 +64,12 @@ A_JOB = {"name": "run", "model_name": "resnet", "epochs": 10, "learning_rate": 0
 
 
 @contextlib.asynccontextmanager
-async def opened_domain(url: str, feed: Feed | None = None, connections: int = 10) -> AsyncIterator[Domain]:
-    """A store, open inside the block."""
+async def opened_domain(
+    url: str, feed: Feed | None = None, connections: int = 10, **settings: Any
+) -> AsyncIterator[Domain]:
+    """A store, open inside the block; `settings` of its Database."""
     feed = feed or Feed()
-    async with Database(url, connections=connections) as database:
+    async with Database(url, connections=connections, **settings) as database:
         _OPEN.append(database)
         try:
             yield Domain(database, feed, Jobs(database, feed))
