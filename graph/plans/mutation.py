@@ -107,8 +107,10 @@ class MutationPlan(NamedTuple):
         """The value of an argument that is false where it is not given; None where it is none."""
         given = self.flags.get(name)
         if isinstance(given, VariableNode):
-            return variables.get(given.name.value, False)
-        return False if given is None else getattr(given, "value", None)
+            value = variables.get(given.name.value, False)
+        else:
+            value = False if given is None else getattr(given, "value", None)
+        return value if isinstance(value, bool) else None
 
     async def _done(
         self, jobs: Jobs, id: str, points: list[Point] | None, late: bool, skipped: Sequence[tuple[str, str]]

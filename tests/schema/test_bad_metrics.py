@@ -21,7 +21,7 @@ def value(name: str, **given: Any) -> dict[str, Any]:
     return {"step": 7, "values": [{"name": name, **given}]}
 
 
-BAD_POINTS = [
+BAD_POINTS: list[tuple[dict[str, Any], str, str]] = [
     ({"step": -1}, ".step", "must be 0 or more, got -1."),
     ({"step": 7, "epoch": -1}, ".epoch", "must be 0 or more, got -1."),
     (value("a"), ".values[0]", ONE_OF),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from tortoise.migrations.executor import MigrationExecutor
@@ -264,7 +265,7 @@ class TestStoresOfTheFirstVersion:
         self, database_url: str, outside: Outside
     ) -> None:
         later, ended = "2026-01-02 00:00:00+00:00", "2026-01-01 12:00:00+00:00"
-        end = {"finished_at": ended, "status_changed_at": ended}
+        end: dict[str, Any] = {"finished_at": ended, "status_changed_at": ended}
         running = insert_job(outside, [Point(1, {"loss": 0.5})], status_changed_at=later)
         complete = insert_job(outside, [Point(7, {"loss": 0.5})], status="COMPLETE", **end)
         failed = insert_job(outside, status="FAILED", started_at=None, failure_reason="enough", **end)
