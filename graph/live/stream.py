@@ -14,6 +14,7 @@ from functools import partial
 from itertools import islice
 
 from graph.live.changes import Changes, LiveCounts
+from graph.live.raised_alerts import RaisedAlerts
 from graph.live.retries import patiently, regularly
 from graph.live.wakeups import A_TURN, Signal, Wakeups
 from models.feed.channel import Event, Feed, JobDeleted, MetricsRecorded
@@ -130,11 +131,12 @@ class Streams:
         self.counts = LiveCounts()
         self._wakeups = Wakeups()
         self.changes = Changes(database, feed, buffer, check_seconds, self._wakeups, self.counts)
+        self.alerts = RaisedAlerts(database, feed, buffer, check_seconds, self._wakeups)
 
     @property
     def watchers(self) -> int:
         """The number of streams of points, and of changes of jobs, that are open now."""
-        return sum(job.watchers for job in self._watched.values()) + self.changes.followers
+        return sum(job.watchers for job in self._watched.values()) + self.changes.followers + self.alerts.followers
 
     async def has_job(self, job_id: int) -> bool:
         """Whether there is such a job, once the store can say."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Self
 
 import strawberry
+from graphql import GraphQLError
 
 from graph.context import GraphInfo
 from graph.schema.arguments import bad_argument, in_range, job_id_in
@@ -76,11 +77,17 @@ class Alert(Node):
     raised_at: datetime = strawberry.field(description="When it was raised.")
     acknowledged_at: datetime | None = strawberry.field(description="When it was taken note of; null before.")
 
+    @property
+    def identity(self) -> tuple[int, datetime | None]:
+        """What it is the same alert by, in the same state."""
+        return self.row.id, self.row.acknowledged_at
+
     @strawberry.field(description="The job that it is about.")
     async def job(self, info: GraphInfo) -> Job:
         row = await info.context.job(self.row.job_id)
         if row is None:  # deleted since the alert was read
-            row = await get_job(info.context.database.reader, self.row.job_id)
+            message = f"There is no job with the id {self.row.job_id}."
+            raise GraphQLError(message, extensions={"code": "NOT_FOUND"})
         return as_job(row)
 
     @strawberry.field(

@@ -1,17 +1,20 @@
 """The subscriptions."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, cast
 
 import strawberry
 from graphql import GraphQLError
 
 from graph.context import GraphInfo
+from graph.schema.alert import Alert, as_alert
 from graph.schema.arguments import bad_argument, in_range, job_id_in
 from graph.schema.job import DeletedJob, Job
 from graph.schema.job_list import JobFilter
 from graph.schema.metric import Metric
 from models.cursors import change_of
+from models.feed.channel import AlertRaised
 
 __all__ = ["Subscription"]
 
@@ -127,6 +130,22 @@ class Subscription:
     ) -> AsyncGenerator[DeletedJob, None]:
         deletions = info.context.streams.changes.deletions(await _change(info, since))
         return cast("AsyncGenerator[DeletedJob, None]", deletions)
+
+    @strawberry.subscription(description="Each alert once, when it is raised; of all jobs, of one, or of a project's.")
+    async def alert_raised(
+        self,
+        info: GraphInfo,
+        job_id: Annotated[strawberry.ID | None, strawberry.argument(description="Only those of this job.")] = None,
+        project: Annotated[str | None, strawberry.argument(description="Only those of jobs of this project.")] = None,
+    ) -> AsyncGenerator[Alert, None]:
+        job = None if job_id is None else await _existing(info, job_id, "jobId")
+        return _shown(info.context.streams.alerts.follow(job, project))
+
+
+async def _shown(events: AsyncGenerator[AlertRaised, None]) -> AsyncGenerator[Alert, None]:
+    async with aclosing(events):
+        async for event in events:
+            yield as_alert(event.alert)
 
 
 async def _existing(info: GraphInfo, id: strawberry.ID, argument: str) -> int:

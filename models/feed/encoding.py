@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 
-from models.feed.channel import Event, JobChanged, JobDeleted, MetricsRecorded
+from models.alert import Alert
+from models.feed.channel import AlertRaised, Event, JobChanged, JobDeleted, MetricsRecorded
 from models.job import Job
 from models.metric import Recorded, StoredValues, encode_values
 
@@ -26,6 +27,8 @@ def encode(event: Event) -> bytes:
     content: dict[str, Any] = {"job": event.job._asdict()}
     if isinstance(event, JobDeleted):
         content["deleted"] = True
+    if isinstance(event, AlertRaised):
+        content["alert"] = [*event.alert]
     if isinstance(event, MetricsRecorded):
         content["metrics"] = orjson.Fragment(_encoded(event.metrics))
     return b"%d %b" % (event.job.id, orjson.dumps(content))
@@ -44,6 +47,8 @@ def decode(line: bytes) -> Event:
     job = Job.of([row[name] for name in Job._fields])
     if "deleted" in content:
         return JobDeleted(job)
+    if "alert" in content:
+        return AlertRaised(job, Alert.of(content["alert"]))
     if "metrics" not in content:
         return JobChanged(job)
     points = (
