@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from models.cursors import change_of
 from tests.tools.api import Api
 from tests.tools.process import ServerProcess
 from tests.tools.sockets import opened, websocket_url
@@ -144,18 +145,67 @@ async def test_batches_that_overlap_record_each_of_their_points_once(callers: Se
     assert sorted(point["step"] for point in stored) == list(range(130))
 
 
-async def test_a_batch_keeps_together_among_steps_and_other_batches(callers: Sequence[Api]) -> None:
+async def test_a_batch_keeps_together_among_other_batches(callers: Sequence[Api]) -> None:
     id = await callers[0].started(epochs=10)
     batches = [[{"step": 1000 * nth + step, "loss": 0.5} for step in range(10)] for nth in range(1, 11)]
-    calls = [(api.log(id, batch), api.step(id)) for api, batch in zip(cycle(callers), batches, strict=False)]
+    single = [[{"step": step, "loss": 0.5}] for step in range(10)]
+    calls = [
+        (api.log(id, batch), api.log(id, one)) for api, batch, one in zip(cycle(callers), batches, single, strict=False)
+    ]
     answers = await asyncio.gather(*chain.from_iterable(calls))
-    assert tally(answers) == {"LogMetricsSuccess": 10, "SimulateStepSuccess": 10}
+    assert tally(answers) == {"LogMetricsSuccess": 20}
     stored = await callers[-1].metrics(id)
     assert [point["seq"] for point in stored] == list(range(1, 111))
     places = {point["step"]: point["seq"] for point in stored if point["step"] >= 1000}
     for batch in batches:
         first = places[batch[0]["step"]]
         assert [places[point["step"]] for point in batch] == list(range(first, first + 10))
+
+
+async def test_of_those_who_log_and_those_who_simulate_a_new_job_the_first_decides(callers: Sequence[Api]) -> None:
+    id = await callers[0].started()
+    calls = [(api.log(id, [{"step": 1, "loss": 0.5}]), api.step(id)) for api in [*callers] * 5]
+    won = tally(await asyncio.gather(*chain.from_iterable(calls)))
+    assert won in (
+        {"LogMetricsSuccess": 10, "IllegalTransition": 10},
+        {"SimulateStepSuccess": 10, "IllegalTransition": 10},
+    )
+
+
+async def test_of_twenty_who_create_a_job_with_one_key_at_once_one_makes_it(callers: Sequence[Api]) -> None:
+    for key in ("a", "b", "c"):
+        query = f"""mutation {{ createJob(input: {{ name: "run", key: "{key}" }}) {{
+            ... on CreateJobSuccess {{ created job {{ id }} }} }} }}"""
+        made = [answer["createJob"] for answer in await at_once(callers, 20, "data", query)]
+        assert sum(each["created"] for each in made) == 1
+        assert len({each["job"]["id"] for each in made}) == 1
+
+
+async def test_of_twenty_who_resume_a_job_at_once_one_succeeds(callers: Sequence[Api]) -> None:
+    id = await callers[0].started()
+    await callers[0].log(id, [{"step": step, "loss": 0.5} for step in range(20)])
+    await callers[0].fail(id)
+    assert tally(await at_once(callers, 20, "resume", id, 5)) == {"ResumeJobSuccess": 1, "IllegalTransition": 19}
+    job = await callers[-1].job(id, "attempt attempts { fromStep } series { count }")
+    assert job == {"attempt": 2, "attempts": [{"fromStep": None}, {"fromStep": 5}], "series": [{"count": 6}]}
+
+
+async def test_of_twenty_who_delete_a_job_at_once_one_succeeds(callers: Sequence[Api]) -> None:
+    id = await callers[0].started()
+    await callers[0].log(id, [{"step": step, "loss": 0.5} for step in range(100)])
+    await callers[0].complete(id)
+    deleted, archived = await asyncio.gather(at_once(callers, 20, "delete", id), at_once(callers, 2, "archive", id))
+    assert tally(deleted) == {"DeleteJobSuccess": 1, "JobNotFound": 19}
+    assert {*tally(archived)} <= {"ArchiveJobSuccess", "JobNotFound"}
+
+
+async def test_changes_are_numbered_without_a_gap_whoever_makes_them(callers: Sequence[Api]) -> None:
+    """So that a stream of them knows whether it missed one."""
+    ids = await asyncio.gather(*(api.started() for api in [*callers] * 10))
+    before = max([change_of((await callers[0].job(id, "cursor"))["cursor"]) for id in ids])
+    await asyncio.gather(*(api.complete(id) for api, id in zip(cycle(callers), ids, strict=False)))
+    ends = sorted([change_of((await callers[0].job(id, "cursor"))["cursor"]) for id in ids])
+    assert ends == [*range(before + 1, before + 21)]
 
 
 async def test_a_watcher_at_either_server_sees_each_point_once_whoever_records_it(
