@@ -187,10 +187,10 @@ def _look_up(job_id: int, rows: Sequence[Row], cuts: Cuts) -> Work[Known]:
 
 @lru_cache
 def _look_up_sql(size: int) -> str:
-    # PostgreSQL takes a bare parameter for text.
+    # PostgreSQL takes a bare parameter for text; and SQLite would go through all points of the job by seq, but for + 0.
     sought = ", ".join([f"({', '.join(['CAST(? AS BIGINT)'] * 4)})"] * size)
     equal = """SELECT 1 FROM "metric" WHERE "job_id" = "job" AND "step" = "column1" AND "digest" = "column2"
-        AND "seq" >= "column4" """
+        AND "seq" + 0 >= "column4" """
     return f"""SELECT "column1", "column2", "column3"
         FROM (VALUES {sought}) AS sought CROSS JOIN (SELECT CAST(? AS BIGINT) AS "job") AS one
         WHERE CASE WHEN "column3" IS NULL THEN EXISTS ({equal})

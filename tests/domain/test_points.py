@@ -17,7 +17,7 @@ from tests.tools.domain import Domain, a_point, points, statements
 from tests.tools.outside import Outside
 
 NAN, INFINITY = math.nan, math.inf
-LOOK_UP = 'CROSS JOIN "metric"'
+LOOK_UP = "AS sought CROSS JOIN"
 
 
 async def recorded(domain: Domain, job: Job, *batch: Point) -> int:
@@ -86,8 +86,10 @@ class TestEqualPoints:
             (a_point(1, loss=-INFINITY), a_point(1, loss=-INFINITY)),
             (a_point(1, loss=0.1, accuracy=0.5), a_point(1, accuracy=0.5, loss=0.1)),
             (a_point(0, loss=0.1), a_point(0, loss=0.1)),
-            (a_point(101, loss=0.1), a_point(101, 2, loss=0.1)),
             (Point(1), Point(1)),
+            (Point(1, epoch=0.19), Point(1, epoch=0.19)),
+            (Point(1, logged_us=1), Point(1)),
+            (Point(1), Point(1, logged_us=1)),
         ],
         ids=str,
     )
@@ -109,6 +111,8 @@ class TestEqualPoints:
             (a_point(1, loss=0.1), a_point(1, loss=0.1, accuracy=0.5)),
             (a_point(1, loss=0.1, accuracy=0.5), a_point(1, loss=0.5, accuracy=0.1)),
             (a_point(1, 1, loss=0.1), a_point(1, 2, loss=0.1)),
+            (a_point(101, loss=0.1), a_point(101, 2, loss=0.1)),
+            (a_point(1, loss=0.1)._replace(logged_us=1), a_point(1, loss=0.1)._replace(logged_us=2)),
             (a_point(1, loss=0.1), a_point(2, loss=0.1)),
             (Point(1), a_point(1, loss=0.1)),
         ],
@@ -144,8 +148,8 @@ class TestEqualPoints:
     ) -> None:
         job = await domain.job()
 
-        def identity(point: Point) -> tuple[int, int, frozenset[tuple[str, str]]]:
-            return point.step, point.epoch or 1, frozenset((name, repr(value)) for name, value in point.values.items())
+        def identity(point: Point) -> tuple[int, float | None, frozenset[tuple[str, str]]]:
+            return point.step, point.epoch, frozenset((name, repr(value)) for name, value in point.values.items())
 
         half = data.draw(st.integers(1, len(batch) - 1))
         known: set[object] = set()
@@ -174,11 +178,13 @@ class TestEqualPoints:
         with statements() as asked:
             assert await recorded(domain, job, *(Point(0, {"loss": count / 8}) for count in range(50, 161))) == 50
         lookups = [text for text in asked.all if LOOK_UP in text]
-        assert [text.count("?") for text in lookups] == [2 * 100 + 1, 2 * 10 + 1, 2 + 1], "each is sought once"
+        assert [text.count("?") for text in lookups] == [4 * 100 + 1, 4 * 10 + 1, 4 + 1], "each is sought once"
         for text in lookups:
             plan = outside.execute(f"EXPLAIN QUERY PLAN {text}", [1] * text.count("?"))
-            found = "SEARCH metric USING COVERING INDEX metric_by_digest (job_id=? AND step=? AND digest=?)"
-            assert [step for *_, step in plan if "metric" in step] == [found]
+            found = "SEARCH metric USING COVERING INDEX metric_by_digest (job_id=? AND step=? AND digest=?"
+            assert {
+                step.removesuffix(")").removesuffix(" AND logged_us=?") for *_, step in plan if "metric" in step
+            } == {found}
 
     async def test_the_largest_batch_can_be_sent_again(self, domain: Domain) -> None:
         job = await domain.job(epochs=1_000)

@@ -21,6 +21,7 @@ def value(name: str, **given: Any) -> dict[str, Any]:
     return {"step": 7, "values": [{"name": name, **given}]}
 
 
+NO_NUMBERS: list[Any] = [None, True, "nan", "1", [], {}]
 BAD_POINTS: list[tuple[dict[str, Any], str, str]] = [
     ({"step": -1}, ".step", "must be 0 or more, got -1."),
     ({"step": 7, "epoch": -1}, ".epoch", "must be 0 or more, got -1."),
@@ -52,7 +53,7 @@ BAD_POINTS: list[tuple[dict[str, Any], str, str]] = [
         f"'\u00e9' {TWICE}",
     ),
     *(({"step": 7, "scalars": scalars}, ".scalars", OBJECT) for scalars in ([], [1], 1, "NaN", False)),
-    *(({"step": 7, "scalars": {"val_loss": bad}}, ".scalars", NUMBER) for bad in (None, True, "nan", "1", [], {})),
+    *(({"step": 7, "scalars": {"val_loss": bad}}, ".scalars", NUMBER) for bad in NO_NUMBERS),
     ({"step": 7, "scalars": {"": 1}}, ".scalars", "the name '' must have 1 to 250 characters, got 0."),
     ({"step": 7, "scalars": {"a\n": 1}}, ".scalars", f"the name 'a\\n' {CONTROL}"),
     ({"step": 7, "scalars": {"a": 1, " a": 2}}, ".scalars", f"'a' {TWICE}"),
