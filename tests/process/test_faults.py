@@ -40,11 +40,20 @@ def unavailable(errors: Sequence[dict[str, Any]]) -> bool:
     return [error["extensions"]["code"] for error in errors] == ["SERVICE_UNAVAILABLE"]
 
 
-class Load:
-    """Two clients that log batches, two that step, three that watch, each beginning at another replica."""
+async def _stored(api: Api, id: str) -> list[tuple[int, int]]:
+    """(seq, step) of all points of a job."""
+    stored: list[tuple[int, int]] = []
+    while page := await api.metrics(id, after=len(stored)):
+        stored += [(point["seq"], point["step"]) for point in page]
+    return stored
 
-    def __init__(self, id: str, urls: Callable[[], list[str]]) -> None:
+
+class Load:
+    """Two clients that log batches of a job, three that watch it, and two that step another, at several replicas."""
+
+    def __init__(self, id: str, simulated: str, urls: Callable[[], list[str]]) -> None:
         self.id = id
+        self.simulated = simulated
         self.logged: list[int] = []
         """Steps of batches that were acknowledged."""
         self.stepped: list[tuple[int, int]] = []
@@ -104,9 +113,7 @@ class Load:
             async with httpx.AsyncClient(base_url=self._urls()[0], timeout=PATIENCE) as http:
                 api = Api(http)
                 assert (await api.complete(self.id))["__typename"] == "CompleteJobSuccess"
-                stored: list[tuple[int, int]] = []
-                while page := await api.metrics(self.id, after=len(stored)):
-                    stored += [(point["seq"], point["step"]) for point in page]
+                stored, stepped = [await _stored(api, job) for job in (self.id, self.simulated)]
             await asyncio.gather(*self._watchers)
         everything = [*range(1, len(stored) + 1)]
         assert [seq for seq, _ in stored] == everything
@@ -114,7 +121,8 @@ class Load:
         times = Counter(step for _, step in stored)
         assert set(times.values()) == {1}, "a point is there twice"
         assert set(self.logged) <= set(times)
-        assert set(self.stepped) <= set(stored)
+        assert stepped == [(seq, seq) for seq in range(1, len(stepped) + 1)]
+        assert set(self.stepped) <= set(stepped)
         return len(stored)
 
     async def _log(self, number: int) -> None:
@@ -130,7 +138,7 @@ class Load:
 
     async def _step(self, number: int) -> None:
         while not self._stopping:
-            answer = await self._answered(number, STEP, insist=False, id=self.id)
+            answer = await self._answered(number, STEP, insist=False, id=self.simulated)
             if answer is not None:
                 self.stepped.append((answer["metric"]["seq"], answer["metric"]["step"]))
             self._happened.set()
@@ -226,8 +234,8 @@ class Site:
     async def loaded(self) -> AsyncIterator[Load]:
         """A new job under load, which has begun; audited at the end, when the replicas must be well again."""
         async with httpx.AsyncClient(base_url=self.urls[0], timeout=PATIENCE) as http:
-            id = await Api(http).started(epochs=100_000)
-        async with Load(id, lambda: self.urls) as load:
+            id, simulated = [await Api(http).started(epochs=100_000) for _ in range(2)]
+        async with Load(id, simulated, lambda: self.urls) as load:
             await load.goes_on()
             yield load
             await self.is_well()
