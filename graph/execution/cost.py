@@ -28,7 +28,7 @@ from graphql import (
 from graph.execution.document_size import fragments_in_order
 from graph.execution.results import MOST
 from graph.live.stream import BATCH
-from models.curves.curve import MAX_POINTS
+from models.curves.curve import MAX_CURVES, MAX_POINTS
 from models.job_reads import MAX_PAGE
 from models.points import MAX_READ
 from models.validation import MAX_VALUES
@@ -82,7 +82,14 @@ class Given(NamedTuple):
         return 1
 
 
-Length = int | Given
+class Product(NamedTuple):
+    """A length that two arguments limit."""
+
+    one: Given
+    other: Given
+
+
+Length = int | Given | Product
 
 LENGTHS: Mapping[str, Length] = {
     "Query.jobs": Given("limit", MAX_PAGE),
@@ -98,6 +105,7 @@ LENGTHS: Mapping[str, Length] = {
     "Job.metrics": Given("limit", MAX_READ),
     "Job.latestMetrics": Given("count", MAX_READ),
     "Job.curve": Given("points", MAX_POINTS),
+    "Job.curves": Product(Given("names", MAX_CURVES), Given("points", MAX_POINTS)),
     "JobPreview.curves": 7,
     "Metric.values": Given("names", MAX_VALUES, VALUES),
     "Subscription.metricsAdded": BATCH,
@@ -109,6 +117,7 @@ LENGTHS: Mapping[str, Length] = {
     "AlertConnection.edges": 1,
     "AlertConnection.nodes": 1,
     # Counted by the argument `points` of the curve, of which each adds one.
+    "Curve.x": 0,
     "Curve.seq": 0,
     "Curve.step": 0,
     "Curve.value": 0,
@@ -136,6 +145,7 @@ READS: Mapping[str, tuple[Length, int]] = {
     "Job.config": (1, CONFIG),
     "Job.source": (1, CONFIG),
     "Job.curve": (1, CURVE),
+    "Job.curves": (Given("names", MAX_CURVES), CURVE),
 }
 """Type and field -> how often it reads, and what reading costs in values, whatever is returned of it."""
 
@@ -211,6 +221,8 @@ class _Count:
     def _length(self, length: Length, field: GraphQLField, node: FieldNode) -> int:
         if isinstance(length, int):
             return length
+        if isinstance(length, Product):
+            return self._length(length.one, field, node) * self._length(length.other, field, node)
         given = next((each.value for each in node.arguments or () if each.name.value == length.argument), None)
         if isinstance(given, VariableNode):
             self.varies = True

@@ -7,6 +7,7 @@ import strawberry
 
 from models.alert import AlertLevel
 from models.alert import Condition as AlertCondition
+from models.curves.curve import Axis as CurveAxis
 from models.job_list import JobOrderField, SeriesValue
 from models.lifecycle import JobStatus, Outcome
 from models.metric import Goal, NonFinite
@@ -16,6 +17,7 @@ from simulator.schedules import Schedule
 __all__ = [
     "AlertCondition",
     "AlertLevel",
+    "CurveAxis",
     "Goal",
     "JobOrderField",
     "JobStatus",
@@ -92,6 +94,16 @@ _describe(
     Goal,
     "Which values of a series are better.",
     {"MINIMIZE": "Lower ones, as of a loss.", "MAXIMIZE": "Higher ones, as of an accuracy."},
+)
+_describe(
+    CurveAxis,
+    "What a curve is drawn over.",
+    {
+        "STEP": "Each step once: of its points the one with the highest `seq` counts.",
+        "TIME": "Every point, by the seconds since `startedAt` at which it was measured, or else stored.",
+        "ORDER": "Every point, by its `seq`.",
+    },
+    name="CurveAxis",
 )
 _describe(
     SeriesValue,

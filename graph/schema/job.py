@@ -1,5 +1,8 @@
 """A training job, as the API shows it and as it takes it."""
 
+import asyncio
+import math
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Self, cast
 
@@ -9,22 +12,24 @@ import strawberry
 from graph.context import GraphInfo
 from graph.plans.fields import computed, part
 from graph.schema.arguments import bad_argument, in_range
-from graph.schema.enums import JobStatus, Outcome, Scenario, Schedule
+from graph.schema.enums import CurveAxis, JobStatus, Outcome, Scenario, Schedule
 from graph.schema.metric import Curve, Metric, as_metrics
 from graph.schema.paging import PageInfo
 from graph.schema.scalars import JSON, Long
 from graph.schema.series import Series
+from models.attempts import Cuts
 from models.config import value_at
 from models.cursors import cursor_of
-from models.curves.curve import MAX_POINTS, MIN_POINTS, Wanted
+from models.curves.curve import MAX_CURVES, MAX_POINTS, MIN_POINTS, Wanted
 from models.errors import InvalidInput
 from models.job import Job as JobRow
 from models.job import latest, moment_of
 from models.job_list import BadCursor, JobFilter, JobOrder, Listed
 from models.job_reads import MAX_PAGE
 from models.lifecycle import ended_early, steps_per_epoch_of, total_steps_of
+from models.metric import microseconds
 from models.points import MAX_READ
-from models.validation import check_value_name
+from models.validation import MAX_LONG, check_value_name
 
 __all__ = ["DeletedJob", "Job", "JobConnection", "JobEdge", "Node", "as_job", "connection"]
 
@@ -264,8 +269,58 @@ class Job(Node):
             check_value_name("name", name)
         except InvalidInput as error:
             raise bad_argument("name", error.message) from error
-        wanted = Wanted(job.id, job.metric_count, name, points, first, last)
+        wanted = Wanted(job.id, job.metric_count, name, points, first, last, cuts=Cuts.of(job).pairs)
         return Curve.of(name, await info.context.curve(wanted))
+
+    @strawberry.field(
+        description="Named values over an axis, in the order of `names`, each downsampled as `curve` is, superseded "
+        "points left out. By STEP each step once, the point with the highest `seq` counting; by TIME and ORDER every "
+        "point. Names that were never logged have empty lists."
+    )
+    async def curves(
+        job: strawberry.Parent[JobRow],  # noqa: N805  # what GraphQL resolves on is no Job
+        info: GraphInfo,
+        names: Annotated[list[str], strawberry.argument(description="The names of the values: at most 100.")],
+        points: Annotated[
+            int, strawberry.argument(description="The most points of each curve to return: 2 to 10000.")
+        ] = 500,
+        axis: Annotated[CurveAxis, strawberry.argument(description="What they are drawn over.")] = CurveAxis.STEP,
+        first: Annotated[
+            float | None,
+            strawberry.argument(name="from", description="Where on the axis to begin; null for the first point."),
+        ] = None,
+        last: Annotated[
+            float | None,
+            strawberry.argument(name="to", description="Where on the axis to end; null for the last point."),
+        ] = None,
+    ) -> list[Curve]:
+        in_range("points", points, MIN_POINTS, MAX_POINTS)
+        if len(names) > MAX_CURVES:
+            raise bad_argument("names", f"must be at most {MAX_CURVES}, got {len(names)}.")
+        try:
+            for place, name in enumerate(names):
+                check_value_name(f"names[{place}]", name)
+        except InvalidInput as error:
+            raise bad_argument("names", f"{error.field}: {error.message}") from error
+        origin = microseconds(job.started_at or job.created_at)
+        begin, end = (_place(each, axis, origin, whole) for each, whole in ((first, math.ceil), (last, math.floor)))
+        cuts = Cuts.of(job).pairs
+        read = await asyncio.gather(
+            *(
+                info.context.curve(Wanted(job.id, job.metric_count, name, points, begin, end, axis, cuts))
+                for name in names
+            )
+        )
+        return [Curve.of(name, curve, axis, origin) for name, curve in zip(names, read, strict=True)]
+
+
+def _place(x: float | None, axis: CurveAxis, origin: int, whole: Callable[[float], int]) -> int | None:
+    """Where a curve begins or ends, as `Wanted` has it; `whole` rounds to a step or a seq."""
+    if x is None:
+        return None
+    if axis is CurveAxis.TIME:
+        return origin + round(min(max(x, -1e12), 1e12) * 1e6)
+    return whole(min(max(x, -1), float(MAX_LONG)))
 
 
 @strawberry.type(description="A job that was deleted.")

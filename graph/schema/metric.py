@@ -10,7 +10,7 @@ from strawberry.types.base import get_object_definition
 
 from graph.execution.executor import Numbers
 from graph.plans.fields import computed
-from graph.schema.enums import NonFinite
+from graph.schema.enums import CurveAxis, NonFinite
 from graph.schema.scalars import JSON, Long
 from models.curves.curve import Curve as CurveRead
 from models.curves.curve import Integers
@@ -98,22 +98,29 @@ def as_metrics(points: Sequence[Recorded]) -> list[Metric]:
 
 
 @strawberry.type(
-    description="One named value over the steps: three lists of one length, a point at each place, in ascending order "
-    "of `step`, each step once."
+    description="One named value over an axis: lists of one length, a point at each place, in ascending order of `x`."
 )
 class Curve:
     name: str = strawberry.field(description="The name as it was logged: loss, val_loss, train/grad_norm…")
+    x: list[float] = strawberry.field(
+        description="Its place on the axis: the step, the `seq`, or the seconds since the job's `startedAt`."
+    )
     seq: list[int] = strawberry.field(description="The `seq` of each point.")
-    step: list[int] = strawberry.field(description="The step of each point: its place on the axis.")
+    step: list[Long] = strawberry.field(description="The step of each point.")
     value: list[float | None] = strawberry.field(description="The value at each point; null where it is not finite.")
 
     @classmethod
-    def of(cls, name: str, curve: CurveRead) -> Self:
-        """The curve as the API shows it."""
+    def of(cls, name: str, curve: CurveRead, axis: CurveAxis = CurveAxis.STEP, origin: int = 0) -> Self:
+        """The curve as the API shows it; `origin`: where time begins, in microseconds since 1970."""
+        if curve.us is not None:
+            x = ((curve.us - origin) / 1e6).tolist()
+        else:
+            x = curve.places(axis).astype(float).tolist()
         return cls(
             name=name,
+            x=Numbers(x),
             seq=_whole(curve.seq),
-            step=_whole(curve.step),
+            step=cast("list[Long]", Numbers(curve.step.tolist())),
             value=Numbers(value if math.isfinite(value) else None for value in curve.value.tolist()),
         )
 

@@ -50,9 +50,10 @@ class Chunk(NamedTuple):
     @classmethod
     def of(cls, number: int, logged: Curve, grain: Grain) -> Self:
         """The chunk of a run, of the points in it that have the name, in any order."""
-        curve = logged.by_step()
-        first, last = (int(curve.step[0]), int(curve.step[-1])) if len(curve.step) else (0, 0)
-        head = Head(number, len(curve.step), int(np.isfinite(curve.value).sum()), first, last)
+        curve = logged.by_seq()
+        first, last = (int(curve.step.min()), int(curve.step.max())) if len(curve.step) else (0, 0)
+        is_ordered = bool((np.diff(curve.step) > 0).all())
+        head = Head(number, len(curve.step), int(np.isfinite(curve.value).sum()), first, last, is_ordered)
         outlines = (curve.taken(outline(curve.value, block)) for block in (grain.fine, grain.coarse))
         return cls(head, *(_packed(each, number * grain.run + 1) for each in (curve, *outlines)))
 

@@ -1,6 +1,7 @@
-"""A curve: one named value over the steps, and which of its points are drawn where there are many."""
+"""A curve: one named value over an axis, and which of its points are drawn where there are many."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
@@ -12,9 +13,22 @@ Floats = NDArray[np.float64]
 
 MIN_POINTS, MAX_POINTS = 2, 10_000
 """The fewest and the most points of one curve that may be requested."""
+MAX_CURVES = 100
+"""The most curves of one job that may be requested at once."""
 EVENLY_BELOW = 10
 """Fewer points than this are spread evenly: half of them may have to show where values are not finite, and the
 downsampler wants three beside the lowest and the highest."""
+
+
+class Axis(StrEnum):
+    """What a curve is drawn over."""
+
+    STEP = "STEP"
+    """Each step once: of its points the one with the highest seq counts."""
+    TIME = "TIME"
+    """Every point, by when it was measured."""
+    ORDER = "ORDER"
+    """Every point, by its seq."""
 
 
 class Wanted(NamedTuple):
@@ -27,21 +41,30 @@ class Wanted(NamedTuple):
     points: int
     """The most points to give."""
     first: int | None
-    """The first step, or None for the first there is."""
+    """The first place on the axis: a step, a seq, or microseconds since 1970. None for the first there is."""
     last: int | None
+    axis: Axis = Axis.STEP
+    cuts: tuple[tuple[int, int], ...] = ()
+    """(seq, step): points before that seq and beyond that step are superseded, and no part of the curve."""
 
 
 class Curve(NamedTuple):
-    """A named value over the steps: columns of one length."""
+    """A named value over an axis: columns of one length."""
 
     seq: Integers
     step: Integers
     value: Floats
+    us: Integers | None = None
+    """When each was measured, or else stored, in microseconds since 1970; None unless that is the axis."""
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """The points of all parts, one after another."""
-        return cls(*map(np.concatenate, zip(NOTHING, *parts, strict=True)))
+        return cls(
+            np.concatenate([NOTHING.seq, *(part.seq for part in parts)]),
+            np.concatenate([NOTHING.step, *(part.step for part in parts)]),
+            np.concatenate([NOTHING.value, *(part.value for part in parts)]),
+        )
 
     def taken(self, places: NDArray[Any] | slice) -> Self:
         """The points at some places, or where a mask is true."""
@@ -52,14 +75,34 @@ class Curve(NamedTuple):
         order = np.lexsort((self.seq, self.step))
         return self.taken(order[np.diff(self.step[order], append=-1) != 0])
 
-    def within(self, first: int, last: int) -> Self:
-        """The points of these steps, the ends among them. Steps must ascend."""
-        return self.taken(slice(np.searchsorted(self.step, first), np.searchsorted(self.step, last, "right")))
+    def by_seq(self) -> Self:
+        """In ascending order of seq."""
+        return self.taken(np.argsort(self.seq))
+
+    def along(self, axis: Axis) -> Self:
+        """As it is drawn over steps, or else in the order of its points."""
+        return self.by_step() if axis is Axis.STEP else self.by_seq()
+
+    def places(self, axis: Axis) -> Integers:
+        """The steps, or else the seqs."""
+        return self.step if axis is Axis.STEP else self.seq
+
+    def within(self, first: int, last: int, axis: Axis) -> Self:
+        """The points from one place of an axis to another, both among them. They must be in its order."""
+        places = self.places(axis)
+        return self.taken(slice(np.searchsorted(places, first), np.searchsorted(places, last, "right")))
+
+    def without(self, cuts: Iterable[tuple[int, int]]) -> Self:
+        """Without what is superseded; see `Wanted`."""
+        gone = np.zeros(len(self.seq), np.bool_)
+        for seq, step in cuts:
+            gone |= (self.seq < seq) & (self.step > step)
+        return self.taken(~gone) if gone.any() else self
 
     @property
     def bytes(self) -> int:
         """What it takes in memory, near enough."""
-        return sum(column.nbytes for column in self) + 1000
+        return sum(column.nbytes for column in self if column is not None) + 1000
 
 
 NOTHING = Curve(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))

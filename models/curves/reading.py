@@ -14,16 +14,20 @@ import numpy as np
 from cachetools import LRUCache
 
 from models.curves.chunks import ChunkGone, Chunks, Shelf
-from models.curves.curve import EVENLY_BELOW, NOTHING, Curve, Wanted, chosen, evenly, outline
+from models.curves.curve import EVENLY_BELOW, NOTHING, Axis, Curve, Wanted, chosen, evenly, outline
 from models.curves.series import Span, read_values
 from models.curves.stored import Head
+from models.curves.times import read_range, read_times
 from models.validation import MAX_ID
 
 REMEMBERED_BYTES = 4 * 2**20
 """What the curves that were requested lately may take in memory: some 300 of 500 points."""
 
 Part = Head | Curve
-"""Of a curve, in the order of its steps: points, or a chunk that is requested whole and that no other reaches into."""
+"""Of a curve, in the order of its axis: points, or a chunk that is requested whole and that no other reaches into."""
+
+Piece = tuple[int, int, Part]
+"""The first and the last place on the axis, and what lies between."""
 
 
 class Curves:
@@ -43,14 +47,50 @@ class Curves:
         if new := [each for each in dict.fromkeys(wanted) if each not in curves]:
             shelves, tails = await self._shelves(new), await self._tails(new)
             for each, tail in zip(new, tails, strict=True):
+                of_seqs = await self._by_seq(each)
                 try:
-                    curves[each] = await _drawn(each, shelves[each.job_id, each.name], tail)
+                    curves[each] = await _drawn(of_seqs, shelves[each.job_id, each.name], tail)
                 except ChunkGone:  # taken away meanwhile, as may be done at any time: it is made again
                     shelves |= await self._shelves([each])
-                    curves[each] = await _drawn(each, shelves[each.job_id, each.name], tail)
+                    curves[each] = await _drawn(of_seqs, shelves[each.job_id, each.name], tail)
+            curves |= await self._timed({each: curves[each] for each in new if each.axis is Axis.TIME})
+            for each in new:
                 if curves[each].bytes <= REMEMBERED_BYTES:
                     self._remembered[each] = curves[each]
         return [curves[each] for each in wanted]
+
+    async def _by_seq(self, wanted: Wanted) -> Wanted:
+        """Where a curve over time is requested, one in the order of its points that has all of it."""
+        if wanted.axis is not Axis.TIME:
+            return wanted
+        first = last = None
+        if wanted.first is not None or wanted.last is not None:
+            first, last = await read_range(
+                self._chunks.database.reader, wanted.job_id, wanted.until, wanted.first, wanted.last
+            )
+        return wanted._replace(axis=Axis.ORDER, first=first, last=last)
+
+    async def _timed(self, chosen: Mapping[Wanted, Curve]) -> dict[Wanted, Curve]:
+        """The curves over time."""
+        seqs: dict[int, set[int]] = {}
+        for wanted, curve in chosen.items():
+            seqs.setdefault(wanted.job_id, set()).update(curve.seq.tolist())
+        times = {
+            job_id: await read_times(self._chunks.database.reader, job_id, sorted(of_job))
+            for job_id, of_job in seqs.items()
+        }
+
+        def timed(wanted: Wanted, curve: Curve) -> Curve:
+            seq, us = times[wanted.job_id]
+            us = us[np.searchsorted(seq, curve.seq)]
+            order = np.argsort(us, kind="stable")
+            if wanted.first is not None:
+                order = order[us[order] >= wanted.first]
+            if wanted.last is not None:
+                order = order[us[order] <= wanted.last]
+            return curve.taken(order)._replace(us=us[order])
+
+        return {wanted: timed(wanted, curve) for wanted, curve in chosen.items()}
 
     async def _shelves(self, wanted: Iterable[Wanted]) -> dict[tuple[int, str], Shelf]:
         names: dict[int, set[str]] = {}
@@ -77,7 +117,8 @@ class Curves:
 
         def cut(each: Wanted) -> Curve:
             tail = values.get((each.job_id, each.name), NOTHING)
-            return tail.taken((tail.seq >= self._tail_of(each)) & (tail.seq <= each.until)).by_step()
+            tail = tail.taken((tail.seq >= self._tail_of(each)) & (tail.seq <= each.until))
+            return tail.without(each.cuts).along(each.axis)
 
         return await asyncio.to_thread(lambda: [cut(each) for each in wanted])
 
@@ -110,7 +151,7 @@ async def _drawn(wanted: Wanted, shelf: Shelf, tail: Curve) -> Curve:
                 for part in parts
             ]
         )
-        return curve.taken(chosen(curve.step, curve.value, wanted.points))
+        return curve.taken(chosen(curve.places(wanted.axis), curve.value, wanted.points))
 
     return await asyncio.to_thread(choose)
 
@@ -131,24 +172,42 @@ async def _spread(points: int, shelf: Shelf, parts: Sequence[Part]) -> Curve:
 async def _parts(wanted: Wanted, shelf: Shelf, tail: Curve) -> list[Part]:
     """The parts of a curve, so that none reaches into another.
 
-    Where chunks overlap, as they do where a run was resumed from a checkpoint, and where only some steps of a chunk are
-    requested, its points are taken out of it.
+    A chunk that is superseded is left out unread. Where chunks overlap, as they do where a run was resumed from a
+    checkpoint, where only part of a chunk is requested or not superseded, and where steps in it do not ascend, its
+    points are taken out of it.
     """
+    axis, run = wanted.axis, shelf.grain.run
     begin, end = wanted.first or 0, MAX_ID if wanted.last is None else wanted.last
-    full = wanted.until // shelf.grain.run
-    pieces: list[tuple[int, int, Part]] = [
-        (head.first_step, head.last_step, head) for head in shelf.heads if head.number < full and head.size
-    ]
-    if len(tail.step):
-        pieces.append((int(tail.step[0]), int(tail.step[-1]), tail))
-    groups = list(_overlapping(piece for piece in pieces if piece[0] <= end and piece[1] >= begin))
+    pieces, mixed = list[Piece](), list[Head]()
+    for head in shelf.heads:
+        first, last = head.number * run + 1, (head.number + 1) * run
+        low, high = (head.first_step, head.last_step) if axis is Axis.STEP else (first, last)
+        if not head.size or last > wanted.until or low > end or high < begin:
+            continue
+        if any(last < seq and head.first_step > step for seq, step in wanted.cuts):
+            continue
+        is_cut = any(first < seq and head.last_step > step for seq, step in wanted.cuts)
+        if is_cut or (axis is Axis.STEP and not head.is_ordered):
+            mixed.append(head)
+        else:
+            pieces.append((low, high, head))
+    taken = await shelf.curves("points", _numbers(mixed))
+
+    def group() -> list[list[Piece]]:
+        curves = [tail, *(curve.without(wanted.cuts).along(axis) for curve in taken.values())]
+        for curve in curves:
+            if len(places := curve.places(axis)) and places[0] <= end and places[-1] >= begin:
+                pieces.append((int(places[0]), int(places[-1]), curve))
+        return list(_overlapping(pieces))
+
+    groups = await asyncio.to_thread(group)
     whole = [len(group) == 1 and begin <= group[0][0] and group[0][1] <= end for group in groups]
     broken = (part for group, is_whole in zip(groups, whole, strict=True) if not is_whole for _, _, part in group)
     points = await shelf.curves("points", _numbers(broken))
 
-    def mended(group: Sequence[tuple[int, int, Part]]) -> Part:
+    def mended(group: Sequence[Piece]) -> Part:
         curve = Curve.joined([_points(part, points) for _, _, part in group])
-        return curve.by_step().within(begin, end)
+        return curve.along(axis).within(begin, end, axis)
 
     def mend() -> list[Part]:
         return [group[0][2] if is_whole else mended(group) for group, is_whole in zip(groups, whole, strict=True)]
@@ -156,9 +215,9 @@ async def _parts(wanted: Wanted, shelf: Shelf, tail: Curve) -> list[Part]:
     return await asyncio.to_thread(mend)
 
 
-def _overlapping(pieces: Iterable[tuple[int, int, Part]]) -> Iterator[list[tuple[int, int, Part]]]:
-    """The pieces in the order of their steps, those together that have steps in common."""
-    group: list[tuple[int, int, Part]] = []
+def _overlapping(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """The pieces in the order of the axis, those together that have places in common."""
+    group: list[Piece] = []
     reach = 0
     for piece in sorted(pieces, key=itemgetter(0, 1)):
         first, last, _ = piece

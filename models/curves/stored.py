@@ -16,6 +16,7 @@ class ChunkTable(Model):
     finite = fields.IntField()
     first_step = fields.BigIntField()
     last_step = fields.BigIntField()
+    is_ordered = fields.BooleanField()
     coarse = fields.BinaryField()
     fine = fields.BinaryField()
     points = fields.BinaryField()
@@ -30,9 +31,12 @@ class Head(NamedTuple):
 
     number: int
     size: int
-    """Its points: one for each step at which the name has a value."""
+    """Its points that have a value of the name."""
     finite: int
     """Those of them whose value is finite."""
     first_step: int
-    """0 where it has no point."""
+    """The lowest; 0 where it has no point."""
     last_step: int
+    """The highest."""
+    is_ordered: bool
+    """Whether steps ascend with seqs, each step once: over steps it is as it is in the order of its points."""

@@ -106,6 +106,7 @@ class Migration(migrations.Migration):
                 ('finite', fields.IntField()),
                 ('first_step', fields.BigIntField()),
                 ('last_step', fields.BigIntField()),
+                ('is_ordered', fields.BooleanField()),
                 ('coarse', fields.BinaryField()),
                 ('fine', fields.BinaryField()),
                 ('points', fields.BinaryField()),

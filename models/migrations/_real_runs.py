@@ -14,13 +14,13 @@ from models.tally import COUNTED, Tally
 
 PIECE = 1_000
 """Points or ids that one statement has: memory stays small, however many there are."""
-OLD = ("metric", "curve_chunk", "job")
+OLD = ("metric", "job")
+"""Chunks are not kept: they are made again from the points, with every point of a step."""
 
 IsSimulated = Callable[[Mapping[str, Any], str], bool]
 """(a job's columns, the stored text of the values of its point at step 1) -> whether the simulator made that point."""
 
 POINT = ("id", "job_id", "seq", "step", "epoch", "loss", "accuracy", "learning_rate", "values", "recorded_at", "digest")
-CHUNK = ("id", "job_id", "name", "number", "size", "finite", "first_step", "last_step", "coarse", "fine", "points")
 JOB = {
     "project": "'default'",
     "tag_list": "'[]'",
@@ -80,8 +80,7 @@ async def keep(_: object, editor: Any) -> None:
 async def fill(is_simulated: IsSimulated | None, editor: Any) -> None:
     """Fill the new tables from the rows that were kept, and drop these."""
     execute = editor.client.execute_query
-    for table, columns in {"metric": POINT, "curve_chunk": CHUNK}.items():
-        await execute(f'INSERT INTO "{table}" ({names(columns)}) SELECT {names(columns)} FROM "old_{table}"')  # noqa: S608  # names of ours
+    await execute(f'INSERT INTO "metric" ({names(POINT)}) SELECT {names(POINT)} FROM "old_metric"')  # noqa: S608  # names of ours
     await execute(f'INSERT INTO "job" ({names(JOB)}) SELECT {", ".join(JOB.values())} FROM "old_job"')  # noqa: S608  # as above
     await execute('INSERT INTO "deployment" ("id", "change") SELECT 1, count(*) FROM "old_job"')
     if is_simulated:
