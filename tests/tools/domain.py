@@ -109,6 +109,15 @@ async def all_has_begun(*readers: Reader) -> None:
             await reader.rows(Query("SELECT 1"))
 
 
+def is_upkeep(text: str) -> bool:
+    """Whether a server sends the statement by itself, whenever it is time."""
+    return any(part in text for part in UPKEEP)
+
+
+UPKEEP = ('FROM "token"', 'FROM "alert_rule"', 'FROM "deleted_job"', '"beat_seconds" IS NOT NULL')
+"""For new tokens and rules, deleted jobs, and jobs that promised signs."""
+
+
 class Statements(logging.Handler):
     """What stores were asked, in order."""
 
@@ -120,7 +129,7 @@ class Statements(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Take note of a statement."""
         text = str(record.args[0]) if isinstance(record.args, tuple) and record.args else record.getMessage()
-        if 'FROM "token"' not in text:  # a server looks for new ones whenever it is time
+        if not is_upkeep(text):
             self.all.append(text)
             self._more.set()
 

@@ -12,7 +12,7 @@ TABLES = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
     "postgres": "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
 }
-HOLD = {"sqlite": "BEGIN IMMEDIATE", "postgres": "BEGIN; LOCK TABLE job, metric IN EXCLUSIVE MODE"}
+HOLD = {"sqlite": "BEGIN IMMEDIATE", "postgres": "BEGIN; LOCK TABLE job, metric, curve_chunk IN EXCLUSIVE MODE"}
 """What keeps others from writing, and lets them read."""
 
 SAYS = {
