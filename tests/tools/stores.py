@@ -11,8 +11,8 @@ from typing import Any
 from models.backup.backup import backup
 from tests.tools.process import here
 
-JOB = """INSERT INTO job (name, project, tag_list, notes, model_name, searchable, status, epochs, stated_steps_per_epoch,
-    learning_rate, scenario, schedule, seed, batch_size, metric_count, furthest_step, progress_step, created_at,
+JOB = """INSERT INTO job (name, project, tag_list, notes, model_name, searchable, status, epochs,
+    stated_steps_per_epoch, learning_rate, scenario, schedule, seed, batch_size, metric_count, furthest_step, progress_step, created_at,
     updated_at, attempt, attempt_first_seq, cuts, change)
     VALUES ('run', 'default', '[]', '', 'm', 'run', 'QUEUED', 1000, 100, 1, 'healthy', 'constant', 1, 1, 0, -1, 0,
     '2026-01-01', '2026-01-01', 1, 1, '[]', 1)"""
