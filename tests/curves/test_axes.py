@@ -57,8 +57,10 @@ def plain(attempts: list[Attempt], axis: Axis, first: int | None, last: int | No
         kept = sorted({point.step: (seq, point) for seq, point in kept}.values(), key=lambda each: each[1].step)
     if axis is Axis.TIME:
         kept.sort(key=lambda each: (each[1].logged_us or 0, each[0]))
-    places = {Axis.STEP: lambda seq, point: point.step, Axis.ORDER: lambda seq, point: seq}
-    place = places.get(axis, lambda seq, point: point.logged_us)
+
+    def place(seq: int, point: Point) -> int:
+        return {Axis.STEP: point.step, Axis.ORDER: seq, Axis.TIME: point.logged_us or 0}[axis]
+
     return [
         seq
         for seq, point in kept
@@ -73,7 +75,7 @@ def runs(draw: st.DrawFn) -> list[Attempt]:
     us = START
     for number in range(draw(st.integers(1, 4))):
         from_step = draw(st.none() | st.integers(0, 30)) if number else None
-        step, points = from_step or 0, []
+        step, points = from_step or 0, list[Point]()
         for _ in range(draw(st.integers(0, 25))):
             step = max(0, step + draw(st.sampled_from([1, 1, 1, 0, -3])))
             us += draw(st.sampled_from([1_000_000, 1_000_000, 0, -2_500_000]))
