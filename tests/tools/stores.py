@@ -12,8 +12,8 @@ from models.backup.backup import backup
 from tests.tools.process import here
 
 JOB = """INSERT INTO job (name, project, tag_list, notes, model_name, searchable, status, epochs,
-    stated_steps_per_epoch, learning_rate, scenario, schedule, seed, batch_size, metric_count, furthest_step, progress_step, created_at,
-    updated_at, attempt, attempt_first_seq, cuts, change)
+    stated_steps_per_epoch, learning_rate, scenario, schedule, seed, batch_size, metric_count, furthest_step,
+    progress_step, created_at, updated_at, attempt, attempt_first_seq, cuts, change)
     VALUES ('run', 'default', '[]', '', 'm', 'run', 'QUEUED', 1000, 100, 1, 'healthy', 'constant', 1, 1, 0, -1, 0,
     '2026-01-01', '2026-01-01', 1, 1, '[]', 1)"""
 MANY_ROWS = """INSERT INTO large WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
