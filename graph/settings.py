@@ -137,7 +137,7 @@ class Settings(BaseSettings):
     )
     max_header_bytes: int = _setting(32 * 2**10, "Bytes of a request's headers; more are refused with 431", ge=1024)
     max_message_bytes: int = _setting(
-        4 * 2**20,
+        8 * 2**20,
         "Bytes of a request body or a socket message; a longer body is refused with 413, a longer message"
         " closes its socket with 1009",
         ge=1024,

@@ -20,6 +20,8 @@ __all__ = ["HTTPConnection"]
 MAX_PIPELINED = 100  # requests that may wait on one connection for the answers to those before them
 LINGER_SECONDS = 2.0
 """How long a refused client's bytes are still read and dropped: closing at once would discard the answer."""
+LINGER_BYTES = 64 * 2**20
+"""How many of them, at most."""
 UPGRADE_HEADERS = {b"upgrade", b"http2-settings", b"connection"}
 
 
@@ -35,6 +37,7 @@ class HTTPConnection(LimitedConnection, HttpToolsProtocol):
         self._calls = calls
         self._limit = limit
         self._is_refused = False
+        self._dropped_bytes = 0
         self._has_progressed = False  # whether the bytes that came last completed a head, or were of a body
         self._head_bytes = 0  # since then, all of which httptools keeps
         self._is_in_head = False  # whether a head has begun to arrive that is not complete
@@ -63,6 +66,9 @@ class HTTPConnection(LimitedConnection, HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on. What is no request, or too long, is refused."""
         if self._is_refused:
+            self._dropped_bytes += len(data)
+            if self._dropped_bytes > LINGER_BYTES:
+                self.transport.abort()
             return
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
@@ -139,6 +145,7 @@ class HTTPConnection(LimitedConnection, HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             raise Refusal(400, "BAD_REQUEST", "Too many requests wait on this connection.")
         super().on_headers_complete()
+        self.cycle.transport = _Unread(self)  # type: ignore[assignment]  # the part of it that is called
         self.scope["headers"] = self.headers.copy()  # httptools adds trailers to its own
         if self.expect_100_continue:
             self.cycle.keep_alive = False  # a client may send the body after a refusal, or the next request
@@ -158,6 +165,17 @@ class HTTPConnection(LimitedConnection, HttpToolsProtocol):
             self.cycle.message_event.set()
             if not self.parser.should_keep_alive():
                 self.cycle.keep_alive = False  # a trailer may say so too, and httptools reads nothing after it
+
+    def leave(self) -> None:
+        """Close, for a request is answered. The rest of its body is dropped first, or its client would lose the answer:
+        most send all of it before they read, and a system resets a connection that is closed with bytes unread.
+        """
+        if not self.cycle.more_body or self._is_refused or self.transport.is_closing():
+            self.transport.close()
+            return
+        self._is_refused = True
+        self.stop_waiting()
+        self._linger(self.settings.request_seconds)
 
     def refuse_arriving(self) -> None:
         """The process holds too many unfinished bodies."""
@@ -227,9 +245,29 @@ class HTTPConnection(LimitedConnection, HttpToolsProtocol):
         ]
         head = STATUS_LINE[refusal.status] + b"".join(b"%s: %s\r\n" % header for header in headers)
         self.transport.write(head + b"\r\n" + bytes(response.body))
+        self._linger(LINGER_SECONDS)
+
+    def _linger(self, seconds: float) -> None:
+        """Send no more, and drop what still arrives, until the client closes."""
         self.transport.write_eof()
         self.flow.resume_reading()
-        self.deadline = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        self.deadline = self.loop.call_later(seconds, self.transport.abort)
+
+
+class _Unread:
+    """The transport as the cycle of a request has it: closing waits for the rest of a body."""
+
+    def __init__(self, connection: HTTPConnection) -> None:
+        self._connection = connection
+
+    def write(self, data: bytes) -> None:
+        self._connection.transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._connection.transport.is_closing()
+
+    def close(self) -> None:
+        self._connection.leave()
 
 
 def _disconnect(cycle: RequestResponseCycle) -> None:

@@ -33,7 +33,7 @@ FORBIDDEN = 4403
 TOO_LATE = 4408
 TOO_MANY = 4429
 MAX_ID = 256  # characters of an operation's id: clients count, or use 36 for a UUID
-MAX_HELD = 8 * 2**20  # characters of the messages, all together, that the operations which run on a socket came with
+MAX_HELD = 16 * 2**20  # characters of the messages, all together, that the operations which run on a socket came with
 MAX_REASON_BYTES = 123  # what a close frame has room for
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from contextlib import AsyncExitStack
+from http.client import HTTPConnection
 
 import httpx
 import pytest
@@ -158,3 +159,39 @@ class TestMessages:
         async with asyncio.timeout(PATIENCE):
             await connection.wait_closed()
         assert (connection.close_code, connection.close_reason) == (4429, "Too many messages")
+
+
+class TestABodyThatIsTooLong:
+    @pytest.fixture
+    def settings(self, database_url: str) -> Settings:
+        return Settings(database_url=database_url, max_message_bytes=1024)
+
+    @pytest.mark.parametrize("connection", ["close", "keep-alive"])
+    async def test_a_client_that_sends_all_of_it_before_it_reads_learns_of_it(
+        self, address: str, connection: str
+    ) -> None:
+        """As urllib and requests do: a connection that is closed while bytes arrive would be reset."""
+
+        def post() -> int:
+            with contextlib.closing(HTTPConnection(address.removeprefix("http://"), timeout=PATIENCE)) as client:
+                headers = {"Content-Type": "application/json", "Connection": connection}
+                client.request("POST", "/graphql", b"x" * 10_000_000, headers)
+                return client.getresponse().status
+
+        assert await asyncio.to_thread(post) == 413
+
+    async def test_one_that_never_ends_is_broken_off(self, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("graph.process.http_connection.LINGER_BYTES", 100_000)
+        wire = await connected(address)
+        endless = head(Content_Type="application/json", Content_Length=str(10**9), Connection="close")
+
+        async def send() -> None:
+            wire.writer.write(endless)
+            while True:
+                wire.writer.write(b"x" * 65_536)
+                await wire.writer.drain()
+
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(ConnectionError):
+                await send()
+        wire.writer.close()
