@@ -214,12 +214,12 @@ class Changes:
         return new
 
     async def _meant(self, jobs: list[Job], filter: JobFilter | None) -> list[Job]:
-        """Those of the jobs that a filter means, as they now are."""
+        """Those of the jobs that a filter means, as they now are: of several changes of one, the last."""
         if filter is None or not jobs:
             return jobs
-        ids = {job.id for job in jobs}
-        meant = await patiently(lambda: matching(self._database.reader, filter, [*ids]), self._check_seconds)
-        return [job for job in jobs if job.id in meant]
+        last = {job.id: place for place, job in enumerate(jobs)}
+        meant = await patiently(lambda: matching(self._database.reader, filter, [*last]), self._check_seconds)
+        return [job for place, job in enumerate(jobs) if job.id in meant and last[job.id] == place]
 
     def _take(self, entries: Collection[Entry]) -> None:
         """Take note of what is new in the log, and wake those who follow."""
