@@ -24,7 +24,7 @@ NUMBERS = count(1)
 
 
 async def a_run(trainer: Api, **settings: Any) -> str:
-    id = await trainer.started(**settings)
+    id = await trainer.started(**{"stepsPerEpoch": 100, **settings})
     await trainer.log(id, [{"step": step, "loss": 1 / step, "accuracy": step / 100} for step in range(1, 51)])
     return id
 

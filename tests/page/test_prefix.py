@@ -37,7 +37,7 @@ async def test_every_page_is_live_and_leads_to_the_others_and_is_itself_again_wh
     visits.only_below(origin)
     page = await visits.page(f"{PREFIX}/", url=below)
     async with httpx.AsyncClient(base_url=below, timeout=PATIENCE) as http:
-        id = await Api(http).started(name="seen below")
+        id = await Api(http).started(name="seen below", stepsPerEpoch=100)
         await Api(http).log(id, [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.25}])
     await card(page, "seen below").get_by_role("link", name="seen below", exact=True).click()
     await expect(page).to_have_url(f"{origin}/training/jobs/{id}")

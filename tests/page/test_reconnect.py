@@ -48,7 +48,7 @@ async def test_a_server_killed_under_the_monitor_leaves_no_hole_in_the_curve(
     visits: Visits, mortal: ServerProcess, its_trainer: Api
 ) -> None:
     visits.expects("net::ERR_")
-    id = await its_trainer.started(name="survives", epochs=100)
+    id = await its_trainer.started(name="survives", epochs=100, stepsPerEpoch=100)
     await log(its_trainer, id, 1, 500)
     page = await visits.page(f"/training/jobs/{id}", url=mortal.url)
     await expect(stat(page, "Step")).to_contain_text("500 of")
@@ -106,7 +106,7 @@ async def test_pages_that_are_opened_while_the_store_is_away_come_alive_by_thems
     with Postgres() as postgres, ServerProcess(postgres.new(), "--database-seconds", "1") as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
             trainer = Api(http)
-            id = await trainer.started(name="outlives")
+            id = await trainer.started(name="outlives", stepsPerEpoch=100)
             await log(trainer, id, 1, 5)
             postgres.stop()
             pages = [await visits.page(path, url=server.url) for path in ("/", f"/training/jobs/{id}")]
@@ -131,7 +131,7 @@ BROKEN = [{"type": "next", "payload": {"data": None, "errors": UNAVAILABLE}}, {"
 async def test_a_stream_that_the_server_cannot_serve_is_begun_anew(
     page: Page, trainer: Api, answers: list[dict[str, Any]]
 ) -> None:
-    id = await trainer.started(name="begun anew")
+    id = await trainer.started(name="begun anew", stepsPerEpoch=100)
     await log(trainer, id, 1, 3)
     turned_away: set[str] = set()
 
