@@ -70,7 +70,8 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     pages = Pages(settings.root_path)
     operations = Operations(schema.graphql, settings)
     answers = Answers(schema.graphql, operations, database, jobs) if plans else None
-    services = Services(operations, database, jobs, Alerts(database, feed), streams, Curves(chunks), answers)
+    alerts = Alerts(database, feed)
+    services = Services(operations, database, jobs, alerts, streams, Curves(chunks), answers, settings.show_secrets)
     view = GraphQLView(settings, services, access, slots, http_streams, pages)
     health = Health(database, feed)
 

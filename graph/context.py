@@ -47,6 +47,8 @@ class Services(NamedTuple):
     curves: Curves
     answers: Answers | None
     """None where no compiled plan is to be used, and Strawberry answers everything."""
+    show_secrets: bool = False
+    """Whether configs are shown, and found by, with their secrets."""
 
 
 class Context:
@@ -65,13 +67,15 @@ class Context:
         "database",
         "jobs",
         "operations",
+        "show_secrets",
         "slot",
         "streams",
     )
 
     def __init__(self, services: Services, caller: Caller | None) -> None:
         """`caller`: None while a socket is unauthenticated."""
-        self.operations, self.database, self.jobs, self.alerts, self.streams, self.curves, self.answers = services
+        self.operations, self.database, self.jobs, self.alerts, self.streams, self.curves, self.answers, _ = services
+        self.show_secrets = services.show_secrets
         self.caller = caller
         self.connection_params: dict[str, Any] | None = None
         """The payload of a socket's connection_init, until it is authenticated: it may have a token."""
@@ -98,11 +102,12 @@ class Context:
 
     async def count_jobs(self, filter: JobFilter) -> int:
         """How many jobs the filter means."""
-        return await self.operations.read(count_jobs(self.database.reader, filter))
+        return await self.operations.read(count_jobs(self.database.reader, filter, secrets=self.show_secrets))
 
     async def list_jobs(self, filter: JobFilter, order: JobOrder, first: int, after: str | None) -> Listed:
         """A page of a list of jobs. Raises BadCursor."""
-        return await self.operations.read(list_jobs(self.database.reader, filter, order, first, after))
+        listing = list_jobs(self.database.reader, filter, order, first, after, secrets=self.show_secrets)
+        return await self.operations.read(listing)
 
     async def attempts(self, job: Job) -> list[Attempt]:
         """The attempts of the job."""
@@ -154,8 +159,9 @@ class Context:
         return [[each for each in found[job_id] if names is None or each.name in names] for job_id, names in asked]
 
     async def _load_configs(self, job_ids: list[int]) -> Sequence[Config]:
-        found = await read_configs(self.database.reader, job_ids)
-        return [Config(*map(masked, found.get(job_id, (None, None)))) for job_id in job_ids]
+        found = await read_configs(self.database.reader, sorted({*job_ids}))
+        shown = found if self.show_secrets else {id: Config(*map(masked, config)) for id, config in found.items()}
+        return [shown.get(job_id, Config(None, None)) for job_id in job_ids]
 
     async def _load_jobs(self, ids: list[int]) -> Sequence[Job | None]:
         """One query, whatever the number of jobs: one that asks for a hundred must not keep others from the store."""

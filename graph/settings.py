@@ -117,6 +117,9 @@ class Settings(BaseSettings):
     fail_lost_after: float = _setting(
         0.0, "Seconds after which a job that is lost, for its loop missed its heartbeats, fails; 0 for never", ge=0
     )
+    show_secrets: bool = _setting(
+        False, "Show the values of a job's config and source that are masked, for their names look like a secret's"
+    )
     open_reads: bool = _setting(False, "Let every client read without a token; to change anything still takes one")
     insecure: bool = _setting(
         False, "Serve beyond this machine although there is no token: to every client that can connect"

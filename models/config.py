@@ -1,8 +1,9 @@
 """What a run was set up with: nested JSON, merged by key, read by path, found by values, with its secrets masked."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,15 +19,21 @@ MAX_PATH = 500
 """Characters of the path of a value that can be found by."""
 LONG_TEXT = 200
 """Characters of a value as JSON beyond which it is found by its digest."""
+MAX_DEPTH = 101
+"""Objects and lists in each other, and what is in the last of them."""
+MAX_PLACE = 10
+"""Digits of a place in a list."""
 
 MASK = "********"
 """What is shown of a secret."""
 SECRET = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token(?!s|izer)|api[_-]?key|access[_-]?key|private[_-]?key|credential|auth(orization)?$"
+    r"passw(or)?d|passphrase|(^|[_-])pass$|secret|(?<!pad_)(?<!eos_)(?<!bos_)(?<!unk_)(?<!sep_)(?<!cls_)(?<!mask_)"
+    r"token(?!s|iz|_?ids?$)|api[_-]?key|access[_-]?key|private[_-]?key|credential|auth(orization)?$"
     r"|(^|[_-])pwd$|dsn$|cookie",
     re.IGNORECASE,
 )
-"""What names of secrets look like: password, api_key, HF_TOKEN, aws_secret_access_key; not max_tokens or tokenizer."""
+"""What names of secrets look like: password, api_key, HF_TOKEN, aws_secret_access_key; not max_tokens or
+pad_token_id."""
 
 
 class ConfigTable(Model):
@@ -66,22 +73,36 @@ class Config(NamedTuple):
     source: Any
 
 
-def merged(old: Any, new: Any, *, key: str = "") -> Any:
+def merged(old: Any, new: Any) -> Any:
     """The old value with the new one merged into it: RFC 7396. What is null in the new one is removed.
 
     A masked value that is written back leaves the secret as it is.
     """
-    if new == MASK and is_secret(key):
-        return old
     if not isinstance(new, dict):
-        return new
+        return _unmasked(old, new)
     result = dict(old) if isinstance(old, dict) else {}
     for name, value in new.items():
         if value is None:
             result.pop(name, None)
-        else:
-            result[name] = merged(result.get(name), value, key=name)
+        elif value != MASK or not is_secret(name):
+            result[name] = merged(result.get(name), value)
     return result
+
+
+def _unmasked(old: Any, new: Any) -> Any:
+    """The new value, which takes the place of the old one, with the secrets of this where it has masks."""
+    if isinstance(new, list):
+        olds = old if isinstance(old, list) else []
+        return [_unmasked(olds[place] if place < len(olds) else None, each) for place, each in enumerate(new)]
+    if not isinstance(new, dict):
+        return new
+    olds_of = old if isinstance(old, dict) else {}
+    return {
+        name: olds_of[name]
+        if value == MASK and is_secret(name) and name in olds_of
+        else _unmasked(olds_of.get(name), value)
+        for name, value in new.items()
+    }
 
 
 def is_secret(name: str) -> bool:
@@ -101,57 +122,108 @@ def masked(value: Any) -> Any:
 
 def value_at(value: Any, path: str) -> Any:
     """What stands at a path: at each level the longest literal key first, then by dots and places; None for nothing."""
-    if not path:
+    found = _found(value, path)
+    return None if found is _NOTHING else found
+
+
+_NOTHING = object()
+
+
+def _found(value: Any, path: str | None) -> Any:
+    if path is None:
         return value
-    if isinstance(value, list):
-        place, _, rest = path.partition(".")
-        return value_at(value[int(place)], rest) if place.isdecimal() and int(place) < len(value) else None
-    if not isinstance(value, dict):
-        return None
-    ends = [*(match.start() for match in re.finditer(r"\.", path)), len(path)]
-    for end in reversed(ends):
-        if path[:end] in value:
-            found = value_at(value[path[:end]], path[end + 1 :])
-            if found is not None or end == len(path):
-                return found
-    return None
+    inner: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        inner = [(key, each) for key, each in value.items() if path == key or path.startswith(f"{key}.")]
+        inner.sort(key=lambda item: -len(item[0]))
+    elif isinstance(value, list):
+        place = path.partition(".")[0]
+        if place.isascii() and place.isdecimal() and len(place) < MAX_PLACE and int(place) < len(value):
+            inner = [(place, value[int(place)])]
+    for key, each in inner:
+        found = _found(each, None if path == key else path[len(key) + 1 :])
+        if found is not _NOTHING:
+            return found
+    return _NOTHING
 
 
 def canonical(value: Any) -> str:
-    """A value as the text that equal ones share: whole numbers as such, the keys in order; long ones by a digest."""
-    text = orjson.dumps(_whole(value), option=orjson.OPT_SORT_KEYS)
-    if len(text) <= LONG_TEXT:
-        return text.decode()
-    return f"blake2b:{blake2b(text, digest_size=32).hexdigest()}"
+    """A value as the text that equal ones share: whole numbers as such, the keys in order; long ones by a digest.
+
+    Raises ValueError for one that cannot be in a config.
+    """
+    return _canonical(value, 0)
 
 
-def _whole(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
+def _canonical(value: Any, depth: int) -> str:
+    if depth > MAX_DEPTH:
+        raise ValueError("too deep")
     if isinstance(value, dict):
-        return {name: _whole(inner) for name, inner in value.items()}
-    return [_whole(inner) for inner in value] if isinstance(value, list) else value
+        pairs = (f"{_leaf(name)}:{_canonical(each, depth + 1)}" for name, each in sorted(value.items()))
+        return _short(f"{{{','.join(pairs)}}}")
+    if isinstance(value, list):
+        return _short(f"[{','.join(_canonical(each, depth + 1) for each in value)}]")
+    return _leaf(value)
 
 
-def values_of(config: Any) -> Iterator[tuple[str, Any]]:
-    """(path, value) of everything in a config, what stands higher first; of one path only what `value_at` finds."""
-    found: set[str] = set()
-    level: list[tuple[str, Any]] = [("", config)]
-    while level:
-        deeper: list[tuple[str, Any]] = []
-        for path, value in level:
-            inner: Iterator[tuple[Any, Any]] = iter(())
-            if isinstance(value, dict):
-                inner = iter(sorted(value.items(), key=lambda item: -len(item[0])))
-            elif isinstance(value, list):
-                inner = iter(enumerate(value))
-            for name, each in inner:
-                at = f"{path}.{name}" if path else str(name)
-                if at not in found and len(at) <= MAX_PATH:
-                    found.add(at)
-                    yield at, each
-                    deeper.append((at, each))
-        level = deeper
+def _leaf(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
+    return _short(orjson.dumps(value).decode())
+
+
+def _short(text: str) -> str:
+    """The text, or its digest. Texts of JSON begin otherwise, so no two values have one."""
+    if len(text) <= LONG_TEXT:
+        return text
+    return f"blake2b:{blake2b(text.encode(), digest_size=32).hexdigest()}"
+
+
+class Found(NamedTuple):
+    """A value that a config can be found by."""
+
+    depth: int
+    path: str
+    number: float | None
+    text: str
+
+
+def values_of(config: Any) -> list[Found]:
+    """What a config can be found by, what stands higher first; of one path what `value_at` finds.
+
+    What has secrets in it is found as it is shown, with these masked.
+    """
+    found: dict[str, Found] = {}
+    _collect(config, None, 0, found)
+    return sorted(found.values(), key=itemgetter(0))[:FOUND]
+
+
+def _collect(value: Any, path: str | None, depth: int, found: dict[str, Found]) -> str:
+    """Add what is in a value, in the order in which `value_at` looks for it, and give its text."""
+    is_first = path is not None and path not in found and len(path) <= MAX_PATH
+    if is_first and path is not None:
+        found[path] = Found(depth, path, None, "")  # its place: what is in it comes after it
+    if isinstance(value, dict):
+        texts = {}
+        for name, each in sorted(value.items(), key=lambda item: -len(item[0])):
+            text = _collect(each, _below(path, name), depth + 1, found)
+            texts[name] = _leaf(MASK) if is_secret(name) and not (each is None or isinstance(each, bool)) else text
+        text = _short("{" + ",".join(f"{_leaf(name)}:{texts[name]}" for name in sorted(texts)) + "}")
+    elif isinstance(value, list):
+        inner = [_collect(each, _below(path, str(place)), depth + 1, found) for place, each in enumerate(value)]
+        text = _short(f"[{','.join(inner)}]")
+    else:
+        text = _leaf(value)
+    if is_first and path is not None:
+        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        found[path] = Found(depth, path, number, text)
+    return text
+
+
+def _below(path: str | None, name: str) -> str:
+    if path is None:
+        return name
+    return f"{path}.{name}" if len(path) <= MAX_PATH else path
 
 
 def stored(job_id: int, config: Any, source: Any, *, is_new: bool) -> Work[None]:
@@ -161,12 +233,7 @@ def stored(job_id: int, config: Any, source: Any, *, is_new: bool) -> Work[None]
         yield Query('DELETE FROM "config_value" WHERE "job_id" = ?', [job_id])
     texts = [None if each is None else orjson.dumps(each).decode() for each in (config, source)]
     yield Insert("config", {"job_id": job_id}, ("config", "source"), [tuple(texts)])
-    rows: list[Row] = []
-    for path, value in values_of(config):
-        if len(rows) == FOUND:
-            break
-        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-        rows.append((path, number, canonical(value)))
+    rows: list[Row] = [(each.path, each.number, each.text) for each in values_of(config)]
     if rows:
         yield Insert("config_value", {"job_id": job_id}, ("path", "number", "text"), rows)
 

@@ -7,7 +7,7 @@ an index.
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -19,7 +19,10 @@ from models.job import Job, moment_of
 from models.lifecycle import JobStatus
 from models.store.sql import names, places
 from models.store.statements import Query, Reader
-from models.validation import MAX_ID
+from models.validation import MAX_ID, tag_text
+
+PHASES = range(3)
+"""Of a list, at most."""
 
 
 class BadCursor(ValueError):
@@ -135,7 +138,7 @@ def conditions(filter: JobFilter, *, secrets: bool = False) -> Iterator[Conditio
     if filter.status is not None:
         yield _among('"status"', [status.value for status in filter.status])
     for tag in filter.tags:  # LIKE would be blind to case on SQLite
-        yield Condition("""replace("tag_list", CAST(? AS TEXT), '') <> "tag_list" """, [orjson.dumps(tag).decode()])
+        yield Condition("""replace("tag_list", CAST(? AS TEXT), '') <> "tag_list" """, [tag_text(tag)])
     if filter.group is not None:
         yield Condition('"group_name" = ?', [filter.group])
     for word in filter.words:
@@ -297,7 +300,7 @@ def _decoded(cursor: str, key: str) -> tuple[int, Any, int]:
         of, phase, value, id = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, TypeError) as error:
         raise BadCursor("is no cursor of a list of jobs.") from error
-    if of != key or type(phase) is not int or type(id) is not int or abs(id) > MAX_ID:
+    if of != key or phase not in PHASES or type(id) is not int or not 0 < id <= MAX_ID:
         raise BadCursor("is a cursor of a list with another filter or order.")
     return phase, value, id
 
@@ -308,9 +311,12 @@ def _typed(value: Any, phase: Phase) -> Any:
         return None
     try:
         if phase.type is datetime:
-            return datetime.fromisoformat(value)
-    except (ValueError, TypeError) as error:
+            moment = datetime.fromisoformat(value)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        if phase.type is float and isinstance(value, int | float):
+            return float(value)
+    except (ValueError, TypeError, OverflowError) as error:
         raise BadCursor("is no cursor of a list of jobs.") from error
-    if not isinstance(value, str if phase.type is str else int | float) or "\0" in str(value):
+    if phase.type is not str or not isinstance(value, str) or "\0" in value:
         raise BadCursor("is no cursor of a list of jobs.")
     return value

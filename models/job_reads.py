@@ -8,7 +8,7 @@ from models.job import Job, searchable
 from models.lifecycle import JobStatus
 from models.store.sql import places, select
 from models.store.statements import Query, Reader
-from models.validation import MAX_NAME, has_control_characters
+from models.validation import MAX_NAME, has_control_characters, name_or_none
 
 MAX_PAGE = 500
 """The most jobs on one page."""
@@ -32,7 +32,8 @@ async def find_job(reader: Reader, id: int) -> Job | None:
 
 async def job_of_key(reader: Reader, key: str) -> Job | None:
     """The job that was made with a key, or None."""
-    rows = await reader.rows(key_query(key))
+    cleaned = name_or_none(key)
+    rows = [] if cleaned is None else await reader.rows(key_query(cleaned))
     return Job.of(rows[0]) if rows else None
 
 
@@ -120,6 +121,9 @@ async def newest_first(
     """
     conditions: dict[str, list[Any]] = {NOT_ARCHIVED: []}
     if project is not None:
+        project = name_or_none(project)
+        if project is None:
+            return []
         conditions['"project" = ?'] = [project]
     if search:
         if len(search) > MAX_NAME or has_control_characters(search):

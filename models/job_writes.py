@@ -19,7 +19,7 @@ from models.series import replaced
 from models.store.sql import insert, places, select, update
 from models.store.statements import Query, Row, Work
 from models.tally import SYSTEM
-from models.validation import Faults, NewJob, check_config, checked_changes
+from models.validation import Faults, NewJob, check_config, checked_changes, tags_text
 
 
 def created(new: NewJob) -> Work[Job]:
@@ -31,7 +31,7 @@ def created(new: NewJob) -> Work[Job]:
         name=new.name,
         project=new.project,
         group_name=new.group,
-        tag_list=orjson.dumps(new.tags).decode(),
+        tag_list=tags_text(new.tags),
         notes=new.notes,
         model_name=new.model_name,
         parent_id=new.parent_id,
@@ -206,11 +206,12 @@ def updated(job: Job, changes: Mapping[str, Any]) -> Work[Job]:
     faults = Faults()
     columns = checked_changes(faults, job, changes)
     config = changes.get("config")
-    if "config" in changes:
+    if config is not None:
         stored = yield Query('SELECT "config", "source" FROM "config" WHERE "job_id" = ?', [job.id])
         old, source = (None if text is None else orjson.loads(text) for text in stored[0]) if stored else (None, None)
-        new = merged(old, config)
-        faults.checked("config", lambda: check_config("config", new), b"")
+        if faults.checked("config", lambda: check_config("config", config), None) is not None:
+            new = merged(old, config)
+            faults.checked("config", lambda: check_config("config", new), b"")
         if not faults.found:
             yield from keep_config(job.id, new, source, is_new=not stored)
     faults.end()

@@ -283,6 +283,28 @@ def clean_tags(faults: Faults, tags: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cleaned))
 
 
+def tags_text(tags: Sequence[str]) -> str:
+    """Tags as they are stored: a JSON list in which a quote or a comma in a tag is written by its number.
+
+    So the text of one tag is in that of a list exactly where the tag is.
+    """
+    return f"[{','.join(map(tag_text, tags))}]"
+
+
+def tag_text(tag: str) -> str:
+    """A tag as it is in the text of a list."""
+    inner = orjson.dumps(tag).decode()[1:-1]
+    return '"' + inner.replace('\\"', "\\u0022").replace(",", "\\u002c") + '"'
+
+
+def name_or_none(text: str, most: int = MAX_NAME) -> str | None:
+    """A text as it would be kept as a name; None where nothing has such a name."""
+    try:
+        return clean("", text, most)
+    except InvalidInput:
+        return None
+
+
 def clean_notes(text: str) -> str:
     """Notes in Unicode's NFC: any text of several lines. Raises InvalidInput."""
     return clean_text("notes", text)
@@ -330,7 +352,7 @@ def checked_changes(faults: Faults, job: Job, changes: Mapping[str, Any]) -> dic
             column = "group_name" if field == "group" else field
             columns[column] = _clean_or_none(faults, field, value)
         elif field == "tags":
-            columns["tag_list"] = orjson.dumps(clean_tags(faults, value)).decode()
+            columns["tag_list"] = tags_text(clean_tags(faults, value))
         elif field == "notes":
             columns[field] = faults.checked(field, partial(clean_notes, value), "")
         elif field in PLAN and value != getattr(job, PLAN[field]):
@@ -338,7 +360,11 @@ def checked_changes(faults: Faults, job: Job, changes: Mapping[str, Any]) -> dic
             if job.kind is JobKind.SIMULATED:
                 faults.add(field, "the plan of a job with simulated points does not change.")
     plan = job._replace(**columns)
-    check_plan(faults, PlanOf(*(getattr(plan, column) for column in PLAN.values())))
+    said = PlanOf(*(getattr(plan, column) for column in PLAN.values()), seed=job.seed)
+    check_plan(faults, said)
+    if job.simulation is not None and job.kind is None and columns.keys() & PLAN.values():
+        for field, message in why_not_simulated(said):
+            faults.add(field, message)
     return columns
 
 
@@ -352,7 +378,7 @@ def check_config(field: str, value: Any) -> bytes:
         raise InvalidInput(field, f"cannot be kept: {error}.") from error
     if len(text) > MAX_CONFIG:
         raise InvalidInput(field, f"must take at most {MAX_CONFIG} bytes as JSON, got {len(text)}.")
-    if b"\\u0000" in text:
+    if NUL.search(text):
         raise InvalidInput(field, "must not contain NULs.")
     depth = 0
     level: list[Any] = [value]
@@ -361,6 +387,10 @@ def check_config(field: str, value: Any) -> bytes:
         if depth == MAX_DEPTH:
             raise InvalidInput(field, f"must have at most {MAX_DEPTH} objects and lists in each other.")
     return text
+
+
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""In JSON; not a text that has a backslash there."""
 
 
 def _inner(level: Iterable[Any]) -> Iterator[Any]:

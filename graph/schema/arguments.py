@@ -2,10 +2,11 @@
 
 from graphql import GraphQLError
 
+from models.config import MAX_PATH
 from models.errors import JobNotFound
 from models.validation import job_id_of
 
-__all__ = ["bad_argument", "in_range", "job_id_in"]
+__all__ = ["bad_argument", "in_range", "job_id_in", "path_in"]
 
 
 def bad_argument(name: str, message: str) -> GraphQLError:
@@ -26,3 +27,12 @@ def job_id_in(name: str, id: str) -> int:
         return job_id_of(id)
     except JobNotFound as error:
         raise bad_argument(name, error.message) from error
+
+
+def path_in(name: str, path: str) -> str:
+    """The path of a config. Raises the error where none can be so."""
+    if len(path) > MAX_PATH:
+        raise bad_argument(name, f"a path has at most {MAX_PATH} characters, got {len(path)}.")
+    if "\0" in path or any("\ud800" <= letter <= "\udfff" for letter in path):
+        raise bad_argument(name, "a path has no NULs, and no halves of characters.")
+    return path

@@ -11,7 +11,7 @@ import strawberry
 
 from graph.context import GraphInfo
 from graph.plans.fields import computed, part
-from graph.schema.arguments import bad_argument, in_range
+from graph.schema.arguments import bad_argument, in_range, path_in
 from graph.schema.enums import CurveAxis, JobStatus, Outcome, Scenario, Schedule
 from graph.schema.metric import Curve, Metric, as_metrics
 from graph.schema.paging import PageInfo
@@ -171,6 +171,7 @@ class Job(Node):
             str | None, strawberry.argument(description="Such as optimizer.lr; all where it is null.")
         ] = None,
     ) -> JSON | None:
+        path = None if path is None else path_in("path", path)
         config = (await info.context.config(job)).config
         return cast("JSON | None", config if path is None else value_at(config, path))
 

@@ -4,14 +4,22 @@ from datetime import datetime
 
 import strawberry
 
-from graph.schema.arguments import bad_argument
+from graph.schema.arguments import bad_argument, path_in
 from graph.schema.enums import JobOrderField, JobStatus, OrderDirection, SeriesValue
 from graph.schema.scalars import JSON
 from models import job_list
 from models.config import canonical
 from models.job import searchable
+from models.validation import MAX_NAME, MAX_SERIES_NAME, has_control_characters, name_or_none
 
 __all__ = ["ConfigCondition", "JobFilter", "JobOrder", "Project", "SeriesCondition"]
+
+MAX_CONDITIONS = 100
+"""Tags, words and conditions of one filter, and its projects."""
+MAX_WORD = 4 * MAX_NAME
+"""Characters of a word beyond which no name has it, also where folding its case made it longer."""
+NO_JOB = job_list.JobFilter(projects=())
+"""What means no job at all."""
 
 
 @strawberry.input(description="What the value at a path of a job's config has to be: all that is said holds.")
@@ -51,28 +59,51 @@ class JobFilter:
     series: list[SeriesCondition] | None = strawberry.field(default=None, description="With such values measured.")
 
     def of_domain(self) -> job_list.JobFilter:
-        """As the domain takes it."""
+        """As the domain takes it. Raises GraphQLError for what is too much."""
+        words = searchable(self.search).split()
+        given = [*(self.tags or ()), *words, *(self.config or ()), *(self.series or ())]
+        if len(given) > MAX_CONDITIONS or len(self.projects or ()) > MAX_CONDITIONS:
+            raise bad_argument("filter", f"must have at most {MAX_CONDITIONS} conditions.")
+        projects = None if self.projects is None else [name for each in self.projects if (name := name_or_none(each))]
+        tags = [name_or_none(tag) for tag in self.tags or ()]
+        group = None if self.group is None else name_or_none(self.group)
+        series = [_of_series(each) for each in self.series or ()]
+        config = [_of_config(each) for each in self.config or ()]
+        is_wrong = self.group is not None and group is None
+        if is_wrong or None in tags or None in series or None in config or any(map(_is_in_no_name, words)):
+            return NO_JOB
         return job_list.JobFilter(
-            projects=self.projects,
+            projects=projects,
             status=self.status,
-            tags=self.tags or (),
-            group=self.group,
-            words=searchable(self.search).split(),
+            tags=[tag for tag in tags if tag],
+            group=group,
+            words=words,
             lost=self.lost,
             archived=self.archived,
             created_after=self.created_after,
             created_before=self.created_before,
-            config=[
-                job_list.ConfigCondition(
-                    each.path,
-                    None if each.equals is strawberry.UNSET else canonical(each.equals),
-                    each.above,
-                    each.below,
-                )
-                for each in self.config or ()
-            ],
-            series=[job_list.SeriesCondition(each.name, each.of, each.above, each.below) for each in self.series or ()],
+            config=[each for each in config if each],
+            series=[each for each in series if each],
         )
+
+
+def _is_in_no_name(word: str) -> bool:
+    return len(word) > MAX_WORD or has_control_characters(word)
+
+
+def _of_config(given: ConfigCondition) -> job_list.ConfigCondition | None:
+    """The condition; None where nothing can meet it."""
+    try:
+        equals = None if given.equals is strawberry.UNSET else canonical(given.equals)
+    except (ValueError, TypeError):  # no config has it
+        return None
+    return job_list.ConfigCondition(path_in("filter", given.path), equals, given.above, given.below)
+
+
+def _of_series(given: SeriesCondition) -> job_list.SeriesCondition | None:
+    """The condition; None where nothing can meet it."""
+    name = name_or_none(given.name, MAX_SERIES_NAME)
+    return None if name is None else job_list.SeriesCondition(name, given.of, given.above, given.below)
 
 
 @strawberry.input(
@@ -93,7 +124,9 @@ class JobOrder:
         if sum(each is not None for each in (self.field, self.config, self.series)) != 1:
             raise bad_argument("orderBy", "must have exactly one of field, config and series.")
         descending = self.direction is OrderDirection.DESC
-        return job_list.JobOrder(self.field, self.config, self.series, self.of, descending)
+        path = None if self.config is None else path_in("orderBy", self.config)
+        series = None if self.series is None else name_or_none(self.series, MAX_SERIES_NAME) or ""
+        return job_list.JobOrder(self.field, path, series, self.of, descending)
 
 
 @strawberry.type(description="What there is of a project.")

@@ -84,7 +84,7 @@ class Query(AlertQuery):
     async def job_by_key(
         self, info: GraphInfo, key: Annotated[str, strawberry.argument(description="As createJob was given it.")]
     ) -> Job | None:
-        row = await job_of_key(info.context.database.reader, key.strip())
+        row = await job_of_key(info.context.database.reader, key)
         return None if row is None else as_job(row)
 
     @strawberry.field(description="Jobs by any order, as a connection.")

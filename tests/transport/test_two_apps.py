@@ -54,7 +54,9 @@ async def test_the_same_job_id_is_another_job_with_other_points_in_each(sites: l
     red, blue = sites
     ids = [await site.api.started(name=site.name, epochs=10) for site in sites]
     assert ids == ["1", "1"]
-    steps = [site.api.step("1") for site in [red] * 7 + [blue] * 4]
+    steps = [
+        site.api.log("1", [{"step": step, "loss": 0.5}]) for site, most in ((red, 7), (blue, 4)) for step in range(most)
+    ]
     logs = [site.api.log("1", [{"step": 1000, "loss": mark(site)}]) for site in sites]
     await asyncio.gather(*steps, *logs)
     for site, count in ((red, 8), (blue, 5)):
