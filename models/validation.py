@@ -360,7 +360,7 @@ def checked_changes(faults: Faults, job: Job, changes: Mapping[str, Any]) -> dic
             if job.kind is JobKind.SIMULATED:
                 faults.add(field, "the plan of a job with simulated points does not change.")
     plan = job._replace(**columns)
-    said = PlanOf(*(getattr(plan, column) for column in PLAN.values()), seed=job.seed)
+    said = PlanOf(*(getattr(plan, column) for column in PLAN.values()))._replace(seed=job.seed)
     check_plan(faults, said)
     if job.simulation is not None and job.kind is None and columns.keys() & PLAN.values():
         for field, message in why_not_simulated(said):
