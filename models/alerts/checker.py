@@ -15,7 +15,7 @@ from functools import partial
 
 from models.alert import Condition
 from models.alerts.alerts import raised, read_rules
-from models.alerts.look import Look, look_at_job, look_at_points, shown
+from models.alerts.look import Look, look_at_job, look_at_values, shown, values_of
 from models.alerts.place import last_looked, looked_until
 from models.alerts.rule import OF_SERIES, AlertRule
 from models.alerts.state import AlertState, held_states, kept, states_of
@@ -38,8 +38,8 @@ PAGE = 1_000
 """Points that one look reads."""
 CHANGED = 500
 """Changed jobs that are read at once."""
-IN_THREAD = 200
-"""Points times rules: more are looked at in a thread, or the event loop would stand still."""
+IN_THREAD = 5_000
+"""Values times those each is compared with: more are looked at in a thread, or the event loop would stand still."""
 TRIES = 5
 """Times that a look begins again because others looked meanwhile."""
 ROUND_SECONDS = 0.1
@@ -165,11 +165,15 @@ class AlertChecker:
         if any(look.rule.condition is Condition.NO_IMPROVEMENT for look in looks):
             goals = {each.name: each.goal for each in (await read_series(reader, [job.id]))[job.id]}
         maximized = {name for name, goal in goals.items() if goal is Goal.MAXIMIZE}
-        work = partial(look_at_points, looks, points, firsts, maximized)
-        if len(points) * len(looks) > IN_THREAD:
-            await asyncio.to_thread(work)
-        else:
-            work()
+        found = values_of(points, {look.rule.series or "" for look in looks})
+        for look in looks:
+            name, rule = look.rule.series or "", look.rule
+            work = partial(look_at_values, look, found[name], points[-1].seq, firsts, maximize=name in maximized)
+            if rule.condition is Condition.JUMP and len(found[name]) * (rule.window or 1) > IN_THREAD:
+                await asyncio.to_thread(work)
+            else:
+                work()
+                await asyncio.sleep(0)
         return points[-1].seq < job.metric_count
 
     async def _begun(self, rule: AlertRule, job: Job, stored: AlertState) -> AlertState:

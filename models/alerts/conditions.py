@@ -48,8 +48,15 @@ def crossings(rule: AlertRule, memory: Memory, values: Iterable[Value], *, maxim
 
     `maximize`: whether higher values are better. Changes the memory.
     """
+    condition, threshold = rule.condition, rule.threshold or 0.0
+    is_above, is_below = condition is Condition.ABOVE, condition is Condition.BELOW
     for value in values:
-        meets = _meets(rule, memory, value, maximize=maximize)
+        if is_above:
+            meets = value.value > threshold
+        elif is_below:
+            meets = value.value < threshold
+        else:
+            meets = _meets(rule, memory, value, maximize=maximize)
         if meets and not memory.holds:
             yield value
         memory.holds = meets
@@ -60,10 +67,6 @@ def _meets(rule: AlertRule, memory: Memory, at: Value, *, maximize: bool) -> boo
     match rule.condition:
         case Condition.NOT_FINITE:
             return not isfinite(value)
-        case Condition.ABOVE:
-            return value > threshold
-        case Condition.BELOW:
-            return value < threshold
         case Condition.NO_IMPROVEMENT:
             best = memory.best
             if isfinite(value) and (best is None or (value > best if maximize else value < best)):

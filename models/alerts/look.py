@@ -1,7 +1,7 @@
 """One look at a job by one rule: what is found, and the state afterwards. No I/O."""
 
-from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import isfinite, isnan
 
@@ -31,27 +31,37 @@ class Look:
         self.found: list[Raised] = []
 
 
-def look_at_points(
-    looks: Sequence[Look], points: Sequence[Recorded], firsts: Sequence[int], maximized: Collection[str]
-) -> None:
-    """Look at points of a job, by seq, by rules of series.
+def values_of(points: Sequence[Recorded], names: Collection[str]) -> Mapping[str, list[Value]]:
+    """The values of each name at the points that have it."""
+    found: dict[str, list[Value]] = {name: [] for name in names}
+    for point in points:
+        values = point.values
+        for name, of_name in found.items():
+            value = values.get(name)
+            if value is not None:
+                of_name.append(Value(point.seq, point.step, value))
+    return found
 
-    `firsts`: the seq of the first point of each attempt; `maximized`: the names of which higher values are better.
+
+def look_at_values(look: Look, values: Sequence[Value], until: int, firsts: Sequence[int], *, maximize: bool) -> None:
+    """Look at values of a series, by seq, those of all points up to the seq `until`.
+
+    `firsts`: the seq of the first point of each attempt; `maximize`: whether higher values are better.
     """
-    for look in looks:
-        rule, attempt, memory = look.rule, look.state.attempt, look.state.remembered()
-        assert rule.series is not None
-        for point in points:
-            if point.seq <= look.state.seq or (value := point.values.get(rule.series)) is None:
-                continue
-            of_point = max(1, bisect_right(firsts, point.seq))
-            if of_point != attempt:
-                attempt, memory = of_point, Memory()
-            values = [Value(point.seq, point.step, value)]
-            for at in crossings(rule, memory, values, maximize=rule.series in maximized):
-                look.found.append(_of_value(rule, at))
-        seq = max(look.state.seq, points[-1].seq)
-        look.state = look.state._replace(seq=seq, attempt=attempt).remembering(memory)
+    rule, attempt, memory = look.rule, look.state.attempt, look.state.remembered()
+    if look.state.seq:
+        values = values[bisect_right(values, look.state.seq, key=lambda value: value.seq) :]
+    while values:
+        of_first = max(1, bisect_right(firsts, values[0].seq))
+        if of_first != attempt:
+            attempt, memory = of_first, Memory()
+        count = len(values)
+        if attempt < len(firsts):
+            count = bisect_left(values, firsts[attempt], key=lambda value: value.seq)
+        found = crossings(rule, memory, values[:count], maximize=maximize)
+        look.found += [_of_value(rule, at) for at in found]
+        values = values[count:]
+    look.state = look.state._replace(seq=max(look.state.seq, until), attempt=attempt).remembering(memory)
 
 
 def look_at_job(look: Look, job: Job, at: datetime, *, was: bool = False) -> None:
