@@ -174,7 +174,7 @@ class ModelJob:
             scenario=Scenario[self.settings["scenario"]],
         )
         (point,) = curves.points(run, step, 1)
-        epoch = None if point.epoch is None else int(point.epoch)
+        epoch = int(point.epoch)
         return ModelPoint(point.step, epoch, point.values, epoch)
 
     def view(self) -> dict[str, Any]:
