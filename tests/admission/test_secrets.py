@@ -45,8 +45,9 @@ def break_reads(app: App, patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[dict[str, Any]]]:
-    """All that is logged at the usual level, but what looks for alerts by itself and cannot."""
-    caplog.set_level(logging.CRITICAL, "models.alerts.checker")
+    """All that is logged at the usual level, but of what reads by itself now and then, whoever calls."""
+    for name in ("models.alerts.checker", "models.housekeeping", "graph.live.changes", "graph.live.retries"):
+        caplog.set_level(logging.CRITICAL, name)
     with logged("", logging.WARNING) as lines:
         yield lines
 
