@@ -69,7 +69,7 @@ class Alert(Node):
 
     row: strawberry.Private[AlertRow]
     title: str = strawberry.field(description="What it is about, in a line.")
-    text: str = strawberry.field(description="More of it; empty where there is no more.")
+    text: str | None = strawberry.field(description="More of it; null where there is no more.")
     level: AlertLevel = strawberry.field(description="How urgent it is.")
     seq: int | None = strawberry.field(description="The point that raised it; null where none did.")
     step: Long | None = strawberry.field(description="The step of that point.")
@@ -105,7 +105,7 @@ def as_alert(alert: AlertRow) -> Alert:
         id=strawberry.ID(f"alert:{alert.id}"),
         row=alert,
         title=alert.title,
-        text=alert.text,
+        text=alert.text or None,
         level=alert.level,
         seq=alert.seq,
         step=None if alert.step is None else Long(alert.step),

@@ -116,7 +116,7 @@ async def test_a_subscriber_is_sent_what_a_loop_raises(api: Api, socket: Socket,
     for each in (other, job):
         assert (await api.data(raise_one, id=each))["raiseAlert"] == {"__typename": "AlertSuccess"}
     alert = (await socket.next(id))["alertRaised"]
-    assert alert == {"title": "hot", "text": "", "level": "ERROR", "job": {"id": job}, "rule": None}
+    assert alert == {"title": "hot", "text": None, "level": "ERROR", "job": {"id": job}, "rule": None}
 
 
 async def test_a_subscription_to_a_job_that_is_not_there_is_refused(api: Api, socket: Socket) -> None:
