@@ -15,30 +15,27 @@ from models.jobs import Simulated
 from models.lifecycle import JobStatus
 from models.metric import Point, Recorded
 from simulator import curves
-from simulator.runner import BLOCK, CHUNK, due, make_points, pause, run
+from simulator.runner import BLOCK, CHUNK, due, make_points, pause, run, run_of
 from simulator.scenarios import Scenario
 from simulator.schedules import Schedule
-from tests.tools.domain import Domain, a_job, a_point, statements
-from tests.tools.waiting import PATIENCE
+from tests.tools.domain import Domain, a_job, statements
 
 pytestmark = pytest.mark.sqlite_alone("the verbs that it calls are held to their rules on each kind of store")
 
 
-def values_of(points: Iterable[Recorded | Point | curves.Point]) -> list[tuple[int, int | None, str]]:
+def values_of(points: Iterable[Recorded | Point | curves.Point]) -> list[tuple[int, float | None, str]]:
     """(step, epoch, values) of each, comparable even where a value is NaN."""
     return [(point.step, point.epoch, repr(dict(point.values))) for point in points]
 
 
-def expected(job: Job, count: int, first: int = 1) -> list[tuple[int, int | None, str]]:
+def expected(job: Job, count: int, first: int = 1) -> list[tuple[int, float | None, str]]:
     """The same of steps of the job's curves."""
     return values_of(curves.points(settings_of(job), first, count))
 
 
 def settings_of(job: Job) -> curves.Run:
-    return curves.Run(
-        job.seed, job.epochs, job.steps_per_epoch, job.learning_rate, job.batch_size,
-        Scenario(job.scenario), Schedule(job.schedule),
-    )  # fmt: skip
+    assert job.seed is not None
+    return run_of(job, job.seed)
 
 
 def pieces(done: list[Simulated]) -> list[int]:
@@ -59,13 +56,13 @@ class TestMakingPoints:
         self, scenario: Scenario, schedule: Schedule, seed: int, batch_size: int, first: int, count: int
     ) -> None:
         job = a_job(
-            epochs=4, steps_per_epoch=15, learning_rate=0.02, seed=seed, batch_size=batch_size,
+            epochs=4, stated_steps_per_epoch=15, learning_rate=0.02, seed=seed, batch_size=batch_size,
             scenario=scenario.value, schedule=schedule.value,
         )  # fmt: skip
         assert values_of(make_points(job, first, count)) == expected(job, count, first)
 
     def test_a_crash_leaves_the_steps_before_it_and_at_the_first_step_requested_is_the_reason(self) -> None:
-        job = a_job(epochs=1, steps_per_epoch=10, scenario="crash")
+        job = a_job(epochs=1, stated_steps_per_epoch=10, scenario="crash", seed=7)
         assert [point.step for point in make_points(job, 1, 100)] == [1, 2, 3, 4, 5, 6]
         for count in (1, 2, 100):
             assert [point.step for point in make_points(job, 6, count)] == [6]
@@ -76,7 +73,7 @@ class TestMakingPoints:
     @pytest.mark.parametrize("scenario", Scenario)
     def test_one_by_one_they_are_those_of_the_range(self, scenario: Scenario) -> None:
         """A single step comes from a block, of which the last may be cut short by a crash."""
-        job = a_job(epochs=3, steps_per_epoch=15, scenario=scenario.value, schedule="cosine")
+        job = a_job(epochs=3, stated_steps_per_epoch=15, scenario=scenario.value, schedule="cosine", seed=7)
         made = make_points(job, 1, 45)
         assert len(made) > BLOCK
         assert repr([make_points(job, step, 1)[0] for step in range(1, len(made) + 1)]) == repr(made)
@@ -123,14 +120,12 @@ class TestRunning:
         _ = [step async for step in run(domain.jobs, job.id)]
         assert values_of(await domain.stored(job)) == expected(job, 10)
 
-    async def test_a_simulated_step_is_stored_even_where_an_equal_point_was_logged(self, domain: Domain) -> None:
-        """Or the step would be made and dropped again for ever, and the job would never complete."""
+    async def test_a_job_that_logs_is_not_simulated(self, domain: Domain) -> None:
         job = await domain.job(epochs=1, steps_per_epoch=4)
         await domain.jobs.log(job.id, make_points(job, 2, 1))
-        async with asyncio.timeout(PATIENCE):
-            done = [step async for step in run(domain.jobs, job.id)]
-        assert done[-1].complete
-        assert [metric.step for metric in await domain.stored(job)] == [2, 2, 3, 4]
+        with pytest.raises(IllegalTransition):
+            await anext(run(domain.jobs, job.id))
+        assert [metric.step for metric in await domain.stored(job)] == [2]
 
 
 class TestAtAPace:
@@ -185,10 +180,3 @@ class TestWhatEndsIt:
         last = await domain.now(job.id)
         assert last.failure_reason == "enough"
         assert [metric.seq for metric in await domain.stored(job)] == [*range(1, last.metric_count + 1)]
-
-    async def test_points_of_a_training_loop_count_as_steps(self, domain: Domain) -> None:
-        """The next step is the number of points recorded + 1, whoever recorded them."""
-        job = await domain.job(epochs=1, steps_per_epoch=5)
-        await domain.jobs.log(job.id, [a_point(9), a_point(1)])
-        done = [step async for step in run(domain.jobs, job.id)]
-        assert [[metric.step for metric in step.metrics] for step in done] == [[3, 4, 5], []]
