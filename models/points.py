@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import cached_property, lru_cache
-from itertools import chain, compress
+from itertools import chain
 from math import isfinite
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ _INDEXED = itemgetter(-8, -1)
 """Step and digest of a row: in the order of their index, rows that change the same page of it follow each other."""
 
 SLICE = 200
-"""Points that are made into rows in one turn of the event loop."""
+"""Points that are looked at in one turn of the event loop."""
 LOOKED_UP = (100, 10, 1)
 """Points that one statement looks up: few sizes keep their statements prepared."""
 LONG = 500
@@ -85,28 +85,24 @@ def store(
         if begin:
             yield None
         rows += [_row(point, job.steps_per_epoch) for point in points[begin : begin + SLICE]]
-    if once:
-        late = [row for row in rows if row[0] <= job.furthest_step]  # what is beyond it needs no looking up
-        known = yield from _look_up(job.id, sorted(late, key=_INDEXED), Cuts.of(job))
-        are_new = [_is_new(row, known) for row in rows]
-        rows, points = [*compress(rows, are_new)], [*compress(points, are_new)]
-    stored = [(seq, *row) for seq, row in enumerate(rows, job.metric_count + 1)]
+    late = [row for row in rows if row[0] <= job.furthest_step]  # what is beyond it needs no looking up
+    known = (yield from _look_up(job.id, sorted(late, key=_INDEXED), Cuts.of(job))) if once else None
+    stored: list[Row] = []
+    tally, us = Tally(), microseconds(at)
+    for begin in range(0, len(rows), SLICE):
+        if begin:
+            yield None
+        for row, point in zip(rows[begin : begin + SLICE], points[begin : begin + SLICE], strict=True):
+            if known is None or _is_new(row, known):
+                seq = job.metric_count + len(stored) + 1
+                stored.append((seq, *row))
+                tally.add(seq, point.step, us if point.logged_us is None else point.logged_us, point.values)
     if stored:
         yield Insert("metric", {"job_id": job.id, "recorded_at": at}, _STORED, sorted(stored, key=_INDEXED))
-        yield from recorded(job.id, (yield from _tallied(points, job.metric_count + 1, at)))
+        yield from recorded(job.id, tally)
         job = _counted(job, stored, at)
         yield Query(_COUNT, [*(getattr(job, column) for column in _COUNTED), job.id])
     return job, Stored(job.id, stored, at)
-
-
-def _tallied(points: Sequence[Point], first: int, at: datetime) -> Work[Tally]:
-    """The tally of points that are stored from the seq `first` on."""
-    tally, us = Tally(), microseconds(at)
-    for number, point in enumerate(points):
-        if number and number % SLICE == 0:
-            yield None
-        tally.add(first + number, point.step, us if point.logged_us is None else point.logged_us, point.values)
-    return tally
 
 
 def _counted(job: Job, stored: Sequence[Row], at: datetime) -> Job:

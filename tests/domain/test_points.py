@@ -137,6 +137,7 @@ class TestEqualPoints:
                 st.integers(0, 1),
                 st.dictionaries(NAMES, st.sampled_from([0.5, 1.5, 2.0, -0.0, 0.0, NAN, INFINITY]), max_size=4),
                 st.none() | st.integers(1, 2),
+                st.none(),
             ),
             min_size=2,
             max_size=12,
