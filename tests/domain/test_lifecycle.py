@@ -98,7 +98,9 @@ class TestEveryVerbInEveryStatus:
             assert job.change == before.change
         else:
             assert job.change == before.change + 1
-            assert before.updated_at < (job.finished_at if job.status in ENDED else job.started_at) <= job.updated_at
+            since = job.finished_at if job.status in ENDED else job.started_at
+            assert since is not None
+            assert before.updated_at < since <= job.updated_at
 
     @pytest.mark.parametrize("verb", VERBS)
     async def test_what_is_not_is_refused_with_the_job_as_it_is_changes_nothing_and_is_told_to_nobody(

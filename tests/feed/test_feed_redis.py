@@ -66,6 +66,7 @@ def contents(event: Event) -> object:
     """All that an event says, comparable."""
     if isinstance(event, JobChanged):
         return event.job
+    assert isinstance(event, MetricsRecorded)
     return event.job, [(*point[:7], repr(dict(point.values)), point.recorded_at) for point in event.metrics]
 
 

@@ -54,7 +54,7 @@ async def test_a_server_killed_under_the_monitor_leaves_no_hole_in_the_curve(
     await expect(stat(page, "Step")).to_contain_text("500 of")
     for first in (501, 1001):
         mortal.kill()
-        await expect(page.get_by_text(AWAY)).to_be_visible()
+        await expect(page.get_by_text(AWAY).first).to_be_visible()
         await expect(page.get_by_text("Reconnecting", exact=True)).to_be_visible()
         mortal.start()
         await log(its_trainer, id, first, first + 299)
@@ -84,7 +84,7 @@ async def test_what_happened_while_the_server_was_away_is_on_the_monitor_and_in_
     await monitor.context.set_offline(True)
     mortal.kill()
     for page in (jobs, monitor):
-        await expect(page.get_by_text(AWAY)).to_be_visible()
+        await expect(page.get_by_text(AWAY).first).to_be_visible()
     start = card(jobs, "in vain").get_by_role("button", name="Start")
     await start.click()
     await expect(jobs.locator("[data-sonner-toast]")).to_contain_text(AWAY)
@@ -153,6 +153,7 @@ async def test_a_stream_that_the_server_cannot_serve_is_begun_anew(
     await page.route_web_socket(re.compile("/graphql"), turn_away)
     await page.goto(f"/training/jobs/{id}")
     await expect(stat(page, "Step")).to_contain_text("3 of")
+    await expect(page.get_by_role("group", name="Curve of loss")).to_be_visible()  # what it shows has come over both
     assert len(turned_away) == 2
 
 
