@@ -252,6 +252,8 @@ class Jobs:
             job, metrics = yield from store(job, points, JobKind.LOGGED, now(), once=True)
             if kind is None and metrics:
                 job = yield from logged(job)
+            if not metrics and job.status is JobStatus.RUNNING and job.beat_seconds is not None:
+                job = yield from beaten(job, job.beat_seconds)  # a loop that sends what is known already lives too
             job = yield from _signed(job, is_late=job.status in ENDED and bool(metrics))
             is_changed = job.change != before
             return Logged(job, metrics, skipped)
@@ -450,5 +452,5 @@ def _archived(id: int, at: datetime | None) -> Work[Job]:
 def _simulated(job: Job) -> Work[Job]:
     """Make a job without points a simulated one, if it has a plan that the simulator can run."""
     for field, message in why_not_simulated(job):
-        raise IllegalTransition(job, "simulate", f"{field}: {message.rstrip('.')}")
+        raise IllegalTransition(job, "simulate", f"{field.replace('_', ' ')}: {message.rstrip('.')}")
     return (yield from simulated(job, secrets.randbelow(MAX_SEED + 1), SIMULATED_BATCH_SIZE))

@@ -45,6 +45,8 @@ MAX_BATCH = 10_000
 """Points in one batch."""
 MAX_VALUES = 1_000
 """Values of one point."""
+MAX_OTHERS = 100
+"""Broken rules that are told of beside the first."""
 MAX_REASON = 2_000
 """Characters of a failure reason that are kept."""
 
@@ -53,11 +55,12 @@ class Faults:
     """The rules that an input breaks, collected, so that its caller learns of all of them at once."""
 
     def __init__(self) -> None:
-        self._found: list[tuple[str, str]] = []
+        self.found: list[tuple[str, str]] = []
+        """The field and the rule of each."""
 
     def add(self, field: str, message: str) -> None:
         """One more."""
-        self._found.append((field, message))
+        self.found.append((field, message))
 
     def checked(self, field: str, check: Callable[[], Value], otherwise: Value) -> Value:
         """What the check returns; where it raises InvalidInput, its fault is added."""
@@ -65,6 +68,7 @@ class Faults:
             return check()
         except InvalidInput as error:
             self.add(error.field or field, error.message)
+            self.found += error.others
             return otherwise
 
     def at_least(self, field: str, value: int | None, lowest: int) -> None:
@@ -72,16 +76,11 @@ class Faults:
         if value is not None and value < lowest:
             self.add(field, f"must be {lowest} or more, got {value}.")
 
-    @property
-    def found(self) -> bool:
-        """Whether there is one."""
-        return bool(self._found)
-
     def end(self) -> None:
-        """Raise InvalidInput if there is one, with the others beside the first."""
-        if self._found:
-            (field, message), *others = self._found
-            raise InvalidInput(field, message, others)
+        """Raise InvalidInput if there is one, with the first MAX_OTHERS of the others beside the first."""
+        if self.found:
+            (field, message), *others = self.found
+            raise InvalidInput(field, message, others[:MAX_OTHERS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +220,15 @@ def check_batch(count: int, most: int = MAX_BATCH) -> None:
 
 
 def check_points(points: Sequence[Point], most: int = MAX_BATCH) -> None:
-    """Raise InvalidInput unless the batch is 1 to `most` points that may be stored."""
+    """Raise InvalidInput unless the batch is 1 to `most` points that may be stored; it names all that may not."""
     check_batch(len(points), most)
+    faults = Faults()
     for index, point in enumerate(points):
-        check_point(index, point)
+        try:
+            check_point(index, point)
+        except InvalidInput as error:
+            faults.add(error.field, error.message)
+    faults.end()
 
 
 def check_point(index: int, point: Point) -> None:

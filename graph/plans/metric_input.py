@@ -4,6 +4,7 @@ GraphQL's coercion of each value takes longer than storing it. So plans read JSO
 schema says, GraphQL coerces it, and says what is wrong.
 """
 
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import isfinite
@@ -11,7 +12,7 @@ from math import isfinite
 from graph.execution.not_finite import BESIDE, TEXTS
 from models.errors import InvalidInput
 from models.metric import NonFinite, Point, microseconds
-from models.validation import MAX_LONG, MAX_VALUES, check_batch, check_point, check_series_name
+from models.validation import MAX_LONG, MAX_VALUES, Faults, check_batch, check_point, check_series_name
 
 __all__ = ["NotCoercibleError", "points_of"]
 
@@ -24,7 +25,7 @@ class NotCoercibleError(Exception):
 
 
 def points_of(metrics: object, skipped: list[tuple[str, str]] | None = None) -> list[Point]:
-    """The points. Raises InvalidInput where one breaks a rule, NotCoercibleError.
+    """The points. Raises InvalidInput where some break a rule, with the first as its field, NotCoercibleError.
 
     `skipped`: takes the field and the rule of each point that breaks one, which is then left out.
     """
@@ -32,16 +33,21 @@ def points_of(metrics: object, skipped: list[tuple[str, str]] | None = None) -> 
         raise NotCoercibleError
     check_batch(len(metrics))
     if skipped is None:
-        return [_point(index, metric) for index, metric in enumerate(metrics)]
-    points = []
+        with contextlib.suppress(InvalidInput):  # then all that is wrong is looked for
+            return [_point(index, metric) for index, metric in enumerate(metrics)]
+    points, faults = list[Point](), Faults()
     for index, metric in enumerate(metrics):
         try:
             point = _point(index, metric)
             check_point(index, point)
         except InvalidInput as error:
-            skipped.append((error.field, error.message))
+            faults.add(error.field, error.message)
         else:
             points.append(point)
+    if skipped is not None:
+        skipped += faults.found
+    else:
+        faults.end()
     return points
 
 

@@ -7,8 +7,8 @@ import strawberry
 
 from graph.schema.enums import Scenario, Schedule
 from graph.schema.scalars import JSON, Long
-from models.errors import InvalidInput, JobNotFound
-from models.validation import NewJob, job_id_of
+from models.errors import JobNotFound
+from models.validation import Faults, NewJob, job_id_of
 
 __all__ = ["CreateJobInput", "UpdateJobInput"]
 
@@ -67,13 +67,16 @@ class CreateJobInput:
     )
 
     def new_job(self) -> NewJob:
-        """As the domain takes it. Raises InvalidInput."""
+        """As the domain takes it. Raises InvalidInput, with all rules that are broken."""
         given = vars(self) | {"tags": [*self.tags]}
         if self.parent_id is not None:
             try:
                 given["parent_id"] = job_id_of(self.parent_id)
             except JobNotFound as error:
-                raise InvalidInput("parent_id", error.message) from error
+                faults = Faults()
+                faults.checked("", NewJob(**given | {"parent_id": None}).checked, None)
+                faults.add("parent_id", error.message)
+                faults.end()
         return NewJob(**given)
 
 

@@ -223,3 +223,16 @@ async def test_a_watcher_at_either_server_sees_each_point_once_whoever_records_i
         watching = [asyncio.create_task(watch(socket)) for socket in sockets]
         await at_once(apis, 41, "step", id)
         assert await asyncio.gather(*watching) == [list(range(1, 41))] * len(servers)
+
+
+async def test_a_job_is_deleted_while_its_children_go_on(callers: Sequence[Api]) -> None:
+    """Whoever waits for whom, none waits for the other: each takes the rows of jobs first, then the change."""
+    for _ in range(10):
+        parent = await callers[0].created()
+        made = [api.created(parentId=parent, start=True) for api in [*callers] * 4]
+        children = await asyncio.gather(*made)
+        ends = [api.complete(id) for api, id in zip(cycle(reversed(callers)), children, strict=False)]
+        deleted, *ended = await asyncio.gather(callers[0].delete(parent), *ends)
+        assert deleted["__typename"] == "DeleteJobSuccess"
+        assert tally(ended) == {"CompleteJobSuccess": 8}
+        assert [await callers[-1].job(id, "parent { id }") for id in children] == [{"parent": None}] * 8

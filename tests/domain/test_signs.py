@@ -109,6 +109,17 @@ class TestLost:
         assert (back.lost_since, back.change) == (None, job.change + 1)
         assert [event.job for event in events if isinstance(event, JobChanged)] == [back]
 
+    async def test_a_batch_that_is_sent_again_is_a_sign_too(self, domain: Domain, outside: Outside) -> None:
+        """Though none of its points is new: it is not lost again at the next look."""
+        job = await domain.job()
+        await domain.jobs.beat(job.id, PROMISED)
+        await domain.jobs.log(job.id, points(1, 2))
+        housekeeping = await watching_since(domain, 1000)
+        silent(outside, job, SILENCES * PROMISED + 1)
+        await domain.jobs.log(job.id, points(1, 2))
+        await housekeeping.find_lost()
+        assert (await domain.now(job.id)).lost_since is None
+
     async def test_a_sign_that_comes_meanwhile_is_seen(self, domain: Domain, outside: Outside) -> None:
         """Between the look at the store and the write."""
         job = await domain.job()

@@ -124,7 +124,7 @@ async def test_a_simulation_has_no_more_steps_than_an_int_can_tell(api: Api) -> 
 async def test_the_first_setting_that_breaks_a_rule_is_named_and_the_others_beside_it(api: Api) -> None:
     """Case 40: one at a time would take as many calls as there are faults."""
     document = CREATE.replace("__typename", "... on InvalidInput { field others { field message } }")
-    settings = {"name": "", "modelName": "", "epochs": 0, "learningRate": -1, "tags": ["a", "\n"]}
+    settings = {"name": "", "modelName": "", "epochs": 0, "learningRate": -1, "tags": ["a", "\n"], "parentId": "x"}
     answer = (await api.data(document, input=settings))["createJob"]
     assert answer["field"] == "name"
     assert answer["others"] == [
@@ -132,6 +132,7 @@ async def test_the_first_setting_that_breaks_a_rule_is_named_and_the_others_besi
         {"field": "tags[1]", "message": "must not be empty or blank."},
         {"field": "epochs", "message": "must be 1 or more, got 0."},
         {"field": "learningRate", "message": "must be above 0 and at most 1000, got -1."},
+        {"field": "parentId", "message": "'x' is no job id: ids are whole numbers from 1."},
     ]
 
 

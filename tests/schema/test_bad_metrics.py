@@ -195,3 +195,24 @@ async def test_points_that_break_a_rule_can_be_left_out_each_with_its_reason(api
     assert (await log([], skip=True))["field"] == "metrics"
     literal = query.replace("$skip)", "true)").replace(", $skip: Boolean!", "")
     assert (await api.data(literal, id=id, metrics=bad))["logMetrics"]["skipped"] == why
+
+
+@pytest.mark.parametrize("headers", [{}, BY_THE_VIEW], ids=["by its plan", "by Strawberry"])
+async def test_of_several_bad_points_the_first_is_named_and_the_others_beside_it(
+    api: Api, headers: dict[str, str]
+) -> None:
+    """Whichever rules they break: also one that is known before the others are looked at."""
+    api.http.headers.update(headers)
+    query = """mutation ($id: ID!, $metrics: [MetricInput!]!) { logMetrics(id: $id, metrics: $metrics) {
+        ... on InvalidInput { field others { field message } } } }"""
+    id = await api.started()
+    bad = [{"step": -1}, {"step": 1, "loss": 1}, value("", value=1), {"step": 2, "epoch": -1}]
+    for order in (bad, bad[::-1]):
+        first, *others = [n for n, point in enumerate(order) if point != bad[1]]
+        answer = (await api.data(query, id=id, metrics=order))["logMetrics"]
+        assert answer["field"].startswith(f"metrics[{first}].")
+        assert [each["field"].split(".")[0] for each in answer["others"]] == [f"metrics[{n}]" for n in others]
+    many = (await api.data(query, id=id, metrics=[{"step": -1}] * 10_000))["logMetrics"]
+    assert len(many["others"]) == 100, "more would be a long answer to a mistake that is one"
+    steps = (await api.data(query, id=id, metrics=[{"step": -1}, {"step": -2}]))["logMetrics"]
+    assert steps["others"] == [{"field": "metrics[1].step", "message": "must be 0 or more, got -2."}]
