@@ -4,6 +4,7 @@ Left to itself it hardly meets an id that exists or a number in its range: its s
 """
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import schemathesis
-from graphql import FieldNode, NameNode, SelectionSetNode, Visitor, parse, print_ast, visit
+from graphql import FieldNode, NameNode, SelectionSetNode, ValueNode, Visitor, parse, parse_value, print_ast, visit
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.graphql import nodes
@@ -25,17 +26,39 @@ EXAMPLES = 25
 """Of each operation in a round."""
 ROUNDS = 20
 """The most of an operation: one is enough where it succeeded, and what is tried depends on what ran before."""
-KINDS = ("queued", "running", "complete", "failed", "crashing")
-"""Of jobs: one in each status, and one whose next step crashes."""
+KINDS = ("queued", "running", "complete", "failed", "simulated", "crashing", "rule", "alert")
+"""Of jobs: one in each status, logged ones where they have points, a simulated one, and one whose next step crashes;
+a rule, and an alert."""
 RIGHT = st.sampled_from([2, 4, 8, 16, 32])
-NAMES = st.sampled_from(["loss", "accuracy", "val_loss"])
-ERRORS = {"IllegalTransition", "InvalidInput", "JobNotFound", "SimulationFailed"}
+WORDS = ["loss", "accuracy", "val_loss"]
+"""Names of values, and keys of jobs."""
+NAMES = st.sampled_from(WORDS)
+ERRORS = {
+    "AlertNotFound", "AlertRuleNotFound", "IllegalTransition", "InvalidInput", "JobNotFound", "SimulationFailed",
+}  # fmt: skip
+
+
+def literal(value: object) -> ValueNode:
+    """A JSON value as GraphQL writes it, whose names are all names of GraphQL too."""
+    if isinstance(value, dict):
+        return parse_value(f"{{ {' '.join(f'{name}: {print_ast(literal(each))}' for name, each in value.items())} }}")
+    return parse_value(json.dumps(value))
+
+
+LEAVES = st.none() | st.booleans() | RIGHT | st.floats(allow_nan=False, allow_infinity=False) | NAMES
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
-    "ID": st.sampled_from([f"<{kind}>" for kind in (*KINDS, "running", "running")]).map(nodes.String),
+    "ID": st.sampled_from([f"<{kind}>" for kind in (*KINDS, "running", "rule", "rule")]).map(nodes.String),
+    "DateTime": st.datetimes().map(lambda at: nodes.String(f"{at.isoformat()}Z")),
+    "JSON": (st.dictionaries(NAMES, LEAVES, max_size=3) | LEAVES).map(literal),
+    "Long": (RIGHT | RIGHT | st.integers(-(2**53), 2**53)).map(nodes.Int),
     "Int": (RIGHT | RIGHT | st.integers(-(2**31), 2**31 - 1)).map(nodes.Int),
     "Float": (st.sampled_from([0.5, 1.0]) | st.floats(allow_nan=False, allow_infinity=False)).map(nodes.Float),
     "String": (NAMES | NAMES | st.text(st.characters(codec="utf-8"), max_size=200)).map(nodes.String),
 }
+
+
+RULE = " fragment R on AlertRuleSuccess { rule { id } }"
+ALERT = " fragment A on AlertSuccess { alert { id } }"
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +73,8 @@ def test_whatever_the_schema_allows_is_answered_and_each_operation_succeeds_at_l
     succeeded = set()
     operations = operations_of(server)
     with client_of(server) as (runner, api):
+        for word in WORDS:
+            runner.run(api.created(key=word))
 
         def look(case: Any) -> None:
             text = print_ast(visit(parse(case.body), Typenames()))
@@ -116,8 +141,14 @@ async def with_jobs(api: Api, text: str) -> str:
 async def made(api: Api, kind: str) -> str:
     if kind == "queued":
         return await api.created()
+    if kind == "rule":
+        made = await api.data('mutation { createAlertRule(input: { name: "a", condition: FAILED }) { ...R } }' + RULE)
+        return str(made["createAlertRule"]["rule"]["id"])
     id = await api.started(scenario="CRASH" if kind == "crashing" else "HEALTHY", stepsPerEpoch=1)
-    if kind != "crashing":
+    if kind == "alert":
+        made = await api.data(f'mutation {{ raiseAlert(id: "{id}", title: "a") {{ ...A }} }}' + ALERT)
+        return str(made["raiseAlert"]["alert"]["id"])
+    if kind not in {"simulated", "crashing"}:
         assert (await api.log(id, [{"step": 0, "loss": 0.5}, {"step": 2, "accuracy": 0.1}]))["recorded"] == 2
     if kind == "complete":
         await api.complete(id)
