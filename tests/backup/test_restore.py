@@ -1,5 +1,6 @@
 """Restores: all or nothing, of stores only, and no revoked token is accepted again."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from models.backup.restore import restore
 from models.store.errors import StoreError
+from tests.tools.old_stores import make_store
 from tests.tools.process import ServerProcess, command, here
 from tests.tools.stores import (
     add_token,
@@ -266,17 +268,12 @@ class TestTokens:
                     answer = await http.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
                     assert answer.status_code == 401
 
-    def test_are_not_lost_to_a_backup_of_a_version_without_tokens(self, store: Path, tmp_path: Path) -> None:
-        copy = backed_up(store, tmp_path / "copy.sqlite3")
-        run(
-            copy,
-            "DROP TABLE session",
-            "DROP TABLE token",
-            "DROP INDEX metric_by_digest",
-            "ALTER TABLE metric DROP COLUMN digest",
-            "CREATE INDEX metric_by_step ON metric (job_id, step)",
-            "DELETE FROM tortoise_migrations WHERE name >= '0003'",
-        )
+    def test_are_not_lost_to_a_backup_of_a_version_without_tokens(
+        self, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        old = tmp_path / "old.sqlite3"
+        asyncio.run(make_store(url_of(old), "0002", monkeypatch))
+        copy = backed_up(old, tmp_path / "copy.sqlite3")
         assert "there never was a token" in succeeded("restore", copy, store, "--replace")
         assert here("migrate", "--database-url", url_of(store)).returncode == 0
         add_token(store, "one")

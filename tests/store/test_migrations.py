@@ -12,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tortoise.migrations.executor import MigrationExecutor
-from tortoise.migrations.migration import Migration
 
 from models.feed.channel import Feed
 from models.job import JobTable
@@ -23,12 +21,12 @@ from models.lifecycle import JobStatus, epoch_of_step
 from models.metric import Point, digest_of, encode_values
 from models.migrations._digests import PIECE
 from models.series import read_series
-from models.store import database
 from models.store.database import Database
 from models.store.errors import StoreError
 from models.validation import NewJob
 from simulator.runner import is_simulated, make_points
 from tests.tools.domain import a_job, opened_domain
+from tests.tools.old_stores import make_store
 from tests.tools.outside import Outside
 from tests.tools.process import command
 from tests.tools.waiting import PATIENCE
@@ -117,19 +115,6 @@ async def test_a_migration_that_fails_half_way_leaves_nothing_behind(database_ur
     async with Database(database_url) as database:
         assert database.applied == MIGRATIONS
         assert await usable(database)
-
-
-async def make_store(url: str, last: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store as the migrations up to `last` left it."""
-    every = database._pending
-
-    async def up_to_last(executor: MigrationExecutor) -> list[Migration]:
-        return [each for each in await every(executor) if each.name[:4] <= last]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(database, "_pending", up_to_last)
-        async with Database(url) as store:
-            assert store.applied[-1][:4] == last
 
 
 AT = "2026-01-01 00:00:00+00:00"
