@@ -52,7 +52,7 @@ class ConfigValueTable(Model):
     """A value in a config, by its path."""
 
     id = fields.BigIntField(primary_key=True)
-    job_id = fields.BigIntField(db_index=True)
+    job_id = fields.BigIntField()
     path = fields.CharField(max_length=500)
     number = fields.FloatField(null=True)
     text = fields.CharField(max_length=200)
@@ -61,6 +61,7 @@ class ConfigValueTable(Model):
     class Meta:
         table = "config_value"
         indexes = (
+            Index(fields=("job_id", "path"), name="config_value_by_job"),
             Index(fields=("path", "number", "job_id"), name="config_value_by_number"),
             Index(fields=("path", "text", "job_id"), name="config_value_by_text"),
         )

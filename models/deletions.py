@@ -20,6 +20,7 @@ BELONGING = (
     "series",
     "config_value",
     "config",
+    "tag",
     "attempt",
 )
 """The tables with rows of a job."""

@@ -86,6 +86,13 @@ class JobTable(Model):
             Index(fields=("status", "created_at", "id"), name="job_newest_first_by_status"),
             Index(fields=("project", "created_at", "id"), name="job_newest_first_by_project"),
             Index(fields=("change",), name="job_by_change"),
+            Index(fields=("group_name",), name="job_by_group"),
+            # With project and status behind them, so that a page of some jobs is found without reading the others.
+            Index(fields=("updated_at", "id", "project", "status"), name="job_by_update"),
+            Index(fields=("started_at", "id", "project", "status"), name="job_by_start"),
+            Index(fields=("finished_at", "id", "project", "status"), name="job_by_end"),
+            Index(fields=("name", "id", "project", "status"), name="job_by_name"),
+            Index(fields=("progress", "id", "project", "status"), name="job_by_progress"),
         )
 
 

@@ -19,7 +19,7 @@ from models.job import Job, moment_of
 from models.lifecycle import JobStatus
 from models.store.sql import names, places
 from models.store.statements import Query, Reader
-from models.validation import MAX_ID, tag_text
+from models.validation import MAX_ID
 
 PHASES = range(3)
 """Of a list, at most."""
@@ -118,6 +118,11 @@ class Condition(NamedTuple):
 
     sql: str
     parameters: Sequence[Any] = ()
+    looked_at: str = ""
+    """Where `sql` finds the jobs by an index: the same as a look at a job that was found otherwise. SQLite, which knows
+    no numbers, would take any index that there is; PostgreSQL takes both for the same."""
+    counted: str = ""
+    """Where it does: what is in that index, FROM and WHERE."""
 
 
 class Phase(NamedTuple):
@@ -133,19 +138,21 @@ class Phase(NamedTuple):
 
 def conditions(filter: JobFilter, *, secrets: bool = False) -> Iterator[Condition]:
     """What a job has to meet, as SQL on the table "job". `secrets`: whether these may be looked for."""
-    if filter.projects is not None:
-        yield _among('"project"', filter.projects)
-    if filter.status is not None:
-        yield _among('"status"', [status.value for status in filter.status])
-    for tag in filter.tags:  # LIKE would be blind to case on SQLite
-        yield Condition("""replace("tag_list", CAST(? AS TEXT), '') <> "tag_list" """, [tag_text(tag)])
+    for column, values in (("project", filter.projects), ("status", filter.status)):
+        if values is not None:
+            yield _in_column(column, values)
+    for tag in filter.tags:
+        at_tag = 'FROM "tag" WHERE "tag" = ?'
+        yield _belonging(at_tag, [tag])
     if filter.group is not None:
-        yield Condition('"group_name" = ?', [filter.group])
+        yield _in_column("group_name", [filter.group])
     for word in filter.words:
         pattern = "".join(f"!{letter}" if letter in "%_!" else letter for letter in word)
         yield Condition("\"searchable\" LIKE ? ESCAPE '!'", [f"%{pattern}%"])
     for column, is_wanted in (("lost_since", filter.lost), ("archived_at", filter.archived)):
         if is_wanted is not None:
+            if column == "lost_since" and is_wanted:
+                yield _in_column("status", [JobStatus.RUNNING])  # alone may be lost, and is found by it
             yield Condition(f'"{column}" IS {"NOT " if is_wanted else ""}NULL')
     if filter.created_after is not None:
         yield Condition('"created_at" > ?', [filter.created_after])
@@ -172,7 +179,7 @@ async def list_jobs(
     """The first `first` jobs behind the cursor `after`. Raises BadCursor."""
     key = _key_of(filter, order)
     begin, value, last_id = _decoded(after, key) if after else (0, None, None)
-    wanted = [*conditions(filter, secrets=secrets)]
+    wanted = await _planned(reader, [*conditions(filter, secrets=secrets)], order, first)
     found: list[tuple[int, Any, Job]] = []
     for number, phase in enumerate(_phases(order, secrets=secrets)):
         if number < begin or len(found) > first:
@@ -187,6 +194,41 @@ async def list_jobs(
     return Listed([job for _, _, job in page], cursors, len(found) > first)
 
 
+COUNTED = 10_000
+"""Jobs beyond which it does not matter how many a condition finds."""
+GATHERED = 3
+"""What it costs to read and sort a job that was found, over looking at one on the way."""
+
+
+async def _planned(reader: Reader, wanted: Sequence[Condition], order: JobOrder, first: int) -> list[Condition]:
+    """The conditions so that SQLite takes the way to the page that looks at fewer jobs.
+
+    One is to take the jobs that the rarest condition finds, and to sort them; the other is to go along the order, and
+    to look at each job until the page is full.
+    """
+    leading = [each for each in wanted if each.counted]
+    if not leading:
+        return [*wanted]
+    some = [f"SELECT 1 {each.counted} LIMIT {COUNTED}" for each in leading]
+    counts = ", ".join(f"(SELECT count(*) FROM ({each}) AS found)" for each in some)  # noqa: S608  # names of ours
+    parameters = [parameter for each in leading for parameter in each.parameters]
+    query = Query(f'SELECT COALESCE((SELECT max("id") FROM "job"), 0), {counts}', parameters)  # noqa: S608  # names of ours
+    ((jobs, *found),) = await reader.rows(query, in_thread=True)
+    looked_at = float(first)
+    for count in found:
+        looked_at *= jobs / max(1, count) if count < COUNTED else 1
+    rarest: Condition | None = leading[found.index(min(found))]
+    if min(found) >= COUNTED or min(looked_at, jobs) < GATHERED * min(found):
+        by_creation = order.field is JobOrderField.CREATED_AT
+        rarest = next((each for each in leading if by_creation and _has_order(each)), None)
+    return [each if each is rarest else each._replace(sql=each.looked_at or each.sql) for each in wanted]
+
+
+def _has_order(condition: Condition) -> bool:
+    """Whether the index that finds the jobs has them in the order of their creation."""
+    return condition.sql in ('"job"."project" IN (?)', '"job"."status" IN (?)')
+
+
 async def count_jobs(reader: Reader, filter: JobFilter, *, secrets: bool = False) -> int:
     """How many jobs the filter means."""
     where, parameters = _joined([*conditions(filter, secrets=secrets)])
@@ -196,7 +238,9 @@ async def count_jobs(reader: Reader, filter: JobFilter, *, secrets: bool = False
 
 async def matching(reader: Reader, filter: JobFilter, ids: Sequence[int], *, secrets: bool = False) -> set[int]:
     """Those of the jobs with these ids that the filter means, as they now are."""
-    where, parameters = _joined([*conditions(filter, secrets=secrets), _among('"job"."id"', ids)])
+    where, parameters = _joined(
+        [*conditions(filter, secrets=secrets), Condition(f'"job"."id" IN ({places(ids)})', ids)]
+    )
     rows = await reader.rows(Query(f'SELECT "job"."id" FROM "job" WHERE {where}', parameters))  # noqa: S608  # as above
     return {id for (id,) in rows}
 
@@ -213,8 +257,26 @@ async def list_projects(reader: Reader) -> list[Project]:
     return projects
 
 
-def _among(column: str, values: Sequence[Any]) -> Condition:
-    return Condition(f"{column} IN ({places(values)})", values) if values else Condition("FALSE")
+def _in_column(column: str, values: Sequence[str]) -> Condition:
+    """The jobs with one of these in a column with an index."""
+    if not values:
+        return Condition("FALSE")
+    among = f"IN ({places(values)})"
+    found = f'"{column}" {among}'
+    return Condition(
+        f'"job".{found}', [*map(str, values)], f'CAST("job"."{column}" AS TEXT) {among}', f'FROM "job" WHERE {found}'
+    )
+
+
+def _belonging(rows: str, parameters: Sequence[Any]) -> Condition:
+    """The jobs that have such rows of a table, which an index finds. `rows`: FROM and WHERE."""
+    return Condition(
+        f'"job"."id" IN (SELECT "job_id" {rows})',
+        parameters,
+        # The job finds its few rows, not the number many.
+        f"""EXISTS (SELECT 1 {rows.replace('"number"', '"number" + 0')} AND "job_id" = "job"."id")""",
+        rows,
+    )
 
 
 def _within(table: str, found: str, name: str, limits: Sequence[tuple[str, Any]], *, hidden: bool = False) -> Condition:
@@ -222,10 +284,7 @@ def _within(table: str, found: str, name: str, limits: Sequence[tuple[str, Any]]
         return Condition("FALSE")
     given = [(sql, limit) for sql, limit in limits if limit is not None]
     where = " AND ".join([found, *(sql for sql, _ in given)])
-    return Condition(
-        f'"job"."id" IN (SELECT "job_id" FROM "{table}" WHERE {where})',  # noqa: S608  # names of ours
-        [name, *(limit for _, limit in given)],
-    )
+    return _belonging(f'FROM "{table}" WHERE {where}', [name, *(limit for _, limit in given)])
 
 
 def _phases(order: JobOrder, *, secrets: bool) -> Iterator[Phase]:

@@ -18,6 +18,7 @@ from models.points import Kept
 from models.series import replaced
 from models.store.sql import insert, places, select, update
 from models.store.statements import Query, Row, Work
+from models.tags import tagged
 from models.tally import SYSTEM
 from models.validation import Faults, NewJob, check_config, checked_changes, tags_text
 
@@ -76,6 +77,7 @@ def created(new: NewJob) -> Work[Job]:
     values = {**job._asdict(), "searchable": searchable(new.name, new.model_name), "key": new.key}
     del values["id"]
     ((id,),) = yield Query(insert("job", (*values,), rest='RETURNING "id"'), [*values.values()])
+    yield from tagged(id, new.tags, is_new=True)
     if new.config is not None or new.source is not None:
         yield from keep_config(id, new.config, new.source, is_new=True)
     return job._replace(id=id)
@@ -219,6 +221,8 @@ def updated(job: Job, changes: Mapping[str, Any]) -> Work[Job]:
     after = job._replace(**columns)
     columns["progress"] = progress_of(job.status, job.progress_step, after.total_steps)
     columns["searchable"] = searchable(after.name, after.model_name)
+    if after.tag_list != job.tag_list:
+        yield from tagged(job.id, after.tags)
     return (yield from changed(job, **columns))
 
 

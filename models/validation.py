@@ -288,17 +288,8 @@ def clean_tags(faults: Faults, tags: Sequence[str]) -> tuple[str, ...]:
 
 
 def tags_text(tags: Sequence[str]) -> str:
-    """Tags as they are stored: a JSON list in which a quote or a comma in a tag is written by its number.
-
-    So the text of one tag is in that of a list exactly where the tag is.
-    """
-    return f"[{','.join(map(tag_text, tags))}]"
-
-
-def tag_text(tag: str) -> str:
-    """A tag as it is in the text of a list."""
-    inner = orjson.dumps(tag).decode()[1:-1]
-    return '"' + inner.replace('\\"', "\\u0022").replace(",", "\\u002c") + '"'
+    """Tags as a job's row has them: a JSON list."""
+    return orjson.dumps([*tags]).decode()
 
 
 def name_or_none(text: str, most: int = MAX_NAME) -> str | None:

@@ -48,6 +48,7 @@ FLOORS = (
     "models.deletions",
     "models.deployment",
     "models.series",
+    "models.tags",
     "models.backup",
     "models.store",
     "models.migrations",

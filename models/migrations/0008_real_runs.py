@@ -129,12 +129,12 @@ class Migration(migrations.Migration):
             name='ConfigValueTable',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
-                ('job_id', fields.BigIntField(db_index=True)),
+                ('job_id', fields.BigIntField()),
                 ('path', fields.CharField(max_length=500)),
                 ('number', fields.FloatField(null=True)),
                 ('text', fields.CharField(max_length=200)),
             ],
-            options={'table': 'config_value', 'app': 'models', 'indexes': [Index(fields=['path', 'number', 'job_id'], name='config_value_by_number'), Index(fields=['path', 'text', 'job_id'], name='config_value_by_text')], 'pk_attr': 'id', 'table_description': 'A value in a config, by its path.'},
+            options={'table': 'config_value', 'app': 'models', 'indexes': [Index(fields=['job_id', 'path'], name='config_value_by_job'), Index(fields=['path', 'number', 'job_id'], name='config_value_by_number'), Index(fields=['path', 'text', 'job_id'], name='config_value_by_text')], 'pk_attr': 'id', 'table_description': 'A value in a config, by its path.'},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -207,7 +207,7 @@ class Migration(migrations.Migration):
                 ('failure_reason', fields.TextField(null=True, unique=False)),
                 ('change', fields.BigIntField(default=0)),
             ],
-            options={'table': 'job', 'app': 'models', 'indexes': [Index(fields=['created_at', 'id'], name='job_newest_first'), Index(fields=['status', 'created_at', 'id'], name='job_newest_first_by_status'), Index(fields=['project', 'created_at', 'id'], name='job_newest_first_by_project'), Index(fields=['change'], name='job_by_change')], 'pk_attr': 'id', 'table_description': 'One training run: what it is, where it is in its life, and how far it has come.'},
+            options={'table': 'job', 'app': 'models', 'indexes': [Index(fields=['created_at', 'id'], name='job_newest_first'), Index(fields=['status', 'created_at', 'id'], name='job_newest_first_by_status'), Index(fields=['project', 'created_at', 'id'], name='job_newest_first_by_project'), Index(fields=['change'], name='job_by_change'), Index(fields=['group_name'], name='job_by_group'), Index(fields=['updated_at', 'id', 'project', 'status'], name='job_by_update'), Index(fields=['started_at', 'id', 'project', 'status'], name='job_by_start'), Index(fields=['finished_at', 'id', 'project', 'status'], name='job_by_end'), Index(fields=['name', 'id', 'project', 'status'], name='job_by_name'), Index(fields=['progress', 'id', 'project', 'status'], name='job_by_progress')], 'pk_attr': 'id', 'table_description': 'One training run: what it is, where it is in its life, and how far it has come.'},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -256,6 +256,16 @@ class Migration(migrations.Migration):
                 ('is_main', fields.BooleanField(default=False)),
             ],
             options={'table': 'series', 'app': 'models', 'unique_together': (('job_id', 'name'),), 'indexes': [Index(fields=['name', 'job_id'], name='series_by_name')], 'pk_attr': 'id', 'table_description': 'One name of a job. A row without a count is of a name that was defined, and not logged yet.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='TagTable',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('job_id', fields.BigIntField()),
+                ('tag', fields.CharField(max_length=200)),
+            ],
+            options={'table': 'tag', 'app': 'models', 'unique_together': (('job_id', 'tag'),), 'indexes': [Index(fields=['tag', 'job_id'], name='tag_by_tag')], 'pk_attr': 'id', 'table_description': 'That a job has a tag.'},
             bases=['Model'],
         ),
     ]

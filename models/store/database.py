@@ -40,7 +40,7 @@ CONNECTION = "default"
 """Tortoise's name of the connection to the store."""
 TABLES = [
     *("models.job", "models.attempts", "models.config", "models.deletions", "models.deployment"),
-    *("models.metric", "models.series", "models.curves.stored"),
+    *("models.metric", "models.series", "models.tags", "models.curves.stored"),
     *("models.alert", "models.alerts.place", "models.alerts.rule", "models.alerts.state"),
     "models.token",
 ]

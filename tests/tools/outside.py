@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,15 @@ class Outside:
             statement = statement.replace("?", "%s")
         cursor = self._connection.execute(statement, *([values] if values else []))
         return list(cursor.fetchall()) if cursor.description else []
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows with the same columns, in one transaction."""
+        columns = ", ".join(f'"{column}"' for column in rows[0])
+        place = "?" if self.system == "sqlite" else "%s"
+        statement = f'INSERT INTO "{table}" ({columns}) VALUES ({", ".join([place] * len(rows[0]))})'
+        self._connection.execute("BEGIN")
+        self._connection.cursor().executemany(statement, [[*row.values()] for row in rows])
+        self._connection.execute("COMMIT")
 
     def columns(self, table: str) -> list[str]:
         """The names of a table's columns."""
