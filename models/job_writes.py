@@ -195,7 +195,7 @@ def beaten(job: Job, every_seconds: float) -> Work[Job]:
 
 def deleted(job: Job) -> Work[Job]:
     """Delete the row; what belongs to it follows. Gives the job as it was, with this as its last change."""
-    # The children's rows before the change, as all rows of jobs are: whoever changes one of them takes it in this order.
+    # Children first, as all rows of jobs come before the change: whoever changes one of them takes it in this order.
     yield Query('UPDATE "job" SET "parent_id" = NULL WHERE "parent_id" = ?', [job.id])
     job = job._replace(change=(yield from next_change()))
     row = {"job_id": job.id, "change": job.change, "at": now(), "metric_count": job.metric_count, "is_swept": False}
