@@ -12,7 +12,7 @@ from models.store.database import Database, uninterrupted
 from models.store.sql import insert, names, select
 from models.store.statements import Query, Row, Work
 from models.token import Scope, Token
-from models.validation import check_value_name
+from models.validation import MAX_NAME, check_series_name
 
 SESSION_LASTS = timedelta(days=30)
 MOST_SESSIONS = 1000
@@ -137,9 +137,7 @@ def _token(row: Row) -> Token:
 
 
 def _checked(name: str) -> str:
-    trimmed = name.strip()
     try:
-        check_value_name("name", trimmed)
+        return check_series_name("name", name.strip(), MAX_NAME)
     except InvalidInput as error:
         raise TokenError(f"A token's name {error.message}") from error
-    return trimmed

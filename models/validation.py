@@ -241,19 +241,14 @@ def check_point(index: int, point: Point) -> None:
         raise InvalidInput(f"metrics[{index}].epoch", f"must be 0 or more, got {point.epoch:g}.")
 
 
-def check_value_name(field: str, name: str) -> None:
-    """Raise InvalidInput unless `name` may name a value, once it is trimmed and in NFC."""
-    check_series_name(field, name)
-
-
-def check_series_name(field: str, name: str) -> str:
-    """The name of a value, trimmed and in Unicode's NFC. Raises InvalidInput."""
+def check_series_name(field: str, name: str, most: int = MAX_SERIES_NAME) -> str:
+    """A name of up to `most` characters, a value's at first, trimmed and in Unicode's NFC. Raises InvalidInput."""
     if not (name.isascii() and name.isprintable()):
         name = normalize("NFC", name)
         check_characters(field, name)
     name = name.strip()
-    if not 1 <= len(name) <= MAX_SERIES_NAME:
-        raise InvalidInput(field, f"must have 1 to {MAX_SERIES_NAME} characters, got {len(name)}.")
+    if not 1 <= len(name) <= most:
+        raise InvalidInput(field, f"must have 1 to {most} characters, got {len(name)}.")
     return name
 
 

@@ -29,7 +29,7 @@ from models.job_reads import MAX_PAGE
 from models.lifecycle import ended_early, steps_per_epoch_of, total_steps_of
 from models.metric import microseconds
 from models.points import MAX_READ
-from models.validation import MAX_LONG, check_value_name
+from models.validation import MAX_LONG, check_series_name
 
 __all__ = ["DeletedJob", "Job", "JobConnection", "JobEdge", "Node", "as_job", "connection"]
 
@@ -267,7 +267,7 @@ class Job(Node):
     ) -> Curve:
         in_range("points", points, MIN_POINTS, MAX_POINTS)
         try:
-            check_value_name("name", name)
+            check_series_name("name", name)
         except InvalidInput as error:
             raise bad_argument("name", error.message) from error
         wanted = Wanted(job.id, job.metric_count, name, points, first, last, cuts=Cuts.of(job).pairs)
@@ -300,7 +300,7 @@ class Job(Node):
             raise bad_argument("names", f"must be at most {MAX_CURVES}, got {len(names)}.")
         try:
             for place, name in enumerate(names):
-                check_value_name(f"names[{place}]", name)
+                check_series_name(f"names[{place}]", name)
         except InvalidInput as error:
             raise bad_argument("names", f"{error.field}: {error.message}") from error
         origin = microseconds(job.started_at or job.created_at)
