@@ -93,13 +93,13 @@ async def test_each_event_of_a_stream_arrives_before_the_next_is_made(
 async def test_the_list_is_live_and_leads_to_a_live_monitor(proxy: Proxy, visits: Visits, its_trainer: Api) -> None:
     visits.only_below(proxy.address)
     page = await visits.page("/monitor/", url=proxy.origin, ignore_https_errors=True)
-    id = await its_trainer.started(name=f"behind {proxy.origin}")
+    id = await its_trainer.started(name=f"behind {proxy.origin}", stepsPerEpoch=100)
     await card(page, f"behind {proxy.origin}").get_by_role("link", name="behind", exact=False).first.click()
     await expect(page).to_have_url(f"{proxy.address}/training/jobs/{id}")
     await expect(page.get_by_text("Live", exact=True)).to_be_visible()
     for step in (1, 2):
         await its_trainer.log(id, [{"step": step, "loss": 1 / step}])
-        await expect(stat(page, "Step")).to_contain_text(f"{step} of")
+        await expect(stat(page, "Step")).to_contain_text(f"{step} of 100")
 
 
 @browsers
@@ -127,7 +127,7 @@ async def test_the_prefix_leads_to_the_page_and_to_health_and_the_rest_is_not_th
         assert (await http.get(path)).json()["status"] == "ok"
     elsewhere = await http.get(f"{proxy.origin}/graphql", params={"query": "{ __typename }"})
     assert "__typename" not in elsewhere.text
-    refusal = await http.post("/graphql", json={"query": "x" * (4 * 2**20)})
+    refusal = await http.post("/graphql", json={"query": "x" * Settings().max_message_bytes})
     assert refusal.status_code == 413
     assert refusal.json()["errors"]
 
