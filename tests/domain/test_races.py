@@ -190,6 +190,41 @@ async def test_of_twenty_who_resume_a_job_at_once_one_succeeds(callers: Sequence
     assert job == {"attempt": 2, "attempts": [{"fromStep": None}, {"fromStep": 5}], "series": [{"count": 6}]}
 
 
+async def test_late_points_that_race_with_resumes_are_each_stored_once_in_one_of_the_attempts(
+    callers: Sequence[Api],
+) -> None:
+    id = await callers[0].started()
+    await callers[0].log(id, [{"step": step, "loss": 0.5} for step in range(20)])
+    await callers[0].fail(id)
+    late = [
+        api.log(id, [{"step": step, "loss": 0.25}], late=True)
+        for api, step in zip(cycle(callers), range(100, 120), strict=False)
+    ]
+    answers, resumed = await asyncio.gather(asyncio.gather(*late), at_once(callers, 10, "resume", id, 5))
+    assert tally(answers) == {"LogMetricsSuccess": 20}
+    assert tally(resumed) == {"ResumeJobSuccess": 1, "IllegalTransition": 9}
+    assert [point["seq"] for point in await callers[-1].metrics(id)] == [*range(1, 41)]
+    job = await callers[-1].job(id, "attempts { firstSeq } series { count }")
+    _, second = job["attempts"]
+    # Those before the resume are beyond its step; the others are of its attempt.
+    assert job["series"] == [{"count": 6 + 41 - second["firstSeq"]}]
+
+
+async def test_each_call_after_a_stop_request_that_was_answered_is_told_of_it_whoever_asked(
+    callers: Sequence[Api],
+) -> None:
+    id = await callers[0].started()
+    answers = await asyncio.gather(
+        at_once(callers, 10, "log", id, [{"step": 1, "loss": 0.5}]), at_once(callers, 10, "request_stop", id)
+    )
+    assert tally(answers[1]) == {"RequestStopSuccess": 10}
+    told = await at_once(callers, 4, "log", id, [{"step": 1, "loss": 0.5}])
+    assert [(answer["recorded"], answer["stopRequested"]) for answer in told] == [(0, True)] * 4
+    ended = [*await at_once(callers, 4, "complete", id), *await at_once(callers, 4, "request_stop", id)]
+    assert tally(ended) == {"CompleteJobSuccess": 1, "IllegalTransition": 7}
+    assert (await callers[-1].job(id, "outcome"))["outcome"] == "STOPPED"
+
+
 async def test_of_twenty_who_delete_a_job_at_once_one_succeeds(callers: Sequence[Api]) -> None:
     id = await callers[0].started()
     await callers[0].log(id, [{"step": step, "loss": 0.5} for step in range(100)])
