@@ -154,6 +154,15 @@ class TestControls:
         await expect(page.get_by_role("button", name="one step")).to_have_count(0)
         await expect(page.get_by_role("button", name="Run", exact=True)).to_have_count(0)
 
+    async def test_of_a_run_whose_end_nobody_knows_simulate_nothing_before_its_first_point(
+        self, page: Page, trainer: Api
+    ) -> None:
+        id = await trainer.started(modelName=None, epochs=None, learningRate=None)
+        await monitored(page, id)
+        await expect(page.get_by_text("No points yet")).to_be_visible()
+        await expect(page.get_by_role("button", name="Stop")).to_be_visible()
+        await expect(page.get_by_role("button", name="one step")).to_have_count(0)
+
 
 class TestToasts:
     @pytest.mark.parametrize(

@@ -78,7 +78,10 @@ function Monitor({ job, wrong }: { job: WholeJobFragment; wrong: string | undefi
       )}
       {job.progress !== null && <ProgressBar progress={job.progress} status={job.status} label="Progress" />}
       <Stats job={job} points={points} />
-      <JobControls job={job} simulated={points.lastSeq >= job.metricCount && points.simulated} />
+      <JobControls
+        job={job}
+        simulated={job.totalSteps !== null && points.lastSeq >= job.metricCount && points.simulated}
+      />
       {names.length === 0 ? (
         <p className="loading">
           {job.status === "QUEUED"
