@@ -30,7 +30,7 @@ page: $(INSTALLED)
 web: page ## Develop the page with hot reload, against the server of `make demo`
 	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run dev
 
-demo: page ## Serve with simulated jobs of every kind, at http://127.0.0.1:8000/
+demo: page ## Serve with simulated and logged jobs, at http://127.0.0.1:8000/
 	@exec $(BIN)/training-monitor demo $(ARGS)
 
 serve: page ## Serve, with the jobs in training-monitor.sqlite3

@@ -44,8 +44,8 @@ from models.tokens import Tokens
 
 __all__ = ["App", "Companion", "create_app"]
 
-Companion = Callable[[Jobs], AbstractAsyncContextManager[None]]
-"""Something that runs beside the server, from its start to its end, and acts on its jobs."""
+Companion = Callable[[Jobs, Alerts], AbstractAsyncContextManager[None]]
+"""Something that runs beside the server, from its start to its end, and acts on its jobs and their alerts."""
 
 
 def create_app(settings: Settings | None = None, companion: Companion | None = None, *, plans: bool = True) -> "App":
@@ -78,7 +78,7 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with database, feed.open(database.identity):
-            beside = companion(jobs) if companion else nullcontext()
+            beside = companion(jobs, alerts) if companion else nullcontext()
             async with (
                 health.answering(),
                 tokens.refreshed(),

@@ -33,7 +33,7 @@ def serve(**flags: str | None) -> None:
 
 @with_flags(*Settings.model_fields)
 def demo(**flags: str | None) -> None:
-    """Serve with simulated jobs of every scenario.
+    """Serve with simulated and logged jobs.
 
     Some of them train as you watch. They live in a temporary database that is deleted when the server ends, unless
     --database-url or its environment variable names one to keep.
@@ -41,12 +41,12 @@ def demo(**flags: str | None) -> None:
     settings = read_settings(**flags)
     if settings.workers > 1:
         raise SettingsError("--workers: the demo trains its jobs in one process; leave it out.")
-    from graph.demo import demo_jobs  # see `graph.commands`
+    from graph.demo import companion  # see `graph.commands`
 
     with TemporaryDirectory(prefix="training-monitor-demo-") as folder:
         if "database_url" not in settings.model_fields_set:
             settings = read_settings(**{**flags, "database_url": f"sqlite://{Path(folder) / 'demo.sqlite3'}"})
-        _serve(settings, demo_jobs)
+        _serve(settings, companion.demo_jobs)
 
 
 def schema() -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from graph.demo import TRAINING
+from graph.demo.simulated import TRAINING
 from tests.tools.api import Api
 from tests.tools.process import ServerProcess
 from tests.tools.sockets import opened, websocket_url
@@ -18,7 +18,9 @@ from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.sqlite_alone("the demo has a file of its own")
 
-JOBS = "{ jobs { id name status progress metricCount scenario } }"
+JOBS = """{ jobs {
+    id name project status progress metricCount totalSteps attempt parent { id } simulation { scenario }
+} }"""
 STATUSES = {"QUEUED", "RUNNING", "COMPLETE", "FAILED"}
 
 either_signal = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
@@ -66,27 +68,37 @@ def statuses(jobs: Jobs) -> set[str]:
     return {job["status"] for job in jobs.values()}
 
 
+def training(jobs: Jobs) -> list[str]:
+    """The ids of the simulated jobs that run."""
+    return [id for id, job in jobs.items() if job["status"] == "RUNNING" and job["simulation"]]
+
+
 def all_is_there(jobs: Jobs) -> bool:
     """Whether the demo has made all that it begins with: jobs in every status, and those that train."""
-    running = [job for job in jobs.values() if job["status"] == "RUNNING"]
-    return statuses(jobs) == STATUSES and len(running) == TRAINING
+    is_logging = any(job["status"] == "RUNNING" and job["totalSteps"] is None for job in jobs.values())
+    return statuses(jobs) == STATUSES and len(training(jobs)) == TRAINING and is_logging
 
 
 def moved_on_from(earlier: Jobs) -> Callable[[Jobs], bool]:
-    """Whether a job that was RUNNING is still, and further."""
-    running = {id: job["progress"] for id, job in earlier.items() if job["status"] == "RUNNING"}
-    return lambda jobs: any(jobs[id]["progress"] > progress for id, progress in running.items())
+    """Whether a job that was training still is, and further, and so is the one that logs."""
+    simulated = {id: earlier[id]["metricCount"] for id in training(earlier)}
+    logged = {id: job["metricCount"] for id, job in earlier.items() if not job["simulation"]}
+
+    def moved_on(jobs: Jobs) -> bool:
+        return all(any(jobs[id]["metricCount"] > count for id, count in of.items()) for of in (simulated, logged))
+
+    return moved_on
 
 
 async def test_every_status_and_every_scenario_is_seen_and_jobs_that_train_point_by_point(demo: Demo) -> None:
     jobs = await seen(demo, all_is_there)
-    assert {job["scenario"] for job in jobs.values()} >= {
+    assert {job["simulation"]["scenario"] for job in jobs.values() if job["simulation"]} == {
         "HEALTHY", "OVERFITTING", "PLATEAU", "NOISY", "SPIKES", "DIVERGENCE", "CRASH",
     }  # fmt: skip
     later = await seen(demo, moved_on_from(jobs))
-    assert all(0 <= job["progress"] <= 1 for job in later.values())
+    assert all(0 <= job["progress"] <= 1 for job in later.values() if job["totalSteps"])
     assert all(job["progress"] == 1 for job in later.values() if job["status"] == "COMPLETE")
-    id = next(id for id, job in later.items() if job["status"] == "RUNNING")
+    id = training(later)[0]
     async with opened(websocket_url(demo.url)) as socket, asyncio.timeout(PATIENCE):
         stream = socket.metrics(id, fields="seq loss")
         points = [await anext(stream) for _ in range(later[id]["metricCount"] + 3)]
@@ -94,12 +106,41 @@ async def test_every_status_and_every_scenario_is_seen_and_jobs_that_train_point
     assert all(point["loss"] > 0 for point in points)
 
 
+async def test_two_projects_a_sweep_and_what_can_become_of_a_logged_run_are_seen(demo: Demo) -> None:
+    jobs = await seen(demo, all_is_there)
+    assert {job["project"] for job in jobs.values()} == {"vision", "language"}
+    children = [job for job in jobs.values() if job["parent"]]
+    assert len({job["parent"]["id"] for job in children}) == 1 < len(children)
+    async with httpx.AsyncClient(base_url=demo.url, timeout=PATIENCE) as http, asyncio.timeout(PATIENCE):
+        while not (found := await Api(http).data(BECOME))["lost"]["totalCount"] or not any(
+            alert["rule"] for alert in found["alerts"]["nodes"]
+        ):
+            pass
+    assert {node["config"]["optimizer"]["lr"] for node in found["sweep"]["nodes"]} >= {0.001, 0.003, 0.01, 0.03}
+    (open_ended,) = [job for job in found["logged"]["nodes"] if job["totalSteps"] is None]
+    assert (open_ended["status"], open_ended["progress"], open_ended["endedEarly"]) == ("RUNNING", None, False)
+    (resumed,) = [job for job in found["logged"]["nodes"] if job["attempt"] == 2]
+    assert [attempt["outcome"] for attempt in resumed["attempts"]] == ["KILLED", "COMPLETED"]
+    (series,) = resumed["series"]
+    assert series["count"] < resumed["metricCount"], "points behind the checkpoint are superseded"
+
+
+BECOME = """{
+    lost: jobList(filter: { lost: true }) { totalCount }
+    sweep: jobList(filter: { tags: ["sweep"] }) { nodes { config } }
+    logged: jobList(filter: { projects: ["language"] }) { nodes {
+        status totalSteps progress endedEarly metricCount attempt attempts { outcome } series(names: ["loss"]) { count }
+    } }
+    alerts { nodes { rule { id } } }
+}"""
+
+
 async def test_a_job_that_is_stopped_by_hand_is_followed_by_another(demo: Demo) -> None:
-    jobs = await seen(demo, lambda jobs: "RUNNING" in statuses(jobs))
-    stopped = next(id for id, job in jobs.items() if job["status"] == "RUNNING")
+    jobs = await seen(demo, all_is_there)
+    stopped = training(jobs)[0]
     async with httpx.AsyncClient(base_url=demo.url, timeout=PATIENCE) as http:
         assert (await Api(http).fail(stopped))["__typename"] == "FailJobSuccess"
-    later = await seen(demo, lambda later: any(later[id]["status"] == "RUNNING" for id in later.keys() - jobs.keys()))
+    later = await seen(demo, lambda later: bool(set(training(later)) - jobs.keys()))
     assert later[stopped]["status"] == "FAILED"
 
 
@@ -118,9 +159,9 @@ async def test_a_signal_ends_it_while_it_is_watched_and_its_temporary_database_i
     temporary: Path, number: signal.Signals
 ) -> None:
     with Demo() as demo:
-        jobs = await seen(demo, lambda jobs: "RUNNING" in statuses(jobs))
+        jobs = await seen(demo, all_is_there)
         assert len(left_in(temporary)) == 1
-        id = next(id for id, job in jobs.items() if job["status"] == "RUNNING")
+        id = training(jobs)[0]
         async with opened(websocket_url(demo.url)) as socket:
             await socket.subscribe("subscription { jobChanged { id } }")
             stream = socket.metrics(id)
@@ -138,7 +179,7 @@ async def test_a_signal_right_behind_its_first_line_ends_it_as_cleanly(temporary
 
 
 async def test_a_second_demo_works_beside_the_first_and_after_it(demo: Demo) -> None:
-    before = await seen(demo, lambda jobs: statuses(jobs) == STATUSES)
+    before = await seen(demo, all_is_there)
     with Demo() as other:
         assert "1" in await seen(other, lambda jobs: statuses(jobs) == STATUSES)
         await ended(other)
@@ -166,4 +207,16 @@ async def test_a_database_of_its_own_is_kept_and_a_second_start_goes_on_with_wha
             assert after[id]["metricCount"] >= job["metricCount"]
             if job["status"] in {"COMPLETE", "FAILED"}:
                 assert after[id] == job
+        await ended(demo)
+
+
+async def test_what_a_killed_demo_left_half_done_is_ended_by_the_next(database_url: str) -> None:
+    with Demo(database_url) as demo:
+        await seen(demo, lambda jobs: bool(jobs))
+        demo.kill()
+        await asyncio.to_thread(demo.start)
+        jobs = await seen(demo, all_is_there)
+        names = [job["name"] for job in jobs.values()]
+        assert len(names) == len(set(names))
+        assert len(training(jobs)) == TRAINING
         await ended(demo)

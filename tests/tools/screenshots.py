@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import httpx
 from playwright.async_api import expect
@@ -45,14 +46,15 @@ async def take() -> None:
 
 async def train(trainer: Api) -> str:
     """Bring the jobs that the demo trains ahead, each as far as it is to be; gives the one that is shown."""
-    running: list[dict[str, str]] = []
+    running: list[dict[str, Any]] = []
     async with asyncio.timeout(PATIENCE):
         while len(running) < len(PROGRESS):
-            running = (await trainer.data("{ jobs(status: [RUNNING]) { id name } }"))["jobs"]
+            found = await trainer.data("{ jobs(status: [RUNNING]) { id name simulation { seed } } }")
+            running = [job for job in found["jobs"] if job["simulation"]]
     for job, progress in zip(running, PROGRESS, strict=False):
         while (await trainer.step(job["id"]))["progress"] < progress:
             pass
-    return next(job["id"] for job in running if SHOWN in job["name"])
+    return str(next(job["id"] for job in running if SHOWN in job["name"]))
 
 
 if __name__ == "__main__":
