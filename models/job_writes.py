@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import orjson
@@ -88,10 +89,14 @@ def held(id: int, verb: str, allowed: Collection[JobStatus] = (JobStatus.RUNNING
 
     Raises JobNotFound, IllegalTransition.
     """
-    statuses = sorted(status.value for status in allowed)
-    query = select("job", Job._fields, f'WHERE "id" = ? AND "status" IN ({places(statuses)})')
-    rows = yield Query(query, [id, *statuses], locks=True)
+    statuses = [status.value for status in allowed]
+    rows = yield Query(_held_sql(len(statuses)), [id, *statuses], locks=True)
     return (yield from _won(rows, id, verb))
+
+
+@cache  # at most one for each status
+def _held_sql(statuses: int) -> str:
+    return select("job", Job._fields, f'WHERE "id" = ? AND "status" IN ({places(range(statuses))})')
 
 
 def changed(job: Job, **columns: Any) -> Work[Job]:

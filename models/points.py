@@ -16,7 +16,7 @@ from models.metric import Point, Recorded, StoredValues, decode_values, digest_o
 from models.series import recorded
 from models.store.sql import places, select, update
 from models.store.statements import Insert, Query, Reader, Row, Work
-from models.tally import SYSTEM, Tally
+from models.tally import SYSTEM, Counted, Tally
 
 _COLUMNS = Recorded._fields
 
@@ -81,10 +81,11 @@ def store(
     """
     job = job._replace(kind=kind)
     rows: list[Row] = []
+    steps_per_epoch = job.steps_per_epoch
     for begin in range(0, len(points), SLICE):
         if begin:
             yield None
-        rows += [_row(point, job.steps_per_epoch) for point in points[begin : begin + SLICE]]
+        rows += [_row(point, steps_per_epoch) for point in points[begin : begin + SLICE]]
     late = [row for row in rows if row[0] <= job.furthest_step]  # what is beyond it needs no looking up
     known = (yield from _look_up(job.id, sorted(late, key=_INDEXED), Cuts.of(job))) if once else None
     stored: list[Row] = []
@@ -92,11 +93,13 @@ def store(
     for begin in range(0, len(rows), SLICE):
         if begin:
             yield None
+        new: list[Counted] = []
         for row, point in zip(rows[begin : begin + SLICE], points[begin : begin + SLICE], strict=True):
             if known is None or _is_new(row, known):
                 seq = job.metric_count + len(stored) + 1
                 stored.append((seq, *row))
-                tally.add(seq, point.step, us if point.logged_us is None else point.logged_us, point.values)
+                new.append((seq, point.step, us if point.logged_us is None else point.logged_us, point.values))
+        tally.add(new)
     if stored:
         yield Insert("metric", {"job_id": job.id, "recorded_at": at}, _STORED, sorted(stored, key=_INDEXED))
         yield from recorded(job.id, tally)
@@ -128,18 +131,20 @@ def _moves_progress(text: str) -> bool:
 
 def _row(point: Point, steps_per_epoch: int | None) -> Row:
     """The columns of _STORED without seq."""
-    values, epoch = point.values, point.epoch
+    step, values, epoch, logged_us = point
+    said = epoch
     if epoch is None and steps_per_epoch is not None:
-        epoch = epoch_of_step(point.step, steps_per_epoch)
+        epoch = epoch_of_step(step, steps_per_epoch)
+    loss, accuracy, learning_rate = values.get("loss"), values.get("accuracy"), values.get("learningRate")
     return (
-        point.step,
+        step,
         None if epoch is None else float(epoch),
-        _finite(values.get("loss")),
-        _finite(values.get("accuracy")),
-        _finite(values.get("learningRate")),
+        loss if loss is None or isfinite(loss) else None,
+        accuracy if accuracy is None or isfinite(accuracy) else None,
+        learning_rate if learning_rate is None or isfinite(learning_rate) else None,
         encode_values(values),
-        point.logged_us,
-        digest_of(point.epoch, values),
+        logged_us,
+        digest_of(said, values),
     )
 
 
@@ -157,9 +162,12 @@ def _is_new(row: Row, known: Known) -> bool:
     Equal are points of one step with the same values, in whichever order these are named, the same epoch where one was
     given, and the same time where both have one.
     """
-    step, *_, logged_us, digest = row
-    times = known.setdefault((step, digest), set())
-    if times and (logged_us is None or logged_us in times or None in times):
+    key, logged_us = (row[0], row[-1]), row[-2]
+    times = known.get(key)
+    if times is None:
+        known[key] = {logged_us}
+        return True
+    if logged_us is None or logged_us in times or None in times:
         return False
     times.add(logged_us)
     return True
@@ -212,14 +220,15 @@ async def kept_points(reader: Reader, job: Job, from_step: int) -> Kept:
     cuts, tally, furthest = Cuts.of(job), Tally(), -1
 
     def count(rows: Sequence[Row]) -> int:
-        reached = furthest
+        reached, kept = furthest, list[Counted]()
         for seq, step, values, logged_us, at in rows:
             if step <= from_step and seq >= cuts.floor(step):
                 recorded_at = moment_of(at)
                 assert recorded_at is not None
                 us = microseconds(recorded_at) if logged_us is None else logged_us
-                tally.add(seq, step, us, decode_values(values))
+                kept.append((seq, step, us, decode_values(values)))
                 reached = max(reached, step)
+        tally.add(kept)
         return reached
 
     columns = ("seq", "step", "values", "logged_us", "recorded_at")
@@ -264,7 +273,3 @@ async def _read(reader: Reader, job_ids: Sequence[int], query: Query, most: int)
         point = Recorded._make((*columns, StoredValues(values), logged_us, moment_of(at)))
         grouped[point.job_id].append(point)
     return grouped
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and isfinite(value) else None

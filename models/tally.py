@@ -1,6 +1,6 @@
 """What points add to the series of their names. No I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
 
@@ -17,31 +17,57 @@ COUNTED = (
 )
 """The columns of a tally, by name."""
 
+Counted = tuple[int, int, int, Mapping[str, float]]
+"""A point: its seq, its step, when it was measured in microseconds since 1970, and its values."""
+
 
 class Tally:
     """What some new points, in the order of their seq, add to the series of their names."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, list[float | str | None]] = {}
+        self._rows: dict[str, list[Any]] = {}
 
-    def add(self, seq: int, step: int, us: int, values: Mapping[str, float]) -> None:
-        """Count one point."""
-        rows = self._rows
-        for name, value in values.items():
-            row = rows.get(name)
-            if row is None:
-                row = rows[name] = [seq, 0, 0, None, -1, None, None, None, *[None] * 8]
-            row[1] += 1  # type: ignore[operator]  # a number
-            finite = isfinite(value)
-            if step >= row[4]:  # type: ignore[operator]  # as above
-                row[3:8] = seq, step, value if finite else None, None if finite else NonFinite.of(value), us
-            if not finite:
-                row[2] += 1  # type: ignore[operator]  # as above
-                continue
-            if row[10] is None or value < row[10]:  # type: ignore[operator]  # as above
-                row[8:12] = seq, step, value, us
-            if row[14] is None or value > row[14]:  # type: ignore[operator]  # as above
-                row[12:16] = seq, step, value, us
+    def add(self, points: Iterable[Counted]) -> None:
+        """Count some points: name by name, which is several times as fast as point by point."""
+        found: dict[str, tuple[list[Counted], list[float]]] = {}
+        for point in points:
+            for name, value in point[3].items():
+                of_name = found.get(name)
+                if of_name is None:
+                    of_name = found[name] = ([], [])
+                of_name[0].append(point)
+                of_name[1].append(value)
+        for name, (those, values) in found.items():
+            self._add(name, those, values)
+
+    def _add(self, name: str, points: list[Counted], values: list[float]) -> None:
+        row = self._rows.get(name)
+        if row is None:
+            row = self._rows[name] = [points[0][0], 0, 0, None, -1, None, None, None, *[None] * 8]
+        row[1] += len(values)
+        place = len(points) - 1
+        if place:
+            furthest = max([point[1] for point in points])
+            while points[place][1] < furthest:
+                place -= 1
+        furthest = points[place][1]
+        if furthest >= row[4]:
+            (seq, step, us, _), value = points[place], values[place]
+            is_finite = isfinite(value)
+            row[3:8] = seq, step, value if is_finite else None, None if is_finite else NonFinite.of(value), us
+        if not isfinite(sum(values)):  # which it also is not where it is beyond all numbers
+            places = [place for place, value in enumerate(values) if isfinite(value)]
+            row[2] += len(values) - len(places)
+            points, values = [points[place] for place in places], [values[place] for place in places]
+            if not values:
+                return
+        lowest, highest = min(values), max(values)
+        if row[10] is None or lowest < row[10]:
+            seq, step, us, _ = points[values.index(lowest)]
+            row[8:12] = seq, step, lowest, us
+        if row[14] is None or highest > row[14]:
+            seq, step, us, _ = points[values.index(highest)]
+            row[12:16] = seq, step, highest, us
 
     def furthest(self) -> list[tuple[str, int]]:
         """(name, its highest step) of each."""

@@ -127,14 +127,15 @@ async def _read_points(editor: Any) -> None:
                 f"""SELECT "id", "seq", "step", "epoch", "values", "recorded_at" FROM "metric"
                 WHERE "job_id" = {id} AND "seq" > {after} AND "seq" <= {after + PIECE} ORDER BY "seq" """  # noqa: S608  # numbers of ours
             )
-            digests = []
+            digests, counted = [], []
             for point_id, seq, step, epoch, text, at in rows:
                 values, recorded_at = decode_values(text), moment_of(at)
                 assert recorded_at is not None
-                tally.add(seq, step, microseconds(recorded_at), values)
+                counted.append((seq, step, microseconds(recorded_at), values))
                 if kind == JobKind.LOGGED:
                     said = None if epoch == epoch_of_step(step, steps_per_epoch) else epoch
                     digests.append(f"({point_id}, {digest_of(said, values)})")
+            tally.add(counted)
             if digests:
                 await execute(
                     f"""UPDATE "metric" SET "digest" = "column2" FROM (VALUES {", ".join(digests)}) AS "made"

@@ -30,7 +30,7 @@ TURN = 0.005
 """Seconds of statements after which others on the event loop have a turn."""
 LOOK = 0.002
 """Seconds between two attempts to lock the file while another process writes."""
-ROWS = (100, 10, 1)
+ROWS = (100, 10, 3, 1)
 """Rows that one statement inserts: many at once cost half as much, and few sizes keep their statements prepared."""
 
 log = logging.getLogger("tortoise.db_client")  # where Tortoise logs its statements
