@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from datetime import datetime, timedelta
 from functools import partial
 
+from cachetools import LRUCache
+
 from models.alert import Condition
 from models.alerts.alerts import raised, read_rules
 from models.alerts.look import Look, look_at_job, look_at_values, shown, values_of
@@ -42,6 +44,10 @@ IN_THREAD = 5_000
 """Values times those each is compared with: more are looked at in a thread, or the event loop would stand still."""
 TRIES = 5
 """Times that a look begins again because others looked meanwhile."""
+BEHIND = 5_000
+"""Points that a process may look at before it keeps how far it has come: after its end they are looked at again."""
+AHEAD = 10_000
+"""Rules and jobs of which it is remembered how far they were looked at beyond what is kept."""
 ROUND_SECONDS = 0.1
 """Between two rounds: points of a loop that logs one by one are looked at together."""
 APART = timedelta(seconds=60)
@@ -63,6 +69,9 @@ class AlertChecker:
         """Jobs to be looked at, and what they were when they last failed or were lost: they may be so no more."""
         self._seen: dict[int, tuple[object, ...]] = {}
         """What rules saw of each running job at the last look at all."""
+        self._ahead: LRUCache[tuple[int, int], tuple[AlertState, AlertState]] = LRUCache(AHEAD)
+        """(rule id, job id) -> the state in the store, and that after looks since, which found nothing. Nothing is
+        lost with it: from the kept state they find nothing again. So a loop that logs pays for no further write."""
         self._news = asyncio.Event()
 
     @contextlib.asynccontextmanager
@@ -143,7 +152,10 @@ class AlertChecker:
                     look_at_job(look, before, at, was=True)
                 look_at_job(look, job, at)
             is_left = await self._look_at_page(job, looks)
-            moved = [look for look in looks if look.state != look.began]
+            for look in looks:
+                if not _is_to_keep(look):
+                    self._ahead[look.rule.id, job.id] = look.stored, look.state
+            moved = [look for look in looks if _is_to_keep(look) and look.state != look.began]
             if moved and not await self._keep(job, moved, at):
                 is_left, tries = True, tries - 1
                 if not tries:
@@ -178,8 +190,9 @@ class AlertChecker:
 
     async def _begun(self, rule: AlertRule, job: Job, stored: AlertState) -> AlertState:
         """The state to go on from: where the rule, as it now is, has not looked yet, behind what was there before."""
+        kept, ahead = self._ahead.get((rule.id, job.id), (None, stored))
         if stored.version == rule.version:
-            return stored
+            return ahead if kept == stored else stored
         seq = 0
         if rule.condition in OF_SERIES and job.metric_count:
             seq = await self._stored_before(job, rule.since)
@@ -238,6 +251,12 @@ class AlertChecker:
             await self.database.write(keep, publish)
             return not lost
         return False
+
+
+def _is_to_keep(look: Look) -> bool:
+    """Whether the state is to be kept: it cannot, or not cheaply, be found again from the one that is in the store."""
+    is_known = look.stored.version == look.rule.version and look.rule.condition in OF_SERIES
+    return bool(look.found) or not is_known or look.state.seq - look.stored.seq >= BEHIND
 
 
 def _versions(rule_ids: Iterable[int]) -> Work[Mapping[int, int]]:

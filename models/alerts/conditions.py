@@ -48,25 +48,27 @@ def crossings(rule: AlertRule, memory: Memory, values: Iterable[Value], *, maxim
 
     `maximize`: whether higher values are better. Changes the memory.
     """
-    condition, threshold = rule.condition, rule.threshold or 0.0
-    is_above, is_below = condition is Condition.ABOVE, condition is Condition.BELOW
-    for value in values:
-        if is_above:
-            meets = value.value > threshold
-        elif is_below:
-            meets = value.value < threshold
-        else:
-            meets = _meets(rule, memory, value, maximize=maximize)
+    values, threshold = [*values], rule.threshold or 0.0
+    match rule.condition:
+        case Condition.ABOVE:
+            meeting = [at.value > threshold for at in values]
+        case Condition.BELOW:
+            meeting = [at.value < threshold for at in values]
+        case Condition.NOT_FINITE:
+            meeting = [not isfinite(at.value) for at in values]
+        case _:
+            meeting = [_meets(rule, memory, at, maximize=maximize) for at in values]
+    if not memory.holds and True not in meeting:  # as nearly always
+        return
+    for at, meets in zip(values, meeting, strict=True):
         if meets and not memory.holds:
-            yield value
+            yield at
         memory.holds = meets
 
 
 def _meets(rule: AlertRule, memory: Memory, at: Value, *, maximize: bool) -> bool:
     value, threshold, window = at.value, rule.threshold or 0.0, rule.window or 1
     match rule.condition:
-        case Condition.NOT_FINITE:
-            return not isfinite(value)
         case Condition.NO_IMPROVEMENT:
             best = memory.best
             if isfinite(value) and (best is None or (value > best if maximize else value < best)):
