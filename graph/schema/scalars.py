@@ -45,12 +45,16 @@ SCALARS: Mapping[object, ScalarDefinition] = {
     Long: strawberry.scalar(
         name="Long",
         description="A whole number of up to 53 bits, as a JSON number.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc7493#section-2.2",
         parse_value=_parse_long,
     ),
-    JSON: strawberry.scalar(name="JSON", description="Any JSON value."),
+    JSON: strawberry.scalar(
+        name="JSON", description="Any JSON value.", specified_by_url="https://www.rfc-editor.org/rfc/rfc8259"
+    ),
     datetime: strawberry.scalar(
         name="DateTime",
         description="An instant: RFC 3339, in UTC.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=_isoformat,
         parse_value=_parse_instant,
     ),

@@ -8,6 +8,7 @@ import pytest
 from graphql import (
     FieldDefinitionNode,
     GraphQLNamedType,
+    GraphQLScalarType,
     GraphQLSchema,
     InputObjectTypeDefinitionNode,
     InputValueDefinitionNode,
@@ -66,6 +67,12 @@ async def test_introspection_answers_with_the_schema_that_is_printed(api: Api) -
 def test_everything_is_described_in_a_sentence_or_more() -> None:
     """A description that repeats the name says nothing."""
     assert [path for path, text in descriptions_of(built()) if " " not in (text or "").strip()] == []
+
+
+def test_each_scalar_names_its_specification() -> None:
+    scalars = [type_ for type_ in own_types(built()) if isinstance(type_, GraphQLScalarType)]
+    assert {type_.name for type_ in scalars if type_.specified_by_url} == {"DateTime", "JSON", "Long"}
+    assert len(scalars) == 3
 
 
 def built() -> GraphQLSchema:
