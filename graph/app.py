@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from graph.addresses import networks_in
+from graph.addresses import listed, networks_in
 from graph.admission.access import Access
 from graph.admission.caller import Refusal
 from graph.admission.connection_slots import ConnectionSlots
@@ -41,6 +41,8 @@ from models.curves.reading import Curves
 from models.housekeeping import Housekeeping
 from models.jobs import Jobs
 from models.tokens import Tokens
+from models.webhooks.receiver import Receivers
+from models.webhooks.sender import Webhooks
 
 __all__ = ["App", "Companion", "create_app"]
 
@@ -70,7 +72,17 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     pages = Pages(settings.root_path)
     operations = Operations(schema.graphql, settings)
     answers = Answers(schema.graphql, operations, database, jobs) if plans else None
-    alerts = Alerts(database, feed)
+    allowed_webhooks = frozenset(listed(settings.allowed_webhooks))
+    alerts = Alerts(database, feed, allowed_webhooks)
+    webhooks = Webhooks(
+        database,
+        feed,
+        Receivers(allowed_webhooks),
+        secret=settings.webhook_key,
+        public_url=settings.public_url,
+        check_seconds=settings.live_check_seconds,
+        counted=metrics.count_webhook,
+    )
     services = Services(operations, database, jobs, alerts, streams, Curves(chunks), answers, settings.show_secrets)
     view = GraphQLView(settings, services, access, slots, http_streams, pages)
     health = Health(database, feed)
@@ -85,6 +97,7 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
                 metrics.running(feed, streams, slots),
                 growth.running(),
                 checker.running(),
+                webhooks.running(),
                 housekeeping.running(),
                 beside,
             ):

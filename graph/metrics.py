@@ -35,6 +35,7 @@ from models.lifecycle import JobStatus
 from models.store.database import Database
 from models.store.errors import StoreFailure
 from models.store.statements import Reader
+from models.webhooks.sender import Outcome
 
 __all__ = ["Metrics", "OperationLabels"]
 
@@ -111,6 +112,8 @@ class Metrics:
             "buffer_overflows", "Times that a watcher fell behind the buffer and went on from the store"
         )
         self._gaps = counter("feed_gaps_healed", "Times that news missing from the feed was found in the store")
+        webhooks = counter("webhooks", "Attempts to tell webhooks of alerts, by what came of them", ("outcome",))
+        self._webhooks = {outcome.value: webhooks.labels(outcome.value) for outcome in Outcome}
         self.sockets = gauge("sockets", "WebSockets that are open")
         self.streams = gauge("streams", "HTTP responses that stream")
         self.watchers = gauge("watchers", "Subscriptions that follow a job's points, or the changes of jobs")
@@ -126,6 +129,10 @@ class Metrics:
             self._durations(operation).observe(call.seconds)
             if call.resolved:
                 self._resolvers.observe(call.resolved)
+
+    def count_webhook(self, outcome: Outcome) -> None:
+        """Count an attempt to tell a webhook."""
+        self._webhooks[outcome].inc()
 
     def _operation(self, call: Call) -> str:
         if not call.is_known:

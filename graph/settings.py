@@ -5,13 +5,14 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any, Literal, LiteralString
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from graph.addresses import listed, networks_in
+from graph.addresses import address_in, listed, networks_in
 
 __all__ = ["Settings", "SettingsError", "flag_name", "grouped", "misspelt_variables", "read_settings", "variable_name"]
 
@@ -51,6 +52,32 @@ def _prefix(text: str) -> str:
     return path
 
 
+def _public_url(text: str) -> str:
+    url = text.rstrip("/")
+    origin = ORIGIN.match(url)
+    if url and not (origin and PREFIX.fullmatch(url[origin.end() :])):
+        raise PydanticCustomError("url", "must be an address with its scheme, as https://runs.example.org/monitor")
+    return url
+
+
+def _is_receiver(text: str) -> bool:
+    return HOST.fullmatch(text) is not None or address_in(text) is not None
+
+
+def _secret_file(path: str) -> str:
+    if path and not _secret_in(path):
+        raise PydanticCustomError("file", "must be a file with a secret that this process can read")
+    return path
+
+
+def _secret_in(path: str) -> bytes:
+    """The secret in a file, without the white space around it; empty where there is none, or it cannot be read."""
+    try:
+        return Path(path).read_bytes().strip()
+    except (OSError, ValueError):
+        return b""
+
+
 Hosts = Annotated[str, _list_of(HOST.fullmatch, "must be names, comma-separated, as runs.example.org")]
 Origins = Annotated[
     str, _list_of(ORIGIN.fullmatch, "must be origins with their scheme, comma-separated, as https://dash.example.org")
@@ -58,12 +85,19 @@ Origins = Annotated[
 Networks = Annotated[str, _list_of(_is_network, "must be addresses or networks, as 10.0.0.5,10.1.0.0/16")]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 """Without the slash at its end."""
+SecretFile = Annotated[str, AfterValidator(_secret_file)]
+Receivers = Annotated[
+    str, _list_of(_is_receiver, "must be names or addresses without a port, comma-separated, as ntfy.lan,10.0.0.5")
+]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
+"""Without the slash at its end."""
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 GROUPS: Mapping[str, str] = {
     "host": "Address",
     "database_url": "Store and feed",
     "keep_days": "Jobs",
+    "webhook_secret": "Webhooks",
     "open_reads": "Access",
     "request_seconds": "Requests",
     "max_sockets": "Streams",
@@ -94,6 +128,9 @@ class Settings(BaseSettings):
     )
     port: int = _setting(8000, "The port to listen on; 0 takes a free one", ge=0, le=65535)
     root_path: Prefix = _setting("", "Prefix below which a proxy serves this, as /monitor")
+    public_url: PublicUrl = _setting(
+        "", "The address at which people reach this, for links in webhooks, as https://runs.example.org/monitor"
+    )
     workers: int = _setting(1, "Processes that share the port; more than one need a feed", ge=1, le=1000)
     database_url: str = _setting(
         "sqlite://training-monitor.sqlite3",
@@ -119,6 +156,18 @@ class Settings(BaseSettings):
     )
     show_secrets: bool = _setting(
         False, "Show the values of a job's config and source that are masked, for their names look like a secret's"
+    )
+    webhook_secret: str = Field(
+        "",
+        description="Signs what webhooks are sent, by HMAC-SHA256; a command line is there for all users of the "
+        "machine to read",
+        repr=False,
+    )
+    webhook_secret_file: SecretFile = _setting("", "A file with that secret, instead of the secret itself")
+    allowed_webhooks: Receivers = _setting(
+        "",
+        "Hosts that webhooks may be sent to although their addresses are private, and by http too, comma-separated, as "
+        "ntfy.lan,10.0.0.5",
     )
     open_reads: bool = _setting(False, "Let every client read without a token; to change anything still takes one")
     insecure: bool = _setting(
@@ -211,6 +260,11 @@ class Settings(BaseSettings):
     tracing: bool = _setting(
         False, "Send OpenTelemetry traces, a span an operation, by the OTEL_ variables; needs the extra tracing"
     )
+
+    @property
+    def webhook_key(self) -> bytes:
+        """What signs webhooks; empty for nothing."""
+        return _secret_in(self.webhook_secret_file) or self.webhook_secret.encode(errors="surrogateescape")
 
     @property
     def is_for_this_machine_alone(self) -> bool:

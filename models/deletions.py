@@ -14,6 +14,7 @@ PIECE = 500
 BELONGING = (
     "alert_rule",
     "alert",
+    "alert_delivery",
     "alert_state",
     "metric",
     "curve_chunk",

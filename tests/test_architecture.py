@@ -36,6 +36,7 @@ FLOORS = (
     "models.housekeeping",
     "models.jobs",
     "models.tokens",
+    "models.webhooks",
     "models.alerts",
     "models.curves",
     "models.feed",

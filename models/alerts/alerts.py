@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from models.alert import Alert, AlertLevel
+from models.alerts.outbox import owed
 from models.alerts.place import next_alert
 from models.alerts.rule import AlertRule, NewRule
 from models.deployment import current_change
@@ -54,24 +55,30 @@ class AlertPage(NamedTuple):
 
 
 def raised(job: Job, what: Raised, at: datetime) -> Work[Alert]:
-    """Store an alert of a job, whose row is held: else it could be deleted, and the alert stay."""
+    """Store an alert of a job, whose row is held: else it could be deleted, and the alert stay.
+
+    With it what is to be told to the webhook of its rule.
+    """
     id = yield from next_alert()
     alert = Alert(id=id, job_id=job.id, raised_at=at, acknowledged_at=None, **what._asdict())
     yield Query(insert("alert", Alert._fields), [*alert])
+    yield from owed(alert)
     return alert
 
 
 class Alerts:
     """The verbs of one store. Each publishes to the feed what it did."""
 
-    def __init__(self, database: Database, feed: Feed) -> None:
+    def __init__(self, database: Database, feed: Feed, allowed_webhooks: Collection[str] = ()) -> None:
+        """`allowed_webhooks`: hosts that may be private, and told without TLS."""
         self.database = database
         self._publish = feed.publish
+        self._allowed_webhooks = allowed_webhooks
 
     @uninterrupted
     async def create_rule(self, new: NewRule) -> AlertRule:
         """A new rule. Raises InvalidInput, with all broken rules, and JobNotFound."""
-        new = new.checked()
+        new = new.checked(self._allowed_webhooks)
 
         def create() -> Work[AlertRule]:
             yield from _existing(new.job_id)
@@ -87,7 +94,7 @@ class Alerts:
 
         Raises InvalidInput, with all broken rules, AlertRuleNotFound and JobNotFound.
         """
-        new = new.checked()
+        new = new.checked(self._allowed_webhooks)
 
         def change() -> Work[AlertRule]:
             rule = yield from _held_rule(id)
@@ -111,7 +118,8 @@ class Alerts:
 
         def delete() -> Work[None]:
             yield from _held_rule(id)
-            yield Query('DELETE FROM "alert_state" WHERE "rule_id" = ?', [id])
+            for table in ("alert_state", "alert_delivery"):
+                yield Query(f'DELETE FROM "{table}" WHERE "rule_id" = ?', [id])  # noqa: S608  # names of ours
             yield Query('DELETE FROM "alert_rule" WHERE "id" = ?', [id])
 
         await self.database.write(delete, lambda _: None)

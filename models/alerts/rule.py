@@ -1,8 +1,7 @@
 """A rule that raises alerts: its table, a row of it, and what it has to be."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from ipaddress import ip_address
 from math import isfinite
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -10,14 +9,12 @@ from urllib.parse import urlsplit
 from tortoise import Model, fields
 
 from models.alert import AlertLevel, Condition
+from models.alerts.webhook import why_no_webhook
 from models.job import moment_of
 from models.validation import Faults, check_series_name, clean
 
 MAX_WINDOW = 1_000
 """Values that a JUMP is compared with: they are kept for each job."""
-MAX_ADDRESS = 2_000
-"""Characters of a webhook's address."""
-
 
 OF_SERIES = frozenset(
     {Condition.NOT_FINITE, Condition.ABOVE, Condition.BELOW, Condition.NO_IMPROVEMENT, Condition.JUMP}
@@ -113,8 +110,11 @@ class NewRule(NamedTuple):
     enabled: bool = True
     webhook: str | None = None
 
-    def checked(self) -> "NewRule":
-        """The same with its names cleaned. Raises InvalidInput, with all rules that are broken."""
+    def checked(self, allowed_webhooks: Collection[str] = ()) -> "NewRule":
+        """The same with its names cleaned. Raises InvalidInput, with all rules that are broken.
+
+        `allowed_webhooks`: hosts that may be private, and told without TLS.
+        """
         faults = Faults()
         checked = self._replace(
             name=faults.checked("name", lambda: clean("name", self.name), ""),
@@ -139,7 +139,7 @@ class NewRule(NamedTuple):
         if self.window is not None and not (lowest <= self.window and (highest is None or self.window <= highest)):
             bounds = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
             faults.add("window", f"must be {bounds} for {of}, got {self.window}.")
-        if self.webhook is not None and (reason := why_no_webhook(self.webhook)):
+        if self.webhook is not None and (reason := why_no_webhook(self.webhook, allowed_webhooks)):
             faults.add("webhook", reason)
         faults.end()
         return checked
@@ -147,27 +147,3 @@ class NewRule(NamedTuple):
 
 def _cleaned(faults: Faults, text: str | None, cleaning: Callable[[str], str]) -> str | None:
     return None if text is None else faults.checked("", lambda: cleaning(text), None)
-
-
-def why_no_webhook(address: str) -> str | None:
-    """Why alerts cannot be sent to an address; None where they can, as far as its text says."""
-    if len(address) > MAX_ADDRESS or not address.isprintable() or not address.isascii() or " " in address:
-        return f"must be an https address of at most {MAX_ADDRESS} printable ASCII characters."
-    try:
-        parts = urlsplit(address)
-        host = parts.hostname
-        _ = parts.port
-    except ValueError:
-        return "must be an https address."
-    if parts.scheme != "https" or not host:
-        return "must be an https address."
-    if parts.username is not None or parts.password is not None:
-        return "must have no user and no password in its address."
-    return None
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the internet: not of this machine, a private network, or a link."""
-    ip = ip_address(address)
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return (mapped or ip).is_global and not (mapped or ip).is_multicast

@@ -151,6 +151,18 @@ class Migration(migrations.Migration):
             bases=['Model'],
         ),
         ops.CreateModel(
+            name='DeliveryTable',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('job_id', fields.BigIntField(db_index=True)),
+                ('rule_id', fields.BigIntField(db_index=True)),
+                ('attempts', fields.IntField(default=0)),
+                ('due_at', fields.DatetimeField(db_index=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'alert_delivery', 'app': 'models', 'pk_attr': 'id', 'table_description': "An alert that is still to be told to a webhook. Its id is the alert's."},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='DeploymentTable',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),

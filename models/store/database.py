@@ -41,7 +41,7 @@ CONNECTION = "default"
 TABLES = [
     *("models.job", "models.attempts", "models.config", "models.deletions", "models.deployment"),
     *("models.metric", "models.series", "models.tags", "models.curves.stored"),
-    *("models.alert", "models.alerts.place", "models.alerts.rule", "models.alerts.state"),
+    *("models.alert", "models.alerts.outbox", "models.alerts.place", "models.alerts.rule", "models.alerts.state"),
     "models.token",
 ]
 """The modules that have tables."""

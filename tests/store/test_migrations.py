@@ -45,7 +45,7 @@ MIGRATIONS = [
     "0009_old_jobs_and_points",
 ]
 TABLES = {"job", "attempt", "config", "config_value", "series", "tag", "metric", "curve_chunk", "deleted_job"}
-TABLES |= {"alert", "alert_place", "alert_rule", "alert_state", "deployment", "token", "session"}
+TABLES |= {"alert", "alert_delivery", "alert_place", "alert_rule", "alert_state", "deployment", "token", "session"}
 BOOKS = {"tortoise_migrations"}
 """Tortoise's table of the migrations that are applied: empty, it may be left behind."""
 

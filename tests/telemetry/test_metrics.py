@@ -26,7 +26,8 @@ DASHBOARD = json.loads((Path(graph.telemetry.__file__).parent / "grafana.json").
 EXPECTED = {
     "requests_total", "points_received_total", "points_delivered_total", "buffer_overflows_total",
     "feed_gaps_healed_total", "request_duration_seconds", "resolver_duration_seconds", "database_duration_seconds",
-    "loop_lag_seconds", "sockets", "streams", "watchers", "worker_up", "jobs", "store_up", "build_info",
+    "loop_lag_seconds", "webhooks_total", "sockets", "streams", "watchers", "worker_up", "jobs", "store_up",
+    "build_info",
 }  # fmt: skip
 
 

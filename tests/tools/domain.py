@@ -114,8 +114,14 @@ def is_upkeep(text: str) -> bool:
     return any(part in text for part in UPKEEP)
 
 
-UPKEEP = ('FROM "token"', 'FROM "alert_rule"', 'FROM "deleted_job"', '"beat_seconds" IS NOT NULL')
-"""For new tokens and rules, deleted jobs, and jobs that promised signs."""
+UPKEEP = (
+    'FROM "token"',
+    'FROM "alert_rule"',
+    'FROM "deleted_job"',
+    'FROM "alert_delivery"',
+    '"beat_seconds" IS NOT NULL',
+)
+"""For new tokens and rules, deleted jobs, what is to be told, and jobs that promised signs."""
 
 
 class Statements(logging.Handler):

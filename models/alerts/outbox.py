@@ -1,0 +1,111 @@
+"""Alerts that are still to be told to the webhooks of their rules.
+
+A row is written by the transaction that raises the alert, and deleted once the receiver has answered; a process that
+takes one puts off when it is due, so that others leave it alone, and find it again should that process not come back.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from tortoise import Model, fields
+
+from models.alert import Alert
+from models.alerts.rule import AlertRule
+from models.job import Job
+from models.job_reads import one_query
+from models.store.sql import insert, select
+from models.store.statements import Query, Reader, Work
+
+LEASE = timedelta(seconds=30)
+"""How long a process has a delivery for itself: longer than an attempt can take."""
+ATTEMPTS = 15
+"""Of a delivery, before it is given up: over about five hours."""
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(hours=1)
+
+
+class DeliveryTable(Model):
+    """An alert that is still to be told to a webhook. Its id is the alert's."""
+
+    id = fields.BigIntField(primary_key=True)
+    job_id = fields.BigIntField(db_index=True)
+    rule_id = fields.BigIntField(db_index=True)
+    attempts = fields.IntField(default=0)
+    due_at = fields.DatetimeField(db_index=True)
+
+    class Meta:
+        table = "alert_delivery"
+
+
+class Delivery(NamedTuple):
+    """An alert to be told, once more."""
+
+    alert: Alert
+    rule: AlertRule
+    job: Job
+    attempt: int
+    """1, 2, 3…"""
+
+
+class Due(NamedTuple):
+    """What is to be told first of the alerts of one rule."""
+
+    id: int
+    webhook: str | None
+
+
+_DUE = """SELECT min("alert_delivery"."id"), "alert_rule"."webhook" FROM "alert_delivery"
+    LEFT JOIN "alert_rule" ON "alert_rule"."id" = "alert_delivery"."rule_id"
+    WHERE "alert_delivery"."due_at" <= ? GROUP BY "alert_delivery"."rule_id", "alert_rule"."webhook"
+    ORDER BY min("alert_delivery"."due_at")"""
+_DELETE = 'DELETE FROM "alert_delivery" WHERE "id" = ?'
+
+
+def owed(alert: Alert) -> Work[None]:
+    """Take note that an alert is to be told to the webhook of its rule, if that has one. Due at once."""
+    rows = yield Query('SELECT 1 FROM "alert_rule" WHERE "id" = ? AND "webhook" IS NOT NULL', [alert.rule_id])
+    if rows:
+        columns = ("id", "job_id", "rule_id", "attempts", "due_at")
+        yield Query(insert("alert_delivery", columns), [alert.id, alert.job_id, alert.rule_id, 0, alert.raised_at])
+
+
+async def due_deliveries(reader: Reader, at: datetime) -> list[Due]:
+    """The first delivery of each rule that is due, the longest due first."""
+    return [Due(*row) for row in await reader.rows(Query(_DUE, [at]))]
+
+
+def taken(id: int, at: datetime) -> Work[Delivery | None]:
+    """Have a delivery for oneself for as long as the lease; None where another has it, or there is nothing to tell.
+
+    Its last attempt may have ended with its process: then it is the last one once more.
+    """
+    rows = yield Query(
+        select("alert_delivery", ("attempts",), 'WHERE "id" = ? AND "due_at" <= ?'), [id, at], locks=True
+    )
+    if not rows:
+        return None
+    alerts = yield Query(select("alert", Alert._fields, 'WHERE "id" = ?'), [id])
+    alert = Alert.of(alerts[0]) if alerts else None
+    jobs = (yield one_query(Job._fields, alert.job_id)) if alert else []
+    by_id = select("alert_rule", AlertRule._fields, 'WHERE "id" = ?')
+    rules = (yield Query(by_id, [alert.rule_id])) if alert else []
+    if alert is None or not jobs or not rules or AlertRule.of(rules[0]).webhook is None:
+        yield Query(_DELETE, [id])  # the rule tells nobody any more, or its job is deleted
+        return None
+    attempt = min(int(rows[0][0]) + 1, ATTEMPTS)
+    yield Query('UPDATE "alert_delivery" SET "attempts" = ?, "due_at" = ? WHERE "id" = ?', [attempt, at + LEASE, id])
+    return Delivery(alert, AlertRule.of(rules[0]), Job.of(jobs[0]), attempt)
+
+
+def told(id: int) -> Work[None]:
+    """Take note that nothing is to be told any more of an alert."""
+    yield Query(_DELETE, [id])
+
+
+def put_off(id: int, attempt: int, at: datetime, part: float) -> Work[None]:
+    """Try again after a pause that doubles with each attempt. `part`: 0 to 1, of the half of it that is chance.
+
+    Unless another process tries meanwhile, for the lease was over.
+    """
+    pause = min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE) * (0.5 + part / 2)
+    yield Query('UPDATE "alert_delivery" SET "due_at" = ? WHERE "id" = ? AND "attempts" = ?', [at + pause, id, attempt])

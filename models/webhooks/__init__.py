@@ -1,0 +1,1 @@
+"""Webhooks: alerts are told to the receivers that their rules name."""

@@ -1,0 +1,1 @@
+"""Webhooks: whom alerts are told to, how, and how often."""
