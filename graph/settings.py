@@ -158,7 +158,7 @@ class Settings(BaseSettings):
         False, "Show the values of a job's config and source that are masked, for their names look like a secret's"
     )
     webhook_secret: str = Field(
-        "",
+        default="",
         description="Signs what webhooks are sent, by HMAC-SHA256; a command line is there for all users of the "
         "machine to read",
         repr=False,
