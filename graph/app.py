@@ -61,7 +61,9 @@ def create_app(settings: Settings | None = None, companion: Companion | None = N
     database = database_of(settings, timed_read=metrics.reads.observe, timed_write=metrics.writes.observe)
     feed = feed_of(settings)
     jobs = Jobs(database, feed, settings.max_batch)
-    streams = Streams(database, feed, settings.live_buffer, settings.live_check_seconds)
+    streams = Streams(
+        database, feed, settings.live_buffer, settings.live_check_seconds, show_secrets=settings.show_secrets
+    )
     chunks = Chunks(database)
     growth = Growth(chunks, feed)
     housekeeping = Housekeeping(jobs, fail_lost_after=settings.fail_lost_after, keep_days=settings.keep_days)

@@ -1,7 +1,7 @@
 """What every resolver gets."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from strawberry.dataloader import DataLoader
@@ -113,7 +113,7 @@ class Context:
         """The attempts of the job."""
         return await self._loaded(self._load_attempts, job)
 
-    async def series(self, job: Job, names: Sequence[str] | None) -> list[Series]:
+    async def series(self, job: Job, names: Collection[str] | None) -> list[Series]:
         """The series of the job, or those of some names."""
         return await self._loaded(self._load_series, (job.id, None if names is None else tuple(names)))
 

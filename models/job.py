@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
+from unicodedata import normalize
 
 import orjson
 from tortoise import Model, fields
@@ -23,8 +24,8 @@ def moment_of(value: datetime | str | None) -> datetime | None:
 
 
 def searchable(*names: str | None) -> str:
-    """Names as they are searched."""
-    return "\n".join(name for name in names if name).casefold()
+    """Names as they are searched; or what is searched for in them."""
+    return normalize("NFC", "\n".join(name for name in names if name)).casefold()
 
 
 class JobTable(Model):

@@ -86,8 +86,7 @@ def store(
         if begin:
             yield None
         rows += [_row(point, steps_per_epoch) for point in points[begin : begin + SLICE]]
-    late = [row for row in rows if row[0] <= job.furthest_step]  # what is beyond it needs no looking up
-    known = (yield from _look_up(job.id, sorted(late, key=_INDEXED), Cuts.of(job))) if once else None
+    known = (yield from _known(job, rows, points)) if once else None
     stored: list[Row] = []
     tally, us = Tally(), microseconds(at)
     for begin in range(0, len(rows), SLICE):
@@ -171,6 +170,24 @@ def _is_new(row: Row, known: Known) -> bool:
         return False
     times.add(logged_us)
     return True
+
+
+def _known(job: Job, rows: Sequence[Row], points: Sequence[Point]) -> Work[Known]:
+    """Those of the rows' points that equal a stored one which is not superseded."""
+    cuts, steps_per_epoch = Cuts.of(job), job.steps_per_epoch
+    late = [row for row in rows if row[0] <= job.furthest_step]  # what is beyond it needs no looking up
+    known = yield from _look_up(job.id, sorted(late, key=_INDEXED), cuts)
+    if late and steps_per_epoch is not None:
+        # Old versions did not tell an epoch that was given from one that follows from the step: of their points, none
+        # counts as given that follows.
+        follows: dict[tuple[int, int], Row] = {}
+        for row, point in zip(rows, points, strict=True):
+            if row[0] <= job.furthest_step and point.epoch == epoch_of_step(point.step, steps_per_epoch):
+                follows[row[0], digest_of(None, point.values)] = row
+        unsaid = [(*row[:-1], digest) for (_, digest), row in follows.items()]
+        for place, times in (yield from _look_up(job.id, sorted(unsaid, key=_INDEXED), cuts)).items():
+            known.setdefault((place[0], follows[place][-1]), set()).update(times)
+    return known
 
 
 def _look_up(job_id: int, rows: Sequence[Row], cuts: Cuts) -> Work[Known]:

@@ -85,7 +85,10 @@ class Changes:
         check_seconds: float,
         wakeups: Wakeups | None = None,
         counts: LiveCounts | None = None,
+        *,
+        show_secrets: bool = False,
     ) -> None:
+        """`show_secrets`: whether filters may look for the secrets of configs."""
         self._database = database
         self._feed = feed
         self._counts = counts or LiveCounts()
@@ -99,6 +102,9 @@ class Changes:
         self._ready = asyncio.Event()
         self._mending: asyncio.Task[None] | None = None
         self._open = contextlib.ExitStack()
+        self._show_secrets = show_secrets
+        self._judging: dict[str, asyncio.Task[set[int]]] = {}
+        """What followers are waiting for, by filter and jobs: those of equal filters wait for one statement."""
         self.followers = 0
 
     async def count(self) -> int:
@@ -218,8 +224,18 @@ class Changes:
         if filter is None or not jobs:
             return jobs
         last = {job.id: place for place, job in enumerate(jobs)}
-        meant = await patiently(lambda: matching(self._database.reader, filter, [*last]), self._check_seconds)
+        key = repr((filter, [jobs[place].identity for place in last.values()]))
+        judging = self._judging.get(key)
+        if judging is None:
+            reading = patiently(lambda: self._judge(filter, [*last]), self._check_seconds)
+            judging = self._judging[key] = asyncio.create_task(reading, context=Context())
+            judging.add_done_callback(lambda _: self._judging.pop(key, None))
+        # A follower that leaves must not take the others' answer with it.
+        meant = await asyncio.shield(judging)
         return [job for place, job in enumerate(jobs) if job.id in meant and last[job.id] == place]
+
+    async def _judge(self, filter: JobFilter, ids: list[int]) -> set[int]:
+        return await matching(self._database.reader, filter, ids, secrets=self._show_secrets)
 
     def _take(self, entries: Collection[Entry]) -> None:
         """Take note of what is new in the log, and wake those who follow."""
@@ -255,6 +271,9 @@ class Changes:
                 if self._mending is not None:
                     self._mending.cancel()
                     self._mending = None
+                for judging in self._judging.values():
+                    judging.cancel()
+                self._judging = {}
                 self._log, self._last = ChangeLog(self._buffer), {}
 
     async def _check(self) -> None:

@@ -121,8 +121,13 @@ class WatchedJob:
 class Streams:
     """The live streams of one process."""
 
-    def __init__(self, database: Database, feed: Feed, buffer: int, check_seconds: float) -> None:
-        """`buffer`: newest points kept of each watched job; `check_seconds`: between two checks of the store."""
+    def __init__(
+        self, database: Database, feed: Feed, buffer: int, check_seconds: float, *, show_secrets: bool = False
+    ) -> None:
+        """`buffer`: newest points kept of each watched job; `check_seconds`: between two checks of the store.
+
+        `show_secrets`: whether filters of jobs may look for the secrets of configs.
+        """
         self._database = database
         self._feed = feed
         self._buffer = buffer
@@ -130,7 +135,9 @@ class Streams:
         self._watched: dict[int, WatchedJob] = {}
         self.counts = LiveCounts()
         self._wakeups = Wakeups()
-        self.changes = Changes(database, feed, buffer, check_seconds, self._wakeups, self.counts)
+        self.changes = Changes(
+            database, feed, buffer, check_seconds, self._wakeups, self.counts, show_secrets=show_secrets
+        )
         self.alerts = RaisedAlerts(database, feed, buffer, check_seconds, self._wakeups)
 
     @property

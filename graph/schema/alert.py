@@ -15,7 +15,7 @@ from graph.schema.job import Job, Node, as_job
 from graph.schema.paging import PageInfo
 from graph.schema.scalars import Long
 from models.alert import Alert as AlertRow
-from models.alerts.alerts import AlertFilter, list_alerts, read_rules
+from models.alerts.alerts import AlertFilter, find_alert, list_alerts, read_rules
 from models.alerts.rule import AlertRule as RuleRow
 from models.alerts.rule import NewRule
 from models.errors import AlertNotFound as NoAlert
@@ -24,7 +24,7 @@ from models.errors import JobNotFound as NoJob
 from models.job_reads import get_job
 from models.validation import is_job_id, job_id_of
 
-__all__ = ["Alert", "AlertMutation", "AlertQuery", "AlertRule", "as_alert"]
+__all__ = ["Alert", "AlertMutation", "AlertQuery", "AlertRule", "alert_or_rule", "as_alert"]
 
 MAX_PAGE = 500
 """The most alerts on one page."""
@@ -195,18 +195,34 @@ AcknowledgeAlertResult = Annotated[
 RuleId = Annotated[strawberry.ID, strawberry.argument(description="The rule's id.")]
 
 
+def _number_of(kind: str, id: str) -> int | None:
+    """The number in an id of that kind; None where it is none."""
+    number = id.removeprefix(f"{kind}:")
+    return int(number) if number != id and is_job_id(number) else None
+
+
 def _rule_id(id: str) -> int:
-    kind, _, number = id.partition(":")
-    if kind != "rule" or not is_job_id(number):
+    number = _number_of("rule", id)
+    if number is None:
         raise NoRule(id[:40])
-    return int(number)
+    return number
 
 
 def _alert_id(id: str) -> int:
-    kind, _, number = id.partition(":")
-    if kind != "alert" or not is_job_id(number):
+    number = _number_of("alert", id)
+    if number is None:
         raise NoAlert(id[:40])
-    return int(number)
+    return number
+
+
+async def alert_or_rule(info: GraphInfo, id: str) -> Alert | AlertRule | None:
+    """The alert or the rule with that id, or None."""
+    if (number := _number_of("rule", id)) is not None:
+        rule = await info.context.alert_rule(number)
+        return None if rule is None else AlertRule.of(rule)
+    number = _number_of("alert", id)
+    alert = None if number is None else await find_alert(info.context.database.reader, number)
+    return None if alert is None else as_alert(alert)
 
 
 @strawberry.type

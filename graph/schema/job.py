@@ -11,7 +11,7 @@ import strawberry
 
 from graph.context import GraphInfo
 from graph.plans.fields import computed, part
-from graph.schema.arguments import bad_argument, in_range, path_in
+from graph.schema.arguments import bad_argument, in_range, path_in, series_names
 from graph.schema.enums import CurveAxis, JobStatus, Outcome, Scenario, Schedule
 from graph.schema.metric import Curve, Metric, as_metrics
 from graph.schema.paging import PageInfo
@@ -21,6 +21,7 @@ from models.attempts import Cuts
 from models.config import value_at
 from models.cursors import cursor_of
 from models.curves.curve import MAX_CURVES, MAX_POINTS, MIN_POINTS, Wanted
+from models.curves.curve import Curve as CurveRead
 from models.errors import InvalidInput
 from models.job import Job as JobRow
 from models.job import latest, moment_of
@@ -219,7 +220,8 @@ class Job(Node):
             list[str] | None, strawberry.argument(description="Only these names; all where it is null.")
         ] = None,
     ) -> list[Series]:
-        return cast("list[Series]", await info.context.series(job, names))
+        wanted = None if names is None else series_names(names)
+        return cast("list[Series]", await info.context.series(job, wanted))
 
     @strawberry.field(description="Its points with `seq` > `after`, by `seq`, the first `limit` of them.")
     async def metrics(
@@ -267,11 +269,11 @@ class Job(Node):
     ) -> Curve:
         in_range("points", points, MIN_POINTS, MAX_POINTS)
         try:
-            check_series_name("name", name)
+            logged = check_series_name("name", name)
         except InvalidInput as error:
             raise bad_argument("name", error.message) from error
         wanted = Wanted(job.id, job.metric_count, name, points, first, last, cuts=Cuts.of(job).pairs)
-        return Curve.of(name, await info.context.curve(wanted))
+        return Curve.of(name, await _curve(info, wanted, logged))
 
     @strawberry.field(
         description="Named values over an axis, in the order of `names`, each downsampled as `curve` is, superseded "
@@ -299,8 +301,7 @@ class Job(Node):
         if len(names) > MAX_CURVES:
             raise bad_argument("names", f"must be at most {MAX_CURVES}, got {len(names)}.")
         try:
-            for place, name in enumerate(names):
-                check_series_name(f"names[{place}]", name)
+            logged = [check_series_name(f"names[{place}]", name) for place, name in enumerate(names)]
         except InvalidInput as error:
             raise bad_argument("names", f"{error.field}: {error.message}") from error
         origin = microseconds(job.started_at or job.created_at)
@@ -308,11 +309,17 @@ class Job(Node):
         cuts = Cuts.of(job).pairs
         read = await asyncio.gather(
             *(
-                info.context.curve(Wanted(job.id, job.metric_count, name, points, begin, end, axis, cuts))
-                for name in names
+                _curve(info, Wanted(job.id, job.metric_count, name, points, begin, end, axis, cuts), stored)
+                for name, stored in zip(names, logged, strict=True)
             )
         )
         return [Curve.of(name, curve, axis, origin) for name, curve in zip(names, read, strict=True)]
+
+
+async def _curve(info: GraphInfo, wanted: Wanted, logged: str) -> CurveRead:
+    """The curve of a name as it is given, for old versions stored it so; else of the name as it is `logged` now."""
+    curve = await info.context.curve(wanted)
+    return curve if len(curve.seq) or wanted.name == logged else await info.context.curve(wanted._replace(name=logged))
 
 
 def _place(x: float | None, axis: CurveAxis, origin: int, whole: Callable[[float], int]) -> int | None:

@@ -10,6 +10,7 @@ from strawberry.types.base import get_object_definition
 
 from graph.execution.executor import Numbers
 from graph.plans.fields import computed
+from graph.schema.arguments import series_names
 from graph.schema.enums import CurveAxis, NonFinite
 from graph.schema.scalars import JSON, Long
 from models.curves.curve import Curve as CurveRead
@@ -88,7 +89,7 @@ class Metric:
             list[str] | None, strawberry.argument(description="Only the values with these names; all where it is null.")
         ] = None,
     ) -> list[MetricValue]:
-        wanted = None if names is None else set(names)
+        wanted = None if names is None else series_names(names)
         return [MetricValue.of(name, value) for name, value in point.values.items() if wanted is None or name in wanted]
 
 

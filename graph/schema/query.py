@@ -6,7 +6,7 @@ from typing import Annotated, cast
 import strawberry
 
 from graph.context import GraphInfo
-from graph.schema.alert import AlertQuery
+from graph.schema.alert import AlertQuery, alert_or_rule
 from graph.schema.arguments import bad_argument, in_range, job_id_in
 from graph.schema.enums import JobStatus
 from graph.schema.errors import InvalidInput, failures_as_data, result_of
@@ -118,8 +118,10 @@ class Query(AlertQuery):
     async def node(
         self, info: GraphInfo, id: Annotated[strawberry.ID, strawberry.argument(description="Its id.")]
     ) -> Node | None:
-        row = await info.context.job(int(id)) if is_job_id(id) else None
-        return None if row is None else cast("Node", as_job(row))
+        if not is_job_id(id):
+            return await alert_or_rule(info, id)
+        row = await info.context.job(int(id))
+        return None if row is None else as_job(row)
 
     @strawberry.field(
         description="What a simulated run of these settings would look like; nothing is stored. The points are those "

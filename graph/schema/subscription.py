@@ -15,6 +15,7 @@ from graph.schema.job_list import JobFilter
 from graph.schema.metric import Metric
 from models.cursors import change_of
 from models.feed.channel import AlertRaised
+from models.validation import name_or_none
 
 __all__ = ["Subscription"]
 
@@ -139,7 +140,8 @@ class Subscription:
         project: Annotated[str | None, strawberry.argument(description="Only those of jobs of this project.")] = None,
     ) -> AsyncGenerator[Alert, None]:
         job = None if job_id is None else await _existing(info, job_id, "jobId")
-        return _shown(info.context.streams.alerts.follow(job, project))
+        named = None if project is None else name_or_none(project) or ""
+        return _shown(info.context.streams.alerts.follow(job, named))
 
 
 async def _shown(events: AsyncGenerator[AlertRaised, None]) -> AsyncGenerator[Alert, None]:

@@ -19,7 +19,7 @@ from models.lifecycle import JobStatus
 from models.store.database import Database, uninterrupted
 from models.store.sql import insert, places, select, update
 from models.store.statements import Query, Reader, Work
-from models.validation import Faults, clean, clean_text
+from models.validation import Faults, clean, clean_text, name_or_none
 
 _OF_A_JOB = 'EXISTS (SELECT 1 FROM "job" WHERE "job"."id" = "alert"."job_id")'
 """Alerts go with their job: those of a deleted one are swept away after a while."""
@@ -179,6 +179,7 @@ async def read_rules(reader: Reader, *, job: Job | None = None, project: str | N
     if job is not None:
         rules = [rule for rule in rules if rule.applies_to(job.id, job.project)]
     if project is not None:
+        project = name_or_none(project) or ""
         one_job = {rule.job_id for rule in rules if rule.job_id is not None}
         jobs = await jobs_by_id(reader, one_job) if one_job else {}
         within = {None, *(id for id, job in jobs.items() if job.project == project)}
@@ -205,6 +206,12 @@ async def list_alerts(reader: Reader, filter: AlertFilter, first: int, after: st
     return AlertPage(alerts[:first], [_cursor_of(alert.id) for alert in alerts[:first]], len(alerts) > first)
 
 
+async def find_alert(reader: Reader, id: int) -> Alert | None:
+    """The alert with that id, or None."""
+    rows = await reader.rows(Query(select("alert", Alert._fields, f'WHERE "id" = ? AND {_OF_A_JOB}'), [id]))
+    return Alert.of(rows[0]) if rows else None
+
+
 async def count_alerts(reader: Reader, filter: AlertFilter) -> int:
     """How many such alerts there are."""
     where, parameters = _conditions(filter)
@@ -227,9 +234,11 @@ def _conditions(filter: AlertFilter) -> tuple[str, list[Any]]:
         parameters.append(filter.job_id)
     if filter.project is None:
         where.append(_OF_A_JOB)
+    elif (project := name_or_none(filter.project)) is None:
+        where.append("FALSE")  # no project is called that
     else:
         where.append('"job_id" IN (SELECT "id" FROM "job" WHERE "project" = ?)')
-        parameters.append(filter.project)
+        parameters.append(project)
     return " AND ".join(where), parameters
 
 

@@ -13,6 +13,7 @@ from models.curves.curve import NOTHING, Curve
 from models.curves.series import COLUMNS, READ_AT_ONCE, Span, read_values
 from models.curves.stored import Head
 from models.job import Job
+from models.job_reads import one_query
 from models.store.database import Database, uninterrupted
 from models.store.errors import StoreFailure
 from models.store.sql import insert, places, select
@@ -111,10 +112,11 @@ class Chunks:
                         self._empty.update({(job_id, name, number): None for number in numbers})
                 made = [(name, chunk) for name, chunk in made if name in there and chunk.head.number not in heads[name]]
                 try:
-                    await self._store(job_id, made)
+                    is_stored = await self._store(job_id, made)
                 except StoreFailure as outage:
                     log.warning("chunks of job %s were not stored: %s", job_id, outage)
-                    left += made
+                    is_stored = False
+                left += [] if is_stored else made
         return left
 
     async def rebuild(self, job: Job) -> AsyncIterator[int]:
@@ -181,21 +183,27 @@ class Chunks:
         await self.database.write(work, _published)
 
     @uninterrupted
-    async def _store(self, job_id: int, made: Sequence[tuple[str, Chunk]]) -> None:
-        """Store chunks: where there is one already, it stays."""
+    async def _store(self, job_id: int, made: Sequence[tuple[str, Chunk]]) -> bool:
+        """Store chunks: where there is one already, it stays. False where the job was deleted meanwhile."""
 
-        def work(some: Sequence[tuple[str, Chunk]]) -> Work[None]:
+        def work(some: Sequence[tuple[str, Chunk]]) -> Work[bool]:
+            # Held, or a job that is deleted meanwhile would leave them behind for ever.
+            if not (yield one_query(("id",), job_id)._replace(locks=True)):
+                return False
             for name, (head, points, fine, coarse) in some:
                 yield Query(_INSERT, [job_id, name, *head, points, fine, coarse])
+            return True
 
         for begin in range(0, len(made), STORED_AT_ONCE):
             some = made[begin : begin + STORED_AT_ONCE]
-            await self.database.write(partial(work, some), _published)
+            if not await self.database.write(partial(work, some), _published):
+                return False
+        return True
 
 
 _NAMES = ("job_id", "name", *Head._fields, "points", "fine", "coarse")
 _INSERT = insert("curve_chunk", _NAMES, rest="ON CONFLICT (job_id, name, number) DO NOTHING")
 
 
-def _published(_: None) -> None:
+def _published(_: object) -> None:
     """Nothing is: no query is answered differently."""

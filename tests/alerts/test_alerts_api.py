@@ -186,3 +186,31 @@ async def test_a_value_that_crosses_a_threshold_raises_an_alert(api: Api) -> Non
         "title": "high: loss is 3 at step 7", "text": "A value above 2.", "seq": 1, "step": 7, "value": 3.0,
         "level": "WARNING", "rule": {"id": rule["id"]}, "job": {"id": job},
     }]  # fmt: skip
+
+
+async def test_a_rule_and_an_alert_are_known_by_their_ids_as_a_job_is(api: Api) -> None:
+    id, rule = await api.started(), await created(api)
+    alert = (await api.data(RAISE, id=id, title="hot"))["raiseAlert"]["alert"]
+    query = """query ($id: ID!) { node(id: $id) { __typename id ... on Job { name } ... on AlertRule { name }
+        ... on Alert { title job { id } } } }"""
+    for each, fields in (
+        (id, {"__typename": "Job", "name": "run"}),
+        (rule["id"], {"__typename": "AlertRule", "name": "high"}),
+        (alert["id"], {"__typename": "Alert", "title": "hot", "job": {"id": id}}),
+    ):
+        assert (await api.data(query, id=each))["node"] == {"id": each, **fields}
+    await api.complete(id)
+    await api.delete(id)
+    others = ["rule:0", "rule:99", "rule:x", "rule:", "alert:", "alert:99", f"alert:{9**30}", "metric:1:1", "x:1"]
+    for each in [id, alert["id"], rule["id"].replace("rule", "alert") + "0", *others]:
+        assert (await api.data(query, id=each))["node"] is None
+
+
+@pytest.mark.parametrize("project", ["\0", "a\u202eb", "", " ", "x" * 201])
+async def test_a_project_that_no_job_can_have_has_no_alerts(api: Api, project: str) -> None:
+    id = await api.started()
+    await api.data(RAISE, id=id, title="hot")
+    await created(api, project="vision")
+    assert await titles(api, project=project) == []
+    assert (await api.data(RULES, project=project))["alertRules"] == []
+    assert await titles(api, project=" default ") == ["hot"], "trimmed, as names are"

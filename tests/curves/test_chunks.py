@@ -441,3 +441,14 @@ async def test_what_was_read_is_given_again_without_asking_the_store_unless_ther
     await domain.jobs.log(job.id, [a_point(20, loss=99.0)])
     (curve,) = await remembering.read([await all_of(domain, job)])
     assert listed(curve)[-1] == (20, 21, "99.0")
+
+
+async def test_chunks_made_while_their_job_is_deleted_are_not_left_behind(domain: Domain, outside: Outside) -> None:
+    """Nobody would sweep them away any more."""
+    job = await domain.job()
+    await domain.record(job, 1, 3 * SMALL.run)
+    wanted = await all_of(domain, job)
+    await domain.jobs.complete(job.id)
+    await domain.jobs.delete(job.id)
+    assert len((await fresh(domain).read([wanted]))[0].seq) == 3 * SMALL.run, "a reader that began before"
+    assert outside.execute("SELECT count(*) FROM curve_chunk") == [(0,)]

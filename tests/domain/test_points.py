@@ -100,6 +100,14 @@ class TestEqualPoints:
         assert await recorded(domain, job, a_point(500), one) == 1, "behind the furthest step"
         assert len(await domain.stored(job)) == 2
 
+    async def test_a_point_with_the_epoch_of_its_step_equals_one_of_which_nobody_said_it(self, domain: Domain) -> None:
+        """As those of old versions are kept, which did not tell the two apart."""
+        job = await domain.job(steps_per_epoch=100)
+        assert await recorded(domain, job, a_point(150, loss=0.1), a_point(500, loss=0.1)) == 2
+        assert await recorded(domain, job, a_point(150, 2, loss=0.1), a_point(500, 5, loss=0.1)) == 0
+        assert await recorded(domain, job, a_point(150, 3, loss=0.1), a_point(150, 2, loss=0.2)) == 2
+        assert await recorded(domain, job, a_point(150, 2, loss=0.1)._replace(logged_us=1)) == 0
+
     @pytest.mark.parametrize(
         ("one", "other"),
         [

@@ -13,7 +13,7 @@ from models.jobs import Jobs
 from models.lifecycle import JobStatus
 from models.validation import NewJob
 from tests.tools.api import Api
-from tests.tools.domain import Domain, points
+from tests.tools.domain import Domain, points, statements
 from tests.tools.sockets import Socket
 from tests.tools.waiting import PATIENCE, eventually
 from tests.tools.watchers import NEVER, OFTEN, ChaosFeed, Follower, Watcher
@@ -95,6 +95,27 @@ class TestAFilter:
         await domain.jobs.unarchive(job.id)
         assert (await follower.next(), follower.jobs[-1].archived_at) == ((job.id, QUEUED), None)
         await follower.leave()
+
+    @pytest.mark.parametrize("shown", [False, True])
+    async def test_finds_secrets_where_they_are_shown_alone(self, domain: Domain, shown: bool) -> None:
+        changes = Changes(domain.database, domain.feed, BUFFER, NEVER, show_secrets=shown)
+        wanted = JobFilter(config=[ConfigCondition("api_key", '"s3cret"')])
+        job = await domain.jobs.create(NewJob("run", config={"api_key": "s3cret"}))
+        await domain.jobs.fail(job.id)
+        async with aclosing(changes.follow(job.id, filter=wanted, since=0)) as stream, asyncio.timeout(PATIENCE):
+            assert [each.status async for each in stream] == ([FAILED] if shown else [])
+
+    async def test_equal_ones_cost_one_statement_for_each_change(self, domain: Domain) -> None:
+        changes = by_feed(domain)
+        followers = [Follower(changes.follow(filter=JobFilter(projects=["vision"]))) for _ in range(20)]
+        for each in followers:
+            await each.begin()
+        with statements() as asked:
+            job = await domain.jobs.create(NewJob("run", project="vision"))
+            assert [await each.next() for each in followers] == [(job.id, QUEUED)] * 20
+        assert len([text for text in asked.all if text.startswith('SELECT "job"."id" FROM "job"')]) == 1
+        for each in followers:
+            await each.leave()
 
     async def test_without_one_archived_jobs_are_told_of_too(self, domain: Domain) -> None:
         follower = Follower(by_feed(domain).follow())

@@ -151,3 +151,19 @@ async def test_scalars_may_stand_in_the_document(api: Api) -> None:
     assert logged == {"logMetrics": {"__typename": "LogMetricsSuccess"}}
     (read,) = await api.metrics(id)
     assert [value["value"] for value in read["values"]] == [1, None, 2.5]
+
+
+async def test_a_name_that_is_asked_for_is_trimmed_and_in_nfc_as_what_was_logged(api: Api) -> None:
+    """Case 25: however a client writes it."""
+    id = await api.started(name="r\u00e9sum\u00e9")
+    await api.log(id, [{"step": 1, "scalars": {" e\u0301 ": 2, "loss": 1}}])
+    names = ["e\u0301", " \u00e9", "\u00e9", " loss "]
+    fields = "series(names: $n) { name } curves(names: $n) { name value } metrics { values(names: $n) { name } }"
+    job = (await api.data(f"query ($id: ID!, $n: [String!]!) {{ job(id: $id) {{ {fields} }} }}", id=id, n=names))["job"]
+    assert {each["name"] for each in job["series"]} == {"\u00e9", "loss"}
+    assert [(each["name"], each["value"]) for each in job["curves"]] == [
+        *((name, [2]) for name in names[:3]), (" loss ", [1]),
+    ]  # fmt: skip
+    assert {each["name"] for each in job["metrics"][0]["values"]} == {"\u00e9", "loss"}
+    find = "query ($s: String!) { jobs(search: $s) { id } jobList(filter: { search: $s }) { totalCount } }"
+    assert await api.data(find, s="RE\u0301SUME\u0301") == {"jobs": [{"id": id}], "jobList": {"totalCount": 1}}
