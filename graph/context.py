@@ -4,18 +4,20 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from graphql import GraphQLError
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
 from graph.admission.caller import Caller
 from graph.admission.connection_slots import Slot
+from graph.execution.results import CODES
 from graph.execution.running import Operations
 from graph.live.stream import Streams
 from graph.plans.answers import Answers
 from models.alerts.alerts import AlertFilter, Alerts, count_alerts, rules_by_id
 from models.alerts.rule import AlertRule
 from models.attempts import Attempt, attempts_of
-from models.config import Config, masked, read_configs
+from models.config import Config, TooLong, masked, read_configs
 from models.curves.curve import Curve, Wanted
 from models.curves.reading import Curves
 from models.job import Job
@@ -159,7 +161,10 @@ class Context:
         return [[each for each in found[job_id] if names is None or each.name in names] for job_id, names in asked]
 
     async def _load_configs(self, job_ids: list[int]) -> Sequence[Config]:
-        found = await read_configs(self.database.reader, sorted({*job_ids}))
+        try:
+            found = await read_configs(self.database.reader, sorted({*job_ids}))
+        except TooLong as error:
+            raise GraphQLError(str(error), extensions={"code": CODES["max_cost"]}) from error
         shown = found if self.show_secrets else {id: Config(*map(masked, config)) for id, config in found.items()}
         return [shown.get(job_id, Config(None, None)) for job_id in job_ids]
 

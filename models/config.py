@@ -24,6 +24,11 @@ MAX_DEPTH = 101
 MAX_PLACE = 10
 """Digits of a place in a list."""
 
+AT_ONCE = 16 * 2**20
+"""Characters of the configs, and sources, of jobs that are read together: they are held in memory, parsed."""
+FEW = 8
+"""Jobs whose configs cannot be longer than that."""
+
 MASK = "********"
 """What is shown of a secret."""
 SECRET = re.compile(
@@ -239,8 +244,21 @@ def stored(job_id: int, config: Any, source: Any, *, is_new: bool) -> Work[None]
         yield Insert("config_value", {"job_id": job_id}, ("path", "number", "text"), rows)
 
 
+class TooLong(ValueError):
+    """Configs that are too long together."""
+
+
 async def read_configs(reader: Reader, job_ids: Sequence[int]) -> Mapping[int, Config]:
-    """What was said of each job of which something was, in one query."""
+    """What was said of each job of which something was, in two queries. Raises TooLong beyond AT_ONCE characters."""
+    if len(job_ids) > FEW:
+        total = f"""SELECT COALESCE(sum(COALESCE(length("config"), 0) + COALESCE(length("source"), 0)), 0)
+            FROM "config" WHERE "job_id" IN ({places(job_ids)})"""  # noqa: S608  # places
+        ((length,),) = await reader.rows(Query(total, job_ids), in_thread=True)
+        if length > AT_ONCE:
+            raise TooLong(
+                f"config: {len(job_ids)} jobs have {length} characters of config and source; one request reads at most "
+                f"{AT_ONCE}: ask for them of fewer jobs."
+            )
     query = Query(select("config", ("job_id", "config", "source"), f'WHERE "job_id" IN ({places(job_ids)})'), job_ids)
     return {
         job_id: Config(*(None if text is None else orjson.loads(text) for text in texts))

@@ -53,7 +53,7 @@ CURVE = 5_000
 LIST = 100
 """A page of the children of one job: a query of its own, and one for their number."""
 CONFIG = 200
-"""A config is parsed and masked whole. What many long ones may come to is bounded when they are read."""
+"""A config is parsed and masked whole. Many long ones are refused when they are read: `models.config.AT_ONCE`."""
 NAMES = 20
 """Series that a job is taken to have where their names are not given; those of jobs with more are returned too."""
 FEW = 5

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.settings import Settings
-from models.config import MASK, canonical, is_secret, masked, merged, value_at, values_of
+from models.config import AT_ONCE, MASK, canonical, is_secret, masked, merged, value_at, values_of
 from models.validation import MAX_CONFIG
 from tests.tools.api import Api
 
@@ -166,6 +166,14 @@ class TestOfAJob:
         id = await api.created(config={"a": "x" * (MAX_CONFIG - 100)})
         assert (await update(api, id, config={"b": "x" * 200}))["field"] == "config"
         assert (await update(api, id, config={"a": None, "b": "x" * 200}))["__typename"] == "UpdateJobSuccess"
+
+    async def test_long_ones_of_many_jobs_are_not_read_together(self, api: Api) -> None:
+        for _ in range(AT_ONCE // (MAX_CONFIG - 100) + 1):
+            await api.created(config={"a": "x" * (MAX_CONFIG - 100)})
+        assert len((await api.data("{ jobs(limit: 8) { config } }"))["jobs"]) == 8
+        answer = await api.post("{ jobs { config } }")
+        assert {error["extensions"]["code"] for error in answer["errors"]} == {"TOO_COSTLY"}
+        assert {job["config"] for job in answer["data"]["jobs"]} == {None}
 
     async def test_a_path_that_is_none_is_refused(self, api: Api) -> None:
         id = await api.created(config={"a": 1})

@@ -50,6 +50,26 @@ def status_of(answer: bytes) -> int:
     return int(answer.split()[1])
 
 
+class TestByDefault:
+    @pytest.fixture
+    def settings(self, database_url: str) -> Settings:
+        return Settings(database_url=database_url)
+
+    async def test_ten_thousand_points_of_fourteen_names_are_taken(self, address: str) -> None:
+        """The longest batch of points, with as many names as loops have: some 7 MB."""
+        values = {f"train/some_quantity_of_a_loop_{number:02}": 0.1234567890123 for number in range(14)}
+        metrics = [{"step": step, "scalars": values, "loggedAt": "2026-11-30T12:00:00Z"} for step in range(10_000)]
+        create = 'mutation { createJob(input: {name: "a", start: true}) { ... on CreateJobSuccess { job { id } } } }'
+        log = """mutation ($id: ID!, $metrics: [MetricInput!]!) { logMetrics(id: $id, metrics: $metrics) {
+            ... on LogMetricsSuccess { recorded job { metricCount } } } }"""
+        async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as http:
+            made = (await http.post("/graphql", json={"query": create})).json()["data"]["createJob"]["job"]
+            variables = {"id": made["id"], "metrics": metrics}
+            answer = await http.post("/graphql", json={"query": log, "variables": variables})
+        assert int(answer.request.headers["Content-Length"]) > 7_000_000
+        assert answer.json()["data"]["logMetrics"] == {"recorded": 10_000, "job": {"metricCount": 10_000}}
+
+
 class TestTime:
     @pytest.fixture
     def settings(self, database_url: str) -> Settings:
