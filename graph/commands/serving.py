@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from graph.commands.line import with_flags
+from graph.commands.store import migration_shown
 from graph.process.listening import address_of, bind, reserve
 from graph.settings import Settings, SettingsError, flag_name, read_settings
 from graph.stores import database_of, feed_of
@@ -81,8 +82,9 @@ def _serve(settings: Settings, companion: "Companion | None" = None) -> None:
 
 async def _prepare(settings: Settings) -> str:
     """Check the store, the tokens in it, and the feed; returns the store's place."""
-    async with database_of(settings) as database:  # opening it brings it up to date
-        check_exposure(settings, await Tokens(database).all())
+    with migration_shown() as advance:
+        async with database_of(settings, advance=advance) as database:  # opening it brings it up to date
+            check_exposure(settings, await Tokens(database).all())
     feed = feed_of(settings)
     try:
         await feed.check()

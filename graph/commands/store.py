@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from models.backup.file import Step
 from models.errors import JobNotFound
 from models.job import Job
 from models.job_reads import find_job, with_points
+from models.migrations._real_runs import Advance
 from models.store.database import Database, sqlite_file
 from models.store.errors import StoreError
 from models.store.urls import without_password
@@ -27,7 +29,7 @@ from models.validation import job_id_of
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["backup", "migrate", "named_job", "progress_shown", "rebuild_curves", "restore"]
+__all__ = ["backup", "migrate", "migration_shown", "named_job", "progress_shown", "rebuild_curves", "restore"]
 
 
 @with_flags("database_url")
@@ -41,8 +43,9 @@ def migrate(**flags: str | None) -> None:
 
 
 async def _migrate(settings: Settings) -> list[str]:
-    async with database_of(settings) as database:
-        return database.applied
+    with migration_shown() as advance:
+        async with database_of(settings, advance=advance) as database:
+            return database.applied
 
 
 @with_flags("database_url")
@@ -134,6 +137,22 @@ def progress_shown() -> "Progress":
     columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     is_terminal = sys.stderr.isatty() and console.is_interactive  # FORCE_COLOR has rich take a pipe for a terminal
     return Progress(*columns, console=console, transient=True, disable=not is_terminal)
+
+
+@contextlib.contextmanager
+def migration_shown() -> Iterator[Advance]:
+    """Shows how far a migration is with a store's points; nothing, where there is none to do."""
+    with contextlib.ExitStack() as stack:
+        shown: Callable[..., None] | None = None
+
+        def advance(done: int, total: int) -> None:
+            nonlocal shown
+            if shown is None:
+                progress = stack.enter_context(progress_shown())
+                shown = partial(progress.update, progress.add_task("Migrating points", total=total))
+            shown(completed=done)
+
+        yield advance
 
 
 def _file_of(settings: Settings) -> Path:

@@ -24,7 +24,7 @@ from tortoise.transactions import in_transaction
 
 from models import migrations
 from models.errors import JobError
-from models.migrations._real_runs import IsSimulated
+from models.migrations._real_runs import Advance, Help, IsSimulated
 from models.store.errors import LOST, Changed, Damaged, StoreError, StoreFailure
 from models.store.group_commit import GroupCommit
 from models.store.postgres import Connections, Postgres
@@ -71,6 +71,7 @@ class Database:
         connections: int = CONNECTIONS,
         seconds: float = SECONDS,
         is_simulated: IsSimulated | None = None,
+        advance: Advance = lambda _done, _total: None,
         timed_read: Timed = lambda _: None,
         timed_write: Timed = lambda _: None,
     ) -> None:
@@ -78,9 +79,10 @@ class Database:
 
         `create`: a file that is not there; `connections`: the most of them; `seconds`: to wait for each thing;
         `is_simulated`: for migrations, which jobs of older versions were simulated, none where it is None;
+        `advance`: called with the stored points that a migration has read, and how many there are;
         `timed_*`: called with the seconds of each query, and of each work until its commit. Raises StoreError.
         """
-        self._is_simulated = is_simulated
+        self._help = Help(is_simulated, advance)
         self._timed_read = timed_read
         self._timed_write = timed_write
         self._backend = _backend_at(url, create=create, connections=connections, seconds=seconds)
@@ -203,7 +205,7 @@ class Database:
             for migration in pending:
                 steps = [each for each in migration.operations if isinstance(each, RunPython)]
                 for step in steps:
-                    await step.code(self._is_simulated, editor)
+                    await step.code(self._help, editor)
                 if not steps:  # a migration is of SQL or of Python
                     statements = await executor.collect_sql(APP, migration.name)
                     await run_script("\n".join(f"{each.rstrip().removesuffix(';')};" for each in statements))

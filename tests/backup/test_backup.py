@@ -1,7 +1,6 @@
 """Backups: whole copies of one moment, taken while servers write."""
 
 import asyncio
-import contextlib
 import os
 import shutil
 import signal
@@ -17,7 +16,7 @@ import pytest
 from models.backup.file import opened, reported
 from models.store.errors import StoreError
 from tests.tools.api import Api
-from tests.tools.process import ServerProcess, command, here
+from tests.tools.process import ServerProcess, command, here, on_a_terminal
 from tests.tools.stores import (
     backed_up,
     damage_table,
@@ -205,22 +204,10 @@ def test_postgresql_is_left_to_its_own_tools(verb: str, tmp_path: Path) -> None:
 
 
 def test_steps_are_shown_on_a_terminal(store: Path, tmp_path: Path) -> None:
-    ours, its = os.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "graph", "backup", str(tmp_path / "copy"), "--database-url", url_of(store)],
-        stdout=subprocess.PIPE,
-        stderr=its,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "300"},
-    )
-    os.close(its)
-    shown = b""
-    with os.fdopen(ours, "rb", buffering=0) as screen, contextlib.suppress(OSError):  # which ends a terminal
-        while piece := screen.read(4096):
-            shown += piece
-    out, _ = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, out.decode()) == (0, f"backed up 2 jobs to {tmp_path / 'copy'}\n")
-    assert b"Copying" in shown
-    assert b"Checking" in shown
+    out, shown = on_a_terminal("backup", str(tmp_path / "copy"), "--database-url", url_of(store))
+    assert out == f"backed up 2 jobs to {tmp_path / 'copy'}\n"
+    assert "Copying" in shown
+    assert "Checking" in shown
 
 
 def test_steps_are_not_shown_in_a_file(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

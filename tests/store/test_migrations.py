@@ -28,7 +28,7 @@ from simulator.runner import is_simulated, make_points
 from tests.tools.domain import a_job, opened_domain
 from tests.tools.old_stores import make_store
 from tests.tools.outside import Outside
-from tests.tools.process import command
+from tests.tools.process import command, on_a_terminal
 from tests.tools.waiting import PATIENCE
 
 pytestmark = pytest.mark.unmigrated
@@ -277,6 +277,26 @@ class TestStoresOfTheFirstVersion:
             (new,) = (await domain.jobs.log(id, [*batch, Point(101, {"x": 1.0}, 8)])).metrics
             assert new.seq == 4
             assert (await domain.now(id)).furthest_step == 101
+
+    async def test_every_point_is_counted_once_of_short_jobs_and_of_long_ones_and_told_of(
+        self, database_url: str, outside: Outside
+    ) -> None:
+        sizes = [3, 400, 600, 1, 1_000, 2_001, 0, 5]
+        ids = [insert_job(outside, [Point(step, {"loss": 1 / (step + 1)}) for step in range(size)]) for size in sizes]
+        told: list[tuple[int, int]] = []
+        async with Database(database_url, advance=lambda *done: told.append(done)):
+            pass
+        counts = dict(outside.execute("SELECT job_id, count FROM series"))
+        assert counts == {id: size for id, size in zip(ids, sizes, strict=True) if size}
+        assert told == sorted(set(told))
+        assert told[-1] == (sum(sizes), sum(sizes))
+
+    def test_a_bar_shows_how_far_it_is_on_a_terminal(self, database_url: str, outside: Outside) -> None:
+        insert_job(outside, [Point(step, {"loss": 0.5}) for step in range(20)])
+        out, shown = on_a_terminal("migrate", "--database-url", database_url)
+        assert out == "".join(f"applied {name}\n" for name in MIGRATIONS[6:])
+        assert "Migrating points" in shown
+        assert "20/20" in shown
 
     async def test_it_is_migrated_whole_or_not_at_all(self, database_url: str, outside: Outside) -> None:
         batch = [Point(step, {"loss": 0.5}) for step in (1, 2, 3)]

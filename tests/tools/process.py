@@ -30,6 +30,25 @@ def command(*arguments: str, timeout: float = PATIENCE, **environment: str) -> s
         return subprocess.CompletedProcess(arguments, status, Path(out.name).read_text(), Path(err.name).read_text())
 
 
+def on_a_terminal(*arguments: str) -> tuple[str, str]:
+    """Run the command line, which must succeed: what it printed, and what its stderr showed on a terminal."""
+    ours, its = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "graph", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=its,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "300"},
+    )
+    os.close(its)
+    shown = b""
+    with os.fdopen(ours, "rb", buffering=0) as screen, contextlib.suppress(OSError):  # which ends a terminal
+        while piece := screen.read(4096):
+            shown += piece
+    out, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, shown
+    return out.decode(), shown.decode()
+
+
 def here(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The same within this process, on a terminal of 80 columns, in a tenth of the time; not from within a loop."""
     out, err = io.StringIO(), io.StringIO()
