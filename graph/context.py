@@ -26,7 +26,7 @@ from models.job_reads import jobs_by_id
 from models.jobs import Jobs
 from models.metric import Recorded
 from models.points import read_after, read_latest
-from models.series import Series, read_series
+from models.series import Series, count_series, read_series
 from models.store.database import Database
 
 __all__ = ["Context", "GraphInfo", "Services"]
@@ -34,6 +34,8 @@ __all__ = ["Context", "GraphInfo", "Services"]
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
+MOST_SERIES = 50_000
+"""Series of several jobs that are read at once where they are not named."""
 CURVES = 20
 """Curves that are read together, before another client has its turn."""
 
@@ -157,7 +159,12 @@ class Context:
         return [found[job.id] for job in jobs]
 
     async def _load_series(self, asked: list[tuple[int, tuple[str, ...] | None]]) -> Sequence[list[Series]]:
-        found = await read_series(self.database.reader, sorted({job_id for job_id, _ in asked}))
+        ids = sorted({job_id for job_id, _ in asked})
+        unnamed = sorted({job_id for job_id, names in asked if names is None})
+        if len(unnamed) > 1 and (count := await count_series(self.database.reader, unnamed)) > MOST_SERIES:
+            message = f"{len(unnamed)} jobs have {count} series, at most {MOST_SERIES} are read at once: name them, "
+            raise GraphQLError(f'{message}as in series(names: ["loss"]).', extensions={"code": CODES["max_cost"]})
+        found = await read_series(self.database.reader, ids)
         return [[each for each in found[job_id] if names is None or each.name in names] for job_id, names in asked]
 
     async def _load_configs(self, job_ids: list[int]) -> Sequence[Config]:

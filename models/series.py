@@ -176,6 +176,13 @@ def defined(job_id: int, definitions: Sequence[Definition]) -> Work[None]:
 _READ = ("job_id", *COUNTED, "goal", "unit", "is_main")
 
 
+async def count_series(reader: Reader, job_ids: Sequence[int]) -> int:
+    """How many series some jobs have, all together."""
+    query = f'SELECT count(*) FROM "series" WHERE "job_id" IN ({places(job_ids)})'  # noqa: S608  # names of ours
+    ((count,),) = await reader.rows(Query(query, job_ids), in_thread=len(job_ids) > 20)
+    return int(count)
+
+
 async def read_series(
     reader: Reader, job_ids: Sequence[int], names: Collection[str] | None = None
 ) -> dict[int, list[Series]]:

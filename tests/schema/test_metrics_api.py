@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.tools.api import BY_THE_VIEW, METRIC, Api
+from tests.tools.outside import Outside
 
 Points = list[dict[str, Any]]
 
@@ -167,3 +168,20 @@ async def test_a_name_that_is_asked_for_is_trimmed_and_in_nfc_as_what_was_logged
     assert {each["name"] for each in job["metrics"][0]["values"]} == {"\u00e9", "loss"}
     find = "query ($s: String!) { jobs(search: $s) { id } jobList(filter: { search: $s }) { totalCount } }"
     assert await api.data(find, s="RE\u0301SUME\u0301") == {"jobs": [{"id": id}], "jobList": {"totalCount": 1}}
+
+
+async def test_the_series_of_many_jobs_are_named_or_few_or_refused(api: Api, outside: Outside) -> None:
+    """A short request must not fill the server's memory, whatever is stored."""
+    ids = [await api.started() for _ in range(2)]
+    await api.log(ids[0], [{"step": 1, "scalars": {f"v{number}": 1 for number in range(1_000)}}])
+    columns = "name, first_seq, count, non_finite_count, last_seq, last_step, last_value, last_us, is_main"
+    for copy in range(1, 51):
+        renamed = columns.replace("name", f"name || '.{copy}'", 1)
+        outside.execute(
+            f"INSERT INTO series (job_id, {columns}) SELECT {ids[1]}, {renamed} FROM series WHERE job_id = {ids[0]}"
+        )
+    error = (await api.post("{ jobs { series { name } } }"))["errors"][0]
+    assert error["extensions"]["code"] == "TOO_COSTLY"
+    assert 'name them, as in series(names: ["loss"])' in error["message"]
+    named = await api.data('{ jobs { series(names: ["v7"]) { name } } }')
+    assert named == {"jobs": [{"series": []}, {"series": [{"name": "v7"}]}]}
