@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from gql import Client, GraphQLRequest
 from gql.client import AsyncClientSession
+from gql.transport.async_transport import AsyncTransport
 from gql.transport.exceptions import TransportQueryError
 from gql.transport.httpx import HTTPXAsyncTransport
 from gql.transport.websockets import WebsocketsTransport
@@ -25,10 +26,14 @@ WATCH = "subscription ($id: ID!, $after: Int) { metricAdded(jobId: $id, after: $
 pytestmark = pytest.mark.sqlite_alone("the store has no part in it")
 
 
+def connecting(transport: AsyncTransport) -> Client:
+    """Not connected yet; fetches the schema when it is, and holds every operation against it before it is sent."""
+    return Client(transport=transport, fetch_schema_from_transport=True, introspection_args={"specified_by_url": True})
+
+
 @pytest.fixture
 async def over_http(address: str) -> Client:
-    """Not connected yet; fetches the schema when it is, and holds every operation against it before it is sent."""
-    return Client(transport=HTTPXAsyncTransport(url=f"{address}/graphql"), fetch_schema_from_transport=True)
+    return connecting(HTTPXAsyncTransport(url=f"{address}/graphql"))
 
 
 @pytest.fixture
@@ -37,7 +42,7 @@ async def over_websocket(address: str) -> Client:
     transport = WebsocketsTransport(
         url=websocket_url(address), subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL]
     )
-    return Client(transport=transport, fetch_schema_from_transport=True)
+    return connecting(transport)
 
 
 async def run(session: AsyncClientSession, operation: str, **variables: Any) -> Any:

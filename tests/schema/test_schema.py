@@ -60,7 +60,7 @@ def test_every_type_and_default_is_the_one_that_was_promised(promise: Path) -> N
 
 @pytest.mark.sqlite_alone("nothing is read")
 async def test_introspection_answers_with_the_schema_that_is_printed(api: Api) -> None:
-    answered = build_client_schema(await api.data(get_introspection_query(descriptions=True)))
+    answered = build_client_schema(await api.data(get_introspection_query(specified_by_url=True)))
     assert print_schema(lexicographic_sort_schema(answered)) == print_schema(lexicographic_sort_schema(built()))
 
 
