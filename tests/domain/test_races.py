@@ -271,3 +271,30 @@ async def test_a_job_is_deleted_while_its_children_go_on(callers: Sequence[Api])
         assert deleted["__typename"] == "DeleteJobSuccess"
         assert tally(ended) == {"CompleteJobSuccess": 8}
         assert [await callers[-1].job(id, "parent { id }") for id in children] == [{"parent": None}] * 8
+
+
+async def test_of_deleting_a_job_and_logging_late_points_of_it_nothing_stays_behind(callers: Sequence[Api]) -> None:
+    id = await callers[0].started()
+    await callers[0].log(id, [{"step": 0, "loss": 1}])
+    await callers[0].complete(id)
+    logs = [api.log(id, [{"step": n, "loss": 0.5}], late=True) for n, api in enumerate([*callers] * 10, start=1)]
+    deleted, *logged = await asyncio.gather(callers[-1].delete(id), *logs)
+    assert deleted["__typename"] == "DeleteJobSuccess"
+    assert {*tally(logged)} <= {"LogMetricsSuccess", "JobNotFound"}
+    gone = await callers[0].data(f"{{ job(id: {id}) {{ id }} jobList {{ nodes {{ id }} }} }}")
+    assert gone["job"] is None
+    assert id not in {each["id"] for each in gone["jobList"]["nodes"]}
+
+
+async def test_a_job_that_completes_while_a_stop_is_requested_was_stopped_where_the_request_came_first(
+    callers: Sequence[Api],
+) -> None:
+    for _ in range(5):
+        id = await callers[0].started()
+        asked = [api.request_stop(id) for api in [*callers] * 3]
+        completed, *stops = await asyncio.gather(callers[-1].complete(id), *asked)
+        assert completed["__typename"] == "CompleteJobSuccess"
+        assert {*tally(stops)} <= {"RequestStopSuccess", "IllegalTransition"}
+        job = await callers[0].job(id, "outcome stop { requestedAt }")
+        was_asked = "RequestStopSuccess" in tally(stops)
+        assert (job["outcome"], job["stop"] is not None) == ("STOPPED" if was_asked else "COMPLETED", was_asked)
