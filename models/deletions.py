@@ -9,7 +9,7 @@ from models.cursors import cursor_of
 from models.store.sql import select
 from models.store.statements import Query, Reader, Work
 
-PIECE = 500
+PIECE = 200
 """Rows that one transaction deletes: whoever else writes waits for it."""
 BELONGING = (
     "alert_rule",
@@ -79,7 +79,7 @@ def sweep() -> Work[bool]:
         return False
     ((job_id,),) = rows
     for table in BELONGING:
-        piece = f'SELECT "id" FROM "{table}" WHERE "job_id" = ? LIMIT {PIECE if table != "curve_chunk" else 20}'  # noqa: S608  # names of ours
+        piece = f'SELECT "id" FROM "{table}" WHERE "job_id" = ? LIMIT {PIECE if table != "curve_chunk" else 10}'  # noqa: S608  # names of ours
         ids = yield Query(piece, [job_id])
         if ids:
             listed = ", ".join(str(id) for (id,) in ids)

@@ -29,7 +29,7 @@ from models.job_reads import changed_since, find_job, jobs_in
 from models.job_writes import held
 from models.lifecycle import JobStatus
 from models.metric import Goal
-from models.points import read_after
+from models.points import after_query
 from models.series import read_series
 from models.store.database import Database, uninterrupted
 from models.store.errors import StoreFailure
@@ -169,24 +169,29 @@ class AlertChecker:
         if begin >= job.metric_count:
             return False
         reader = self.database.reader
-        points = (await read_after(reader, [job.id], begin, PAGE))[job.id]
+        series = {each.name: each for each in (await read_series(reader, [job.id]))[job.id]}
+        names = {look.rule.series or "" for look in looks}
+        if names.isdisjoint(series):
+            for look in looks:
+                look.state = look.state._replace(seq=job.metric_count)
+            return False
+        query = after_query(("seq", "step", "values"), [job.id], begin, PAGE)
+        points = [(seq, step, text) for seq, step, text in await reader.rows(query, in_thread=True)]
         if not points:
             return False
+        last: int = points[-1][0]
         firsts = [attempt.first_seq for attempt in (await attempts_of(reader, [job]))[job.id]]
-        goals: dict[str, Goal | None] = {}
-        if any(look.rule.condition is Condition.NO_IMPROVEMENT for look in looks):
-            goals = {each.name: each.goal for each in (await read_series(reader, [job.id]))[job.id]}
-        maximized = {name for name, goal in goals.items() if goal is Goal.MAXIMIZE}
-        found = values_of(points, {look.rule.series or "" for look in looks})
+        maximized = {name for name, each in series.items() if each.goal is Goal.MAXIMIZE}
+        found = values_of(points, names)
         for look in looks:
             name, rule = look.rule.series or "", look.rule
-            work = partial(look_at_values, look, found[name], points[-1].seq, firsts, maximize=name in maximized)
+            work = partial(look_at_values, look, found[name], last, firsts, maximize=name in maximized)
             if rule.condition is Condition.JUMP and len(found[name]) * (rule.window or 1) > IN_THREAD:
                 await asyncio.to_thread(work)
             else:
                 work()
                 await asyncio.sleep(0)
-        return points[-1].seq < job.metric_count
+        return last < job.metric_count
 
     async def _begun(self, rule: AlertRule, job: Job, stored: AlertState) -> AlertState:
         """The state to go on from: where the rule, as it now is, has not looked yet, behind what was there before."""

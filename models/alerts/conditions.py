@@ -56,8 +56,10 @@ def crossings(rule: AlertRule, memory: Memory, values: Iterable[Value], *, maxim
             meeting = [at.value < threshold for at in values]
         case Condition.NOT_FINITE:
             meeting = [not isfinite(at.value) for at in values]
+        case Condition.NO_IMPROVEMENT:
+            meeting = _not_improving(memory, values, rule.window or 1, maximize=maximize)
         case _:
-            meeting = [_meets(rule, memory, at, maximize=maximize) for at in values]
+            meeting = [_jumps(memory.window, at.value, threshold, rule.window or 1) for at in values]
     if not memory.holds and True not in meeting:  # as nearly always
         return
     for at, meets in zip(values, meeting, strict=True):
@@ -66,21 +68,19 @@ def crossings(rule: AlertRule, memory: Memory, values: Iterable[Value], *, maxim
         memory.holds = meets
 
 
-def _meets(rule: AlertRule, memory: Memory, at: Value, *, maximize: bool) -> bool:
-    value, threshold, window = at.value, rule.threshold or 0.0, rule.window or 1
-    match rule.condition:
-        case Condition.NO_IMPROVEMENT:
-            best = memory.best
-            if isfinite(value) and (best is None or (value > best if maximize else value < best)):
-                memory.best, memory.best_step = value, at.step
-            elif memory.best_step is None:
-                memory.best_step = at.step
-            assert memory.best_step is not None
-            return at.step - memory.best_step >= window
-        case Condition.JUMP:
-            return _jumps(memory.window, value, threshold, window)
-        case _:
-            return False
+def _not_improving(memory: Memory, values: Iterable[Value], window: int, *, maximize: bool) -> list[bool]:
+    """Whether each is so many steps behind the best until then."""
+    best, best_step = memory.best, memory.best_step
+    meeting = []
+    for _, step, value in values:
+        if isfinite(value) and (best is None or (value > best if maximize else value < best)):
+            best, best_step = value, step
+        elif best_step is None:
+            best_step = step
+        assert best_step is not None
+        meeting.append(step - best_step >= window)
+    memory.best, memory.best_step = best, best_step
+    return meeting
 
 
 def _jumps(before: list[float], value: float, threshold: float, window: int) -> bool:

@@ -1,7 +1,7 @@
 """One look at a job by one rule: what is found, and the state afterwards. No I/O."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import isfinite, isnan
 
@@ -12,7 +12,7 @@ from models.alerts.rule import OF_SERIES, AlertRule
 from models.alerts.state import AlertState
 from models.job import Job, latest
 from models.lifecycle import JobStatus
-from models.metric import Recorded
+from models.metric import decode_named
 
 SILENCES = 2
 """Promised signs between the moment since when a job is lost, and the one at which it is found to be."""
@@ -31,15 +31,12 @@ class Look:
         self.found: list[Raised] = []
 
 
-def values_of(points: Sequence[Recorded], names: Collection[str]) -> Mapping[str, list[Value]]:
-    """The values of each name at the points that have it."""
+def values_of(points: Iterable[tuple[int, int, str]], names: Collection[str]) -> Mapping[str, list[Value]]:
+    """The values of each name at the points that have it; `points`: seq, step and the stored text of their values."""
     found: dict[str, list[Value]] = {name: [] for name in names}
-    for point in points:
-        values = point.values
-        for name, of_name in found.items():
-            value = values.get(name)
-            if value is not None:
-                of_name.append(Value(point.seq, point.step, value))
+    for seq, step, text in points:
+        for name, value in decode_named(text, names):
+            found[name].append(Value(seq, step, value))
     return found
 
 
