@@ -263,8 +263,12 @@ class Settings(BaseSettings):
 
     @property
     def webhook_key(self) -> bytes:
-        """What signs webhooks; empty for nothing."""
-        return _secret_in(self.webhook_secret_file) or self.webhook_secret.encode(errors="surrogateescape")
+        """What signs webhooks; empty for nothing. Raises SettingsError where its file is gone since the start."""
+        if not self.webhook_secret_file:
+            return self.webhook_secret.encode(errors="surrogateescape")
+        if key := _secret_in(self.webhook_secret_file):
+            return key
+        raise SettingsError("--webhook-secret-file: there is no secret in it any more.")
 
     @property
     def is_for_this_machine_alone(self) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from tortoise import Model, fields
+from tortoise.indexes import Index
 
 from models.alert import Alert
 from models.alerts.rule import AlertRule
@@ -19,7 +20,7 @@ from models.store.statements import Query, Reader, Work
 LEASE = timedelta(seconds=30)
 """How long a process has a delivery for itself: longer than an attempt can take."""
 ATTEMPTS = 15
-"""Of a delivery, before it is given up: over about five hours."""
+"""Of a delivery, before it is given up: over some four hours."""
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(hours=1)
 
@@ -29,12 +30,13 @@ class DeliveryTable(Model):
 
     id = fields.BigIntField(primary_key=True)
     job_id = fields.BigIntField(db_index=True)
-    rule_id = fields.BigIntField(db_index=True)
+    rule_id = fields.BigIntField()
     attempts = fields.IntField(default=0)
-    due_at = fields.DatetimeField(db_index=True)
+    due_at = fields.DatetimeField()
 
     class Meta:
         table = "alert_delivery"
+        indexes = (Index(fields=["rule_id", "due_at"], name="alert_delivery_by_rule"),)
 
 
 class Delivery(NamedTuple):
@@ -44,7 +46,7 @@ class Delivery(NamedTuple):
     rule: AlertRule
     job: Job
     attempt: int
-    """1, 2, 3…"""
+    """1, 2, 3…; more than there may be where the last one never ended."""
 
 
 class Due(NamedTuple):
@@ -54,10 +56,10 @@ class Due(NamedTuple):
     webhook: str | None
 
 
-_DUE = """SELECT min("alert_delivery"."id"), "alert_rule"."webhook" FROM "alert_delivery"
-    LEFT JOIN "alert_rule" ON "alert_rule"."id" = "alert_delivery"."rule_id"
-    WHERE "alert_delivery"."due_at" <= ? GROUP BY "alert_delivery"."rule_id", "alert_rule"."webhook"
-    ORDER BY min("alert_delivery"."due_at")"""
+_DUE = """SELECT "alert_delivery"."id", "alert_rule"."webhook" FROM "alert_rule"
+    JOIN "alert_delivery" ON "alert_delivery"."id" = (SELECT "due"."id" FROM "alert_delivery" AS "due"
+        WHERE "due"."rule_id" = "alert_rule"."id" AND "due"."due_at" <= ? ORDER BY "due"."due_at" LIMIT 1)
+    ORDER BY random()"""
 _DELETE = 'DELETE FROM "alert_delivery" WHERE "id" = ?'
 
 
@@ -70,15 +72,15 @@ def owed(alert: Alert) -> Work[None]:
 
 
 async def due_deliveries(reader: Reader, at: datetime) -> list[Due]:
-    """The first delivery of each rule that is due, the longest due first."""
+    """The longest due delivery of each rule, in an order by chance: where there are too many, each has its turn.
+
+    It takes as long however many there are of each.
+    """
     return [Due(*row) for row in await reader.rows(Query(_DUE, [at]))]
 
 
 def taken(id: int, at: datetime) -> Work[Delivery | None]:
-    """Have a delivery for oneself for as long as the lease; None where another has it, or there is nothing to tell.
-
-    Its last attempt may have ended with its process: then it is the last one once more.
-    """
+    """Have a delivery for oneself for as long as the lease; None where another has it, or there is nothing to tell."""
     rows = yield Query(
         select("alert_delivery", ("attempts",), 'WHERE "id" = ? AND "due_at" <= ?'), [id, at], locks=True
     )
@@ -92,7 +94,7 @@ def taken(id: int, at: datetime) -> Work[Delivery | None]:
     if alert is None or not jobs or not rules or AlertRule.of(rules[0]).webhook is None:
         yield Query(_DELETE, [id])  # the rule tells nobody any more, or its job is deleted
         return None
-    attempt = min(int(rows[0][0]) + 1, ATTEMPTS)
+    attempt = int(rows[0][0]) + 1
     yield Query('UPDATE "alert_delivery" SET "attempts" = ?, "due_at" = ? WHERE "id" = ?', [attempt, at + LEASE, id])
     return Delivery(alert, AlertRule.of(rules[0]), Job.of(jobs[0]), attempt)
 

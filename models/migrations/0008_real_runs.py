@@ -155,11 +155,11 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ('job_id', fields.BigIntField(db_index=True)),
-                ('rule_id', fields.BigIntField(db_index=True)),
+                ('rule_id', fields.BigIntField()),
                 ('attempts', fields.IntField(default=0)),
-                ('due_at', fields.DatetimeField(db_index=True, auto_now=False, auto_now_add=False)),
+                ('due_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'alert_delivery', 'app': 'models', 'pk_attr': 'id', 'table_description': "An alert that is still to be told to a webhook. Its id is the alert's."},
+            options={'table': 'alert_delivery', 'app': 'models', 'indexes': [Index(fields=['rule_id', 'due_at'], name='alert_delivery_by_rule')], 'pk_attr': 'id', 'table_description': "An alert that is still to be told to a webhook. Its id is the alert's."},
             bases=['Model'],
         ),
         ops.CreateModel(

@@ -108,15 +108,13 @@ class Webhooks:
             del self._sending[receiver]
 
     async def _tell(self, delivery: Delivery) -> None:
-        """One attempt. Raises StoreFailure."""
-        assert delivery.rule.webhook is not None
-        body, is_refused = body_of(delivery, self._public_url), False
-        try:
-            headers = headers_of(delivery, body, self._secret, time.time())
-            status = await self._receivers.post(delivery.rule.webhook, headers, body)
-            problem = "" if 200 <= status < 300 else f"it answered with {status}"
-        except NotTold as error:
-            problem, is_refused = str(error), isinstance(error, Refused)
+        """One attempt, and what comes of it. Raises StoreFailure."""
+        problem, is_refused = "its last attempt never ended", False  # with its process, it may be
+        if delivery.attempt <= ATTEMPTS:
+            try:
+                problem = await self._attempt(delivery)
+            except NotTold as error:
+                problem, is_refused = str(error), isinstance(error, Refused)
         is_over = is_refused or delivery.attempt >= ATTEMPTS
         if problem:
             what = "alert %d is not told to %s, by attempt %d of %d: %s"
@@ -124,6 +122,14 @@ class Webhooks:
             log.log(logging.WARNING if is_over else logging.INFO, f"gave up: {what}" if is_over else what, *values)
         await self._settle(delivery, is_over=is_over or not problem)
         self._counted(Outcome.TOLD if not problem else Outcome.GIVEN_UP if is_over else Outcome.FAILED)
+
+    async def _attempt(self, delivery: Delivery) -> str:
+        """Tell the receiver; what was wrong with its answer, if anything. Raises NotTold."""
+        assert delivery.rule.webhook is not None
+        body = body_of(delivery, self._public_url)
+        headers = headers_of(delivery, body, self._secret, time.time())
+        status = await self._receivers.post(delivery.rule.webhook, headers, body)
+        return "" if 200 <= status < 300 else f"it answered with {status}"
 
     @uninterrupted
     async def _take(self, id: int) -> Delivery | None:

@@ -182,6 +182,15 @@ async def test_what_fails_too_often_is_given_up_with_a_line_that_has_no_secret(
     )
 
 
+async def test_what_ends_its_process_each_time_is_given_up_too(deployment: Deployment, receiver: Receiver) -> None:
+    await deployment.rule(receiver)
+    await deployment.raised()
+    deployment.outside.execute("UPDATE alert_delivery SET attempts = ?", [ATTEMPTS])
+    async with deployment.sender().running():
+        await eventually(lambda: deployment.outcomes == [Outcome.GIVEN_UP])
+    assert (deployment.owed(), len(receiver.told)) == ([], 0)
+
+
 @pytest.mark.parametrize("name", ["localhost", "2130706433"])
 async def test_a_private_address_that_is_not_allowed_is_given_up_at_once(
     deployment: Deployment, receiver: Receiver, name: str
