@@ -5,6 +5,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
@@ -20,6 +21,8 @@ NAMES = ("loss", "accuracy", "learningRate")
 READS = 20
 CURVE = """query ($id: ID!, $name: String!, $points: Int!) {
     job(id: $id) { curve(name: $name, points: $points) { seq step value } } }"""
+CURVES = """query ($id: ID!, $names: [String!]!, $points: Int!) {
+    job(id: $id) { curves(names: $names, points: $points) { name x seq step value } } }"""
 COLUMNS = 'epoch, loss, accuracy, learning_rate, "values", recorded_at'
 
 
@@ -48,6 +51,15 @@ async def drawn(caller: Caller, id: str, name: str, points: int) -> float:
     return taken
 
 
+async def drawn_together(caller: Caller, id: str, names: Sequence[str], points: int) -> float:
+    """Milliseconds until the curves of some names are here."""
+    began = time.perf_counter()
+    curves = (await caller.data(CURVES, {"id": id, "names": [*names], "points": points}))["job"]["curves"]
+    taken = 1000 * (time.perf_counter() - began)
+    assert all(points - 2 <= len(curve["x"]) <= points for curve in curves)
+    return taken
+
+
 async def measure(url: str, store: Outside, length: int) -> list[str]:
     async with Caller(url) as caller:
         id = await filled(caller, store, length)
@@ -55,12 +67,15 @@ async def measure(url: str, store: Outside, length: int) -> list[str]:
         new = [await drawn(caller, id, name, 500) for name in NAMES]
         # Of other points each time, so that none is remembered.
         there = [await drawn(caller, id, "loss", points) for points in range(480, 480 + READS)]
+        # As many of `curves`, of one name, and of three at once.
+        one = [await drawn_together(caller, id, NAMES[:1], points) for points in range(510, 510 + READS)]
+        three = [await drawn_together(caller, id, NAMES, points) for points in range(540, 540 + READS)]
         again = [await drawn(caller, id, "loss", 500) for _ in range(READS)]
         live = []
         for step in range(length, length + READS):
             await caller.log(id, [step])
             live.append(await drawn(caller, id, "loss", 500))
-    return [f"{statistics.median(taken):,.1f} ms" for taken in (new, there, live, again)]
+    return [f"{statistics.median(taken):,.1f} ms" for taken in (new, there, one, three, live, again)]
 
 
 def main() -> None:
@@ -79,7 +94,10 @@ def main() -> None:
         "curves",
         f"A curve of 500 points over HTTP, medians of {READS}, server on one core and load on another "
         f"(`python -m benchmarks.curves`); the server holds {memory:.0f} MiB after it:",
-        ["points of the job", "never drawn before", "drawn before", "with one more point", "the same again"],
+        [
+            *("points of the job", "never drawn before", "drawn before", "by `curves`", "three by `curves`"),
+            *("with one more point", "the same again"),
+        ],
         [[f"{length:,}", *row] for length, row in cells.items()],
         write=options.write,
     )

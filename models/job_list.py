@@ -273,8 +273,8 @@ def _belonging(rows: str, parameters: Sequence[Any]) -> Condition:
     return Condition(
         f'"job"."id" IN (SELECT "job_id" {rows})',
         parameters,
-        # The job finds its few rows, not the number many.
-        f"""EXISTS (SELECT 1 {rows.replace('"number"', '"number" + 0')} AND "job_id" = "job"."id")""",
+        # The job finds its few rows; the path, of all jobs, would find many.
+        f"""EXISTS (SELECT 1 {rows.replace('"path"', 'CAST("path" AS TEXT)')} AND "job_id" = "job"."id")""",
         rows,
     )
 
