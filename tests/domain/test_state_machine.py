@@ -28,7 +28,8 @@ SETTINGS = "name modelName epochs stepsPerEpoch learningRate scenario seed"
 TIMES = "createdAt updatedAt startedAt finishedAt"
 EVERYTHING = f"""id {SETTINGS} status totalSteps metricCount progress failureReason {TIMES} archivedAt
     attempt attempts {{ number outcome fromStep firstSeq }} outcome endedEarly stop {{ reason receivedAt }}
-    series {{ name count last {{ seq }} }} metrics(limit: 10000) {{ {METRIC} }} latestMetrics(count: 2) {{ seq }}"""
+    series {{ name count last {{ seq }} lowest {{ seq }} highest {{ seq }} }}
+    metrics(limit: 10000) {{ {METRIC} }} latestMetrics(count: 2) {{ seq }}"""
 
 NO_IDS = ["abc", "", "-1", "0", "1.0", "99", str(2**63 - 1), str(2**70)]
 

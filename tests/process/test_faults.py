@@ -1,13 +1,13 @@
 """Two replicas on PostgreSQL and Valkey while one part after another breaks, each a real process.
 
-Each test ends with the same audit: every acknowledged point is stored once, every watcher has seen 1 to N in order, and
-all that should run does.
+Each test ends with the same audit: every acknowledged change is there once, every watcher has seen 1 to N in order, who
+follows the list knows each job as it is, and all that should run does.
 """
 
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from itertools import count
@@ -18,12 +18,13 @@ import pytest
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
 from tests.tools.api import Api
+from tests.tools.lives import CHANGED, DELETED, Follower, Lives, changed_since
 from tests.tools.outside import Outside
 from tests.tools.postgres import Postgres
 from tests.tools.process import ServerProcess
 from tests.tools.sockets import opened, websocket_url
 from tests.tools.valkey import Valkey
-from tests.tools.waiting import PATIENCE
+from tests.tools.waiting import PATIENCE, eventually
 
 PAUSE = 0.02
 """Before a client that was turned away comes back."""
@@ -49,9 +50,12 @@ async def _stored(api: Api, id: str) -> list[tuple[int, int]]:
 
 
 class Load:
-    """Two clients that log batches of a job, three that watch it, and two that step another, at several replicas."""
+    """Two clients that log batches of a job, three that watch it, and two that step another, at several replicas.
 
-    def __init__(self, id: str, simulated: str, urls: Callable[[], list[str]]) -> None:
+    Beside them, a loop takes jobs through their whole lives, and the list of jobs is followed.
+    """
+
+    def __init__(self, id: str, simulated: str, since: str, urls: Callable[[], list[str]]) -> None:
         self.id = id
         self.simulated = simulated
         self.logged: list[int] = []
@@ -61,11 +65,16 @@ class Load:
         self.turned_away = 0
         """Answers that said to try again."""
         self.seen: list[list[int]] = [[], [], []]
+        self.lives = Lives(f"beside {id}")
+        self.changes = Follower(since)
+        self.deletions = Follower(since)
+        self._since = since
         self._urls = urls
         self._happened = asyncio.Event()
         self._stopping = False
         self._writers: list[asyncio.Task[None]] = []
         self._watchers: list[asyncio.Task[None]] = []
+        self._followers: list[asyncio.Task[None]] = []
         self._stack = AsyncExitStack()
         self._http: httpx.AsyncClient
 
@@ -73,11 +82,16 @@ class Load:
         self._http = await self._stack.enter_async_context(httpx.AsyncClient(timeout=PATIENCE))
         self._writers = [asyncio.create_task(self._log(number)) for number in range(2)]
         self._writers += [asyncio.create_task(self._step(number)) for number in range(2)]
+        self._writers.append(asyncio.create_task(self._live()))
         self._watchers = [asyncio.create_task(self._watch(number)) for number in range(3)]
+        self._followers = [
+            asyncio.create_task(self._follow(number, query, follower))
+            for number, (query, follower) in enumerate(((CHANGED, self.changes), (DELETED, self.deletions)))
+        ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        tasks = [*self._writers, *self._watchers]
+        tasks = [*self._writers, *self._watchers, *self._followers]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -87,7 +101,7 @@ class Load:
         """Return once `condition` holds; raises at once what a writer or a watcher has raised, and TimeoutError."""
         async with asyncio.timeout(PATIENCE):
             while not condition():
-                for task in (*self._writers, *self._watchers):
+                for task in (*self._writers, *self._watchers, *self._followers):
                     if task.done():
                         task.result()
                 self._happened.clear()
@@ -95,18 +109,20 @@ class Load:
 
     async def goes_on(self, count: int = 10) -> None:
         """Return once so many more writes of each kind were acknowledged, and each watcher has seen as many points."""
-        logged, stepped = len(self.logged) + count, len(self.stepped) + count
+        logged, stepped, acts = len(self.logged) + count, len(self.stepped) + count, self.lives.acts + count
         seen = [len(those) + count for those in self.seen]
         await self.until(
             lambda: (
                 len(self.logged) >= logged
                 and len(self.stepped) >= stepped
+                and self.lives.acts >= acts
                 and all(len(those) >= enough for those, enough in zip(self.seen, seen, strict=True))
             )
         )
 
     async def audited(self) -> int:
         """End the job, and give how many points it has; each acknowledged one is stored once, and was seen once."""
+        await self.until(lambda: self.lives.gone != [])
         self._stopping = True
         async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*self._writers)
@@ -114,7 +130,15 @@ class Load:
                 api = Api(http)
                 assert (await api.complete(self.id))["__typename"] == "CompleteJobSuccess"
                 stored, stepped = [await _stored(api, job) for job in (self.id, self.simulated)]
+                await self.lives.check(api)
+                changed = await changed_since(api, self._since)
             await asyncio.gather(*self._watchers)
+        from_the_start = Follower(self._since)
+        self._followers.append(asyncio.create_task(self._follow(0, CHANGED, from_the_start)))
+        await self.until(lambda: all(each.has(changed) for each in (self.changes, from_the_start)))
+        await self.until(lambda: len(self.deletions.told) >= len(self.lives.gone))
+        assert [*from_the_start.told.items()] == [(job["id"], job["cursor"]) for job in changed]
+        assert [*self.deletions.told] == self.lives.gone
         everything = [*range(1, len(stored) + 1)]
         assert [seq for seq, _ in stored] == everything
         assert self.seen == [everything] * 3
@@ -143,48 +167,76 @@ class Load:
                 self.stepped.append((answer["metric"]["seq"], answer["metric"]["step"]))
             self._happened.set()
 
-    async def _answered(self, turn: int, query: str, *, insist: bool, **variables: Any) -> Any:
-        """What a verb answers, of whichever replica; None where the first answer got lost and it must not be repeated.
-
-        The only other answer that may come is that it was not done, and may be tried again.
-        """
-        while True:
-            urls = self._urls()
+    async def _live(self) -> None:
+        turn = 0
+        while not (self._stopping and self.lives.is_between):
             try:
-                response = await self._http.post(
-                    urls[turn % len(urls)] + "/graphql", json={"query": query, "variables": variables}
-                )
-            except httpx.TransportError:
-                response = None
-            if response is not None and response.status_code == 200:
-                body = response.json()
-                if "errors" not in body:
-                    (answer,) = body["data"].values()
-                    assert answer["__typename"].endswith("Success"), answer
-                    return answer
-                assert unavailable(body["errors"]), body
-                self.turned_away += 1
-            elif response is not None:
-                assert response.status_code == 503, response.text  # it is being stopped
-            self._happened.set()
-            if not insist:
-                return None
+                await self.lives.act(Turn(self._http, self, turn))
+            except Unanswered:
+                await asyncio.sleep(PAUSE)
             turn += 1
-            await asyncio.sleep(PAUSE)
+            self._happened.set()
+
+    async def _answered(self, turn: int, query: str, *, insist: bool, **variables: Any) -> Any:
+        """What a verb answers, of whichever replica; None where the answer got lost and it must not be repeated."""
+        while True:
+            try:
+                body = await self.answer(turn, query, variables)
+            except Unanswered:
+                self._happened.set()
+                if not insist:
+                    return None
+                turn += 1
+                await asyncio.sleep(PAUSE)
+                continue
+            (answer,) = body["data"].values()
+            assert answer["__typename"].endswith("Success"), answer
+            return answer
+
+    async def answer(self, turn: int, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """What the replica whose turn it is answers.
+
+        The only other answer that may come is that it was not done, and may be tried again. Raises Unanswered.
+        """
+        urls = self._urls()
+        try:
+            response = await self._http.post(
+                urls[turn % len(urls)] + "/graphql", json={"query": query, "variables": variables}
+            )
+        except httpx.TransportError as error:
+            raise Unanswered from error
+        if response.status_code != 200:
+            assert response.status_code == 503, response.text  # it is being stopped
+            raise Unanswered
+        body: dict[str, Any] = response.json()
+        if "errors" in body:
+            assert unavailable(body["errors"]), body
+            self.turned_away += 1
+            raise Unanswered
+        return body
 
     async def _watch(self, number: int) -> None:
-        turn, seen = number, self.seen[number]
+        seen = self.seen[number]
+        await self._told(number, STREAM, lambda: {"id": self.id, "after": len(seen)}, lambda it: seen.append(it["seq"]))
+
+    async def _follow(self, number: int, query: str, follower: Follower) -> None:
+        await self._told(number, query, lambda: {"since": follower.since}, follower.see)
+
+    async def _told(
+        self, turn: int, query: str, after: Callable[[], dict[str, Any]], see: Callable[[Any], None]
+    ) -> None:
+        """Show what a subscription tells to `see`, at one replica after the other, until it completes."""
         while True:
             urls = self._urls()
             try:
                 async with opened(websocket_url(urls[turn % len(urls)])) as socket:
-                    operation = await socket.subscribe(STREAM, id=self.id, after=len(seen))
+                    operation = await socket.subscribe(query, **after())
                     while (message := await socket.message(operation))["type"] == "next":
                         payload = message["payload"]
                         if "errors" in payload:
                             assert unavailable(payload["errors"]), payload
                             break
-                        seen.append(payload["data"]["metricAdded"]["seq"])
+                        see(*payload["data"].values())
                         self._happened.set()
                     if message["type"] == "complete":
                         return
@@ -193,6 +245,22 @@ class Load:
                 pass  # that replica is gone: on to the next
             turn += 1
             await asyncio.sleep(PAUSE)
+
+
+class Unanswered(Exception):
+    """A call was not done, or its answer was lost."""
+
+
+class Turn(Api):
+    """The replica whose turn it is."""
+
+    def __init__(self, http: httpx.AsyncClient, load: Load, turn: int) -> None:
+        super().__init__(http)
+        self._load = load
+        self._turn = turn
+
+    async def post(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        return await self._load.answer(self._turn, query, variables or {})
 
 
 class Site:
@@ -235,7 +303,8 @@ class Site:
         """A new job under load, which has begun; audited at the end, when the replicas must be well again."""
         async with httpx.AsyncClient(base_url=self.urls[0], timeout=PATIENCE) as http:
             id, simulated = [await Api(http).started(epochs=100_000) for _ in range(2)]
-        async with Load(id, simulated, lambda: self.urls) as load:
+            since = (await Api(http).job(simulated, "cursor"))["cursor"]
+        async with Load(id, simulated, since, lambda: self.urls) as load:
             await load.goes_on()
             yield load
             await self.is_well()
@@ -263,6 +332,8 @@ async def test_a_replica_killed_under_load_loses_nothing_and_its_watchers_move_t
             await load.goes_on()
             await asyncio.to_thread(replica.start)
             await load.goes_on()
+    with Outside(site.database_url) as outside:
+        await eventually(lambda: load.lives.left(outside) == 0)
 
 
 async def test_while_valkey_is_gone_writes_go_on_and_streams_come_from_the_store(site: Site) -> None:

@@ -11,10 +11,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from tests.tools.api import METRIC, Api
+from tests.tools.lives import CHANGED, DELETED, Follower, Lives, changed_since
 from tests.tools.outside import Outside
 from tests.tools.process import ServerProcess
 from tests.tools.sockets import opened, websocket_url
-from tests.tools.waiting import PATIENCE
+from tests.tools.waiting import PATIENCE, eventually
 
 KILLS = 4
 POINT = f"{METRIC} recordedAt"
@@ -74,6 +75,22 @@ class Job:
         return points
 
 
+async def live(lives: Lives, api: Api, happened: asyncio.Semaphore) -> None:
+    """Take jobs through their lives until the server is gone."""
+    while True:
+        await lives.act(api)
+        happened.release()
+
+
+async def follow(follower: Follower, url: str, query: str) -> None:
+    """See how the list changes after the last that was seen, until the server is gone."""
+    async with opened(websocket_url(url)) as socket:
+        operation = await socket.subscribe(query, since=follower.since)
+        while True:
+            (event,) = (await socket.next(operation)).values()
+            follower.see(event)
+
+
 @asynccontextmanager
 async def client(server: ServerProcess) -> AsyncIterator[Api]:
     async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as http:
@@ -91,11 +108,17 @@ async def until_the_server_is_gone(work: Any) -> None:
 async def test_kills_lose_no_acknowledged_point_and_leave_no_gap_and_a_watcher_sees_each_point_once(
     database_url: str, outside: Outside
 ) -> None:
-    """Two jobs are written to, one by steps, one by batches, and both are watched, all the time."""
+    """Two jobs are written to, one by steps, one by batches, and both are watched, all the time.
+
+    Beside them, a loop takes jobs through their whole lives, and the list of jobs is followed.
+    """
     chance = random.Random(20)
+    lives = Lives("life")
     with ServerProcess(database_url) as server:
         async with client(server) as api:
             jobs = [Job(await api.started(name=name, epochs=100_000)) for name in ("stepped", "logged")]
+            begin = (await api.job(jobs[-1].id, "cursor"))["cursor"]
+        changes, deletions = Follower(begin), Follower(begin)
         for kill in range(KILLS):
             if kill:
                 server.start()
@@ -106,10 +129,13 @@ async def test_kills_lose_no_acknowledged_point_and_leave_no_gap_and_a_watcher_s
                     tasks.create_task(until_the_server_is_gone(job.watch(server.url, happened)))
                 tasks.create_task(until_the_server_is_gone(jobs[0].step(api, happened)))
                 tasks.create_task(until_the_server_is_gone(jobs[1].log(api, happened)))
+                tasks.create_task(until_the_server_is_gone(live(lives, api, happened)))
+                tasks.create_task(until_the_server_is_gone(follow(changes, server.url, CHANGED)))
+                tasks.create_task(until_the_server_is_gone(follow(deletions, server.url, DELETED)))
                 # Right behind an answer or a sight: what was reported too early would be gone with the server.
                 for _ in range(chance.randrange(5, 60)):
                     await happened.acquire()
-                while kill % 2 and any(job.sights <= kill // 2 for job in jobs):
+                while kill % 2 and (len(lives.gone) <= kill // 2 or any(job.sights <= kill // 2 for job in jobs)):
                     await happened.acquire()
                 server.kill()
         server.start()
@@ -121,5 +147,21 @@ async def test_kills_lose_no_acknowledged_point_and_leave_no_gap_and_a_watcher_s
                 await job.watch(server.url, happened)
                 assert job.seen == stored
                 assert job.sights >= KILLS // 2, "the watchers were cut off before they saw anything"
+            await lives.act(api)
+            await lives.check(api)
+            changed = await changed_since(api, begin)
+            from_the_start = Follower(begin)
+            told = [
+                asyncio.create_task(follow(follower, server.url, query))
+                for follower, query in ((changes, CHANGED), (from_the_start, CHANGED), (deletions, DELETED))
+            ]
+            await eventually(lambda: all(each.has(changed) for each in (changes, from_the_start)))
+            await eventually(lambda: len(deletions.told) >= len(lives.gone))
+            assert [*from_the_start.told.items()] == [(job["id"], job["cursor"]) for job in changed]
+            assert [*deletions.told] == lives.gone
+            await eventually(lambda: lives.left(outside) == 0)
+            for task in told:
+                task.cancel()
+            await asyncio.gather(*told, return_exceptions=True)
     if outside.system == "sqlite":
         assert outside.execute("PRAGMA integrity_check") == [("ok",)]

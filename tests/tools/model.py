@@ -200,11 +200,11 @@ class ModelJob:
         }
 
     def _series(self) -> list[dict[str, Any]]:
-        found: dict[str, list[tuple[int, int]]] = {}
+        found: dict[str, list[tuple[int, int, float]]] = {}
         for seq, point in self.live:
-            for name in point.values:
-                found.setdefault(name, []).append((point.step, seq))
-        return [{"name": name, "count": len(all), "last": {"seq": max(all)[1]}} for name, all in found.items()]
+            for name, value in point.values.items():
+                found.setdefault(name, []).append((point.step, seq, value))
+        return [{"name": name, "count": len(all), **_ends(all)} for name, all in found.items()]
 
     def _point(self, given: Mapping[str, Any]) -> ModelPoint:
         values = {name: given[name] for name in BESIDE if name in given}
@@ -215,6 +215,18 @@ class ModelJob:
 
 
 NON_FINITE = {"NAN": "nan", "INFINITY": "inf", "NEGATIVE_INFINITY": "-inf"}
+
+
+def _ends(all: Sequence[tuple[int, int, float]]) -> dict[str, Any]:
+    """The last, the lowest and the highest of (step, seq, value)."""
+    finite = [(value, seq) for _, seq, value in all if math.isfinite(value)]
+    lowest = min(finite, default=None)
+    highest = min(finite, key=lambda each: (-each[0], each[1]), default=None)
+    return {
+        "last": {"seq": max(all)[1]},
+        "lowest": lowest and {"seq": lowest[1]},
+        "highest": highest and {"seq": highest[1]},
+    }
 
 
 def _finite(value: float) -> float | None:
