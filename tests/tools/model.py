@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -30,6 +30,11 @@ class ModelPoint:
         """Whether it need not be stored beside the other; NaN equals NaN, and 0.0 is not -0.0."""
         mine, theirs = ({name: repr(value) for name, value in point.values.items()} for point in (self, other))
         return (self.step, self.stated_epoch, mine) == (other.step, other.stated_epoch, theirs)
+
+    def is_stored_as(self, other: "ModelPoint") -> bool:
+        """The same of one that was stored before: an epoch that follows from the step need not have been given then."""
+        unsaid = replace(self, stated_epoch=None) if self.stated_epoch == other.epoch else self
+        return self.equals(other) or unsaid.equals(other)
 
     def view(self, seq: int) -> dict[str, Any]:
         """The point as the API is to show it."""
@@ -137,11 +142,12 @@ class ModelJob:
         """How many of the points are new; None where it is not allowed."""
         if self.kind == "SIMULATED" or not (self.status == "RUNNING" or (late and self.status in ENDED)):
             return None
-        before = len(self.points)
+        before, stored = len(self.points), [point for _, point in self.live]
         self.kind = "LOGGED"
         for each in given:
             point = self._point(each)
-            if not any(point.equals(other) for _, other in self.live):
+            beside = self.points[before:]
+            if not any(map(point.is_stored_as, stored)) and not any(map(point.equals, beside)):
                 self.points.append(point)
         if self.stop:
             self.stop["receivedAt"] = True
