@@ -22,7 +22,7 @@ _INDEXED = itemgetter(-7, -1)
 """Step and digest of a row: in the order of their index, rows that change the same page of it follow each other."""
 
 SLICE = 200
-"""Points that are made into rows in one turn of the event loop."""
+"""Points that are looked at in one turn of the event loop."""
 LOOKED_UP = (100, 10, 1)
 """Points that one statement looks up: few sizes keep their statements prepared."""
 LONG = 500
@@ -64,11 +64,15 @@ def store(job: Job, points: Sequence[Point], at: datetime, *, once: bool = False
         if begin:
             yield None
         rows += [_row(point, job.steps_per_epoch) for point in points[begin : begin + SLICE]]
-    if once:
-        late = [row for row in rows if row[0] <= job.furthest_step]  # what is beyond it needs no looking up
-        known = yield from _recorded(job.id, sorted(late, key=_INDEXED))
-        rows = [row for row in rows if _is_new(row, known)]
-    stored = [(seq, *row) for seq, row in enumerate(rows, job.metric_count + 1)]
+    late = [row for row in rows if row[0] <= job.furthest_step]  # what is beyond it needs no looking up
+    known = (yield from _recorded(job.id, sorted(late, key=_INDEXED))) if once else None
+    stored: list[Row] = []
+    for begin in range(0, len(rows), SLICE):
+        if begin:
+            yield None
+        for row in rows[begin : begin + SLICE]:
+            if known is None or _is_new(row, known):
+                stored.append((job.metric_count + len(stored) + 1, *row))
     if stored:
         yield Insert("metric", {"job_id": job.id, "recorded_at": at}, _STORED, sorted(stored, key=_INDEXED))
         furthest = max(job.furthest_step, max(row[1] for row in stored))
