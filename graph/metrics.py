@@ -112,7 +112,7 @@ class Metrics:
             "buffer_overflows", "Times that a watcher fell behind the buffer and went on from the store"
         )
         self._gaps = counter("feed_gaps_healed", "Times that news missing from the feed was found in the store")
-        webhooks = counter("webhooks", "Attempts to tell webhooks of alerts, by what came of them", ("outcome",))
+        webhooks = counter("webhooks", "Attempts to deliver alerts to webhooks, by outcome", ("outcome",))
         self._webhooks = {outcome.value: webhooks.labels(outcome.value) for outcome in Outcome}
         self.sockets = gauge("sockets", "WebSockets that are open")
         self.streams = gauge("streams", "HTTP responses that stream")
@@ -131,7 +131,7 @@ class Metrics:
                 self._resolvers.observe(call.resolved)
 
     def count_webhook(self, outcome: Outcome) -> None:
-        """Count an attempt to tell a webhook."""
+        """Count an attempt to deliver an alert to a webhook."""
         self._webhooks[outcome].inc()
 
     def _operation(self, call: Call) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from models.alert import Alert, AlertLevel
-from models.alerts.outbox import owed
+from models.alerts.outbox import enqueued
 from models.alerts.place import next_alert
 from models.alerts.rule import AlertRule, NewRule
 from models.deployment import current_change
@@ -57,12 +57,12 @@ class AlertPage(NamedTuple):
 def raised(job: Job, what: Raised, at: datetime) -> Work[Alert]:
     """Store an alert of a job, whose row is held: else it could be deleted, and the alert stay.
 
-    With it what is to be told to the webhook of its rule.
+    With it its delivery to the webhook of its rule.
     """
     id = yield from next_alert()
     alert = Alert(id=id, job_id=job.id, raised_at=at, acknowledged_at=None, **what._asdict())
     yield Query(insert("alert", Alert._fields), [*alert])
-    yield from owed(alert)
+    yield from enqueued(alert)
     return alert
 
 
@@ -70,7 +70,7 @@ class Alerts:
     """The verbs of one store. Each publishes to the feed what it did."""
 
     def __init__(self, database: Database, feed: Feed, allowed_webhooks: Collection[str] = ()) -> None:
-        """`allowed_webhooks`: hosts that may be private, and told without TLS."""
+        """`allowed_webhooks`: hosts that may be private, and reached without TLS."""
         self.database = database
         self._publish = feed.publish
         self._allowed_webhooks = allowed_webhooks

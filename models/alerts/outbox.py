@@ -1,7 +1,7 @@
-"""Alerts that are still to be told to the webhooks of their rules.
+"""Alerts that are still to be delivered to the webhooks of their rules.
 
 A row is written by the transaction that raises the alert, and deleted once the receiver has answered; a process that
-takes one puts off when it is due, so that others leave it alone, and find it again should that process not come back.
+claims one postpones when it is due, so that others leave it alone, and find it again should that process not come back.
 """
 
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ LONGEST_PAUSE = timedelta(hours=1)
 
 
 class DeliveryTable(Model):
-    """An alert that is still to be told to a webhook. Its id is the alert's."""
+    """An alert that is still to be delivered to a webhook. Its id is the alert's."""
 
     id = fields.BigIntField(primary_key=True)
     job_id = fields.BigIntField(db_index=True)
@@ -40,7 +40,7 @@ class DeliveryTable(Model):
 
 
 class Delivery(NamedTuple):
-    """An alert to be told, once more."""
+    """One attempt to deliver an alert."""
 
     alert: Alert
     rule: AlertRule
@@ -50,7 +50,7 @@ class Delivery(NamedTuple):
 
 
 class Due(NamedTuple):
-    """What is to be told first of the alerts of one rule."""
+    """What is to be delivered first of the alerts of one rule."""
 
     id: int
     webhook: str | None
@@ -63,8 +63,8 @@ _DUE = """SELECT "alert_delivery"."id", "alert_rule"."webhook" FROM "alert_rule"
 _DELETE = 'DELETE FROM "alert_delivery" WHERE "id" = ?'
 
 
-def owed(alert: Alert) -> Work[None]:
-    """Take note that an alert is to be told to the webhook of its rule, if that has one. Due at once."""
+def enqueued(alert: Alert) -> Work[None]:
+    """A delivery to the webhook of the alert's rule, if that has one. Due at once."""
     rows = yield Query('SELECT 1 FROM "alert_rule" WHERE "id" = ? AND "webhook" IS NOT NULL', [alert.rule_id])
     if rows:
         columns = ("id", "job_id", "rule_id", "attempts", "due_at")
@@ -79,8 +79,8 @@ async def due_deliveries(reader: Reader, at: datetime) -> list[Due]:
     return [Due(*row) for row in await reader.rows(Query(_DUE, [at]))]
 
 
-def taken(id: int, at: datetime) -> Work[Delivery | None]:
-    """Have a delivery for oneself for as long as the lease; None where another has it, or there is nothing to tell."""
+def claimed(id: int, at: datetime) -> Work[Delivery | None]:
+    """A delivery, for this process alone until the lease is over; None where another has it, or it is there no more."""
     rows = yield Query(
         select("alert_delivery", ("attempts",), 'WHERE "id" = ? AND "due_at" <= ?'), [id, at], locks=True
     )
@@ -92,19 +92,19 @@ def taken(id: int, at: datetime) -> Work[Delivery | None]:
     by_id = select("alert_rule", AlertRule._fields, 'WHERE "id" = ?')
     rules = (yield Query(by_id, [alert.rule_id])) if alert else []
     if alert is None or not jobs or not rules or AlertRule.of(rules[0]).webhook is None:
-        yield Query(_DELETE, [id])  # the rule tells nobody any more, or its job is deleted
+        yield Query(_DELETE, [id])  # the rule has no webhook any more, or its job is deleted
         return None
     attempt = int(rows[0][0]) + 1
     yield Query('UPDATE "alert_delivery" SET "attempts" = ?, "due_at" = ? WHERE "id" = ?', [attempt, at + LEASE, id])
     return Delivery(alert, AlertRule.of(rules[0]), Job.of(jobs[0]), attempt)
 
 
-def told(id: int) -> Work[None]:
-    """Take note that nothing is to be told any more of an alert."""
+def removed(id: int) -> Work[None]:
+    """End the delivery of an alert."""
     yield Query(_DELETE, [id])
 
 
-def put_off(id: int, attempt: int, at: datetime, part: float) -> Work[None]:
+def postponed(id: int, attempt: int, at: datetime, part: float) -> Work[None]:
     """Try again after a pause that doubles with each attempt. `part`: 0 to 1, of the half of it that is chance.
 
     Unless another process tries meanwhile, for the lease was over.

@@ -62,7 +62,7 @@ class AlertRule(NamedTuple):
     webhook: str | None
     """The address that alerts are sent to too. Never shown whole."""
     version: int
-    """1, and one more each time that it is told to look for something else: what it remembers of jobs is of one."""
+    """1, and one more each time that it is changed to look for something else: what it remembers of jobs is of one."""
     since: datetime
     """When this version began: what was stored and what happened before raises nothing."""
     since_change: int
@@ -113,7 +113,7 @@ class NewRule(NamedTuple):
     def checked(self, allowed_webhooks: Collection[str] = ()) -> "NewRule":
         """The same with its names cleaned. Raises InvalidInput, with all rules that are broken.
 
-        `allowed_webhooks`: hosts that may be private, and told without TLS.
+        `allowed_webhooks`: hosts that may be private, and reached without TLS.
         """
         faults = Faults()
         checked = self._replace(

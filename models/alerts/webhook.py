@@ -13,13 +13,13 @@ HOLDING_IPV4 = IPv6Network("64:ff9b::/96"), IPv6Network("::/96")
 UNICAST = IPv6Network("2000::/3")
 """All that is given out of IPv6."""
 CLOUDS = IPv4Network("168.63.129.16/32"), IPv4Network("192.0.0.0/24")
-"""Where clouds tell a machine its secrets, in networks that are not private ones: Azure's, Oracle's."""
+"""Where clouds serve a machine its secrets, in networks that are not private ones: Azure's, Oracle's."""
 
 
 def why_no_webhook(address: str, allowed: Collection[str] = ()) -> str | None:
     """Why alerts cannot be sent to an address; None where they can, as far as its text says.
 
-    `allowed`: hosts that may be private, and told without TLS.
+    `allowed`: hosts that may be private, and reached without TLS.
     """
     if len(address) > MAX_ADDRESS or not address.isprintable() or not address.isascii() or " " in address:
         return f"must be an https address of at most {MAX_ADDRESS} printable ASCII characters."

@@ -159,7 +159,7 @@ class Migration(migrations.Migration):
                 ('attempts', fields.IntField(default=0)),
                 ('due_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'alert_delivery', 'app': 'models', 'indexes': [Index(fields=['rule_id', 'due_at'], name='alert_delivery_by_rule')], 'pk_attr': 'id', 'table_description': "An alert that is still to be told to a webhook. Its id is the alert's."},
+            options={'table': 'alert_delivery', 'app': 'models', 'indexes': [Index(fields=['rule_id', 'due_at'], name='alert_delivery_by_rule')], 'pk_attr': 'id', 'table_description': "An alert that is still to be delivered to a webhook. Its id is the alert's."},
             bases=['Model'],
         ),
         ops.CreateModel(

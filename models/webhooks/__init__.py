@@ -1,1 +1,1 @@
-"""Webhooks: alerts are told to the receivers that their rules name."""
+"""Webhooks: alerts are delivered to the receivers that their rules name."""

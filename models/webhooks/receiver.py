@@ -27,12 +27,12 @@ RESERVED = "%/:?#[]@!$&'()*+,;=~"
 """What stands in an address as it is."""
 
 
-class NotTold(Exception):
-    """The receiver was not told. The message says why, without the address."""
+class NotDelivered(Exception):
+    """The receiver did not get it. The message says why, without the address."""
 
 
-class Refused(NotTold):
-    """The receiver must not be told: it is at an address that is not of the internet."""
+class Refused(NotDelivered):
+    """Nothing is sent to the receiver: it is at an address that is not of the internet."""
 
 
 class Receivers:
@@ -44,7 +44,7 @@ class Receivers:
         self._tls: ssl.SSLContext | None = None
 
     async def post(self, webhook: str, headers: Mapping[str, str], body: bytes) -> int:
-        """Send a request, and give the status of its answer. No redirect is followed. Raises NotTold."""
+        """Send a request, and give the status of its answer. No redirect is followed. Raises NotDelivered."""
         parts = urlsplit(webhook)
         target = quote(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", safe=RESERVED)
         sent = {"Host": parts.netloc, **headers, "Content-Length": str(len(body)), "Connection": "close"}
@@ -59,11 +59,11 @@ class Receivers:
                 finally:
                     writer.transport.abort()
         except TimeoutError:
-            raise NotTold("it took too long") from None
+            raise NotDelivered("it took too long") from None
         except (HttpParserError, HttpParserUpgrade) as error:
-            raise NotTold("its answer is not HTTP") from error
+            raise NotDelivered("its answer is not HTTP") from error
         except (OSError, ValueError) as error:  # a name that is none is a ValueError
-            raise NotTold(str(error) or type(error).__name__) from error
+            raise NotDelivered(str(error) or type(error).__name__) from error
 
     async def _connected(self, parts: SplitResult) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, tls = parts.hostname or "", None

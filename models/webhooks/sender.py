@@ -1,7 +1,7 @@
-"""Tells receivers of alerts, until they have answered: over failures, restarts, and ends of processes.
+"""Delivers alerts to receivers, until they have answered: over failures, restarts, and ends of processes.
 
-All that is still to be told is in the store; which process of a deployment tells it does not matter. Each receiver has
-a task of its own, so that one that does not answer delays no other.
+All deliveries that are due are in the store; which process of a deployment sends them does not matter. Each receiver
+has a task of its own, so that one that does not answer delays no other.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from models.alerts.outbox import ATTEMPTS, Delivery, due_deliveries, put_off, taken, told
+from models.alerts.outbox import ATTEMPTS, Delivery, claimed, due_deliveries, postponed, removed
 from models.feed.channel import AlertRaised, Event, Feed
 from models.job import now
 from models.store.database import Database, uninterrupted
 from models.store.errors import StoreFailure
 from models.webhooks.message import body_of, headers_of
-from models.webhooks.receiver import NotTold, Receivers, Refused
+from models.webhooks.receiver import NotDelivered, Receivers, Refused
 
 AT_ONCE = 100
-"""Receivers that one process tells at once."""
+"""Receivers that one process sends to at once."""
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 class Outcome(StrEnum):
     """What came of an attempt."""
 
-    TOLD = "told"
+    DELIVERED = "delivered"
     FAILED = "failed"
     GIVEN_UP = "given_up"
 
 
 class Webhooks:
-    """What one process tells."""
+    """The deliveries of one process."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Webhooks:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Inside, receivers are told."""
+        """Inside, what is due is delivered."""
         with self._feed.overhearing(self._hear):
             looking = asyncio.create_task(self._repeat())
             try:
@@ -91,7 +91,7 @@ class Webhooks:
                     await self._news.wait()
 
     async def _begin(self) -> None:
-        """Begin to tell each receiver that is not being told. Raises StoreFailure."""
+        """Begin to send to each receiver that nothing is being sent to. Raises StoreFailure."""
         for due in await due_deliveries(self.database.reader, now()):
             receiver = urlsplit(due.webhook or "").netloc
             if receiver not in self._sending and len(self._sending) < AT_ONCE:
@@ -100,31 +100,31 @@ class Webhooks:
     async def _send(self, receiver: str, id: int) -> None:
         try:
             with _logged("send a webhook"):
-                delivery = await self._take(id)
+                delivery = await self._claim(id)
                 if delivery is not None:
-                    await self._tell(delivery)
+                    await self._deliver(delivery)
                 self._news.set()  # the next one
         finally:
             del self._sending[receiver]
 
-    async def _tell(self, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: Delivery) -> None:
         """One attempt, and what comes of it. Raises StoreFailure."""
         problem, is_refused = "its last attempt never ended", False  # with its process, it may be
         if delivery.attempt <= ATTEMPTS:
             try:
                 problem = await self._attempt(delivery)
-            except NotTold as error:
+            except NotDelivered as error:
                 problem, is_refused = str(error), isinstance(error, Refused)
         is_over = is_refused or delivery.attempt >= ATTEMPTS
         if problem:
-            what = "alert %d is not told to %s, by attempt %d of %d: %s"
+            what = "alert %d was not delivered to %s by attempt %d of %d: %s"
             values = (delivery.alert.id, delivery.rule.webhook_host, delivery.attempt, ATTEMPTS, problem)
             log.log(logging.WARNING if is_over else logging.INFO, f"gave up: {what}" if is_over else what, *values)
         await self._settle(delivery, is_over=is_over or not problem)
-        self._counted(Outcome.TOLD if not problem else Outcome.GIVEN_UP if is_over else Outcome.FAILED)
+        self._counted(Outcome.DELIVERED if not problem else Outcome.GIVEN_UP if is_over else Outcome.FAILED)
 
     async def _attempt(self, delivery: Delivery) -> str:
-        """Tell the receiver; what was wrong with its answer, if anything. Raises NotTold."""
+        """Send the request; what was wrong with its answer, if anything. Raises NotDelivered."""
         assert delivery.rule.webhook is not None
         body = body_of(delivery, self._public_url)
         headers = headers_of(delivery, body, self._secret, time.time())
@@ -132,13 +132,13 @@ class Webhooks:
         return "" if 200 <= status < 300 else f"it answered with {status}"
 
     @uninterrupted
-    async def _take(self, id: int) -> Delivery | None:
-        return await self.database.write(lambda: taken(id, now()), lambda _: None)
+    async def _claim(self, id: int) -> Delivery | None:
+        return await self.database.write(lambda: claimed(id, now()), lambda _: None)
 
     @uninterrupted
     async def _settle(self, delivery: Delivery, *, is_over: bool) -> None:
         id, attempt, part = delivery.alert.id, delivery.attempt, random.random()  # noqa: S311  # no secret
-        end = (lambda: told(id)) if is_over else (lambda: put_off(id, attempt, now(), part))
+        end = (lambda: removed(id)) if is_over else (lambda: postponed(id, attempt, now(), part))
         await self.database.write(end, lambda _: None)
 
 

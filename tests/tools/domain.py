@@ -121,7 +121,7 @@ UPKEEP = (
     'FROM "alert_delivery"',
     '"beat_seconds" IS NOT NULL',
 )
-"""For new tokens and rules, deleted jobs, what is to be told, and jobs that promised signs."""
+"""For new tokens and rules, deleted jobs, deliveries, and jobs that promised signs."""
 
 
 class Statements(logging.Handler):

@@ -15,7 +15,7 @@ SILENT = b""
 """No answer, on a connection that stays open."""
 
 
-class Told(NamedTuple):
+class Request(NamedTuple):
     """A request that was received."""
 
     line: str
@@ -33,7 +33,7 @@ class Receiver:
 
     def __init__(self, answer: bytes) -> None:
         self.answer = answer
-        self.told: list[Told] = []
+        self.requests: list[Request] = []
         self.port = 0
         self._more = asyncio.Event()
 
@@ -42,7 +42,7 @@ class Receiver:
         try:
             line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-            self.told.append(Told(line, headers, await reader.readexactly(int(headers["content-length"]))))
+            self.requests.append(Request(line, headers, await reader.readexactly(int(headers["content-length"]))))
             self._more.set()
             writer.write(self.answer)
             await writer.drain()
@@ -53,13 +53,13 @@ class Receiver:
         finally:
             writer.close()
 
-    async def until(self, count: int) -> list[Told]:
+    async def until(self, count: int) -> list[Request]:
         """All requests, once there are so many. Raises TimeoutError."""
         async with asyncio.timeout(PATIENCE):
-            while len(self.told) < count:
+            while len(self.requests) < count:
                 self._more.clear()
                 await self._more.wait()
-        return self.told
+        return self.requests
 
 
 @contextlib.asynccontextmanager

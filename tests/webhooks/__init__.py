@@ -1,1 +1,1 @@
-"""Webhooks: whom alerts are told to, how, and how often."""
+"""Webhooks: where alerts are delivered, how, and how often."""

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from models.alerts.webhook import is_public, why_no_webhook
-from models.webhooks.receiver import NotTold, Receivers, Refused
+from models.webhooks.receiver import NotDelivered, Receivers, Refused
 from tests.tools.receivers import OK, receiving
 
 PRIVATE = (
@@ -58,27 +58,27 @@ def test_a_host_that_is_allowed_may_be_private_and_without_tls() -> None:
 @pytest.mark.parametrize("host", [*LOOPBACK, *NAMES])
 async def test_nothing_is_sent_to_this_machine_whatever_it_is_called(host: str) -> None:
     async with receiving() as receiver:
-        with pytest.raises(NotTold) as raised:
+        with pytest.raises(NotDelivered) as raised:
             await Receivers([]).post(f"http://{host}:{receiver.port}/secret", {}, b"{}")
         if "name" not in str(raised.value).lower():  # not every machine has every name
             assert isinstance(raised.value, Refused)
         assert "secret" not in str(raised.value)
-        assert receiver.told == []
+        assert receiver.requests == []
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1"])
 async def test_a_host_that_is_allowed_is_told(host: str) -> None:
     async with receiving() as receiver:
         assert await Receivers([host]).post(f"http://{host}:{receiver.port}", {"X-Own": "1"}, b"[]") == 200
-        (told,) = receiver.told
-        assert (told.line, told.headers["host"]) == ("POST / HTTP/1.1", f"{host}:{receiver.port}")
-        assert (told.headers["x-own"], told.body) == ("1", b"[]")
+        (request,) = receiver.requests
+        assert (request.line, request.headers["host"]) == ("POST / HTTP/1.1", f"{host}:{receiver.port}")
+        assert (request.headers["x-own"], request.body) == ("1", b"[]")
 
 
 async def test_what_stands_in_an_address_is_sent_as_it_is_or_encoded() -> None:
     async with receiving() as receiver:
         await Receivers(["127.0.0.1"]).post(f"http://127.0.0.1:{receiver.port}/a%2Fb/{{}}?c=<d>&e=%20#f", {}, b"")
-        assert receiver.told[0].line == "POST /a%2Fb/%7B%7D?c=%3Cd%3E&e=%20 HTTP/1.1"
+        assert receiver.requests[0].line == "POST /a%2Fb/%7B%7D?c=%3Cd%3E&e=%20 HTTP/1.1"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -88,7 +88,7 @@ async def test_no_redirect_is_followed(status: int) -> None:
         answer = b"HTTP/1.1 %d Moved\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % (status, to)
         async with receiving(answer) as receiver:
             assert await Receivers(["127.0.0.1"]).post(f"http://127.0.0.1:{receiver.port}", {}, b"") == status
-        assert inner.told == []
+        assert inner.requests == []
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ async def test_of_an_answer_the_status_is_read_and_not_much_more(answer: bytes, 
     async with receiving(answer) as receiver:
         post = Receivers(["127.0.0.1"]).post(f"http://127.0.0.1:{receiver.port}", {}, b"")
         if status is None:
-            with pytest.raises(NotTold):
+            with pytest.raises(NotDelivered):
                 await post
         else:
             assert await post == status
@@ -117,14 +117,14 @@ async def test_of_an_answer_the_status_is_read_and_not_much_more(answer: bytes, 
 
 @pytest.mark.parametrize("host", ["no-such-name.invalid", "a" * 64 + ".example.org", "a..b"])
 async def test_a_name_that_leads_nowhere_is_not_told(host: str) -> None:
-    with pytest.raises(NotTold):
+    with pytest.raises(NotDelivered):
         await Receivers([host]).post(f"http://{host}/", {}, b"")
 
 
 async def test_where_nobody_listens_nobody_is_told() -> None:
     async with receiving() as receiver:
         port = receiver.port
-    with pytest.raises(NotTold):
+    with pytest.raises(NotDelivered):
         await Receivers(["127.0.0.1"]).post(f"http://127.0.0.1:{port}/", {}, b"")
 
 

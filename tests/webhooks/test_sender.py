@@ -1,4 +1,4 @@
-"""What is told, to whom, and how often: over failures, by one of several processes, past receivers that are dead."""
+"""What is delivered, where, and how often: over failures, by one of several processes, past receivers that are dead."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ import pytest
 from models.alert import AlertLevel, Condition
 from models.alerts.alerts import Alerts, alerts_after
 from models.alerts.checker import AlertChecker
-from models.alerts.outbox import ATTEMPTS, LEASE, due_deliveries, put_off, taken
+from models.alerts.outbox import ATTEMPTS, LEASE, claimed, due_deliveries, postponed
 from models.alerts.rule import AlertRule
 from models.housekeeping import Housekeeping
 from models.job import Job, now
@@ -60,8 +60,8 @@ class Deployment:
         await self.checker.look({job.id: None})
         return job
 
-    def owed(self) -> list[Any]:
-        """The attempts so far of what is still to be told."""
+    def waiting(self) -> list[Any]:
+        """The attempts so far of what is still to be delivered."""
         return [row[0] for row in self.outside.execute("SELECT attempts FROM alert_delivery ORDER BY id")]
 
     async def until_due_again(self) -> None:
@@ -86,14 +86,14 @@ async def test_an_alert_is_told_once_with_what_is_known_of_it(deployment: Deploy
     rule = await deployment.rule(receiver, "T0/B0?key=1", name="high")
     async with deployment.sender(public_url="https://runs.example.org/monitor").running():
         job = await deployment.raised(name="run <1>", project="vision")
-        (told,) = await receiver.until(1)
-        await eventually(lambda: deployment.outcomes == [Outcome.TOLD])
-    assert deployment.owed() == []
+        (request,) = await receiver.until(1)
+        await eventually(lambda: deployment.outcomes == [Outcome.DELIVERED])
+    assert deployment.waiting() == []
     (alert,) = await alerts_after(deployment.domain.database.reader, 0, 10)
     url = f"https://runs.example.org/monitor/training/jobs/{job.id}"
     shown = f"WARNING high: loss is 11.5 at step 7\nrun <1> in vision: {url}\nA value above 10."
-    assert told.line == "POST /T0/B0?key=1 HTTP/1.1"
-    assert told.json == {
+    assert request.line == "POST /T0/B0?key=1 HTTP/1.1"
+    assert request.json == {
         "text": shown.replace("<", "&lt;").replace(">", "&gt;"), "content": shown, "allowed_mentions": {"parse": []},
         "alert": {
             "id": f"alert:{alert.id}", "level": "WARNING", "title": alert.title, "text": "A value above 10.",
@@ -103,16 +103,16 @@ async def test_an_alert_is_told_once_with_what_is_known_of_it(deployment: Deploy
             "series": "loss", "seq": 1, "step": 7, "value": 11.5,
         },
     }  # fmt: skip
-    assert "webhook-signature" not in told.headers
+    assert "webhook-signature" not in request.headers
 
 
 async def test_a_secret_signs_id_time_and_body(deployment: Deployment, receiver: Receiver) -> None:
     await deployment.rule(receiver)
     async with deployment.sender(secret=b"s3cret").running():
         await deployment.raised()
-        (told,) = await receiver.until(1)
-    version, _, signature = told.headers["webhook-signature"].partition(",")
-    signed = f"{told.headers['webhook-id']}.{told.headers['webhook-timestamp']}.".encode() + told.body
+        (request,) = await receiver.until(1)
+    version, _, signature = request.headers["webhook-signature"].partition(",")
+    signed = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
     assert (version, b64decode(signature)) == ("v1", hmac.digest(b"s3cret", signed, "sha256"))
 
 
@@ -126,11 +126,13 @@ async def test_an_alert_about_a_job_has_no_value_and_one_that_is_not_finite_null
         await deployment.domain.jobs.log(job.id, [a_point(7, loss=float("nan"))])
         await deployment.domain.jobs.fail(job.id, "x" * 2_000)
         await deployment.checker.look({job.id: None})
-        told = sorted((told.json for told in await receiver.until(2)), key=lambda body: body["alert"]["rule"]["id"])
-    failed, not_finite = (body["alert"] for body in told)
+        bodies = sorted(
+            (request.json for request in await receiver.until(2)), key=lambda body: body["alert"]["rule"]["id"]
+        )
+    failed, not_finite = (body["alert"] for body in bodies)
     assert (failed["series"], failed["step"], failed["value"]) == (None, None, None)
     assert len(failed["text"]) == 2_000
-    assert len(told[0]["content"]) == 2_000
+    assert len(bodies[0]["content"]) == 2_000
     assert (not_finite["step"], not_finite["value"], not_finite["job"]["url"]) == (7, None, None)
 
 
@@ -146,10 +148,10 @@ async def test_what_fails_is_told_again_with_the_same_id_until_it_is_answered(
         await deployment.until_due_again()
         receiver.answer = OK
         await deployment.until_due_again()
-    assert deployment.outcomes == [Outcome.FAILED, Outcome.FAILED, Outcome.TOLD]
-    assert deployment.owed() == []
-    assert len({told.headers["webhook-id"] for told in receiver.told}) == 1
-    assert len({told.body for told in receiver.told}) == 1
+    assert deployment.outcomes == [Outcome.FAILED, Outcome.FAILED, Outcome.DELIVERED]
+    assert deployment.waiting() == []
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+    assert len({request.body for request in receiver.requests}) == 1
 
 
 async def test_pauses_double_to_an_hour_and_half_of_each_is_chance(deployment: Deployment, receiver: Receiver) -> None:
@@ -158,9 +160,9 @@ async def test_pauses_double_to_an_hour_and_half_of_each_is_chance(deployment: D
     database, at = deployment.domain.database, now()
     for attempts, part, seconds in ((0, 0.0, 2.5), (0, 1.0, 5), (3, 1.0, 40), (13, 0.0, 1800), (13, 1.0, 3600)):
         deployment.outside.execute("UPDATE alert_delivery SET attempts = ?, due_at = ?", [attempts, PAST])
-        assert await database.write(partial(taken, 1, at), lambda _: None)
+        assert await database.write(partial(claimed, 1, at), lambda _: None)
         assert await due_deliveries(database.reader, at + LEASE * 0.99) == []
-        await database.write(partial(put_off, 1, attempts + 1, at, part), lambda _: None)
+        await database.write(partial(postponed, 1, attempts + 1, at, part), lambda _: None)
         for moment, count in ((seconds * 0.99, 0), (seconds, 1)):
             assert len(await due_deliveries(database.reader, at + timedelta(seconds=moment))) == count
 
@@ -174,11 +176,11 @@ async def test_what_fails_too_often_is_given_up_with_a_line_that_has_no_secret(
     deployment.outside.execute("UPDATE alert_delivery SET attempts = ?", [ATTEMPTS - 1])
     with logged("models.webhooks.sender", logging.DEBUG) as lines:
         async with deployment.sender().running():
-            await eventually(lambda: deployment.outcomes == [Outcome.GIVEN_UP] and not deployment.owed())
+            await eventually(lambda: deployment.outcomes == [Outcome.GIVEN_UP] and not deployment.waiting())
     (line,) = lines
     assert (line["level"], "s3cret" in json.dumps(line)) == ("warning", False)
     assert line["event"] == (
-        f"gave up: alert 1 is not told to {HOST}, by attempt {ATTEMPTS} of {ATTEMPTS}: it answered with 503"
+        f"gave up: alert 1 was not delivered to {HOST} by attempt {ATTEMPTS} of {ATTEMPTS}: it answered with 503"
     )
 
 
@@ -188,7 +190,7 @@ async def test_what_ends_its_process_each_time_is_given_up_too(deployment: Deplo
     deployment.outside.execute("UPDATE alert_delivery SET attempts = ?", [ATTEMPTS])
     async with deployment.sender().running():
         await eventually(lambda: deployment.outcomes == [Outcome.GIVEN_UP])
-    assert (deployment.owed(), len(receiver.told)) == ([], 0)
+    assert (deployment.waiting(), len(receiver.requests)) == ([], 0)
 
 
 @pytest.mark.parametrize("name", ["localhost", "2130706433"])
@@ -201,8 +203,8 @@ async def test_a_private_address_that_is_not_allowed_is_given_up_at_once(
     with logged("models.webhooks.sender", logging.DEBUG) as lines:
         async with deployment.sender().running():
             await deployment.raised()
-            await eventually(lambda: deployment.outcomes == [Outcome.GIVEN_UP] and not deployment.owed())
-    assert receiver.told == []
+            await eventually(lambda: deployment.outcomes == [Outcome.GIVEN_UP] and not deployment.waiting())
+    assert receiver.requests == []
     assert "which is no address of the internet" in lines[0]["event"]
     assert "s3cret" not in json.dumps(lines)
 
@@ -215,7 +217,7 @@ async def test_a_redirect_is_a_failure_and_not_followed(deployment: Deployment, 
         async with deployment.sender().running():
             await deployment.raised()
             await eventually(lambda: deployment.outcomes == [Outcome.FAILED])
-    assert receiver.told == []
+    assert receiver.requests == []
 
 
 async def test_a_receiver_that_does_not_answer_delays_no_other_no_loop_and_no_end(
@@ -229,9 +231,9 @@ async def test_a_receiver_that_does_not_answer_delays_no_other_no_loop_and_no_en
             for count in range(1, 4):
                 await deployment.raised()
                 await receiver.until(count)
-            await eventually(lambda: deployment.outcomes == 3 * [Outcome.TOLD])
-        assert len(dead.told) == 1, "one at a time, and the end waits for none"
-    assert sorted(deployment.owed()) == [*(8 * [0]), 1]
+            await eventually(lambda: deployment.outcomes == 3 * [Outcome.DELIVERED])
+        assert len(dead.requests) == 1, "one at a time, and the end waits for none"
+    assert sorted(deployment.waiting()) == [*(8 * [0]), 1]
 
 
 async def test_what_was_under_way_at_the_end_is_told_by_the_next_process(deployment: Deployment) -> None:
@@ -243,8 +245,8 @@ async def test_what_was_under_way_at_the_end_is_told_by_the_next_process(deploym
         receiver.answer = OK
         async with deployment.sender().running():
             await deployment.until_due_again()
-    assert deployment.outcomes == [Outcome.TOLD]
-    assert len({told.headers["webhook-id"] for told in receiver.told}) == 1
+    assert deployment.outcomes == [Outcome.DELIVERED]
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
 
 
 async def test_of_several_processes_one_tells(deployment: Deployment, receiver: Receiver, database_url: str) -> None:
@@ -254,16 +256,16 @@ async def test_of_several_processes_one_tells(deployment: Deployment, receiver: 
         theirs = deployment.sender(of=other)
         for sender in (deployment.sender(), theirs, deployment.sender()):
             await stack.enter_async_context(sender.running())
-        await eventually(lambda: len(deployment.outcomes) == 10 and not deployment.owed())
-    assert sorted(int(told.json["alert"]["job"]["id"]) for told in receiver.told) == [job.id for job in jobs]
-    assert len({told.headers["webhook-id"] for told in receiver.told}) == 10
+        await eventually(lambda: len(deployment.outcomes) == 10 and not deployment.waiting())
+    assert sorted(int(request.json["alert"]["job"]["id"]) for request in receiver.requests) == [job.id for job in jobs]
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 10
 
 
 async def test_what_another_process_has_taken_is_left_to_it(deployment: Deployment, receiver: Receiver) -> None:
     await deployment.rule(receiver)
     await deployment.raised()
     write, at = deployment.domain.database.write, now()
-    found = await asyncio.gather(*(write(lambda: taken(1, at), lambda _: None) for _ in range(5)))
+    found = await asyncio.gather(*(write(lambda: claimed(1, at), lambda _: None) for _ in range(5)))
     assert len([delivery for delivery in found if delivery]) == 1
 
 
@@ -272,7 +274,7 @@ async def test_alerts_of_a_loop_and_of_rules_without_a_webhook_are_told_to_nobod
     job = await deployment.raised()
     await deployment.alerts.raise_by_loop(job.id, "look", None, AlertLevel.INFO)
     assert len(await alerts_after(deployment.domain.database.reader, 0, 10)) == 2
-    assert deployment.owed() == []
+    assert deployment.waiting() == []
 
 
 async def test_a_rule_that_is_deleted_or_has_its_webhook_removed_and_a_deleted_job_tell_nobody(
@@ -281,24 +283,24 @@ async def test_a_rule_that_is_deleted_or_has_its_webhook_removed_and_a_deleted_j
     rule = await deployment.rule(receiver)
     await deployment.raised()
     await deployment.alerts.delete_rule(rule.id)
-    assert deployment.owed() == []
+    assert deployment.waiting() == []
     rule = await deployment.rule(receiver)
     await deployment.raised()
     await deployment.alerts.update_rule(rule.id, new_rule(), keeps_webhook=False)
     async with deployment.sender().running():
-        await eventually(lambda: not deployment.owed())
+        await eventually(lambda: not deployment.waiting())
     await deployment.rule(receiver)
     job = await deployment.raised()
     await deployment.domain.jobs.complete(job.id)
     await deployment.domain.jobs.delete(job.id)
     async with deployment.sender().running():
-        await eventually(lambda: not deployment.owed())
+        await eventually(lambda: not deployment.waiting())
     job = await deployment.raised()
     await deployment.domain.jobs.complete(job.id)
     await deployment.domain.jobs.delete(job.id)
     await Housekeeping(deployment.domain.jobs, fail_lost_after=0, keep_days=0).sweep()
-    assert deployment.owed() == deployment.outcomes == []
-    assert receiver.told == []
+    assert deployment.waiting() == deployment.outcomes == []
+    assert receiver.requests == []
 
 
 async def test_another_address_of_a_rule_is_told_of_what_the_last_one_did_not_take(
@@ -313,7 +315,7 @@ async def test_another_address_of_a_rule_is_told_of_what_the_last_one_did_not_ta
             await deployment.alerts.update_rule(rule.id, new, keeps_webhook=False)
             await eventually(lambda: deployment.outcomes == [Outcome.FAILED])
             await deployment.until_due_again()
-    assert len(receiver.told) == 1
+    assert len(receiver.requests) == 1
 
 
 async def test_an_outage_of_the_store_is_outlasted(deployment: Deployment, receiver: Receiver) -> None:
@@ -325,4 +327,4 @@ async def test_an_outage_of_the_store_is_outlasted(deployment: Deployment, recei
             await eventually(lambda: len(lines) > 1)
             deployment.outside.execute("ALTER TABLE taken_away RENAME TO alert_delivery")
             await receiver.until(1)
-            await eventually(lambda: not deployment.owed())
+            await eventually(lambda: not deployment.waiting())

@@ -56,7 +56,7 @@ async def test_what_a_killed_process_was_about_to_tell_is_told_by_the_next_one(
             server.start()
             first, second = await receiver.until(2)
             async with client(server) as api:
-                await scraped_once(api.http, lambda found: found.values("webhooks_total")[("told",)] == 1)
+                await scraped_once(api.http, lambda found: found.values("webhooks_total")[("delivered",)] == 1)
             assert "s3cret" not in server.log
     assert outside.execute("SELECT * FROM alert_delivery") == []
     assert (first.headers["webhook-id"], first.body) == (second.headers["webhook-id"], second.body)
@@ -83,11 +83,11 @@ async def test_the_check_of_a_signature_in_the_documentation_is_right(database_u
         with ServerProcess(database_url, *FLAGS, "--webhook-secret-file", str(tmp_path / "secret")) as server:
             async with client(server) as api:
                 await raised(api, receiver)
-                (told,) = await receiver.until(1)
-    assert scope["is_genuine"](told.headers, told.body, b"s3cret")
-    assert not scope["is_genuine"](told.headers, told.body + b" ", b"s3cret")
-    assert not scope["is_genuine"](told.headers, told.body, b"another")
-    assert not scope["is_genuine"]({**told.headers, "webhook-timestamp": "1"}, told.body, b"s3cret")
+                (request,) = await receiver.until(1)
+    assert scope["is_genuine"](request.headers, request.body, b"s3cret")
+    assert not scope["is_genuine"](request.headers, request.body + b" ", b"s3cret")
+    assert not scope["is_genuine"](request.headers, request.body, b"another")
+    assert not scope["is_genuine"]({**request.headers, "webhook-timestamp": "1"}, request.body, b"s3cret")
 
 
 @pytest.mark.sqlite_alone("no store is asked")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from models.webhooks.receiver import NotTold, Receivers
+from models.webhooks.receiver import NotDelivered, Receivers
 from tests.tools.receivers import receiving
 
 AUTHORITY = trustme.CA()
@@ -31,13 +31,13 @@ async def test_a_receiver_whose_certificate_is_of_its_name_is_told(trusted: None
 
 async def test_one_whose_certificate_is_of_another_name_is_not(trusted: None) -> None:
     async with receiving(tls=serving_as("example.org")) as receiver:
-        with pytest.raises(NotTold, match="certificate"):
+        with pytest.raises(NotDelivered, match="certificate"):
             await Receivers(["localhost"]).post(f"https://localhost:{receiver.port}/", {}, b"x")
-        assert receiver.told == []
+        assert receiver.requests == []
 
 
 async def test_nor_one_whose_authority_nobody_knows() -> None:
     async with receiving(tls=serving_as("localhost")) as receiver:
-        with pytest.raises(NotTold, match="certificate"):
+        with pytest.raises(NotDelivered, match="certificate"):
             await Receivers(["localhost"]).post(f"https://localhost:{receiver.port}/", {}, b"x")
-        assert receiver.told == []
+        assert receiver.requests == []
