@@ -84,7 +84,7 @@ async def test_each_crossing_is_raised_and_told_once_though_points_come_to_both_
         assert (await socket.next(raised))["alertRaised"] == {"rule": None}
         found = (await there.data(ALERTS, id=id))["alerts"]
         assert [found["totalCount"], sorted(each["seq"] or 0 for each in found["nodes"])] == [2, [0, 5]]
-        assert len({told.headers["webhook-id"] for told in receiver.told}) == 2
+        assert len({told.headers["webhook-id"] for told in receiver.requests}) == 2
 
 
 @pytest.mark.parametrize("pair", [[], ["--fail-lost-after", "0.1"]], indirect=True, ids=["lost", "failed"])
