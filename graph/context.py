@@ -26,7 +26,7 @@ from models.job_reads import jobs_by_id
 from models.jobs import Jobs
 from models.metric import Recorded
 from models.points import read_after, read_latest
-from models.series import Series, count_series, read_series
+from models.series import MOST_SERIES, Series, count_series, read_series
 from models.store.database import Database
 
 __all__ = ["Context", "GraphInfo", "Services"]
@@ -34,8 +34,6 @@ __all__ = ["Context", "GraphInfo", "Services"]
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
-MOST_SERIES = 50_000
-"""Series of several jobs that are read at once where they are not named."""
 CURVES = 20
 """Curves that are read together, before another client has its turn."""
 

@@ -21,6 +21,9 @@ from models.validation import Faults, check_series_name, clean
 LOSSES = ("loss", "train/loss", "train_loss", "training_loss", "train_loss_step")
 """The names of which the first that there is, is a job's main series."""
 
+MOST_SERIES = 50_000
+"""Series of several jobs that are read at once where they are not named."""
+
 
 class SeriesTable(Model):
     """One name of a job. A row without a count is of a name that was defined, and not logged yet."""
@@ -199,19 +202,20 @@ async def read_series(
 
 
 def _series(row: Row) -> Series:
-    job_id, name, _, count, non_finite_count, *places, goal, unit, is_main = row
-    seq, step, value, non_finite, us = places[:5]
-    last = Place(seq, step, value, None if non_finite is None else NonFinite(non_finite), us)
-    lowest, highest = (_place(places[begin : begin + 4]) for begin in (5, 9))
-    goal = None if goal is None else Goal(goal)
-    return Series(job_id, name, count, non_finite_count, last, lowest, highest, goal, unit, bool(is_main))
-
-
-def _place(columns: Sequence[float | None]) -> Place | None:
-    seq, step, value, us = columns
-    if seq is None or step is None or us is None:
-        return None
-    return Place(int(seq), int(step), value, None, int(us))
+    job_id, name, _, count, non_finite_count, seq, step, value, non_finite, us, *finite, goal, unit, is_main = row
+    low_seq, low_step, low, low_us, high_seq, high_step, high, high_us = finite
+    return Series(
+        job_id,
+        name,
+        count,
+        non_finite_count,
+        Place(seq, step, value, None if non_finite is None else NonFinite(non_finite), us),
+        None if low_seq is None else Place(low_seq, low_step, low, None, low_us),
+        None if high_seq is None else Place(high_seq, high_step, high, None, high_us),
+        None if goal is None else Goal(goal),
+        unit,
+        bool(is_main),
+    )
 
 
 def _with_main(series: list[Series]) -> list[Series]:

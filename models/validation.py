@@ -295,6 +295,12 @@ def name_or_none(text: str, most: int = MAX_NAME) -> str | None:
         return None
 
 
+def series_names(names: Iterable[str]) -> set[str]:
+    """The names as they are stored: trimmed and in NFC; and as they are given, as old versions stored them."""
+    given = set(names)
+    return given | {name for each in given if (name := name_or_none(each, MAX_SERIES_NAME))}
+
+
 def clean_notes(text: str) -> str:
     """Notes in Unicode's NFC: any text of several lines. Raises InvalidInput."""
     return clean_text("notes", text)

@@ -22,6 +22,7 @@ from graphql import (
 )
 
 from graph.plans.fields import Expression, Fragments, Maker, Shape, flat, inner, leaf, shape_of
+from graph.plans.series import SeriesPage, plan_series
 from models.metric import Recorded, decode_values
 from models.points import MAX_READ, after_query, latest_query
 from models.store.errors import StoreFailure
@@ -34,7 +35,7 @@ MAX_ROWS = 20_000
 SLICE = 500
 """Points that are made into JSON in one turn of the loop: each may have a thousand values."""
 MAX_PAGES = 8
-"""Selections of points within one of jobs: a short document could have thousands, and each is compiled."""
+"""Selections of points and series within one of jobs: a short document could have thousands, each to be compiled."""
 
 Named = Callable[[Any], Iterable[tuple[str, float]]]
 """What a row has for the values of a point -> their names and numbers."""
@@ -86,8 +87,8 @@ class JobPlan(NamedTuple):
     columns: tuple[str, ...]
     """What to read of each job."""
     make: Maker
-    """Rows of these columns, and for each selection of points job id -> points; gives the objects."""
-    pages: tuple[Page, ...]
+    """Rows of these columns, and for each page job id -> its list; gives the objects."""
+    pages: tuple[Page | SeriesPage, ...]
 
     async def objects(
         self, reader: Reader, rows: Sequence[Row], variables: VariableValues, path: Sequence[str | int]
@@ -102,21 +103,25 @@ class JobPlan(NamedTuple):
             (page, get_argument_values(self.type.fields[page.node.name.value], page.node, variables))
             for page in self.pages
         ]
-        lengths = [given["count"] if "count" in given else given["limit"] for _, given in pages]
+        of_points = [given for page, given in pages if isinstance(page, Page)]
+        lengths = [given["count"] if "count" in given else given["limit"] for given in of_points]
         if not all(1 <= length <= MAX_READ for length in lengths) or sum(lengths) * len(rows) > MAX_ROWS:
             return None
-        if any(given.get("after", 0) < 0 for _, given in pages):
+        if any(given.get("after", 0) < 0 for given in of_points):
             return None
         id, count = self.columns.index("id"), self.columns.index("metric_count")
         counts = {row[id]: row[count] for row in rows}
-        points = []
+        lists = []
         for page, given in pages:
             try:
-                points.append(await page.read(reader, counts, given))
+                read = await page.read(reader, counts, given)
             except StoreFailure as error:
                 response_name = (page.node.alias or page.node.name).value
                 raise located_error(error, [page.node], [*path, response_name]) from error
-        return self.make(rows, points)
+            if read is None:
+                return None
+            lists.append(read)
+        return self.make(rows, lists)
 
 
 def plan_jobs(type: GraphQLObjectType, selection: SelectionSetNode, fragments: Fragments) -> JobPlan | None:
@@ -124,27 +129,29 @@ def plan_jobs(type: GraphQLObjectType, selection: SelectionSetNode, fragments: F
     selected = flat(selection, fragments, type.name)
     if selected is None:
         return None
-    shape, pages = Shape(), list[Page]()
+    shape, pages = Shape(), list[Page | SeriesPage]()
     for name, node in selected.items():
         expression = leaf(type, node.name.value) or inner(type, node, fragments)
         if expression is None:
             page = _page(type, node, fragments)
             if page is None or len(pages) == MAX_PAGES:
                 return None
-            expression = Expression(f"points[{len(pages)}][id]", {"points": None})  # an argument of the maker
+            expression = Expression(f"lists[{len(pages)}][id]", {"lists": None})  # an argument of the maker
             pages.append(page)
         shape.add(name, expression)
     columns = tuple(sorted(shape.columns | {"id"} | ({"metric_count"} if pages else set())))
-    return JobPlan(type, columns, shape.maker(columns, also=["points"]), tuple(pages))
+    return JobPlan(type, columns, shape.maker(columns, also=["lists"]), tuple(pages))
 
 
-def _page(type: GraphQLObjectType, node: FieldNode, fragments: Fragments) -> Page | None:
-    of_points = get_named_type(type.fields[node.name.value].type)
-    if node.name.value not in {"metrics", "latestMetrics"}:
+def _page(type: GraphQLObjectType, node: FieldNode, fragments: Fragments) -> Page | SeriesPage | None:
+    of = get_named_type(type.fields[node.name.value].type)
+    if node.name.value not in {"metrics", "latestMetrics", "series"}:
         return None
-    assert isinstance(of_points, GraphQLObjectType)
+    assert isinstance(of, GraphQLObjectType)
     assert node.selection_set is not None
-    plan = plan_points(of_points, node.selection_set, fragments)
+    if node.name.value == "series":
+        return plan_series(of, node, fragments)
+    plan = plan_points(of, node.selection_set, fragments)
     return None if plan is None else Page(node, plan)
 
 

@@ -1,14 +1,12 @@
 """Refusals of a field's arguments: errors of GraphQL, each with a code for clients."""
 
-from collections.abc import Iterable
-
 from graphql import GraphQLError
 
 from models.config import MAX_PATH
 from models.errors import JobNotFound
-from models.validation import MAX_SERIES_NAME, job_id_of, name_or_none
+from models.validation import job_id_of
 
-__all__ = ["bad_argument", "in_range", "job_id_in", "path_in", "series_names"]
+__all__ = ["bad_argument", "in_range", "job_id_in", "path_in"]
 
 
 def bad_argument(name: str, message: str) -> GraphQLError:
@@ -29,12 +27,6 @@ def job_id_in(name: str, id: str) -> int:
         return job_id_of(id)
     except JobNotFound as error:
         raise bad_argument(name, error.message) from error
-
-
-def series_names(names: Iterable[str]) -> set[str]:
-    """The names as they are stored: trimmed and in NFC; and as they are given, as old versions stored them."""
-    given = set(names)
-    return given | {name for each in given if (name := name_or_none(each, MAX_SERIES_NAME))}
 
 
 def path_in(name: str, path: str) -> str:

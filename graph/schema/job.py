@@ -11,7 +11,7 @@ import strawberry
 
 from graph.context import GraphInfo
 from graph.plans.fields import computed, part
-from graph.schema.arguments import bad_argument, in_range, path_in, series_names
+from graph.schema.arguments import bad_argument, in_range, path_in
 from graph.schema.enums import CurveAxis, JobStatus, Outcome, Scenario, Schedule
 from graph.schema.metric import Curve, Metric, as_metrics
 from graph.schema.paging import PageInfo
@@ -30,7 +30,7 @@ from models.job_reads import MAX_PAGE
 from models.lifecycle import ended_early, steps_per_epoch_of, total_steps_of
 from models.metric import microseconds
 from models.points import MAX_READ
-from models.validation import MAX_LONG, check_series_name
+from models.validation import MAX_LONG, check_series_name, series_names
 
 __all__ = ["DeletedJob", "Job", "JobConnection", "JobEdge", "Node", "as_job", "connection"]
 

@@ -10,12 +10,12 @@ from strawberry.types.base import get_object_definition
 
 from graph.execution.executor import Numbers
 from graph.plans.fields import computed
-from graph.schema.arguments import series_names
 from graph.schema.enums import CurveAxis, NonFinite
 from graph.schema.scalars import JSON, Long
 from models.curves.curve import Curve as CurveRead
 from models.curves.curve import Integers
 from models.metric import Recorded, instant, metric_id
+from models.validation import series_names
 
 __all__ = ["Curve", "Metric", "MetricInput", "MetricValue", "MetricValueInput", "as_metrics"]
 

@@ -4,8 +4,10 @@ from datetime import datetime
 
 import strawberry
 
+from graph.plans.fields import computed
 from graph.schema.enums import Goal, NonFinite
 from graph.schema.scalars import Long
+from models.metric import instant
 from models.series import Definition
 
 __all__ = ["Series", "SeriesInput", "SeriesPoint"]
@@ -21,7 +23,9 @@ class SeriesPoint:
     non_finite: NonFinite | None = strawberry.field(
         description="What the value was where JSON has no number for it; null where it is finite."
     )
-    at: datetime = strawberry.field(description="When it was measured, as its loop says, else when it was stored.")
+    at: datetime = computed(
+        "instant(us)", instant=instant, description="When it was measured, as its loop says, else when it was stored."
+    )
 
 
 @strawberry.type(description="What is known of one name of a job, of points that are not superseded.")

@@ -14,6 +14,7 @@ from graph.plans.query import QueryPlan
 from models.store.statements import Query, Reader, Row
 from tests.tools.api import JOB, METRIC, Api
 from tests.tools.both import Both, body_of
+from tests.tools.domain import statements
 from tests.tools.outside import Outside
 from tests.tools.waiting import PATIENCE
 
@@ -50,6 +51,12 @@ JOB_FIELDS = (
     *("simulation { seed @skip(if: $no) }", "series { name count last { step value } isMain }", "parent { id }"),
     *("attempts { number startedAt outcome }", "children { totalCount nodes { id } }"),
 )
+SERIES_FIELDS = (
+    *("name", "count", "nonFiniteCount", "goal", "unit", "isMain", "__typename", "n: name", "...Series"),
+    *("last { seq step value nonFinite at }", "lowest { value __typename }", "highest { ...Place }", "l: last { at }"),
+    *("lowest { at @skip(if: $no) }", "name @include(if: $yes)", "... on Series { unit }"),
+)
+SERIES = ("series", 'series(names: ["loss", " loss ", "x"])', "series(names: $names)", "series(names: [])")
 ROOTS = (
     *('job(id: "1")', "job(id: 2)", "job(id: $id)", "jobs", "jobs(limit: $n)", "jobs(limit: 501)", "jobs(after: 2)"),
     *("jobs(status: [FAILED])", "jobs(status: $status)", "jobs(status: [], limit: 1)", 'jobs(search: "R")'),
@@ -63,12 +70,15 @@ VARIABLES = {
     "i": 'ID = "1"',
     "after": "Int! = 1",
     "status": "[JobStatus!]",
+    "names": "[String!]",
     "yes": "Boolean! = true",
     "no": "Boolean! = false",
 }
 FRAGMENTS = {
     "Stop": "on Stop { reason requestedAt }",
     "Job": "on Job { id updatedAt progress }",
+    "Series": "on Series { count highest { seq } }",
+    "Place": "on SeriesPoint { step at }",
     "Point": "on Metric { loss values { name } }",
     "Root": "on Query { __typename }",
 }
@@ -86,7 +96,13 @@ points = st.lists(st.sampled_from(POINT_FIELDS), min_size=1, max_size=5).map(" "
 nested = st.builds(
     lambda number, page, inner: f"p{number}: {page} {{ {inner} }}", st.integers(0, 99), st.sampled_from(PAGES), points
 )
-jobs = st.lists(st.sampled_from(JOB_FIELDS) | nested, min_size=1, max_size=8).map(" ".join)
+series = st.builds(
+    lambda number, of, inner: f"s{number}: {of} {{ {' '.join(inner)} }}",
+    st.integers(0, 99),
+    st.sampled_from(SERIES),
+    st.lists(st.sampled_from(SERIES_FIELDS), min_size=1, max_size=5),
+)
+jobs = st.lists(st.sampled_from(JOB_FIELDS) | nested | series, min_size=1, max_size=8).map(" ".join)
 roots = st.builds(
     lambda name, root, inner: f"{name}: {root} {{ {inner} }}",
     st.sampled_from(["a", "b", "job"]),
@@ -103,6 +119,7 @@ variables = st.fixed_dictionaries(
         "i": st.sampled_from(["3", 2, None]),
         "after": st.sampled_from([0, 3, 99, -1, None]),
         "status": st.sampled_from([["RUNNING"], "FAILED", [], None, ["RUNNING", "FAILED"], ["nothing"], [None]]),
+        "names": st.sampled_from([None, [], ["loss"], "accuracy", ["\0"], [None], 1]),
         "yes": st.booleans(),
         "unknown": st.just({"a": [1]}),
     },
@@ -159,8 +176,8 @@ async def test_a_store_that_fails_is_answered_by_the_plan_and_not_asked_again(
     both: Both, outside: Outside, table: str
 ) -> None:
     outside.execute(f"ALTER TABLE {table} RENAME TO gone")
-    for jobs in ('job(id: "1") { name', 'job(id: "1") { p: metrics { seq }', "jobs { id"):
-        query = f"{{ {jobs} latestMetrics {{ seq }} }} other: __typename }}"
+    for jobs in ('job(id: "1") { name latestMetrics', 'job(id: "1") { p: metrics', "jobs { id latestMetrics"):
+        query = f"{{ {jobs} {{ seq }} }} other: __typename }}"
         assert await both.is_planned(query)
         assert "SERVICE_UNAVAILABLE" in await both.same(query)
 
@@ -177,6 +194,35 @@ async def test_only_a_read_of_many_points_that_there_are_is_made_in_a_thread(bot
                 assert isinstance(planned.plan, QueryPlan)
                 assert await planned.plan.read(cast("Reader", reader), {})
             assert reader.in_thread == [False, False, False, is_long], "of each job, then its points"
+
+
+async def test_series_of_a_list_take_as_many_statements_however_many_jobs_have_them(both: Both, api: Api) -> None:
+    query = """{ jobs(limit: 500) { id series { name count nonFiniteCount goal unit isMain
+        last { seq step value nonFinite at } lowest { value at } highest { value at } } } }"""
+    found: list[str] = []
+    for jobs in (2, 6):
+        while len(found) < jobs:
+            found.append(await api.started())
+            scalars = {"loss": 0.5, "train/acc": "NaN", "system/gpu": jobs}
+            await api.log(found[-1], [{"step": step, "scalars": scalars} for step in range(3)])
+        answered = both.answers.count
+        with statements() as asked:
+            _, answer = await both.planned(body_of(query))
+        assert both.answers.count == answered + 1, "by a plan"
+        assert len(asked.about("series")) == 2, "how many there are, and they themselves"
+        assert answer.count('"system/gpu"') == jobs
+        assert answer == await both.same(query)
+
+
+async def test_too_many_unnamed_series_of_several_jobs_are_refused_as_by_strawberry(
+    both: Both, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("graph.context", "graph.plans.series"):
+        monkeypatch.setattr(f"{module}.MOST_SERIES", 3)
+    for _ in range(2):
+        await api.log(await api.started(), [{"step": 1, "scalars": {"a": 1, "b": 2}}])
+    assert "TOO_COSTLY" in await both.same("{ jobs { series { name } } }")
+    assert "TOO_COSTLY" not in await both.same('{ jobs { series(names: ["a"]) { name } } }')
 
 
 class Recorder:
