@@ -72,6 +72,12 @@ async def deleted_since(reader: Reader, change: int, limit: int) -> list[Deletio
     return [Deletion(*row) for row in await reader.rows(query)]
 
 
+async def is_anything_left(reader: Reader, before: datetime) -> bool:
+    """Whether `sweep`, or `forgotten` of that moment, has work: a writer would hold up others for nothing."""
+    query = 'SELECT 1 FROM "deleted_job" WHERE "is_swept" = FALSE OR "at" < ? LIMIT 1'
+    return bool(await reader.rows(Query(query, [before])))
+
+
 def sweep() -> Work[bool]:
     """Delete a piece of what deleted jobs have left; False where there is nothing to do."""
     rows = yield Query('SELECT "job_id" FROM "deleted_job" WHERE "is_swept" = FALSE ORDER BY "id" LIMIT 1', locks=True)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 
-from models.deletions import forgotten, sweep
+from models.deletions import forgotten, is_anything_left, sweep
 from models.errors import JobError
 from models.job import Job, now
 from models.job_list import JobFilter, JobOrder, JobOrderField, list_jobs
@@ -88,11 +88,11 @@ class Housekeeping:
 
     async def sweep(self) -> None:
         """Delete what deleted jobs have left, in pieces, and forget deletions of long ago. Raises StoreFailure."""
-        is_left = True
-        while is_left:
-            is_left = await self._database.write(sweep, lambda _: None)
+        before = now() - KNOWN
+        while await is_anything_left(self._database.reader, before):
+            if not await self._database.write(sweep, lambda _: None):
+                await self._database.write(lambda: forgotten(before), lambda _: None)
             await asyncio.sleep(REST_SECONDS)
-        await self._database.write(lambda: forgotten(now() - KNOWN), lambda _: None)
 
     async def delete_old(self) -> None:
         """Delete the jobs that have not changed for too long, but running ones. Raises StoreFailure."""
