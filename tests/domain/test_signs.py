@@ -120,6 +120,18 @@ class TestLost:
         await housekeeping.find_lost()
         assert (await domain.now(job.id)).lost_since is None
 
+    async def test_two_that_find_it_at_once_mark_it_once(self, domain: Domain) -> None:
+        job = await domain.job()
+        await domain.jobs.beat(job.id, PROMISED)
+        seen_at = (await domain.now(job.id)).last_seen_at
+        assert seen_at is not None
+        with domain.heard() as events:
+            for since in (seen_at + timedelta(seconds=1), seen_at + timedelta(seconds=2)):
+                await domain.jobs.lose(job.id, seen_at, since)
+        (event,) = events
+        assert isinstance(event, JobChanged)
+        assert (await domain.now(job.id)).lost_since == event.job.lost_since == seen_at + timedelta(seconds=1)
+
     async def test_a_sign_that_comes_meanwhile_is_seen(self, domain: Domain, outside: Outside) -> None:
         """Between the look at the store and the write."""
         job = await domain.job()
