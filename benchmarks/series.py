@@ -4,6 +4,7 @@ python -m benchmarks.series [sqlite://FILE or postgres://…]   (a store without
 """
 
 import asyncio
+import contextlib
 import os
 import statistics
 import sys
@@ -24,7 +25,8 @@ NAMES = [f"train/quantity_{number}" for number in range(10)]
 READS = 20
 CREATE = "mutation ($input: CreateJobInput!) { createJob(input: $input) { ... on CreateJobSuccess { job { id } } } }"
 LIST = """{ jobs(limit: 500) { id name status progress series {
-    name count last { step value } lowest { step value } highest { step value } isMain } } }"""
+    name count last { step value } lowest { step value } highest { step value }
+    nonFiniteCount goal unit isMain } } }"""
 
 
 async def filled(caller: Caller) -> list[str]:
@@ -70,8 +72,10 @@ async def measure(url: str, pid: int) -> list[list[str]]:
                 step += 1
 
         task = asyncio.create_task(arriving())
-        rows.append(["a point each 10 ms", *await listed(caller, pid)])
+        rows.append(["10 ms after each point the next one", *await listed(caller, pid)])
         task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task  # raises where points did not arrive
     return rows
 
 
