@@ -36,7 +36,7 @@ async def crowd(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crowd
         yield crowd
 
 
-async def test_hundreds_of_jobs_are_scrolled_to_the_end_while_points_arrive(visits: Visits, crowd: Crowd) -> None:
+async def test_hundreds_of_jobs_are_scrolled_to_the_end_while_points_arrive(crowd: Crowd, visits: Visits) -> None:
     page = await visits.page("/", url=crowd.url)
     await page.get_by_role("listitem").first.wait_for()
     async with crowd.points_arriving(), asyncio.timeout(PATIENCE):
@@ -45,7 +45,7 @@ async def test_hundreds_of_jobs_are_scrolled_to_the_end_while_points_arrive(visi
     assert names == ["long", "short", *(f"job {number}" for number in reversed(range(JOBS - 2)))]
 
 
-async def test_the_two_pages_load_few_scripts_at_first(visits: Visits, crowd: Crowd) -> None:
+async def test_the_two_pages_load_few_scripts_at_first(crowd: Crowd, visits: Visits) -> None:
     page = await visits.page(url=crowd.url)
     scripts: list[Response] = []
     page.on("response", lambda each: scripts.append(each) if each.request.resource_type == "script" else None)

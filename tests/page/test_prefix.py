@@ -30,7 +30,8 @@ def below(sqlite_url: str) -> Iterator[str]:
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_every_page_is_live_and_leads_to_the_others_and_is_itself_again_when_it_is_loaded_anew(
-    visits: Visits, below: str
+    below: str,
+    visits: Visits,  # in this order: pages are closed before their server ends
 ) -> None:
     """Every request and socket goes below the prefix; behind real proxies: tests.deploy."""
     origin = below + PREFIX

@@ -45,7 +45,7 @@ async def log(trainer: Api, id: str, first: int, last: int) -> None:
 
 
 async def test_a_server_killed_under_the_monitor_leaves_no_hole_in_the_curve(
-    visits: Visits, mortal: ServerProcess, its_trainer: Api
+    mortal: ServerProcess, its_trainer: Api, visits: Visits
 ) -> None:
     visits.expects("net::ERR_")
     id = await its_trainer.started(name="survives", epochs=100, stepsPerEpoch=100)
@@ -73,7 +73,7 @@ async def test_a_server_killed_under_the_monitor_leaves_no_hole_in_the_curve(
 
 
 async def test_what_happened_while_the_server_was_away_is_on_the_monitor_and_in_the_list(
-    visits: Visits, mortal: ServerProcess, its_trainer: Api
+    mortal: ServerProcess, its_trainer: Api, visits: Visits
 ) -> None:
     visits.expects("net::ERR_")
     id = await its_trainer.started(name="old one")
