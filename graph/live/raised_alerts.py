@@ -5,24 +5,19 @@ Alerts are numbered without a gap in the order of the commits, so one that is mi
 
 import asyncio
 import contextlib
-import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextvars import Context
 
-from graph.live.retries import patiently
+from graph.live.retries import patiently, regularly
 from graph.live.wakeups import A_TURN, Signal, Wakeups
 from models.alerts.alerts import alerts_after
 from models.alerts.place import last_alert
 from models.feed.channel import AlertRaised, Event, Feed
 from models.job_reads import jobs_by_id
 from models.store.database import Database
-from models.store.errors import StoreFailure
 
 PAGE = 500
 """Alerts that are read from the store at once."""
-
-log = logging.getLogger(__name__)
 
 
 class RaisedAlerts:
@@ -94,7 +89,8 @@ class RaisedAlerts:
         self.followers += 1
         if self.followers == 1:
             self._open.enter_context(self._feed.listening(self.hear))
-            self._open.callback(asyncio.create_task(self._check_regularly(), context=Context()).cancel)
+            checking = regularly(self._check, "alerts", self._check_seconds, at_once=True, sooner=self._doubt)
+            self._open.callback(checking.cancel)
         try:
             yield
         finally:
@@ -104,21 +100,8 @@ class RaisedAlerts:
                 self._ready.clear()
                 self._recent.clear()
 
-    async def _check_regularly(self) -> None:
-        """Check the store now and then, and where an alert is missing."""
-        while True:
-            try:
-                await self._check()
-            except Exception as error:  # whatever is wrong, the next check may succeed
-                log.warning(
-                    "could not check the store for alerts: %s", error, exc_info=not isinstance(error, StoreFailure)
-                )
-                self._doubt.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._check_seconds):
-                    await self._doubt.wait()
-
     async def _check(self) -> None:
+        """Check the store for alerts that were not heard. The first learns how many there were."""
         self._doubt.clear()
         if not self._ready.is_set():
             self._last = self._forgotten = await last_alert(self._database.reader)

@@ -1,6 +1,7 @@
 """Reads of streams that outlast a store that is away: tried again until they succeed, or regularly."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from contextvars import Context
@@ -27,9 +28,18 @@ async def patiently(read: Callable[[], Awaitable[Result]], seconds: float) -> Re
 
 
 def regularly(
-    check: Callable[[], Awaitable[None]], what: str, seconds: float, *, at_once: bool = False
+    check: Callable[[], Awaitable[None]],
+    what: str,
+    seconds: float,
+    *,
+    at_once: bool = False,
+    sooner: asyncio.Event | None = None,
 ) -> asyncio.Task[None]:
-    """A task, of no request, that checks the store every `seconds`; `what` the check looks for, for the log."""
+    """A task, of no request, that checks the store every `seconds`; `what` the check looks for, for the log.
+
+    `sooner`: has the next check be at once; a check clears it.
+    """
+    sooner = sooner or asyncio.Event()
 
     async def run() -> None:
         await asyncio.sleep(0 if at_once else seconds)
@@ -39,6 +49,9 @@ def regularly(
             except Exception as error:  # whatever is wrong, the next check may succeed
                 is_bug = not isinstance(error, StoreFailure)
                 log.warning("could not check the store for %s: %s", what, error, exc_info=is_bug)
-            await asyncio.sleep(seconds)
+                sooner.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await sooner.wait()
 
     return asyncio.create_task(run(), context=Context())
